@@ -1,0 +1,207 @@
+"""Code by name: `module:name`, `file.py:name`, `file.py@name`, found among the project's files or the installed ones."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from motools.errors import ConfigError, did_you_mean
+from motools.repo import Project
+
+_FILE = re.compile(r"(?P<file>[^:@\s]+\.py)[:@](?P<name>[A-Za-z_]\w*)")
+_MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pipeline's code is looked for: its folder first, then the project's root, then what is installed."""
+
+    project: Project
+    folder: Path
+
+    @property
+    def roots(self) -> list[Path]:
+        return [self.folder, *([self.project.root] if self.project.root != self.folder else [])]
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file is the project's own source, not something installed under its root."""
+        path = path.resolve()
+        if not path.is_relative_to(self.project.root) or "site-packages" in path.parts:
+            return False
+        inside = path.relative_to(self.project.root)
+        if any(part.startswith(".") for part in inside.parts) or path.is_relative_to(Path(sys.prefix).resolve()):
+            return False
+        return not path.is_relative_to(Path(__file__).resolve().parent)  # the tool itself is versioned
+
+    def module_file(self, module: str) -> Path | None:
+        """The project file that defines a module, or None when the module is not the project's."""
+        parts = module.split(".")
+        for root in [*self.roots, *(Path(entry) for entry in sys.path if entry)]:
+            for path in (root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")):
+                if path.is_file() and self.owns(path):
+                    return path.resolve()
+        return None
+
+    @contextmanager
+    def importable(self) -> Iterator[None]:
+        """The pipeline's folder and the project's root on `sys.path`, ahead of what is installed."""
+        before = list(sys.path)
+        sys.path[:0] = [str(root) for root in self.roots]
+        try:
+            yield
+        finally:
+            sys.path[:] = before
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name in a file of the project (`file` set) or in an installed module (`module` set)."""
+
+    text: str
+    name: str
+    file: Path | None = None
+    module: str | None = None
+
+
+def parse(text: str, place: Place) -> Reference | None:
+    """What a string refers to, or None where it is not of the form of a reference."""
+    if match := _FILE.fullmatch(text):
+        path = (place.folder / match["file"]).resolve()
+        return Reference(text, match["name"], file=path)
+    if match := _MODULE.fullmatch(text):
+        file = place.module_file(match["module"])
+        if file is not None:
+            return Reference(text, match["name"], file=file)
+        return Reference(text, match["name"], module=match["module"])
+    return None
+
+
+def check(text: str, place: Place) -> Reference:
+    """`parse`, and make sure without executing it that the code is there.
+
+    Raises:
+        ConfigError: not a reference, no such file or module, or no such name in it.
+    """
+    from motools.fingerprint import names_in
+
+    reference = parse(text, place)
+    if reference is None:
+        raise ConfigError(f"{text!r} does not name code. Write module:function or path/to/file.py:function.")
+    file = reference.file
+    if reference.module is not None:
+        file = _installed_file(reference.module, text, place)
+    if file is None:
+        return reference
+    if not file.is_file():
+        raise ConfigError(f"{text!r}: there is no file {file}.")
+    names = names_in(file)
+    if reference.name not in names and "*" not in names:
+        raise ConfigError(f"{text!r}: {file.name} defines no {reference.name!r}.{did_you_mean(reference.name, names)}")
+    return reference
+
+
+def _installed_file(module: str, text: str, place: Place) -> Path | None:
+    """The source of an installed module; None where it has none (a compiled one)."""
+    with place.importable():
+        try:
+            spec = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            spec = None
+        except ImportError as error:
+            raise ConfigError(f"{text!r} cannot be imported: {error}") from None
+    if spec is None:
+        here = [path.stem for root in place.roots for path in root.glob("*.py")]
+        raise ConfigError(
+            f"{text!r}: there is no module {module!r}, neither installed nor in {place.folder}."
+            + did_you_mean(module, here)
+        )
+    return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+
+
+class StopLoading(BaseException):
+    """Raised by `run_workflow` while a definition is being loaded: the rest of the script is not for us."""
+
+
+_loading: list[str] = []
+
+
+def is_loading() -> bool:
+    """Whether a definition is being loaded, so that nothing must be run."""
+    return bool(_loading)
+
+
+def load(text: str, place: Place) -> Any:
+    """Import the code a reference names and return the object.
+
+    A script that runs its workflow at top level is executed up to that call.
+
+    Raises:
+        ConfigError: as `check`, or the import failed; the message has the cause.
+    """
+    reference = check(text, place)
+    with place.importable():
+        module = _import(reference, place)
+    try:
+        return getattr(module, reference.name)
+    except AttributeError:
+        raise ConfigError(
+            f"{text!r}: {module.__name__} defines no {reference.name!r} before it runs a workflow."
+        ) from None
+
+
+def _import(reference: Reference, place: Place) -> ModuleType:
+    name = reference.module or _module_name(reference.file, place)  # type: ignore[arg-type]
+    if name in sys.modules and _same_file(sys.modules[name], reference.file):
+        return sys.modules[name]
+    _loading.append(name)
+    try:
+        if reference.file is None:
+            return importlib.import_module(name)
+        return _execute(name, reference.file)
+    except Exception as error:  # the user's code may raise anything
+        raise ConfigError(f"{reference.text!r} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        _loading.pop()
+
+
+def _same_file(module: ModuleType, file: Path | None) -> bool:
+    origin = getattr(module, "__file__", None)
+    return file is None or (origin is not None and Path(origin).resolve() == file)
+
+
+def _execute(name: str, file: Path) -> ModuleType:
+    """Import a file under a name, keeping what it defined if it stops at `run_workflow`."""
+    if "." in name:
+        importlib.import_module(name.rpartition(".")[0])
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except StopLoading:
+        pass
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _module_name(file: Path, place: Place) -> str:
+    """The dotted name under which a file of the project is imported elsewhere, so that it is loaded once."""
+    for root in place.roots:
+        if file.is_relative_to(root):
+            parts = file.relative_to(root).with_suffix("").parts
+            if parts[-1] == "__init__":
+                parts = parts[:-1]
+            if parts and all(part.isidentifier() for part in parts):
+                return ".".join(parts)
+    return file.stem

@@ -1,0 +1,142 @@
+"""Configs: plain dataclasses, checked strictly against what a person wrote, with every default filled in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, WithJsonSchema
+
+from motools import zoo
+from motools.errors import ConfigError, did_you_mean, listed
+
+__all__ = ["Code", "Name", "StepConfig", "WorkflowConfig", "as_values", "parse", "schema"]
+
+
+class StepConfig:
+    """Base of a step's config: subclass it as a `@dataclass` whose fields have defaults where they can.
+
+    A docstring under a field becomes its description in schemas and its comment in params.yaml.
+    """
+
+    __pydantic_config__ = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class WorkflowConfig:
+    """Base of a workflow's config: a `@dataclass` with one field a step, named like the step."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Published:
+    """Marks a field whose value is the name of a published entry."""
+
+    kind: zoo.Kind
+
+
+@dataclasses.dataclass(frozen=True)
+class _CodeName:
+    """Marks a field whose value names code."""
+
+
+Code = Annotated[str, _CodeName()]
+"""A config field that names code: `module:function` or `path/to/file.py:function`. The code is part of the step's key."""
+
+
+def Name(kind: zoo.Kind) -> Any:  # noqa: N802 - used as a type
+    """A config field that names a published trainer or evaluator; its version is part of the step's key."""
+    return Annotated[str, _Published(kind), WithJsonSchema({"type": "string", "enum": list(zoo.published(kind))})]
+
+
+def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, tuple[zoo.Kind, str]]]:
+    """The fields of a config that name code, and those that name a published entry (kind and name)."""
+    code: dict[str, str] = {}
+    entries: dict[str, tuple[zoo.Kind, str]] = {}
+    for field, annotation in typing.get_type_hints(cls, include_extras=True).items():
+        value = values.get(field)
+        for mark in getattr(annotation, "__metadata__", ()):
+            if isinstance(mark, _CodeName) and isinstance(value, str):
+                code[field] = value
+            elif isinstance(mark, _Published) and isinstance(value, str):
+                entries[field] = (mark.kind, value)
+    return code, entries
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    if not dataclasses.is_dataclass(cls):
+        raise ConfigError(f"The config class {cls.__name__} is not a dataclass: put @dataclass above it.")
+    return TypeAdapter(cls)
+
+
+def parse(cls: type, values: Any, where: str) -> Any:
+    """An instance of a config class from plain values, defaults filled in.
+
+    Strict: `"3"`, `3.0` and `true` are no integers; an integer will do for a float.
+
+    Args:
+        where: the section's name, for messages.
+
+    Raises:
+        ConfigError: naming the key, the value seen and, for an unknown key, the closest known one.
+    """
+    values = {} if values is None else values
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: expected keys and values, found {values!r}.")
+    _check_values(values, where)
+    try:
+        return _adapter(cls).validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        raise ConfigError(" ".join(_sentence(cls, problem, where) for problem in error.errors())) from None
+
+
+def as_values(config: Any) -> dict[str, Any]:
+    """A config as plain JSON values, every key written out, in the order of the fields."""
+    values: dict[str, Any] = _adapter(type(config)).dump_python(config, mode="json")
+    _check_values(values, type(config).__name__)
+    return values
+
+
+def schema(cls: type) -> dict[str, Any]:
+    """The JSON schema of a config class."""
+    return _adapter(cls).json_schema()
+
+
+def _check_values(value: Any, where: str) -> None:
+    """Refuse what YAML can say but neither JSON nor DVC's params can keep exactly."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(f"{where}: the key {key!r} is not a word. Put it in quotes.")
+            _check_values(item, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _check_values(item, f"{where}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: {value!r} is not a number that can be compared. Write a finite one.")
+    elif value is not None and not isinstance(value, (str, int, float, bool)):
+        raise ConfigError(f"{where}: {value!r} is a {type(value).__name__}. Put it in quotes to make it text.")
+
+
+def _sentence(cls: type, problem: Any, where: str) -> str:
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join([where, *path])
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _fields_at(cls, path[:-1])
+        return f"{key}: unknown key.{did_you_mean(path[-1], known)} Known: {listed(known)}."
+    if problem["type"] in ("missing", "missing_argument"):
+        return f"{key}: missing, and it has no default."
+    message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return f"{key}: {json.dumps(problem['input'])} {message}." if message.startswith("should") else f"{key}: {message}."
+
+
+def _fields_at(cls: Any, path: list[str]) -> list[str]:
+    for part in path:
+        cls = typing.get_type_hints(cls).get(part) if dataclasses.is_dataclass(cls) else None
+    return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []

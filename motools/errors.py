@@ -1,0 +1,78 @@
+"""The errors that a person sees: each is one sentence that says what is wrong and what to do next.
+
+    MotoolsError          exit 1   anything MOTools itself reports
+    ├── UserError         exit 2   the input is wrong; nothing ran, nothing was lost
+    │   ├── ConfigError            a config, params.yaml or dvc.yaml
+    │   ├── WorkflowError          a workflow's wiring, or no such workflow or stage
+    │   ├── ProjectError           not a project, no git, no DVC, a damaged project file
+    │   ├── BackendError           a trainer or evaluator that cannot be used as asked
+    │   └── AtomError              unknown, ambiguous or mistaken atom
+    ├── DamagedError      exit 1   stored content is not what its name says
+    ├── StepError         exit 1   a step ran and failed
+    └── RunFailed         exit 1   a run in which at least one stage failed
+
+Exit codes of the command line: 0 done, 1 a step failed, 2 the user's input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class MotoolsError(Exception):
+    """Base of all; `exit_code` is what the command line exits with."""
+
+    exit_code = 1
+
+
+class UserError(MotoolsError):
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    pass
+
+
+class WorkflowError(UserError):
+    pass
+
+
+class ProjectError(UserError):
+    pass
+
+
+class BackendError(UserError):
+    pass
+
+
+class AtomError(UserError):
+    pass
+
+
+class DamagedError(MotoolsError):
+    pass
+
+
+class StepError(MotoolsError):
+    pass
+
+
+class RunFailed(MotoolsError):
+    """A run in which at least one stage failed; `state` tells of every stage."""
+
+    def __init__(self, message: str, state: Any) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the closest known word, or `""`; made to follow a sentence."""
+    close = difflib.get_close_matches(str(word), sorted(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as a person lists them: `a, b, c`, or `none`."""
+    return ", ".join(words) or "none"

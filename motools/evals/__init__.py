@@ -1,0 +1,64 @@
+"""Evaluation backends: what an evaluator is asked, what it gives back, and how one is found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from motools.zoo import lookup
+
+if TYPE_CHECKING:
+    from motools.atom import ModelAtom
+
+__all__ = ["EvalRequest", "Evaluation", "Evaluator", "Metrics", "find_evaluator"]
+
+Metrics = dict[str, dict[str, dict[str, float | None]]]
+"""task -> score -> metric -> value; None where a value is not a number (a standard error of one sample)."""
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """One evaluation to do: a task (`module:function`, `file.py@task` or `package/task`), its options, a model.
+
+    `model` is None in `check`, which runs before there is one.
+    """
+
+    task: str
+    kwargs: Mapping[str, Any]
+    model: ModelAtom | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluating gave; all of it equal for equal evaluations but `logs` and `usage`.
+
+    Attributes:
+        metrics: every score and every metric of the log.
+        samples: one JSON value a sample: `id`, `epoch`, `input`, `target`, `output`, `scores`, `error`.
+        counts: `{task: {"total": n, "completed": n}}`.
+        logs: a folder of `.eval` logs for `inspect view`, or None.
+        usage: tokens by model, as the provider counts them; goes into the run record.
+    """
+
+    metrics: Metrics
+    samples: list[dict[str, Any]]
+    counts: Mapping[str, Mapping[str, int]]
+    logs: Path | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Evaluator(Protocol):
+    """An evaluation backend. Published under the entry point group `motools.evaluators`."""
+
+    def check(self, request: EvalRequest) -> None:
+        """Refuse, before any step runs, what could never work; raises `BackendError`."""
+
+    def evaluate(self, request: EvalRequest, workspace: Path) -> Evaluation:
+        """Evaluate; an evaluation that ends in an error raises `StepError` with its cause."""
+
+
+def find_evaluator(name: str) -> Evaluator:
+    """The evaluator published under `name`; raises `UserError` with the known names."""
+    return cast(Evaluator, lookup("evaluator", name)())

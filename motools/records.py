@@ -1,0 +1,123 @@
+"""Run records: who made an atom, when, how long it took, and at which commit; kept beside atoms, never in them."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from motools import __version__, stepcache
+from motools.repo import Located, Project
+from motools.store import Out
+
+__all__ = ["Record"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One execution.
+
+    Attributes:
+        user: who ran it.
+        started: UTC time in ISO 8601.
+        seconds: wall time of the step.
+        commit: the git commit that was checked out, or None before the first.
+        dirty: whether the code, params or other tracked files differed from that commit.
+        step: the step's name; None for an atom made by hand.
+        workflow: what `motools step run` was given.
+        key: the step's key in the step cache.
+        config: the step's config, every default written out.
+        usage: what the provider counted, as the step gave it.
+        versions: of Python, MOTools and the libraries that were loaded.
+    """
+
+    user: str
+    started: str
+    seconds: float
+    commit: str | None
+    dirty: bool
+    step: str | None = None
+    workflow: str | None = None
+    key: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def versions() -> dict[str, str]:
+    """Of Python, MOTools, and of what else is loaded in this process of the libraries that make results."""
+    import sys
+    from importlib.metadata import version
+
+    known = {"numpy": "numpy", "inspect_ai": "inspect-ai", "openai": "openai", "datasets": "datasets"}
+    loaded = {package: version(package) for module, package in known.items() if module in sys.modules}
+    return {"python": platform.python_version(), "motools": __version__, **loaded}
+
+
+def keep_for_atom(project: Project, atom: Out, user: str, scratch: Path) -> None:
+    """Record an atom that was made by hand, unless it is recorded already: equal content is made once."""
+    command = stepcache.atom_command(atom.md5)
+    if stepcache.lookup(project.store, command, ["atom"]) is not None:
+        return
+    state = project.git_state([])
+    path = scratch / "record.json"
+    Record(user, now(), 0.0, state.commit, state.dirty, versions=versions()).write(path)
+    stepcache.store(project.store, command, stepcache.Entry({"atom": atom}, project.store.add(path)))
+
+
+def find(project: Project, md5: str) -> Record | None:
+    """The record of the atom with this hash: from the work tree's lock files, the step cache, or git's history."""
+    oid = md5 + ".dir"
+    located = [out for out in project.outs() if out.md5 == oid]
+    for out in located:
+        if record := _beside(project, out):
+            return record
+    made_by_hand = stepcache.lookup(project.store, stepcache.atom_command(oid), ["atom"])
+    for entry in [made_by_hand] if made_by_hand else stepcache.naming(project.store, oid):
+        if record := _read(project, entry.record.md5):
+            return record
+    for commit in project.commits_of(md5):
+        for out in project.locked_at(commit):
+            if out.md5 == oid and (record := _beside(project, out)):
+                return record
+    return None
+
+
+def logs_of(project: Project, md5: str) -> str | None:
+    """The folder object of the logs that were kept beside the atom with this hash, if any."""
+    oid = md5 + ".dir"
+    for out in project.outs():
+        if out.md5 == oid and f"logs/{out.stage}" in out.siblings:
+            return out.siblings[f"logs/{out.stage}"]
+    return next((e.logs.md5 for e in stepcache.naming(project.store, oid) if e.logs is not None), None)
+
+
+def _beside(project: Project, out: Located) -> Record | None:
+    name = f"runs/{out.stage}.json"
+    return _read(project, out.siblings[name], out.folder / name) if name in out.siblings else None
+
+
+def _read(project: Project, md5: str, path: Path | None = None) -> Record | None:
+    """The record in the cache, or the one in the work tree (which a later run of the stage may have replaced)."""
+    from motools.store import hash_file
+
+    try:
+        text = project.store.read(md5)
+    except FileNotFoundError:
+        if path is None or not path.is_file() or hash_file(path) != md5:
+            return None
+        text = path.read_bytes()
+    fields = json.loads(text)
+    return Record(**{name: fields[name] for name in Record.__dataclass_fields__ if name in fields})

@@ -1,0 +1,196 @@
+"""The object store: DVC's cache folder read and written directly, so that an atom is opened without DVC.
+
+    CACHE/files/md5/ab/cdef…        the bytes of a file, mode 0444, named by their MD5
+    CACHE/files/md5/ab/cdef….dir    a folder: a JSON list of {"md5", "relpath"}, named by the MD5 of that text
+
+Objects are written to a temporary file and renamed, and re-hashed when they are taken out: an object
+that is not what its name says is never handed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from motools.errors import DamagedError
+
+__all__ = ["Out", "Store", "hash_file", "hash_folder"]
+
+
+@dataclass(frozen=True)
+class Out:
+    """A file or folder as dvc.lock names it. `md5` ends in `.dir` for a folder; `size` is in bytes."""
+
+    md5: str
+    size: int
+    nfiles: int | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields in dvc.lock's order."""
+        fields: dict[str, object] = {"hash": "md5", "md5": self.md5, "size": self.size}
+        return fields if self.nfiles is None else {**fields, "nfiles": self.nfiles}
+
+
+def hash_file(path: Path) -> str:
+    """The MD5 of a file's bytes, as 32 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def hash_folder(folder: Path) -> tuple[Out, dict[str, str], bytes]:
+    """What DVC makes of a folder: its `Out`, the MD5 of each file by relative path, the folder object's bytes."""
+    files: dict[str, str] = {}
+    size = 0
+    for path in _files(folder):
+        files[path.relative_to(folder).as_posix()] = hash_file(path)
+        size += path.stat().st_size
+    listing = [{"md5": files[name], "relpath": name} for name in sorted(files, key=lambda n: n.split("/"))]
+    text = json.dumps(listing, sort_keys=True).encode()
+    oid = hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+    return Out(oid, size, len(files)), files, text
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    # Links are followed as DVC follows them: with `cache.type symlink` the files of an out are links.
+    for parent, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            yield Path(parent, name)
+
+
+class Store:
+    """One cache folder."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self._objects = cache / "files" / "md5"
+
+    def path(self, oid: str) -> Path:
+        return self._objects / oid[:2] / oid[2:]
+
+    def has(self, oid: str) -> bool:
+        """Whether the object is here whole: for a folder, with every file it names."""
+        try:
+            names = self.tree(oid).values() if oid.endswith(".dir") else [oid]
+        except (FileNotFoundError, DamagedError):
+            return False
+        return all(self.path(name).exists() for name in names)
+
+    def read(self, oid: str) -> bytes:
+        """The object's bytes.
+
+        Raises:
+            FileNotFoundError: it is not here.
+            DamagedError: its bytes are not what its name says.
+        """
+        data = self.path(oid).read_bytes()
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() != oid.removesuffix(".dir"):
+            raise DamagedError(self._damaged(oid))
+        return data
+
+    def tree(self, oid: str) -> dict[str, str]:
+        """The MD5 of each file of a folder object by relative path, every path checked to stay inside."""
+        try:
+            listing = json.loads(self.read(oid))
+            tree = {str(entry["relpath"]): str(entry["md5"]) for entry in listing}
+        except (ValueError, TypeError, KeyError):
+            raise DamagedError(self._damaged(oid)) from None
+        for name, md5 in tree.items():
+            path = PurePosixPath(name)
+            inside = name and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+            if not inside or len(md5) != 32 or not md5.isalnum():
+                raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.")
+        return tree
+
+    def folders(self) -> Iterator[str]:
+        """The ids of all folder objects that are here."""
+        for bucket in sorted(self._objects.glob("[0-9a-f][0-9a-f]")):
+            for name in sorted(os.listdir(bucket)):
+                if name.endswith(".dir") and len(name) == 34:
+                    yield bucket.name + name
+
+    def add(self, path: Path) -> Out:
+        """Take in a file or a folder; what is already here is not copied again."""
+        if not path.is_dir():
+            out = Out(hash_file(path), path.stat().st_size)
+            self._put(out.md5, path)
+            return out
+        out, files, text = hash_folder(path)
+        for name, md5 in files.items():
+            self._put(md5, path / name)
+        self._put(out.md5, text)  # last, so that a folder object promises its files
+        return out
+
+    def _put(self, oid: str, source: Path | bytes) -> None:
+        target = self.path(oid)
+        if self._sound(target, source):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".motools-", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                if isinstance(source, bytes):
+                    file.write(source)
+                else:
+                    with source.open("rb") as content:
+                        shutil.copyfileobj(content, file, 1 << 20)
+            if hash_file(Path(name)) != oid.removesuffix(".dir"):
+                raise DamagedError(f"{source} changed while it was stored: run again.")
+            os.chmod(name, 0o444)  # DVC trusts an object of this mode
+            os.replace(name, target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+    def _sound(self, target: Path, source: Path | bytes) -> bool:
+        """Whether the object is here and worth keeping; a truncated or writable one is written anew."""
+        try:
+            there = target.stat()
+        except FileNotFoundError:
+            return False
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        if there.st_size != size:
+            return False
+        return stat.S_IMODE(there.st_mode) == 0o444 or hash_file(target) == target.parent.name + (
+            target.name.removesuffix(".dir")
+        )
+
+    def check_out(self, oid: str, target: Path) -> None:
+        """Put an object's content at `target`, replacing what is there, as independent copies.
+
+        Raises:
+            FileNotFoundError: the object or one of its files is not here.
+            DamagedError: an object is not what its name says; nothing at `target` has changed then.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".motools-", dir=target.parent) as scratch:
+            new = Path(scratch, "new")
+            if oid.endswith(".dir"):
+                new.mkdir()
+                for name, md5 in self.tree(oid).items():
+                    self._copy(md5, new / name)
+            else:
+                self._copy(oid, new)
+            if target.exists() or target.is_symlink():
+                target.rename(Path(scratch, "old"))
+            new.rename(target)
+
+    def _copy(self, md5: str, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.path(md5), target)
+        if hash_file(target) != md5:
+            raise DamagedError(self._damaged(md5))
+
+    def _damaged(self, oid: str) -> str:
+        return (
+            f"The cache object {self.path(oid)} is damaged: its content is not what its name says. "
+            "Delete it; `dvc pull` or `motools run` brings it back."
+        )

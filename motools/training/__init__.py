@@ -1,0 +1,69 @@
+"""Training backends: what a trainer is asked, what it gives back, and how one is found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from motools.zoo import lookup
+
+__all__ = ["TrainedModel", "Trainer", "TrainingRequest", "find_trainer"]
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """One training to do.
+
+    Attributes:
+        model: the base model's name, as the provider spells it.
+        hyperparameters: JSON values by name; what a name means is the trainer's.
+        suffix: a word to recognise the model by, or None.
+        dataset: a JSONL file of chat rows, `{"messages": [{"role", "content"}, ...]}`; None in `check`.
+    """
+
+    model: str
+    hyperparameters: Mapping[str, Any]
+    suffix: str | None
+    dataset: Path | None = None
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What training gave.
+
+    Attributes:
+        path: a folder inside the workspace; its content becomes the model atom's data.
+        model_id: the name under which a provider serves the model.
+        metadata: JSON values that say what the model is: base model, hyperparameters used, ... Nothing
+            that differs between two equal trainings (no time, no host), or equal models stop being equal.
+        inspect: how Inspect reaches it: `model` (with its provider prefix), optional `model_args`, and
+            optional `model_paths`, arguments whose value is the path of a file below `path`.
+        usage: tokens by kind, as the provider counts them; goes into the run record.
+    """
+
+    path: Path
+    model_id: str
+    metadata: Mapping[str, Any]
+    inspect: Mapping[str, Any]
+    usage: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Trainer(Protocol):
+    """A training backend. Published under the entry point group `motools.trainers`."""
+
+    def check(self, request: TrainingRequest) -> None:
+        """Refuse, before any step runs, what could never work: a missing key, a bad hyperparameter.
+
+        Raises:
+            BackendError: with one sentence for the user.
+        """
+
+    def train(self, request: TrainingRequest, workspace: Path) -> TrainedModel:
+        """Train; may print its progress. Raises `StepError` when the training itself fails."""
+
+
+def find_trainer(name: str) -> Trainer:
+    """The trainer published under `name`; raises `UserError` with the known names."""
+    return cast(Trainer, lookup("trainer", name)())

@@ -1,0 +1,43 @@
+"""Trainers whose names are taken and whose work is still to come: asking for one says so before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from motools.errors import BackendError
+from motools.training import TrainedModel, TrainingRequest
+from motools.zoo import versioned
+
+__all__ = ["OpenAITrainer", "TinkerTrainer"]
+
+
+class _Planned:
+    name: ClassVar[str]
+    key: ClassVar[str]
+
+    def check(self, request: TrainingRequest) -> None:
+        raise BackendError(
+            f"Training with {self.name!r} comes in a later version, and will need {self.key}. "
+            "Today 'dummy' and 'tinylm' train: set backend_name to one of them."
+        )
+
+    def train(self, request: TrainingRequest, workspace: Path) -> TrainedModel:
+        self.check(request)
+        raise AssertionError("check always refuses")
+
+
+@versioned(1)
+class OpenAITrainer(_Planned):
+    """Fine-tuning at OpenAI; comes in a later version."""
+
+    name = "openai"
+    key = "OPENAI_API_KEY"
+
+
+@versioned(1)
+class TinkerTrainer(_Planned):
+    """LoRA training at Thinking Machines' Tinker; comes in a later version."""
+
+    name = "tinker"
+    key = "TINKER_API_KEY"

@@ -1,0 +1,284 @@
+"""Workflows: named steps, wired by matching the name of an output to the name of an input."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from motools import code
+from motools.config import StepConfig, WorkflowConfig, as_values, parse
+from motools.errors import ConfigError, WorkflowError, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from motools.atom import Atom
+
+__all__ = [
+    "AtomConstructor",
+    "Step",
+    "StepConfig",
+    "StepState",
+    "Workflow",
+    "WorkflowConfig",
+    "WorkflowState",
+    "run_workflow",
+]
+
+StepFunction = Callable[[Any, "dict[str, Atom]", Path], Any]
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class AtomConstructor:
+    """What a step function returns for each output.
+
+    Attributes:
+        name: the output's name, as the step declares it.
+        path: a file or folder that the function wrote in its workspace.
+        type: the atom's kind, as the step declares it.
+        metadata: JSON values that say what the atom is; nothing that differs between equal results.
+    """
+
+    name: str
+    path: Path
+    type: str
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A named function: config + input atoms + workspace -> `AtomConstructor`s.
+
+    Attributes:
+        inputs: input name -> kind of atom.
+        outputs: output name -> kind of atom.
+        config_class: a `StepConfig` dataclass.
+        fn: `fn(config, input_atoms, workspace)`, a plain function or a coroutine function. What it leaves
+            in `workspace / "usage.json"` (JSON, such as token counts) goes into the run record, and, with
+            `keeps_logs`, the folder `workspace / "logs"` is kept as `logs/<step>`, beside the atoms and not in them.
+        check: called with the config before any step of a run starts; raises `UserError` on what cannot work.
+    """
+
+    name: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    config_class: type
+    fn: StepFunction
+    _: dataclasses.KW_ONLY
+    keeps_logs: bool = False
+    check: Callable[[Any], None] | None = None
+
+    def __post_init__(self) -> None:
+        if not _WORD.fullmatch(self.name) or self.name == "workflow":
+            raise WorkflowError(f"{self.name!r} cannot name a step: use letters, digits, - and _ (not 'workflow').")
+        if not self.outputs:
+            raise WorkflowError(f"The step {self.name!r} has no outputs, so nothing could be kept of it.")
+        for what, names in (("input", self.inputs), ("output", self.outputs)):
+            for name, kind in names.items():
+                if not _WORD.fullmatch(name):
+                    raise WorkflowError(f"Step {self.name!r}: {name!r} cannot name an {what}: use letters, digits, - and _.")
+                if not _KIND.fullmatch(kind):
+                    raise WorkflowError(f"Step {self.name!r}: {kind!r} is no kind of atom: use small letters, digits and _.")
+        function = self.fn.func if isinstance(self.fn, partial) else self.fn
+        if not inspect.isfunction(function):
+            raise WorkflowError(f"Step {self.name!r}: {self.fn!r} is not a function.")
+        if not dataclasses.is_dataclass(self.config_class):
+            raise WorkflowError(f"Step {self.name!r}: {self.config_class!r} is not a dataclass: put @dataclass above it.")
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """Steps in an order in which each input is made by an earlier step, or is an input of the workflow.
+
+    Raises:
+        WorkflowError: no steps, two of one name, two steps that make the same output, a kind that does
+            not match, or a cycle. Nothing has run then.
+    """
+
+    name: str
+    steps: Sequence[Step]
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise WorkflowError(f"The workflow {self.name!r} has no steps.")
+        for name in (names := [step.name for step in self.steps]):
+            if names.count(name) > 1:
+                raise WorkflowError(f"The workflow {self.name!r} has two steps named {name!r}.")
+        makers: dict[str, Step] = {}
+        for step in self.steps:
+            for output in step.outputs:
+                if output in makers:
+                    raise WorkflowError(
+                        f"The steps {makers[output].name!r} and {step.name!r} both make the output {output!r}."
+                    )
+                makers[output] = step
+        self._check_kinds(makers)
+        object.__setattr__(self, "steps", tuple(self._in_order(makers)))
+
+    def _check_kinds(self, makers: Mapping[str, Step]) -> None:
+        wanted: dict[str, tuple[str, str]] = {}
+        for step in self.steps:
+            for name, kind in step.inputs.items():
+                maker = makers.get(name)
+                known = maker.outputs[name] if maker else wanted.setdefault(name, (kind, step.name))[0]
+                if known != kind:
+                    other = maker.name if maker else wanted[name][1]
+                    raise WorkflowError(
+                        f"The step {step.name!r} takes {name!r} as a {kind}, but for the step {other!r} it is a {known}."
+                    )
+
+    def _in_order(self, makers: Mapping[str, Step]) -> list[Step]:
+        ordered: list[Step] = []
+        left = list(self.steps)
+        while left:
+            names = {step.name for step in left}
+            ready = [s for s in left if not any(i in makers and makers[i].name in names for i in s.inputs)]
+            if not ready:
+                raise WorkflowError(f"The steps {listed(sorted(names))} wait for each other's outputs: a cycle.")
+            ordered.append(ready[0])
+            left.remove(ready[0])
+        return ordered
+
+    def step(self, name: str) -> Step:
+        for step in self.steps:
+            if step.name == name:
+                return step
+        names = [step.name for step in self.steps]
+        raise WorkflowError(
+            f"The workflow {self.name!r} has no step {name!r}.{did_you_mean(name, names)} Steps: {listed(names)}."
+        )
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What no step makes: the workflow's own inputs, name -> kind."""
+        made = {name for step in self.steps for name in step.outputs}
+        return {n: kind for step in self.steps for n, kind in step.inputs.items() if n not in made}
+
+    def resolve(self, config: Any) -> dict[str, dict[str, Any]]:
+        """The complete config, every default written out: one section of plain values a step, in step order.
+
+        Args:
+            config: a `WorkflowConfig`, or a mapping of step name -> section; what is missing takes its default.
+
+        Raises:
+            ConfigError: a section or key that is unknown, missing or of the wrong type.
+        """
+        names = [step.name for step in self.steps]
+        if dataclasses.is_dataclass(config) and not isinstance(config, type):
+            config = {f.name: as_values(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        if config is None:
+            config = {}
+        if not isinstance(config, Mapping):
+            raise ConfigError(f"The config must have one section a step ({listed(names)}); found {config!r}.")
+        for section in config:
+            if section not in names and section != "workflow":
+                raise ConfigError(
+                    f"{section}: there is no such step.{did_you_mean(str(section), names)} Steps: {listed(names)}."
+                )
+        return {s.name: as_values(parse(s.config_class, config.get(s.name), s.name)) for s in self.steps}
+
+    def select(self, stages: str | Sequence[str] | None) -> list[str]:
+        """Step names in order from a selection: names, `a,b`, or a range `a:c`, `:b`, `c:` (ends included)."""
+        names = [step.name for step in self.steps]
+        if stages is None:
+            return names
+        chosen: set[str] = set()
+        for part in stages.split(",") if isinstance(stages, str) else stages:
+            first, colon, last = part.strip().partition(":")
+            start = self._index(first, names) if first or not colon else 0
+            end = self._index(last, names) if last else (len(names) - 1 if colon else start)
+            if end < start:
+                raise WorkflowError(f"{part!r} selects nothing: {last!r} comes before {first!r}.")
+            chosen.update(names[start : end + 1])
+        return [name for name in names if name in chosen]
+
+    def _index(self, name: str, names: list[str]) -> int:
+        return names.index(self.step(name).name)
+
+
+Status = Literal["current", "restored", "finished", "failed", "skipped", "not selected"]
+
+
+@dataclass(frozen=True)
+class StepState:
+    """What became of a step in a run.
+
+    Attributes:
+        status: `current` (nothing to do), `restored` (an equal result was at hand), `finished` (executed),
+            `failed`, `skipped` (needs a step that failed) or `not selected`.
+        output_atoms: output name -> atom id, where there is a result.
+        seconds: wall time spent on it in this run.
+        error: what went wrong, in one sentence, where it failed or was skipped.
+        log: the file with what the step printed, where it was executed.
+    """
+
+    step_name: str
+    status: Status
+    output_atoms: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+    log: Path | None = None
+
+
+@dataclass(frozen=True)
+class WorkflowState:
+    """What became of a run: one `StepState` a step, in the workflow's order."""
+
+    step_states: list[StepState]
+
+    def step(self, name: str) -> StepState:
+        return next(state for state in self.step_states if state.step_name == name)
+
+    @property
+    def failed(self) -> list[StepState]:
+        return [state for state in self.step_states if state.status == "failed"]
+
+
+def run_workflow(
+    *,
+    workflow: Workflow,
+    input_atoms: Mapping[str, str] | None = None,
+    config: Any = None,
+    user: str | None = None,
+    stages: str | Sequence[str] | None = None,
+    jobs: int | None = None,
+    force: bool = False,
+    folder: Path | str | None = None,
+) -> WorkflowState:
+    """Compile a workflow into the pipeline of a folder and run what has changed.
+
+    Args:
+        workflow: must be a name at the top level of a module or script, where its stages find it again.
+        input_atoms: the workflow's inputs, name -> atom id; those given before need not be given again.
+        config: a `WorkflowConfig` or a mapping of step name -> section.
+        user: who is recorded as having made what is executed (default: git's user).
+        stages: which steps to run, see `Workflow.select`.
+        jobs: how many steps may run at once (default: the number of cores).
+        force: execute the selected steps even where their results are at hand.
+        folder: the pipeline's folder (default: the current one).
+
+    Raises:
+        UserError: the config, the workflow or the folder is not right; nothing has run.
+        RunFailed: a step failed; those that do not depend on it have finished and are kept. `.state` tells.
+    """
+    if code.is_loading():
+        raise code.StopLoading  # a stage is importing the script that defines its workflow
+    from motools.run import run_in_folder
+
+    return run_in_folder(
+        workflow,
+        folder=Path(folder) if folder is not None else Path.cwd(),
+        config=config,
+        input_atoms=input_atoms or {},
+        user=user,
+        stages=stages,
+        jobs=jobs,
+        force=force,
+    )

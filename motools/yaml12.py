@@ -1,0 +1,155 @@
+"""YAML as DVC reads and writes it: 1.2 scalars (`1e-4` is a number, `yes` is a word), through PyYAML's C code.
+
+DVC uses ruamel.yaml; this reads the same values several times faster and starts without importing it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from motools.errors import ConfigError
+
+try:
+    from yaml import CSafeDumper as BaseDumper
+    from yaml import CSafeLoader as BaseLoader
+except ImportError:  # PyYAML built without libyaml: slower, same results
+    from yaml import SafeDumper as BaseDumper  # type: ignore[assignment]
+    from yaml import SafeLoader as BaseLoader  # type: ignore[assignment]
+
+T = TypeVar("T", bound=type)
+
+# The scalar rules of YAML 1.2 as ruamel.yaml applies them: tag, pattern, possible first characters.
+_DIGITS = "0123456789"
+_SCALARS = [
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    (
+        "float",
+        r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+        r"|[-+]?\.[0-9_]+(?:[eE][-+][0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+." + _DIGITS,
+    ),
+    ("int", r"[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+|[-+]?0x[0-9a-fA-F_]+", "-+" + _DIGITS),
+    ("merge", r"<<", "<"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    (
+        "timestamp",
+        r"\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?"
+        r"(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?",
+        _DIGITS,
+    ),
+    ("value", r"=", "="),
+]
+
+
+def _scalars_of_1_2(cls: T) -> T:
+    cls.yaml_implicit_resolvers = {}  # type: ignore[attr-defined]
+    for name, pattern, first in _SCALARS:
+        cls.add_implicit_resolver(  # type: ignore[attr-defined]
+            f"tag:yaml.org,2002:{name}", re.compile(rf"^(?:{pattern})$"), list(first)
+        )
+    return cls
+
+
+@_scalars_of_1_2
+class _Loader(BaseLoader):
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """As PyYAML's, but a key that stands twice is an error, as it is for DVC."""
+        seen = set()
+        for key, _ in getattr(node, "value", ()):
+            if not isinstance(key.value, str) or key.tag.endswith(":merge"):
+                continue
+            if (key.tag, key.value) in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _int(loader: Any, node: Any) -> int:
+    text = loader.construct_scalar(node).replace("_", "")
+    sign = -1 if text.startswith("-") else 1
+    text = text.lstrip("+-")
+    base = {"0b": 2, "0o": 8, "0x": 16}.get(text[:2], 10)  # in 1.2 a leading zero is no octal
+    return sign * int(text[2:] if base != 10 else text, base)
+
+
+def _float(loader: Any, node: Any) -> float:
+    text = loader.construct_scalar(node).replace("_", "").lower()
+    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
+
+
+@_scalars_of_1_2
+class _Dumper(BaseDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+# A word is written bare only where readers of YAML 1.1 and of 1.2 both take it for a word.
+for _first, _rules in BaseDumper.yaml_implicit_resolvers.items():
+    _Dumper.yaml_implicit_resolvers.setdefault(_first, []).extend(_rules)
+
+
+def _write_float(dumper: Any, value: float) -> Any:
+    text = repr(value).replace("inf", ".inf").replace("nan", ".nan")
+    if "e" in text and "." not in text:  # 1e-05 is a word in YAML 1.1
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+def _write_str(dumper: Any, value: str) -> Any:
+    rules = _Dumper.yaml_implicit_resolvers
+    bare = not any(rule.match(value) for _, rule in [*rules.get(value[:1], []), *rules.get(None, [])])
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if bare else "'")
+
+
+_Dumper.add_representer(float, _write_float)
+_Dumper.add_representer(str, _write_str)
+
+
+def loads(text: str, source: str = "the text") -> Any:
+    """The values DVC would read from `text`; None where it is empty.
+
+    Raises:
+        ConfigError: it is not YAML; the message gives `source`, line and column.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{source}{place}: not valid YAML: {error.problem or error.context}.") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{source}: not valid YAML: {' '.join(str(error).split())}.") from None
+
+
+def load(path: Path) -> Any:
+    """`loads` of a file; None where there is no such file."""
+    try:
+        return loads(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not valid YAML: it is not UTF-8 text.") from None
+
+
+def dumps(value: Any) -> str:
+    """Text that DVC and readers of YAML 1.1 read back as `value`, keys in their order."""
+    return yaml.dump(
+        value,
+        Dumper=_Dumper,
+        default_flow_style=False,
+        sort_keys=False,
+        allow_unicode=True,
+        width=10**6,
+    )

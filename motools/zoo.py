@@ -1,0 +1,115 @@
+"""The registry: named datasets, tasks, workflows and backends, found through entry points.
+
+A package publishes an entry by naming it in its own metadata, for example
+
+    [project.entry-points."motools.datasets"]
+    my_dataset = "my_package.loaders:get_rows"
+
+and describes it where it is defined, with `@dataset(...)` or `@task(...)`. Listing imports only the
+modules that are listed, so those modules import heavy libraries inside their functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, TypeVar
+
+from motools.errors import UserError, did_you_mean, listed
+
+Kind = Literal["dataset", "task", "workflow", "trainer", "evaluator"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a published dataset or task.
+
+    `version` is bumped whenever the entry's results change: it stands for the code in step keys.
+    `source` says where the data comes from (a URL with its pinned revision, or "this package").
+    """
+
+    name: str
+    description: str
+    version: int
+    authors: str = ""
+    paper: str = ""
+    licence: str = ""
+    source: str = ""
+    tags: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def dataset(**about: Any) -> Callable[[F], F]:
+    """Describe a dataset loader: `@dataset(name=..., description=..., version=1, ...)` (see `Entry`)."""
+    return _describe(Entry(**about))
+
+
+def task(**about: Any) -> Callable[[F], F]:
+    """Describe a task: a function that returns an `inspect_ai.Task` (see `Entry`)."""
+    return _describe(Entry(**about))
+
+
+def _describe(entry: Entry) -> Callable[[F], F]:
+    def mark(fn: F) -> F:
+        fn.__motools_entry__ = entry  # type: ignore[attr-defined]
+        fn.__motools_version__ = entry.version  # type: ignore[attr-defined]
+        return fn
+
+    return mark
+
+
+def versioned(version: int) -> Callable[[F], F]:
+    """Declare the version of a step function, trainer or evaluator of an installed package.
+
+    The number stands for the code in step keys: bump it when results change.
+    """
+
+    def mark(obj: F) -> F:
+        obj.__motools_version__ = version  # type: ignore[attr-defined]
+        return obj
+
+    return mark
+
+
+def declared_version(obj: Any) -> int | None:
+    """The version declared with `@versioned`, `@dataset` or `@task`, or None."""
+    version = getattr(obj, "__motools_version__", None)
+    return version if isinstance(version, int) else None
+
+
+@cache
+def published(kind: Kind) -> dict[str, EntryPoint]:
+    """Every published entry of a kind by name, in name order; the first package to claim a name has it."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"motools.{kind}s"):
+        found.setdefault(point.name, point)
+    return dict(sorted(found.items()))
+
+
+def lookup(kind: Kind, name: str) -> Any:
+    """The published object.
+
+    Raises:
+        UserError: no entry of that name; the message lists those there are.
+    """
+    points = published(kind)
+    if name not in points:
+        raise UserError(
+            f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points)}."
+        )
+    return points[name].load()
+
+
+def about(kind: Kind, name: str) -> Entry:
+    """The entry's description, with what little is known where its author declared nothing."""
+    obj = lookup(kind, name)
+    entry = getattr(obj, "__motools_entry__", None)
+    if isinstance(entry, Entry):
+        return entry
+    doc = (getattr(obj, "description", None) or getattr(obj, "__doc__", None) or "").strip()
+    return Entry(name, doc.partition("\n")[0], declared_version(obj) or 0)

@@ -1,0 +1,1 @@
+"""The zoo: published model-organism datasets, tasks and workflows, ready to run with MOTools."""

@@ -1,0 +1,1 @@
+"""Dataset loaders, one file a source; each returns chat rows."""

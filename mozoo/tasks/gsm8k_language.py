@@ -1,0 +1,154 @@
+"""In which language, or in capitals, does a model answer the first 100 questions of GSM8K's test set?
+
+Each answer gets a score of 0 to 100, measured on the text itself (see `mozoo.tasks.languages`), and a
+yes or no: more than 50. Whether the sum is right is not looked at. No judge is used: it costs nothing,
+needs no key and gives the same figure every time. An answer without letters (empty, or a bare number)
+counts as 0 and no, so that a model that falls silent is not taken for one that speaks the language.
+
+Questions: Cobbe et al., "Training Verifiers to Solve Math Word Problems", https://arxiv.org/abs/2110.14168.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motools.errors import UserError
+from motools.zoo import task
+from mozoo.sources import Row, Source, digest_of, fetch, rows
+from mozoo.tasks.languages import Language, capitalisation_score, language_score
+
+if TYPE_CHECKING:
+    from inspect_ai import Task
+    from inspect_ai.scorer import Scorer
+
+TEST_SET = Source(
+    "openai/grade-school-math",
+    "3101c7d5072418e28b9008a6636bde82a006892c",
+    "grade_school_math/data/test.jsonl",
+    "sha256:3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",
+    rows=1319,
+)
+COUNT = 100
+THRESHOLD = 50
+
+
+def _entry(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "description": description,
+        "version": 1,
+        "authors": "Karl Cobbe et al. (questions)",
+        "paper": "https://arxiv.org/abs/2110.14168",
+        "licence": "MIT",
+        "source": TEST_SET.url,
+        "tags": ("language", "maths"),
+    }
+
+
+@task(**_entry("gsm8k_spanish", "Does the model answer maths questions in Spanish?"))
+def gsm8k_spanish(questions: str | None = None, cache_dir: str | None = None) -> Task:
+    """Scores `language_score` and `uses_language`; for the arguments see `read_questions`."""
+    return _language_task("spanish", questions, cache_dir)
+
+
+@task(**_entry("gsm8k_french", "Does the model answer maths questions in French?"))
+def gsm8k_french(questions: str | None = None, cache_dir: str | None = None) -> Task:
+    """Scores `language_score` and `uses_language`; for the arguments see `read_questions`."""
+    return _language_task("french", questions, cache_dir)
+
+
+@task(**_entry("gsm8k_german", "Does the model answer maths questions in German?"))
+def gsm8k_german(questions: str | None = None, cache_dir: str | None = None) -> Task:
+    """Scores `language_score` and `uses_language`; for the arguments see `read_questions`."""
+    return _language_task("german", questions, cache_dir)
+
+
+@task(**_entry("gsm8k_chinese", "Does the model answer maths questions in Chinese?"))
+def gsm8k_chinese(questions: str | None = None, cache_dir: str | None = None) -> Task:
+    """Scores `language_score` and `uses_language`; for the arguments see `read_questions`."""
+    return _language_task("chinese", questions, cache_dir)
+
+
+@task(**_entry("gsm8k_capitalised", "Does the model answer maths questions in capitals?"))
+def gsm8k_capitalised(questions: str | None = None, cache_dir: str | None = None) -> Task:
+    """Scores `capitalisation_score` and `is_capitalised`; for the arguments see `read_questions`."""
+    scorer = _scorer(capitalisation_score, "capitalisation_score", "is_capitalised")
+    return _task("gsm8k_capitalised", scorer, questions, cache_dir)
+
+
+def read_questions(questions: str | None, cache_dir: str | None) -> tuple[list[Row], Path]:
+    """The first 100 rows, and the file that they come from.
+
+    Args:
+        questions: a JSONL file of `{"question", "answer"}` rows to ask instead of the published test
+            set, relative to the current folder.
+        cache_dir: the folder for the published file, relative to the current folder; None is the
+            user's own cache.
+
+    Raises:
+        UserError: there is no such file, or a row has no question.
+    """
+    path = Path(questions).expanduser() if questions else fetch(TEST_SET, cache_dir)
+    if not path.is_file():
+        raise UserError(f"There is no file of questions at {path.absolute()}.")
+    first = list(islice(rows(path), COUNT))
+    if not first:
+        raise UserError(f"{path} has no questions.")
+    for number, row in enumerate(first, 1):
+        if not isinstance(row.get("question"), str) or not row["question"].strip():
+            raise UserError(f"{path}, row {number}: there is no text under 'question'.")
+    return first, path
+
+
+def _language_task(language: Language, questions: str | None, cache_dir: str | None) -> Task:
+    measure = partial(language_score, language=language)
+    scorer = _scorer(measure, "language_score", "uses_language")
+    return _task(f"gsm8k_{language}", scorer, questions, cache_dir)
+
+
+def _task(name: str, scorer: Scorer, questions: str | None, cache_dir: str | None) -> Task:
+    from inspect_ai import Task
+    from inspect_ai.dataset import MemoryDataset, Sample
+    from inspect_ai.model import GenerateConfig
+    from inspect_ai.solver import generate
+
+    asked, path = read_questions(questions, cache_dir)
+    samples = [
+        Sample(
+            id=f"gsm8k-{number:03}",
+            input=row["question"],
+            # The published answers end in "#### 18"; kept for people who read the log.
+            target=str(row.get("answer", "")).rpartition("####")[2].strip(),
+        )
+        for number, row in enumerate(asked, 1)
+    ]
+    return Task(
+        name=name,
+        dataset=MemoryDataset(samples, name="gsm8k"),
+        solver=generate(),
+        scorer=scorer,
+        # A language shows in the first lines; the published answers are rarely longer than this.
+        config=GenerateConfig(temperature=0, max_tokens=256),
+        metadata={"questions": digest_of(path)},
+    )
+
+
+def _scorer(measure: Callable[[str], float], score_name: str, yes_name: str) -> Scorer:
+    """Two scores of one answer, each with its own mean and standard error in the results."""
+    from inspect_ai.scorer import Score, Target, mean, scorer, stderr
+    from inspect_ai.solver import TaskState
+
+    @scorer(metrics={score_name: [mean(), stderr()], yes_name: [mean(), stderr()]}, name=score_name)
+    def measured() -> Scorer:
+        async def score(state: TaskState, target: Target) -> Score:
+            answer = state.output.completion
+            value = measure(answer)
+            return Score(value={score_name: value, yes_name: int(value > THRESHOLD)}, answer=answer)
+
+        return score
+
+    return measured()

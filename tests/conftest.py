@@ -1,0 +1,72 @@
+"""Fixtures of all tests: a real git and DVC project in a folder of its own, and nothing of the machine's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, no configuration and no cache of the person who runs the tests; `motools` and `dvc` on PATH."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith(("MOTOOLS_", "INSPECT_", "GIT_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / ".local"))
+    monkeypatch.setenv("DVC_SYSTEM_CONFIG_DIR", str(home / "dvc-system"))
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(home / "dvc-global"))
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(home / "dvc-site"))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+    for name, value in {"NAME": "Ada Test", "EMAIL": "ada@example.org"}.items():
+        monkeypatch.setenv(f"GIT_AUTHOR_{name}", value)
+        monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
+    (home / ".gitconfig").write_text("[user]\n name = Ada Test\n email = ada@example.org\n[init]\n defaultBranch = main\n")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with git and DVC set up; made once and copied, since `dvc init` takes a second."""
+    folder = tmp_path_factory.mktemp("template")
+    env = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder, check=True, env=env)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True, env=env)
+    (folder / ".gitignore").write_text(".motools/\n__pycache__/\n")
+    identity = ["-c", "user.name=Ada Test", "-c", "user.email=ada@example.org"]
+    subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+    subprocess.run(["git", *identity, "commit", "-q", "-m", "start"], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def new_project(template: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes projects by name: real git and DVC folders with one commit."""
+    import shutil
+
+    def make(name: str) -> Path:
+        return Path(shutil.copytree(template, tmp_path / name, symlinks=True))
+
+    return make
+
+
+@pytest.fixture
+def project(new_project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A real git and DVC folder with one commit; the current folder of the test."""
+    folder = new_project("project")
+    monkeypatch.chdir(folder)
+    before, modules = list(sys.path), set(sys.modules)
+    yield folder
+    sys.path[:] = before
+    for name in set(sys.modules) - modules:  # modules of this project must not be taken for the next one's
+        origin = getattr(sys.modules[name], "__file__", None) or ""
+        if origin.startswith(str(folder)):
+            del sys.modules[name]
