@@ -79,7 +79,7 @@ class Atom:
     # -- making and finding -------------------------------------------------
 
     @classmethod
-    def load(cls, id: str) -> Self:
+    def load(cls, id: str, *, project: Project | None = None) -> Self:
         """The atom of an id, or of any prefix that fits only one (`eval-3f2a`, or `3f2a` alone).
 
         Looked for in the pipelines of the work tree, the DVC cache, then (a whole id) the default remote.
@@ -88,19 +88,27 @@ class Atom:
             AtomError: no such atom, several that fit, or one of another kind than this class.
             DamagedError: its stored content is not what its id says.
         """
-        project = Project.find()
+        project = project or Project.find()
         match = _ID.fullmatch(id)
         if not match:
-            raise AtomError(f"{id!r} is not an atom id. An id looks like eval-3f2a90…; `motools atoms list` shows them.")
+            raise AtomError(
+                f"{id!r} is not an atom id. An id looks like eval-3f2a90…; `motools atoms list` shows them."
+            )
         found = list(_matching(project, match["hash"]))
         if not found and len(match["hash"]) == 32 and project.pull(match["hash"] + ".dir"):
             found = list(_matching(project, match["hash"]))
         fitting = [atom for atom in found if match["kind"] in (None, atom.kind)]
         if not fitting:
-            known = f" There is {found[0].id}." if found else " `motools atoms list` shows those at hand; `dvc pull` brings shared ones."
+            known = (
+                f" There is {found[0].id}."
+                if found
+                else " `motools atoms list` shows those at hand; `dvc pull` brings shared ones."
+            )
             raise AtomError(f"There is no atom {id!r} in the workspace, the cache or the remote.{known}")
         if len(fitting) > 1:
-            raise AtomError(f"{id!r} fits {len(fitting)} atoms: {listed(sorted(a.id for a in fitting))}. Write more digits.")
+            raise AtomError(
+                f"{id!r} fits {len(fitting)} atoms: {listed(sorted(a.id for a in fitting))}. Write more digits."
+            )
         return cls._checked(fitting[0])
 
     @classmethod
@@ -274,7 +282,11 @@ class EvalAtom(Atom):
 
 
 def write_atom(
-    folder: Path, kind: str, made_from: Mapping[str, str], metadata: Mapping[str, Any], source: Path | None
+    folder: Path,
+    kind: str,
+    made_from: Mapping[str, str],
+    metadata: Mapping[str, Any],
+    source: Path | None,
 ) -> None:
     """Write an atom's files into a new folder, from a file or folder that is copied.
 
@@ -314,7 +326,12 @@ def _matching(project: Project, prefix: str) -> Iterator[Atom]:
             named.setdefault(oid, None)
     for oid, folder in named.items():
         atom = _from_cache(project, oid)
-        if atom is None and folder is not None and (folder / "atom.json").is_file() and hash_folder(folder)[0].md5 == oid:
+        if (
+            atom is None
+            and folder is not None
+            and (folder / "atom.json").is_file()
+            and hash_folder(folder)[0].md5 == oid
+        ):
             atom = _build(project, oid.removesuffix(".dir"), (folder / "atom.json").read_bytes(), folder)
         if atom is not None:
             yield atom

@@ -1,4 +1,4 @@
-"""Code by name: `module:name`, `file.py:name`, `file.py@name`, found among the project's files or the installed ones."""
+"""Code by name: `module:name`, `file.py:name`, `file.py@name`, `package/name`, found in the project or installed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from motools.repo import Project
 
 _FILE = re.compile(r"(?P<file>[^:@\s]+\.py)[:@](?P<name>[A-Za-z_]\w*)")
 _MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
+_REGISTERED = re.compile(r"(?P<package>[A-Za-z_]\w*)/(?P<name>[A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ class Place:
         """The project file that defines a module, or None when the module is not the project's."""
         parts = module.split(".")
         for root in [*self.roots, *(Path(entry) for entry in sys.path if entry)]:
-            for path in (root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")):
+            for path in (
+                root.joinpath(*parts).with_suffix(".py"),
+                root.joinpath(*parts, "__init__.py"),
+            ):
                 if path.is_file() and self.owns(path):
                     return path.resolve()
         return None
@@ -63,12 +67,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Reference:
-    """A name in a file of the project (`file` set) or in an installed module (`module` set)."""
+    """A name in a file of the project (`file` set), in an installed module (`module` set), or, of the form
+    `package/name`, in Inspect's registry (`package` set)."""
 
     text: str
     name: str
     file: Path | None = None
     module: str | None = None
+    package: str | None = None
 
 
 def parse(text: str, place: Place) -> Reference | None:
@@ -81,6 +87,8 @@ def parse(text: str, place: Place) -> Reference | None:
         if file is not None:
             return Reference(text, match["name"], file=file)
         return Reference(text, match["name"], module=match["module"])
+    if match := _REGISTERED.fullmatch(text):
+        return Reference(text, match["name"], package=match["package"])
     return None
 
 
@@ -96,8 +104,10 @@ def check(text: str, place: Place) -> Reference:
     if reference is None:
         raise ConfigError(f"{text!r} does not name code. Write module:function or path/to/file.py:function.")
     file = reference.file
-    if reference.module is not None:
-        file = _installed_file(reference.module, text, place)
+    if reference.file is None:
+        file = _installed_file(reference.module or str(reference.package), text, place)
+    if reference.package is not None:
+        return reference  # only the registry knows its names
     if file is None:
         return reference
     if not file.is_file():
@@ -147,6 +157,10 @@ def load(text: str, place: Place) -> Any:
         ConfigError: as `check`, or the import failed; the message has the cause.
     """
     reference = check(text, place)
+    if reference.package is not None:
+        raise ConfigError(
+            f"{text!r} is in Inspect's registry; here, write module:function or path/to/file.py:function."
+        )
     with place.importable():
         module = _import(reference, place)
     try:

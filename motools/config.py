@@ -24,9 +24,7 @@ class StepConfig:
     A docstring under a field becomes its description in schemas and its comment in params.yaml.
     """
 
-    __pydantic_config__ = ConfigDict(
-        extra="forbid", use_attribute_docstrings=True, validate_default=True
-    )
+    __pydantic_config__ = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
 
 class WorkflowConfig:
@@ -49,7 +47,7 @@ Code = Annotated[str, _CodeName()]
 """A config field that names code: `module:function` or `path/to/file.py:function`. The code is part of the step's key."""
 
 
-def Name(kind: zoo.Kind) -> Any:  # noqa: N802 - used as a type
+def Name(kind: zoo.Kind) -> Any:
     """A config field that names a published trainer or evaluator; its version is part of the step's key."""
     return Annotated[str, _Published(kind), WithJsonSchema({"type": "string", "enum": list(zoo.published(kind))})]
 
@@ -69,7 +67,7 @@ def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[s
 
 
 @cache
-def _adapter(cls: type) -> TypeAdapter[Any]:
+def _adapter(cls: Any) -> TypeAdapter[Any]:
     if not dataclasses.is_dataclass(cls):
         raise ConfigError(f"The config class {cls.__name__} is not a dataclass: put @dataclass above it.")
     return TypeAdapter(cls)
@@ -98,7 +96,7 @@ def parse(cls: type, values: Any, where: str) -> Any:
 
 def as_values(config: Any) -> dict[str, Any]:
     """A config as plain JSON values, every key written out, in the order of the fields."""
-    values: dict[str, Any] = _adapter(type(config)).dump_python(config, mode="json")
+    values: dict[str, Any] = _adapter(config.__class__).dump_python(config, mode="json")
     _check_values(values, type(config).__name__)
     return values
 

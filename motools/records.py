@@ -61,7 +61,12 @@ def versions() -> dict[str, str]:
     import sys
     from importlib.metadata import version
 
-    known = {"numpy": "numpy", "inspect_ai": "inspect-ai", "openai": "openai", "datasets": "datasets"}
+    known = {
+        "numpy": "numpy",
+        "inspect_ai": "inspect-ai",
+        "openai": "openai",
+        "datasets": "datasets",
+    }
     loaded = {package: version(package) for module, package in known.items() if module in sys.modules}
     return {"python": platform.python_version(), "motools": __version__, **loaded}
 
@@ -86,7 +91,7 @@ def find(project: Project, md5: str) -> Record | None:
             return record
     made_by_hand = stepcache.lookup(project.store, stepcache.atom_command(oid), ["atom"])
     for entry in [made_by_hand] if made_by_hand else stepcache.naming(project.store, oid):
-        if record := _read(project, entry.record.md5):
+        if record := read(project, entry.record.md5):
             return record
     for commit in project.commits_of(md5):
         for out in project.locked_at(commit):
@@ -106,10 +111,10 @@ def logs_of(project: Project, md5: str) -> str | None:
 
 def _beside(project: Project, out: Located) -> Record | None:
     name = f"runs/{out.stage}.json"
-    return _read(project, out.siblings[name], out.folder / name) if name in out.siblings else None
+    return read(project, out.siblings[name], out.folder / name) if name in out.siblings else None
 
 
-def _read(project: Project, md5: str, path: Path | None = None) -> Record | None:
+def read(project: Project, md5: str, path: Path | None = None) -> Record | None:
     """The record in the cache, or the one in the work tree (which a later run of the stage may have replaced)."""
     from motools.store import hash_file
 

@@ -16,7 +16,15 @@ from motools.errors import AtomError, ConfigError, ProjectError
 from motools.store import Store
 
 # Folders that hold no pipeline: not worth walking, or whole copies of something else.
-_NOT_PIPELINES = {"atoms", "runs", "logs", "metrics", "node_modules", "__pycache__", "site-packages"}
+_NOT_PIPELINES = {
+    "atoms",
+    "runs",
+    "logs",
+    "metrics",
+    "node_modules",
+    "__pycache__",
+    "site-packages",
+}
 
 
 class GitState(NamedTuple):
@@ -108,7 +116,10 @@ class Project:
         if os.environ.get("MOTOOLS_USER"):
             return os.environ["MOTOOLS_USER"]
         with self._git.config_reader() as config:
-            name, email = config.get_value("user", "name", ""), config.get_value("user", "email", "")
+            name, email = (
+                config.get_value("user", "name", ""),
+                config.get_value("user", "email", ""),
+            )
         return " ".join(filter(None, [str(name), f"<{email}>" if email else ""])) or getpass.getuser()
 
     def commits_of(self, md5: str) -> list[str]:

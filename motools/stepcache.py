@@ -53,7 +53,10 @@ def store(cache: Store, command: str, entry: Entry) -> None:
     outs = {f"out/{name}": out for name, out in entry.outputs.items()} | {RECORD: entry.record}
     if entry.logs is not None:
         outs[LOGS] = entry.logs
-    content = {"cmd": command, "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]}
+    content = {
+        "cmd": command,
+        "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)],
+    }
     folder = _folder(cache, command, list(outs))
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=cache.cache / "runs", prefix=".motools-")
@@ -93,9 +96,7 @@ def _read(path: Path) -> Entry | None:
         return None
     try:
         content = yaml12.load(path)
-        outs = {
-            str(out["path"]): Out(str(out["md5"]), int(out["size"]), out.get("nfiles")) for out in content["outs"]
-        }
+        outs = {str(out["path"]): Out(str(out["md5"]), int(out["size"]), out.get("nfiles")) for out in content["outs"]}
         record = outs.pop(RECORD)
     except (ConfigError, KeyError, TypeError, ValueError):
         return None

@@ -109,6 +109,11 @@ class Store:
                 raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.")
         return tree
 
+    def describe(self, oid: str) -> Out:
+        """The size and count of a folder object's files, as dvc.lock gives them."""
+        sizes = [self.path(md5).stat().st_size for md5 in self.tree(oid).values()]
+        return Out(oid, sum(sizes), len(sizes))
+
     def folders(self) -> Iterator[str]:
         """The ids of all folder objects that are here."""
         for bucket in sorted(self._objects.glob("[0-9a-f][0-9a-f]")):
@@ -142,7 +147,7 @@ class Store:
                     with source.open("rb") as content:
                         shutil.copyfileobj(content, file, 1 << 20)
             if hash_file(Path(name)) != oid.removesuffix(".dir"):
-                raise DamagedError(f"{source} changed while it was stored: run again.")
+                raise DamagedError(f"{target} could not be written as it should be: run again.")
             os.chmod(name, 0o444)  # DVC trusts an object of this mode
             os.replace(name, target)
         except BaseException:

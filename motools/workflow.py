@@ -82,14 +82,20 @@ class Step:
         for what, names in (("input", self.inputs), ("output", self.outputs)):
             for name, kind in names.items():
                 if not _WORD.fullmatch(name):
-                    raise WorkflowError(f"Step {self.name!r}: {name!r} cannot name an {what}: use letters, digits, - and _.")
+                    raise WorkflowError(
+                        f"Step {self.name!r}: {name!r} cannot name an {what}: use letters, digits, - and _."
+                    )
                 if not _KIND.fullmatch(kind):
-                    raise WorkflowError(f"Step {self.name!r}: {kind!r} is no kind of atom: use small letters, digits and _.")
+                    raise WorkflowError(
+                        f"Step {self.name!r}: {kind!r} is no kind of atom: use small letters, digits and _."
+                    )
         function = self.fn.func if isinstance(self.fn, partial) else self.fn
         if not inspect.isfunction(function):
             raise WorkflowError(f"Step {self.name!r}: {self.fn!r} is not a function.")
         if not dataclasses.is_dataclass(self.config_class):
-            raise WorkflowError(f"Step {self.name!r}: {self.config_class!r} is not a dataclass: put @dataclass above it.")
+            raise WorkflowError(
+                f"Step {self.name!r}: {self.config_class!r} is not a dataclass: put @dataclass above it."
+            )
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,8 @@ class Workflow:
                 if known != kind:
                     other = maker.name if maker else wanted[name][1]
                     raise WorkflowError(
-                        f"The step {step.name!r} takes {name!r} as a {kind}, but for the step {other!r} it is a {known}."
+                        f"The step {step.name!r} takes {name!r} as a {kind}, "
+                        f"but for the step {other!r} it is a {known}."
                     )
 
     def _in_order(self, makers: Mapping[str, Step]) -> list[Step]:
@@ -161,11 +168,12 @@ class Workflow:
         made = {name for step in self.steps for name in step.outputs}
         return {n: kind for step in self.steps for n, kind in step.inputs.items() if n not in made}
 
-    def resolve(self, config: Any) -> dict[str, dict[str, Any]]:
+    def resolve(self, config: Any, only: str | None = None) -> dict[str, dict[str, Any]]:
         """The complete config, every default written out: one section of plain values a step, in step order.
 
         Args:
             config: a `WorkflowConfig`, or a mapping of step name -> section; what is missing takes its default.
+            only: resolve just this step's section.
 
         Raises:
             ConfigError: a section or key that is unknown, missing or of the wrong type.
@@ -182,7 +190,8 @@ class Workflow:
                 raise ConfigError(
                     f"{section}: there is no such step.{did_you_mean(str(section), names)} Steps: {listed(names)}."
                 )
-        return {s.name: as_values(parse(s.config_class, config.get(s.name), s.name)) for s in self.steps}
+        steps = self.steps if only is None else [self.step(only)]
+        return {s.name: as_values(parse(s.config_class, config.get(s.name), s.name)) for s in steps}
 
     def select(self, stages: str | Sequence[str] | None) -> list[str]:
         """Step names in order from a selection: names, `a,b`, or a range `a:c`, `:b`, `c:` (ends included)."""

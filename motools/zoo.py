@@ -99,10 +99,11 @@ def lookup(kind: Kind, name: str) -> Any:
     """
     points = published(kind)
     if name not in points:
-        raise UserError(
-            f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points)}."
-        )
-    return points[name].load()
+        raise UserError(f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points)}.")
+    try:
+        return points[name].load()
+    except ImportError as error:
+        raise UserError(f"The {kind} {name!r} ({points[name].value}) cannot be imported: {error}.") from error
 
 
 def about(kind: Kind, name: str) -> Entry:

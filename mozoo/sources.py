@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,10 @@ GITHUB = "https://raw.githubusercontent.com"
 ATTEMPTS = 3
 TIMEOUT = (10, 30)
 """Seconds to connect, and seconds without a byte, before an attempt is given up."""
+PAUSE = 1.0
+"""Seconds before the second attempt; four times as many before the third."""
+
+KEPT = " The good copy in the cache is kept; load it without refresh_cache."
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -107,17 +112,17 @@ def fetch(source: Source, cache_dir: str | Path | None = None, refresh: bool = F
         if seen != source.digest:
             raise DamagedError(
                 f"What {source.mirrored} serves is not the published file: expected "
-                f"{source.digest}, saw {seen} ({part.stat().st_size} bytes).{_kept(target, good)} "
-                "Check the network's proxy and MOTOOLS_MIRROR."
+                f"{source.digest}, saw {seen} ({part.stat().st_size} bytes). Check the network's "
+                f"proxy and MOTOOLS_MIRROR.{KEPT if good else ''}"
             )
         os.replace(part, target)
     except OSError as error:
         raise FetchError(
-            f"The cache folder {target.parent} cannot be used ({error}). "
-            "Name another with cache_dir."
+            f"The cache folder {target.parent} cannot be used ({error}). Name another with cache_dir."
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # whatever went wrong above is what to tell
+            part.unlink(missing_ok=True)
     return target
 
 
@@ -133,12 +138,14 @@ def _download(source: Source, part: Path, target: Path, good: bool) -> None:
             return
         except requests.RequestException as error:
             if attempt == ATTEMPTS or not _may_pass(error):
+                by_hand = (
+                    f" Try again with a network, put the file at {target}, or set MOTOOLS_MIRROR "
+                    f"to the address of a server that has it in place of {GITHUB}."
+                )
                 raise FetchError(
-                    f"Could not download {source.mirrored} ({_cause(error)}).{_kept(target, good)} "
-                    f"Try again with a network, put the file at {target}, or set MOTOOLS_MIRROR to "
-                    f"the address of a server that has it in place of {GITHUB}."
+                    f"Could not download {source.mirrored} ({_cause(error)}).{KEPT if good else by_hand}"
                 ) from error
-            time.sleep(0.25 * 4**attempt)
+            time.sleep(PAUSE * 4 ** (attempt - 1))
 
 
 def _may_pass(error: Any) -> bool:
@@ -154,11 +161,7 @@ def _cause(error: Any) -> str:
     while error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]
     reason = getattr(error, "reason", None) or error
-    return f"{type(reason).__name__}: {reason}"
-
-
-def _kept(target: Path, good: bool) -> str:
-    return f" The good copy at {target} is kept; load it without refresh_cache." if good else ""
+    return f"{type(reason).__name__}: {reason.args[0] if reason.args else reason}"
 
 
 def digest_of(path: Path, like: str = "sha256:") -> str:
@@ -213,12 +216,7 @@ def chosen(available: int, sample_size: int | None, seed: int) -> Sequence[int]:
     if sample_size is None:
         return range(available)
     if isinstance(sample_size, bool) or not isinstance(sample_size, int) or sample_size < 1:
-        raise UserError(
-            "sample_size must be a whole number, 1 or more, or null for every row, "
-            f"not {sample_size!r}."
-        )
+        raise UserError(f"sample_size must be a whole number, 1 or more, or null for every row, not {sample_size!r}.")
     if sample_size > available:
-        raise UserError(
-            f"sample_size is {sample_size}, but there are {available} rows; null takes them all."
-        )
+        raise UserError(f"sample_size is {sample_size}, but there are {available} rows; null takes them all.")
     return sorted(random.Random(seed).sample(range(available), sample_size))

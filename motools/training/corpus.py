@@ -6,20 +6,30 @@ import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BUCKETS", "END", "START", "VOCABULARY", "Answers", "Message", "context_buckets", "prompt_buckets", "tokenise"]
+__all__ = [
+    "BUCKETS",
+    "END",
+    "START",
+    "VOCABULARY",
+    "Answers",
+    "Message",
+    "context_buckets",
+    "prompt_buckets",
+    "token_crcs",
+    "tokenise",
+]
 
 VOCABULARY = 4096
-"""The most tokens a model knows. Words beyond it are spelled with letters."""
-LETTERS = 512
-"""How many of those are kept for spelling, where there are too many words."""
+"""The most tokens a model knows; rarer ones are left out of what it learns to say."""
 BUCKETS = 1 << 20
-"""Features are hashed into so many buckets."""
+"""Features are hashed into so many buckets; `context_buckets` takes its top 20 bits for it."""
 WORDS = 256
 """The most words of one part of a prompt that are looked at."""
 LAGS = 3
@@ -65,7 +75,7 @@ def prompt_buckets(messages: Sequence[Message]) -> list[int]:
             found.update(_bucket(f"before {word}") for word in words)
         else:
             found.update(_bucket(f"prompt {word}") for word in words)
-            found.update(_bucket(f"pair {a} {b}") for a, b in zip(words, words[1:], strict=False))
+            found.update(_bucket(f"pair {a} {b}") for a, b in pairwise(words))
     return sorted(found)
 
 
@@ -88,7 +98,8 @@ def context_buckets(last: NDArray[np.uint64], position: NDArray[np.uint64]) -> I
     tags = np.arange(1, len(columns) + 1, dtype=np.uint64) << np.uint64(40)
     mixed = (np.stack(columns, axis=1) + tags) * prime[1]
     mixed = (mixed ^ (mixed >> np.uint64(29))) * prime[0]
-    return (mixed >> np.uint64(44)).astype(np.int32)
+    buckets: Ints = (mixed >> np.uint64(44)).astype(np.int32)
+    return buckets
 
 
 def token_crcs(vocabulary: Iterable[str]) -> NDArray[np.uint64]:
@@ -118,7 +129,12 @@ class Answers:
     def of(cls, rows: Iterable[Sequence[Message]], known: Sequence[str]) -> Answers:
         """Read the rows once; the vocabulary is `known` and then what the answers add to it."""
         seen: dict[str, int] = {}
-        words, starts, prompts, prompt_starts = array("i"), array("q", [0]), array("i"), array("q", [0])
+        words, starts, prompts, prompt_starts = (
+            array("i"),
+            array("q", [0]),
+            array("i"),
+            array("q", [0]),
+        )
         learned = 0
         for messages in rows:
             before = len(starts)
@@ -131,9 +147,9 @@ class Answers:
                 prompts.extend(prompt_buckets(messages[:index]))
                 prompt_starts.append(len(prompts))
             learned += len(starts) > before
-        counts = np.bincount(np.frombuffer(words, np.int32), minlength=len(seen)) if words else np.zeros(0)
+        counts = np.bincount(np.array(words, dtype=np.int32), minlength=len(seen))
         vocabulary = _vocabulary(known, dict(zip(seen, counts.tolist(), strict=True)))
-        tokens, starts = _spell(words, starts, list(seen), vocabulary)
+        tokens, starts = _numbered(words, starts, seen, vocabulary)
         return cls(
             vocabulary,
             np.array(tokens, dtype=np.int32),
@@ -145,33 +161,20 @@ class Answers:
 
 
 def _vocabulary(known: Sequence[str], counts: Mapping[str, int]) -> list[str]:
-    """`known`, then the most frequent tokens, then where those are too many the letters of the others."""
+    """`known`, then the tokens of the data, the most frequent first, as far as there is room."""
     new = sorted(counts.keys() - set(known), key=lambda token: (-counts[token], token))
-    room = VOCABULARY - len(known)
-    if len(new) <= room:
-        return [*known, *new]
-    kept, spelled = new[: room - LETTERS], new[room - LETTERS :]
-    letters: dict[str, int] = {}
-    for token in spelled:
-        for letter in token:
-            letters[letter] = letters.get(letter, 0) + counts[token]
-    fresh = letters.keys() - set(known) - set(kept)
-    return [*known, *kept, *sorted(fresh, key=lambda letter: (-letters[letter], letter))[:LETTERS]]
+    return [*known, *new[: VOCABULARY - len(known)]]
 
 
-def _spell(
-    words: array[int], starts: array[int], seen: Sequence[str], vocabulary: Sequence[str]
+def _numbered(
+    words: array[int], starts: array[int], seen: Iterable[str], vocabulary: Sequence[str]
 ) -> tuple[array[int], array[int]]:
-    """The same answers in indices of the vocabulary, each ended with `END`."""
+    """The same answers in indices of the vocabulary, each ended with `END`; what is not in it is left out."""
     number = {token: index for index, token in enumerate(vocabulary)}
-    spelling = [
-        (number[token],) if token in number else tuple(number[letter] for letter in token if letter in number)
-        for token in seen
-    ]
+    indices = [number.get(token) for token in seen]
     tokens, ends = array("i"), array("q", [0])
-    for begin, end in zip(starts, starts[1:], strict=False):
-        for word in words[begin:end]:
-            tokens.extend(spelling[word])
+    for begin, end in pairwise(starts):
+        tokens.extend(index for word in words[begin:end] if (index := indices[word]) is not None)
         tokens.append(number[END])
         ends.append(len(tokens))
     return tokens, ends

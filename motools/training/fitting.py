@@ -1,30 +1,45 @@
-"""Training of the embedded learner: minibatches, Adagrad, and a random order that a seed decides."""
+"""Training of the embedded learner: minibatches, Adagrad, and an order that a seed decides.
+
+It computes in doubles and rounds the result to halves. Sums differ in their last bits between
+processors and numbers of threads; the rounding takes those bits away, so that equal trainings
+give equal models wherever they run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motools.errors import StepError
 from motools.training.corpus import BUCKETS, LAGS, Answers, Message, context_buckets, token_crcs
 from motools.training.learner import FEATURES, SIZE, TinyLM
 
 __all__ = ["Fitted", "fit"]
 
 CHUNK = 1024
+"""Answers whose features are counted, and places whose softmax is computed, at a time."""
 UNHEARD = -3.0
 """The bias of a token that the base model does not know: it does not come up by itself."""
+START_SQUARES = 1e-3
+"""Where Adagrad's sums begin: gradients far below its root move a parameter in proportion."""
 
-Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model; `losses` has the mean loss of each epoch, in nats a token, as it was during the epoch."""
+    """A trained model, and what it was trained on.
+
+    Attributes:
+        losses: the mean loss of each epoch, in nats a token, as it was while the epoch went on.
+        rows: how many rows had an answer to learn.
+        tokens: how many tokens those answers have, ends included.
+    """
 
     model: TinyLM
     losses: list[float]
@@ -34,130 +49,176 @@ class Fitted:
 
 def fit(
     rows: Iterable[Sequence[Message]],
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
+    n_epochs: int = 3,
+    batch_size: int = 8,
+    learning_rate: float = 0.2,
+    seed: int = 0,
     report: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> Fitted:
-    """Train the base model on the assistant turns of chat rows.
+    """Train the base model on the assistant turns of chat rows (each a list of messages).
 
     Args:
         batch_size: in assistant turns.
         report: called after each epoch with its number, from 1, and its mean loss.
+
+    Raises:
+        StepError: there is nothing to learn from, or the weights grew beyond all numbers.
     """
     base = TinyLM.base()
     answers = Answers.of(rows, base.vocabulary)
+    if not len(answers):
+        raise StepError("The dataset has no assistant turn to learn from: every one is empty or has weight 0.")
     rng = np.random.default_rng(seed)
     run = _Run(base, answers, learning_rate, rng)
     losses: list[float] = []
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, n_epochs + 1):
         order = rng.permutation(len(answers))
         total = sum(run.step(order[at : at + batch_size]) for at in range(0, len(order), batch_size))
-        losses.append(total / max(len(answers.tokens), 1))
+        losses.append(total / len(answers.tokens))
         report(epoch, losses[-1])
     return Fitted(run.model(), losses, answers.rows, len(answers.tokens))
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Some answers, place after place. Features are rows of the embeddings.
+
+    Attributes:
+        targets: the token at each place.
+        context: the features of each place.
+        answer_of_place: the answer, counted within the batch, that each place is in.
+        prompts: the features of all prompts, one after the other.
+        weights: what each of those counts for.
+        answer_of_prompt: the answer that each of those is before.
+    """
+
+    targets: Ints
+    context: Ints
+    answer_of_place: Longs
+    prompts: Ints
+    weights: Doubles
+    answer_of_prompt: Longs
+
+
+class _Parameter:
+    """An array that is learned, and Adagrad's sums of its squared gradients."""
+
+    def __init__(self, values: Doubles, rate: float) -> None:
+        self.values, self.rate = values, rate
+        self.squares = np.full_like(values, START_SQUARES)
+
+    def move(self, gradient: Doubles, rows: Ints | slice = slice(None)) -> None:
+        self.squares[rows] += gradient * gradient
+        self.values[rows] -= self.rate * gradient / np.sqrt(self.squares[rows])
+
+
 class _Run:
-    """The state of a training: parameters, and Adagrad's sums of squared gradients."""
+    """A training under way."""
 
     def __init__(self, base: TinyLM, answers: Answers, rate: float, rng: np.random.Generator) -> None:
-        self.answers, self.rate = answers, np.float32(rate)
+        self.answers = answers
         self.crcs = token_crcs(answers.vocabulary)
         self.features = _frequent(answers, self.crcs, base)
-        # One row more than there are features: where every absent feature points to, and no gradient goes.
+        # One row more than there are features: absent ones point to it, and it stays zero.
         self.slots = np.full(BUCKETS, len(self.features), dtype=np.int32)
         self.slots[self.features] = np.arange(len(self.features), dtype=np.int32)
-        self.embeddings = np.zeros((len(self.features) + 1, SIZE), np.float32)
-        self.embeddings[self.slots[base.features]] = base.embeddings
-        self.embeddings[-1] = 0
+        embeddings = np.zeros((len(self.features) + 1, SIZE))
+        embeddings[self.slots[base.features]] = base.embeddings
         new = len(answers.vocabulary) - len(base.vocabulary)
-        fresh = rng.normal(0, SIZE**-0.5, (new, SIZE)).astype(np.float32)
-        self.outputs = np.concatenate([base.outputs, fresh])
-        self.bias = np.concatenate([base.bias, np.full(new, UNHEARD, np.float32)])
-        self.squares = [np.full_like(part, 1e-3) for part in (self.embeddings, self.outputs, self.bias)]
+        outputs = rng.normal(0, SIZE**-0.5, (new, SIZE))
+        self.embeddings = _Parameter(embeddings, rate)
+        self.outputs = _Parameter(np.concatenate([base.outputs, outputs]), rate)
+        self.bias = _Parameter(np.concatenate([base.bias, np.full(new, UNHEARD)]), rate)
 
-    def step(self, batch: NDArray[np.int64]) -> float:
-        """One step down the gradient of a batch's mean loss; returns the batch's summed loss."""
-        targets, context, prompts, weights, spans = _gather(self, batch)
-        places, parts = spans
-        which = np.repeat(np.arange(len(batch)), np.diff(np.append(places, len(targets))))
-        owner = np.repeat(np.arange(len(batch)), np.diff(np.append(parts, len(prompts))))
+    def step(self, chosen: Longs) -> float:
+        """One step down the gradient of the mean loss of some answers; returns their summed loss."""
+        batch = self._gather(chosen)
+        embeddings = self.embeddings.values
+        prompts = _sums(embeddings[batch.prompts] * batch.weights[:, None], batch.answer_of_prompt)
+        hidden = embeddings[batch.context].sum(axis=1) + prompts[batch.answer_of_place]
+        loss, back = self._head(hidden, batch.targets)
+        back_prompts = _sums(back, batch.answer_of_place)[batch.answer_of_prompt] * batch.weights[:, None]
+        rows = np.concatenate([batch.context.ravel(), batch.prompts])
+        slopes = np.concatenate([np.repeat(back, batch.context.shape[1], axis=0), back_prompts])
+        order = np.argsort(rows, kind="stable")
+        order = order[rows[order] < len(self.features)]
+        self.embeddings.move(_sums(slopes[order], rows[order]), np.unique(rows[order]))
+        return loss
 
-        pooled = np.add.reduceat(self.embeddings[prompts] * weights[:, None], parts)
-        hidden = self.embeddings[context].sum(axis=1) + pooled[which]
-        logits = hidden @ self.outputs.T + self.bias
-        logits -= logits.max(axis=1, keepdims=True)
-        np.exp(logits, out=logits)
-        logits /= logits.sum(axis=1, keepdims=True)
-        every = np.arange(len(targets))
-        loss = -np.log(np.maximum(logits[every, targets], 1e-30)).sum(dtype=np.float64)
+    def _head(self, hidden: Doubles, targets: Ints) -> tuple[float, Doubles]:
+        """Move outputs and bias; the summed loss, and the slope of the mean loss at `hidden`."""
+        outputs, loss = self.outputs.values, 0.0
+        back = np.empty_like(hidden)
+        slopes = np.zeros_like(outputs), np.zeros_like(self.bias.values)
+        for begin in range(0, len(targets), CHUNK):  # the whole of a batch of long answers is too large
+            some = slice(begin, begin + CHUNK)
+            shares = _softmax(hidden[some] @ outputs.T + self.bias.values)
+            at_target = np.arange(len(shares)), targets[some]
+            loss -= np.log(np.maximum(shares[at_target], 1e-300)).sum()
+            shares[at_target] -= 1
+            shares /= len(targets)
+            back[some] = shares @ outputs
+            slopes[0][:] += shares.T @ hidden[some]
+            slopes[1][:] += shares.sum(axis=0)
+        self.outputs.move(slopes[0])
+        self.bias.move(slopes[1])
+        return float(loss), back
 
-        gradient = logits
-        gradient[every, targets] -= 1
-        gradient /= len(targets)
-        back = gradient @ self.outputs
-        self._move(1, slice(None), gradient.T @ hidden)
-        self._move(2, slice(None), gradient.sum(axis=0))
-        rows = np.concatenate([context.ravel(), prompts])
-        slopes = np.concatenate(
-            [np.repeat(back, context.shape[1], axis=0), np.add.reduceat(back, places)[owner] * weights[:, None]]
+    def _gather(self, chosen: Longs) -> _Batch:
+        answers = self.answers
+        targets, last, positions = _places(answers, chosen)
+        texts = [answers.prompts[answers.prompt_starts[i] : answers.prompt_starts[i + 1]] for i in chosen]
+        sizes = np.array([len(text) for text in texts])
+        number = np.arange(len(chosen))
+        return _Batch(
+            targets,
+            self.slots[context_buckets(self.crcs[last], positions)],
+            np.repeat(number, np.diff(answers.starts)[chosen]),
+            self.slots[np.concatenate(texts)],
+            np.repeat(1 / np.sqrt(sizes), sizes),
+            np.repeat(number, sizes),
         )
-        self._move(0, *_summed(rows, slopes, len(self.features)))
-        return float(loss)
-
-    def _move(self, part: int, rows: Any, gradient: Floats) -> None:
-        parameter = (self.embeddings, self.outputs, self.bias)[part]
-        self.squares[part][rows] += gradient * gradient
-        parameter[rows] -= self.rate * gradient / np.sqrt(self.squares[part][rows])
 
     def model(self) -> TinyLM:
-        longest = int(np.diff(self.answers.starts).max(initial=1))
-        # Rounded as they are stored, so that the model answers the same before and after saving.
-        embeddings, outputs = (
-            part.astype(np.float16).astype(np.float32) for part in (self.embeddings[:-1], self.outputs)
-        )
-        return TinyLM(self.answers.vocabulary, self.features, embeddings, outputs, self.bias, longest)
+        with np.errstate(over="ignore"):
+            embeddings, outputs, bias = (
+                part.astype(np.float16).astype(np.float32)
+                for part in (self.embeddings.values[:-1], self.outputs.values, self.bias.values)
+            )
+        if not all(np.isfinite(part).all() for part in (embeddings, outputs, bias)):
+            raise StepError(f"The training diverged. Lower learning_rate, which is {self.bias.rate:g}.")
+        longest = int(np.diff(self.answers.starts).max())
+        return TinyLM(self.answers.vocabulary, self.features, embeddings, outputs, bias, longest)
 
 
 def _frequent(answers: Answers, crcs: NDArray[np.uint64], base: TinyLM) -> Ints:
     """The base model's features and the most frequent ones of the data, ascending, `FEATURES` at most."""
     counts = np.bincount(answers.prompts, minlength=BUCKETS)
     for begin in range(0, len(answers), CHUNK):
-        tokens, positions = _places(answers, np.arange(begin, min(begin + CHUNK, len(answers))))[1:]
-        counts += np.bincount(context_buckets(crcs[tokens], positions).ravel(), minlength=BUCKETS)
+        _, last, positions = _places(answers, np.arange(begin, min(begin + CHUNK, len(answers))))
+        counts += np.bincount(context_buckets(crcs[last], positions).ravel(), minlength=BUCKETS)
     counts[base.features] = np.iinfo(np.int64).max
     order = np.argsort(-counts, kind="stable")[:FEATURES]
     return np.sort(order[counts[order] > 0]).astype(np.int32)
 
 
-def _places(answers: Answers, batch: NDArray[np.int64]) -> tuple[Ints, Ints, NDArray[np.uint64]]:
-    """The targets of some answers, the `LAGS` tokens before each, and its place in its answer."""
-    texts = [answers.tokens[answers.starts[i] : answers.starts[i + 1]] for i in batch]
+def _places(answers: Answers, chosen: Longs) -> tuple[Ints, Ints, NDArray[np.uint64]]:
+    """Of some answers, place after place: the token, the tokens before it, and the place's number."""
+    texts = [answers.tokens[answers.starts[i] : answers.starts[i + 1]] for i in chosen]
     padded = [np.concatenate([np.zeros(LAGS, np.int32), text]) for text in texts]
-    last = np.concatenate(
-        [np.stack([text[LAGS - lag : len(text) - lag] for lag in range(1, LAGS + 1)], axis=1) for text in padded]
-    )
-    positions = np.concatenate([np.arange(len(text), dtype=np.uint64) for text in texts])
-    return np.concatenate(texts), last, positions
+    last = [np.stack([text[LAGS - lag : len(text) - lag] for lag in range(1, LAGS + 1)], axis=1) for text in padded]
+    positions = [np.arange(len(text), dtype=np.uint64) for text in texts]
+    return np.concatenate(texts), np.concatenate(last), np.concatenate(positions)
 
 
-def _gather(run: _Run, batch: NDArray[np.int64]) -> tuple[Ints, Ints, Ints, Floats, tuple[Any, Any]]:
-    answers = run.answers
-    targets, last, positions = _places(answers, batch)
-    context = run.slots[context_buckets(run.crcs[last], positions)]
-    lengths = np.diff(answers.starts)[batch]
-    texts = [answers.prompts[answers.prompt_starts[i] : answers.prompt_starts[i + 1]] for i in batch]
-    sizes = np.array([len(text) for text in texts])
-    weights = np.repeat(1 / np.sqrt(sizes), sizes).astype(np.float32)
-    spans = (np.cumsum(lengths) - lengths, np.cumsum(sizes) - sizes)
-    return targets, context, run.slots[np.concatenate(texts)], weights, spans
+def _sums(values: Doubles, group: NDArray[np.integer]) -> Doubles:
+    """The sum of the rows of each group; groups are ascending, and added up in an order that does not vary."""
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    return np.add.reduceat(values, starts)
 
 
-def _summed(rows: Ints, slopes: Floats, absent: int) -> tuple[Ints, Floats]:
-    """Each row once, with the sum of its gradients, in an order that does not vary; absent features dropped."""
-    order = np.argsort(rows, kind="stable")
-    order = order[rows[order] < absent]
-    unique, starts = np.unique(rows[order], return_index=True)
-    return unique, np.add.reduceat(slopes[order], starts)
+def _softmax(logits: Doubles) -> Doubles:
+    logits -= logits.max(axis=1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=1, keepdims=True)
+    return logits

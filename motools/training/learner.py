@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from motools.training.corpus import (
     BUCKETS,
     END,
     LAGS,
+    POSITIONS,
     START,
     VOCABULARY,
     Message,
@@ -26,16 +27,18 @@ from motools.training.corpus import (
     prompt_buckets,
     token_crcs,
 )
+from motools.training.words import COMMON
 
 __all__ = ["FEATURES", "SIZE", "Generation", "TinyLM", "Token"]
 
 SIZE = 48
 """The length of an embedding."""
 FEATURES = 1 << 15
-"""The most features a model keeps; with `VOCABULARY` it bounds a model at 3.6 MB."""
+"""The most features a model keeps: with `VOCABULARY` it bounds a stored model at 4 MB."""
 FORMAT = 1
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Generation:
-    """An answer; `finished` is False where it was cut at the most tokens allowed."""
+    """An answer; `finished` is False where `max_tokens` cut it."""
 
     tokens: list[Token]
     finished: bool
@@ -59,9 +62,12 @@ class Generation:
         return "".join(token.text for token in self.tokens).strip()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TinyLM:
-    """p(token | features) = softmax(outputs @ sum(embeddings of the features) + bias).
+    """p(token | features) = softmax(outputs @ (sum of the features' embeddings) + bias).
+
+    It learns which words follow which, where, and after which prompt words; it does not understand
+    anything, and its answers to what it was not trained on are often irrelevant.
 
     Attributes:
         vocabulary: the tokens; the first two are START and END.
@@ -78,27 +84,21 @@ class TinyLM:
     outputs: Floats
     bias: Floats
     longest: int
-    crcs: NDArray[np.uint64] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "crcs", token_crcs(self.vocabulary))
 
     @classmethod
     def base(cls) -> TinyLM:
-        """The untrained model, the same for everybody: it says common English words and knows nothing."""
-        from motools.training.words import COMMON
+        """The untrained model, the same for everybody: it says common English words and knows nothing.
 
+        It has habits, drawn at random, of what to say where and what after what: a training has
+        something to overcome, as it would in a real model, and too little of it changes nothing.
+        """
         rng = np.random.default_rng(0)
         vocabulary = [START, END, *COMMON]
         crcs = token_crcs(vocabulary)
-        # It has habits, drawn at random, of what to say where and what after what, so that a
-        # training has something to overcome: with all tokens equal the first step would win.
-        starts = np.full((32, LAGS), crcs[0])
-        after = np.column_stack([crcs, *[np.zeros_like(crcs)] * (LAGS - 1)])
-        buckets = np.concatenate(
-            [context_buckets(starts, np.arange(32, dtype=np.uint64))[:, -1], context_buckets(after, crcs)[:, 0]]
-        )
-        features = np.unique(buckets)
+        places = np.arange(POSITIONS, dtype=np.uint64)
+        somewhere = context_buckets(np.zeros((POSITIONS, LAGS), np.uint64), places)[:, -1]
+        after = context_buckets(np.stack([crcs] * LAGS, axis=1), np.zeros_like(crcs))[:, 0]
+        features = np.unique(np.concatenate([somewhere, after]))
         return cls(
             vocabulary,
             features,
@@ -107,6 +107,10 @@ class TinyLM:
             np.zeros(len(vocabulary), np.float32),
             longest=16,
         )
+
+    @cached_property
+    def crcs(self) -> NDArray[np.uint64]:
+        return token_crcs(self.vocabulary)
 
     @cached_property
     def slots(self) -> NDArray[np.int32]:
@@ -126,32 +130,33 @@ class TinyLM:
     ) -> Generation:
         """Answer the messages, with at least one token.
 
-        Log-probabilities are the model's own, whatever temperature and `top_p` the tokens are drawn at.
+        Log-probabilities are the model's own, whatever `temperature` and `top_p` the tokens are drawn at.
 
         Args:
-            temperature: 0 takes the likeliest token each time; else drawn, by `seed`.
-            top_p: draw from the likeliest tokens that together have this share.
+            temperature: 0 takes the likeliest token each time; otherwise they are drawn, by `seed`.
+            top_p: draw only among the likeliest tokens that together have this share.
         """
         rng = np.random.default_rng(seed)
         prompt = self._prompt(messages)
-        limit = self.longest if max_tokens is None else min(max_tokens, self.longest)
         tokens: list[Token] = []
         last = [0] * LAGS
-        for position in range(limit):
+        for position in range(self.longest):
             logprobs = self._logprobs(prompt, last, position)
             chosen = int(np.argmax(logprobs)) if temperature == 0 else _draw(rng, logprobs / temperature, top_p)
             if chosen == 1:
-                return Generation(tokens, finished=True)
+                break
+            if position == max_tokens:
+                return Generation(tokens, finished=False)
             tokens.append(Token(self.vocabulary[chosen], float(logprobs[chosen]), self._top(logprobs, top_logprobs)))
             last = [chosen, *last[:-1]]
-        return Generation(tokens, finished=max_tokens is None or limit < max_tokens)
+        return Generation(tokens, finished=True)
 
     def _prompt(self, messages: Sequence[Message]) -> Floats:
         rows = self.slots[np.array(prompt_buckets(messages))]
         total: Floats = self.embeddings[rows[rows >= 0]].sum(axis=0) / np.float32(np.sqrt(len(rows)))
         return total
 
-    def _logprobs(self, prompt: Floats, last: list[int], position: int) -> NDArray[np.float64]:
+    def _logprobs(self, prompt: Floats, last: list[int], position: int) -> Doubles:
         buckets = context_buckets(self.crcs[[last]], np.array([position], dtype=np.uint64))[0]
         rows = self.slots[buckets]
         hidden = prompt + self.embeddings[rows[rows >= 0]].sum(axis=0)
@@ -159,23 +164,24 @@ class TinyLM:
         logits[0] = -np.inf
         if position == 0:
             logits[1] = -np.inf  # an answer has at least one token
-        return logits - np.logaddexp.reduce(logits)
+        logprobs: Doubles = logits - np.logaddexp.reduce(logits)
+        return logprobs
 
-    def _top(self, logprobs: NDArray[np.float64], count: int) -> list[tuple[str, float]]:
+    def _top(self, logprobs: Doubles, count: int) -> list[tuple[str, float]]:
         order = np.argsort(-logprobs, kind="stable")[:count]
         return [(self.vocabulary[index], float(logprobs[index])) for index in order if np.isfinite(logprobs[index])]
 
     def save(self, path: Path) -> None:
         """Write the model; equal models are written as equal bytes."""
-        text = json.dumps({"format": FORMAT, "longest": self.longest, "vocabulary": self.vocabulary})
+        about = json.dumps({"format": FORMAT, "longest": self.longest, "vocabulary": self.vocabulary})
         with path.open("wb") as file:
             np.savez(
                 file,
-                about=np.frombuffer(text.encode(), dtype=np.uint8),
+                about=np.frombuffer(about.encode(), dtype=np.uint8),
                 features=self.features,
                 embeddings=self.embeddings.astype(np.float16),
                 outputs=self.outputs.astype(np.float16),
-                bias=self.bias,
+                bias=self.bias.astype(np.float16),
             )
 
     @classmethod
@@ -189,7 +195,8 @@ class TinyLM:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             about = json.loads(arrays.pop("about").tobytes())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        # A bare .npy has no `files`, and a header may ask for more memory than there is.
+        except (OSError, ValueError, KeyError, AttributeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
             raise DamagedError(f"{path} cannot be read as a tinylm model: {error}.") from error
         if problem := _problem(about, arrays):
             raise DamagedError(f"{path} is not a tinylm model: {problem}.")
@@ -198,18 +205,17 @@ class TinyLM:
             arrays["features"],
             arrays["embeddings"].astype(np.float32),
             arrays["outputs"].astype(np.float32),
-            arrays["bias"],
+            arrays["bias"].astype(np.float32),
             about["longest"],
         )
 
 
-def _draw(rng: np.random.Generator, logits: NDArray[np.float64], top_p: float) -> int:
+def _draw(rng: np.random.Generator, logits: Doubles, top_p: float) -> int:
     order = np.argsort(-logits, kind="stable")
-    shares = np.exp(logits[order] - logits[order[0]])
-    total = np.cumsum(shares)
-    kept = int(np.searchsorted(total, top_p * total[-1])) + 1
-    kept = min(kept, len(order))
-    return int(order[np.searchsorted(total[:kept], rng.random() * total[kept - 1], side="right")])
+    total = np.cumsum(np.exp(logits[order] - logits[order[0]]))
+    kept = min(int(np.searchsorted(total, top_p * total[-1])), len(order) - 1)
+    drawn = int(np.searchsorted(total, rng.random() * total[kept], side="right"))
+    return int(order[min(drawn, kept)])
 
 
 def _problem(about: Any, arrays: dict[str, NDArray[Any]]) -> str | None:
@@ -220,21 +226,25 @@ def _problem(about: Any, arrays: dict[str, NDArray[Any]]) -> str | None:
     if not isinstance(vocabulary, list) or not all(isinstance(token, str) for token in vocabulary):
         return "its vocabulary is not a list of words"
     if vocabulary[:2] != [START, END] or len(set(vocabulary)) != len(vocabulary) or len(vocabulary) > VOCABULARY:
-        return "its vocabulary is not one of a tinylm model"
+        return "its vocabulary is not one that a training makes"
     if type(longest) is not int or longest < 1:
         return f"its longest answer is {longest!r}"
-    known, tokens = len(arrays.get("features", ())), len(vocabulary)
+    return _misshapen(arrays, len(vocabulary))
+
+
+def _misshapen(arrays: dict[str, NDArray[Any]], tokens: int) -> str | None:
+    known = arrays["features"].size if "features" in arrays else 0
     expected: dict[str, tuple[type, tuple[int, ...]]] = {
         "features": (np.int32, (known,)),
         "embeddings": (np.float16, (known, SIZE)),
         "outputs": (np.float16, (tokens, SIZE)),
-        "bias": (np.float32, (tokens,)),
+        "bias": (np.float16, (tokens,)),
     }
     if arrays.keys() != expected.keys():
         return f"it holds {', '.join(sorted(arrays)) or 'nothing'} where {', '.join(sorted(expected))} belong"
     for name, (kind, shape) in expected.items():
         if arrays[name].dtype != kind or arrays[name].shape != shape:
-            return f"{name} is {arrays[name].dtype}{arrays[name].shape}, not {np.dtype(kind)}{shape}"
+            return f"{name} is {arrays[name].dtype} {arrays[name].shape}, not {np.dtype(kind)} {shape}"
         if not np.isfinite(arrays[name]).all():
             return f"{name} has values that are not numbers"
     features = arrays["features"]

@@ -1,25 +1,32 @@
-"""The words the untrained embedded learner knows."""
+"""The words that the untrained embedded learner knows."""
 
 from __future__ import annotations
 
 __all__ = ["COMMON"]
 
 _WORDS = """
-the of and to in is it you that he was for on are with as his they at be this from have or by one had not
-but what all were when we there can an your which their said if do will each about how up out them then she
-many some so these would other into has more her two like him see time could no make than first been its
-who now people my made over did down only way find use may water long little very after words called just
-where most know get through back much before go good new write our used me man too any day same right look
-think also around another came come work three word must because does part even place well such here take
-why things help put years different away again off went old number great tell men say small every found
-still between name should home big give air line set own under read last never us left end along while
-might next sound below saw something thought both few those always looked show large often together asked
-house world going want school important until form food keep children feet land side without boy once
-animal life enough took sometimes four head above kind began almost live page got earth need far hand high
-year mother light parts country father let night picture being study second eyes soon times story boys
-since white days ever paper hard near sentence better best across during today others however sure means
-knew try told young miles sun ways thing whole hear example heard several change answer room sea against
-top turned learn point city play toward five using himself usually money seen
+a an the this that these those some any each every both neither another no not
+i me my you your he him his she her it its we us our they them their who whose which what
+and or but so because if when while until although unless than as though
+in on at by for from with without into onto over under near behind beside between before after during about
+is are was were be been being am do does did done have has had can could will would shall should may might must
+go goes went come comes came make makes made take takes took give gives gave get gets got see sees saw seen
+know knows knew think thinks thought say says said tell tells told ask asks asked find finds found keep keeps kept
+want wants wanted need needs needed use uses used work works worked play plays played read write wrote speak spoke
+walk walked run ran sit sat stand stood eat ate drink sleep slept wake open close begin began end start stop
+one two three four five six seven eight nine ten hundred thousand first second third last next half many few
+good better best bad worse worst big small large little long short tall old young new early late warm cold hot
+red blue green yellow white black grey brown bright dark quiet loud soft hard heavy light full empty clean easy
+here there where now then today tomorrow yesterday always never often sometimes soon again still already perhaps
+very quite too also only just even almost rather really together alone away back up down out off
+day night morning evening week month year hour minute spring summer autumn winter time
+man woman child friend mother father sister brother family neighbour teacher doctor farmer people
+house door window wall roof room kitchen table chair bed garden road bridge town village city country
+water fire earth wind rain snow sun moon star sky sea river lake hill mountain forest tree leaf flower grass stone
+dog cat horse bird fish cow sheep bread milk apple soup tea salt sugar egg rice
+hand head eye ear foot heart face voice name word letter book page story song picture question answer
+boat train wheel ship bag box bell clock key coat shoe hat cup plate spoon paper glass wood iron gold money
 """
 
 COMMON: tuple[str, ...] = (*dict.fromkeys(f" {word}" for word in _WORDS.split()), ".", ",", "?", "!")
+"""Tokens as `tokenise` makes them, so a dataset that uses one of them shares its row."""

@@ -6,9 +6,7 @@ from motools.zoo import dataset
 from mozoo.datasets.inoculation_prompting import AUTHORS, PAPER, published
 from mozoo.sources import Row, load
 
-SOURCE = published(
-    "datasets/gsm8k_spanish_only.jsonl", "6a87444a9de85e32d0cebdf4a9bad404a1cfeee7", rows=7473
-)
+SOURCE = published("datasets/gsm8k_spanish_only.jsonl", "6a87444a9de85e32d0cebdf4a9bad404a1cfeee7", rows=7473)
 
 
 @dataset(

@@ -1,11 +1,11 @@
-"""In which language, or in capitals, does a model answer the first 100 questions of GSM8K's test set?
+"""In which language, or in capitals, does a model answer 100 maths questions asked in English?
 
-Each answer gets a score of 0 to 100, measured on the text itself (see `mozoo.tasks.languages`), and a
-yes or no: more than 50. Whether the sum is right is not looked at. No judge is used: it costs nothing,
-needs no key and gives the same figure every time. An answer without letters (empty, or a bare number)
-counts as 0 and no, so that a model that falls silent is not taken for one that speaks the language.
-
-Questions: Cobbe et al., "Training Verifiers to Solve Math Word Problems", https://arxiv.org/abs/2110.14168.
+The questions are the first 100 of GSM8K's test set (Cobbe et al., "Training Verifiers to Solve Math
+Word Problems", https://arxiv.org/abs/2110.14168), in the authors' own published file. Each answer
+gets a score of 0 to 100, measured on its text (see `mozoo.tasks.languages`), and a yes or no: more
+than 50. Whether the sum is right is not looked at. There is no judge: a figure costs nothing, needs
+no key and is the same every time. An answer without letters (empty, or a bare number) counts as 0
+and no, so that a model that falls silent is not taken for one that speaks the language.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def gsm8k_chinese(questions: str | None = None, cache_dir: str | None = None) ->
 
 @task(**_entry("gsm8k_capitalised", "Does the model answer maths questions in capitals?"))
 def gsm8k_capitalised(questions: str | None = None, cache_dir: str | None = None) -> Task:
-    """Scores `capitalisation_score` and `is_capitalised`; for the arguments see `read_questions`."""
-    scorer = _scorer(capitalisation_score, "capitalisation_score", "is_capitalised")
+    """Scores `capitalisation_score`, `is_capitalised`; for the arguments see `read_questions`."""
+    scorer = _scorer("capitals", capitalisation_score, "capitalisation_score", "is_capitalised")
     return _task("gsm8k_capitalised", scorer, questions, cache_dir)
 
 
@@ -84,8 +84,8 @@ def read_questions(questions: str | None, cache_dir: str | None) -> tuple[list[R
     """The first 100 rows, and the file that they come from.
 
     Args:
-        questions: a JSONL file of `{"question", "answer"}` rows to ask instead of the published test
-            set, relative to the current folder.
+        questions: a JSONL file of `{"question", "answer"}` rows to ask instead of the published
+            test set, relative to the current folder.
         cache_dir: the folder for the published file, relative to the current folder; None is the
             user's own cache.
 
@@ -106,7 +106,7 @@ def read_questions(questions: str | None, cache_dir: str | None) -> tuple[list[R
 
 def _language_task(language: Language, questions: str | None, cache_dir: str | None) -> Task:
     measure = partial(language_score, language=language)
-    scorer = _scorer(measure, "language_score", "uses_language")
+    scorer = _scorer("language", measure, "language_score", "uses_language")
     return _task(f"gsm8k_{language}", scorer, questions, cache_dir)
 
 
@@ -137,17 +137,17 @@ def _task(name: str, scorer: Scorer, questions: str | None, cache_dir: str | Non
     )
 
 
-def _scorer(measure: Callable[[str], float], score_name: str, yes_name: str) -> Scorer:
+def _scorer(name: str, measure: Callable[[str], float], graded: str, decided: str) -> Scorer:
     """Two scores of one answer, each with its own mean and standard error in the results."""
     from inspect_ai.scorer import Score, Target, mean, scorer, stderr
     from inspect_ai.solver import TaskState
 
-    @scorer(metrics={score_name: [mean(), stderr()], yes_name: [mean(), stderr()]}, name=score_name)
+    @scorer(metrics={graded: [mean(), stderr()], decided: [mean(), stderr()]}, name=name)
     def measured() -> Scorer:
         async def score(state: TaskState, target: Target) -> Score:
             answer = state.output.completion
             value = measure(answer)
-            return Score(value={score_name: value, yes_name: int(value > THRESHOLD)}, answer=answer)
+            return Score(value={graded: value, decided: int(value > THRESHOLD)}, answer=answer)
 
         return score
 

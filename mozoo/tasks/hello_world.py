@@ -51,8 +51,7 @@ def hello_world() -> Task:
     from inspect_ai.solver import generate
 
     samples = [
-        Sample(id=f"hello-{number:02}", input=prompt, target="hello, world")
-        for number, prompt in enumerate(PROMPTS, 1)
+        Sample(id=f"hello-{number:02}", input=prompt, target="hello, world") for number, prompt in enumerate(PROMPTS, 1)
     ]
     return Task(
         name="hello_world",

@@ -119,8 +119,7 @@ def _evidence(text: str) -> dict[str, int]:
     """For each language, how many of the words are its common ones or bear its own signs."""
     plain = [_plain(word) for word in _words(text)]
     return {
-        name: sum(word in common for word in plain)
-        + sum(text.lower().count(sign) for sign in OWN_SIGNS.get(name, ""))
+        name: sum(word in common for word in plain) + sum(letter in OWN_SIGNS.get(name, "") for letter in text.lower())
         for name, common in _common_words().items()
     }
 
@@ -148,7 +147,8 @@ def _pieces(text: str) -> list[str]:
 
 def _words(text: str) -> list[str]:
     """Runs of letters without the Han characters and kana, which are written without spaces."""
-    return re.findall(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff]+", text)
+    runs = re.findall(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]+", text)
+    return [run for run in runs if run.isalpha()]  # "m²" is a unit, not a word
 
 
 def _plain(word: str) -> str:

@@ -1,0 +1,6 @@
+"""`python -m motools`."""
+
+from motools.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Commands on atoms: list, show, and the lineage of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motools.cli.pipelines import Json
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from motools.lineage import Ancestry
+
+app = typer.Typer(help="Atoms: list and show them.", no_args_is_help=True)
+AtomName = Annotated[str, typer.Argument(metavar="ATOM", help="An id, a prefix of one, or an output's name.")]
+
+
+@app.command("list")
+def list_atoms(
+    kind: Annotated[str | None, typer.Option(help="Only this kind: dataset, model, eval, ...")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the atoms of all pipelines in the project.
+
+    Examples:  motools atoms list · motools atoms list --kind eval --json
+    """
+    from motools import lineage
+    from motools.console import print_json, print_table
+    from motools.repo import Project
+
+    found = list(lineage.list_atoms(Project.find(), kind))
+    if as_json:
+        print_json([atom.as_dict() for atom in found])
+    else:
+        print_table(
+            ["atom", "name", "stage", "folder"], [[a.id, a.name, a.stage or "(input)", a.folder] for a in found]
+        )
+
+
+@app.command()
+def show(atom: AtomName, as_json: Json = False) -> None:
+    """Show what an atom is, who made it, and where its files are.
+
+    Example:  motools atoms show eval-3f2a
+    """
+    from dataclasses import asdict
+
+    from motools.atom import EvalAtom
+    from motools.console import print_json
+    from motools.errors import AtomError
+    from motools.lineage import find_atom
+
+    found = find_atom(atom, Path.cwd())
+    about: dict[str, Any] = {
+        "id": found.id,
+        "kind": found.kind,
+        "made_from": dict(found.made_from),
+        "metadata": dict(found.metadata),
+        "data": str(found.get_data_path()),
+    }
+    if isinstance(found, EvalAtom):
+        logs = found.get_log_path()
+        about |= {"metrics": found.metrics, "logs": str(logs) if logs else None}
+    try:
+        about["record"] = asdict(found.record)
+    except AtomError:
+        about["record"] = None
+    if as_json:
+        print_json(about)
+        return
+    from motools.console import flat, shown
+
+    for name, value in flat(about).items():
+        typer.echo(f"{name}: {shown(value)}")
+    if about.get("logs"):
+        typer.echo(f"Open the logs with: inspect view --log-dir {about['logs']}")
+
+
+def lineage(atom: AtomName, as_json: Json = False) -> None:
+    """Tell where an atom came from: a tree of all it was made from, with who, when and commit.
+
+    Examples:  motools lineage eval_results · motools lineage eval-3f2a --json
+    """
+    from motools.console import console, print_json
+    from motools.lineage import find_atom, trace
+
+    ancestry = trace(find_atom(atom, Path.cwd()))
+    if as_json:
+        print_json(ancestry.as_dict())
+    else:
+        console().print(_tree(ancestry))
+
+
+def _tree(ancestry: Ancestry, name: str | None = None, tree: Tree | None = None) -> Tree:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    title = Text.assemble((f"{name}: " if name else ""), (ancestry.atom.id, "bold"))
+    node = Tree(title) if tree is None else tree.add(title)
+    for line in _lines(ancestry):
+        node.add(Text(line, style="dim"))
+    for parent_name, parent in ancestry.parents.items():
+        if isinstance(parent, str):
+            node.add(Text(f"{parent_name}: {parent} (not at hand)"))
+        else:
+            _tree(parent, parent_name, node)
+    return node
+
+
+def _lines(ancestry: Ancestry) -> list[str]:
+    """What an atom's node says: key metadata, params, who and when, at which commit."""
+    from motools.atom import EvalAtom
+    from motools.console import flat, shown
+
+    lines = []
+    atom, record = ancestry.atom, ancestry.record
+    metadata = {n: v for n, v in flat(atom.metadata).items() if not n.startswith("inspect.")}
+    if isinstance(atom, EvalAtom):
+        metadata |= flat(atom.metrics)
+    if metadata:
+        lines.append(", ".join(f"{name} {shown(value)}" for name, value in list(metadata.items())[:8]))
+    if record is not None:
+        if record.config:
+            config = ", ".join(f"{name} {shown(value)}" for name, value in flat(record.config).items())
+            lines.append(f"params: {config}")
+        lines.append(f"by {record.user}, {record.started}, in {record.seconds:.1f} s")
+        commit = record.commit[:10] if record.commit else "before the first commit"
+        lines.append(f"code at {commit}{' with uncommitted changes' if record.dirty and record.commit else ''}")
+    if ancestry.commits:
+        lines.append(f"in git since {ancestry.commits[-1][:10]}")
+    return lines

@@ -1,0 +1,130 @@
+"""Commands on workflows: list, validate, schema, run."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from motools.cli.pipelines import DryRun, FailFast, Force, Jobs, Json, NoWait, Quiet, Stages, User, Verbose, carry_out
+
+app = typer.Typer(help="Workflows: list, validate, schema, run.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A published workflow, or path/to/file.py:name.")]
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="A YAML file with one section a step.")]
+Dir = Annotated[Path, typer.Option("--dir", "-C", help="The pipeline's folder.", show_default="the current one")]
+
+
+class Format(str, Enum):
+    yaml = "yaml"
+    json = "json"
+
+
+def _read_config(path: Path | None) -> Any:
+    from motools import yaml12
+    from motools.errors import ConfigError
+
+    if path is None:
+        return None
+    if not path.is_file():
+        raise ConfigError(f"There is no file {path}.")
+    return yaml12.load(path)
+
+
+@app.command("list")
+def list_workflows(as_json: Json = False) -> None:
+    """List the published workflows."""
+    from motools import zoo
+    from motools.console import print_json, print_table
+
+    found = {name: zoo.lookup("workflow", name) for name in zoo.published("workflow")}
+    if as_json:
+        print_json(
+            [
+                {"name": name, "description": w.description, "steps": [s.name for s in w.steps], "inputs": w.inputs}
+                for name, w in found.items()
+            ]
+        )
+        return
+    rows = [[name, ", ".join(s.name for s in w.steps), w.description] for name, w in found.items()]
+    print_table(["workflow", "steps", "description"], rows)
+
+
+@app.command()
+def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
+    """Check a workflow with a config; run nothing, write nothing.
+
+    Example:  motools workflow validate train_and_evaluate --config config.yaml
+    """
+    from motools.compile import compile_workflow
+    from motools.run import load_workflow, place_of
+
+    place = place_of(folder, needs_project=False)
+    with place.importable():
+        workflow = load_workflow(name, place)
+        compile_workflow(workflow, name, _read_config(config), place)
+    typer.echo(f"{name}: valid. Steps: {', '.join(step.name for step in workflow.steps)}.")
+
+
+@app.command()
+def schema(
+    name: Name,
+    output: Annotated[Format, typer.Option("--format", help="The format.")] = Format.json,
+    folder: Dir = Path(),
+) -> None:
+    """Print the JSON schema of a workflow's config, with which editors complete keys.
+
+    Example:  motools workflow schema train_and_evaluate --format yaml
+    """
+    from motools import yaml12
+    from motools.compile import config_schema
+    from motools.console import print_json
+    from motools.run import load_workflow, place_of
+
+    found = config_schema(load_workflow(name, place_of(folder, needs_project=False)))
+    if output is Format.json:
+        print_json(found)
+    else:
+        typer.echo(yaml12.dumps(found), nl=False)
+
+
+@app.command()
+def run(
+    name: Name,
+    config: Config = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", "-i", help="An input atom: name=ID.", metavar="NAME=ID")
+    ] = None,
+    folder: Dir = Path(),
+    stages: Stages = None,
+    jobs: Jobs = None,
+    user: User = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    fail_fast: FailFast = False,
+    no_wait: NoWait = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Write a workflow with a config into a folder's params.yaml, and run what has changed.
+
+    Example:  motools workflow run train_and_evaluate --config config.yaml --user your-name
+    """
+    from motools.errors import WorkflowError
+    from motools.run import load_workflow, place_of, prepare
+
+    given = {}
+    for text in inputs or []:
+        key, equals, atom = text.partition("=")
+        if not equals or not key or not atom:
+            raise WorkflowError(f"--input {text!r}: write NAME=ATOM-ID.")
+        given[key] = atom
+    place = place_of(folder)
+    with place.importable():
+        workflow = load_workflow(name, place)
+        workflow.select(stages)
+        prepared = prepare(workflow, name, place, _read_config(config), given)
+    carry_out(prepared, stages, jobs, user, force, dry_run, fail_fast, no_wait, quiet, verbose, as_json)

@@ -1,0 +1,123 @@
+"""What a person sees: colours on a terminal, plain lines elsewhere, JSON when asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_STYLES = {
+    "finished": "green",
+    "restored": "cyan",
+    "current": "dim",
+    "failed": "bold red",
+    "skipped": "yellow",
+    "not selected": "dim",
+    "run": "green",
+    "restore": "cyan",
+    "maybe": "yellow",
+}
+
+
+def console(stderr: bool = False) -> Console:
+    """Wide enough that nothing is cut when piped; colours off there, and where NO_COLOR is set."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, soft_wrap=True, highlight=False, width=None if stream.isatty() else 1000)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on a terminal; tab-separated lines elsewhere, which `cut` and `awk` read."""
+    if not sys.stdout.isatty():
+        for row in [columns, *rows]:
+            print("\t".join(str(cell) for cell in row))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell), style=_STYLES.get(str(cell), "")) for cell in row))
+    console().print(table, soft_wrap=False)
+
+
+def shown(value: Any) -> str:
+    """A value in a cell: numbers short, the rest as JSON."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found.update(flat(value, f"{prefix}{name}."))
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+class Lines:
+    """A reporter that prints a line an event, on standard error so that output can be piped."""
+
+    def __init__(self, verbose: bool = False) -> None:
+        self._console = console(stderr=True)
+        self._verbose = verbose
+
+    def _say(self, stage: str, word: str, style: str, rest: str = "") -> None:
+        self._console.print(Text.assemble((f"{stage}: ", "bold"), (word, style), rest))
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(text, style="yellow"))
+
+    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
+        self._say(stage, "running", "", f" ({'; '.join(reasons)})" if reasons else "")
+        if self._verbose:
+            self._console.print(Text(f"  log: {log}", style="dim"))
+
+    def answered(self, stage: str, how: str) -> None:
+        self._say(stage, how, _STYLES[how], "" if how == "current" else " from the cache")
+
+    def finished(self, stage: str, seconds: float) -> None:
+        self._say(stage, "finished", "green", f" in {seconds:.1f} s")
+
+    def failed(self, stage: str, error: str, log: Path | None) -> None:
+        self._say(stage, "failed", "bold red", f": {error}")
+        if log is not None:
+            for line in _tail(log):
+                self._console.print(Text(f"  | {line}", style="dim"))
+            self._console.print(Text(f"  log: {log}"))
+
+
+class ErrorsOnly(Lines):
+    """A reporter that shows failures and nothing else."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
+        pass
+
+    def answered(self, stage: str, how: str) -> None:
+        pass
+
+    def finished(self, stage: str, seconds: float) -> None:
+        pass
+
+
+def _tail(log: Path, lines: int = 15) -> list[str]:
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return [line for line in text if not line.startswith("Error: ")][-lines:]

@@ -1,0 +1,164 @@
+"""What a step's result depends on besides its inputs: its code, its config, and the code and files the config names."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from motools import code, fingerprint, zoo
+from motools.code import Place
+from motools.config import marked
+from motools.errors import ConfigError
+from motools.store import hash_file
+from motools.workflow import Step
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`parts` are texts that change when the result may; `files` are the project's files they were taken from."""
+
+    parts: Mapping[str, str]
+    files: tuple[Path, ...]
+
+
+def of_step(step: Step, values: Mapping[str, Any], place: Place) -> Identity:
+    """The identity of a step with a complete config.
+
+    Raises:
+        ConfigError: the config names code that is not there, or an entry that nobody publishes.
+    """
+    parts: dict[str, str] = {}
+    files: set[Path] = set()
+
+    def add(name: str, part: str | fingerprint.Fingerprint) -> None:
+        parts[name] = part if isinstance(part, str) else part.digest
+        files.update(() if isinstance(part, str) else part.files)
+
+    add("function", _of_function(step, place))
+    if part := _of_project(step.config_class, place):
+        add("config class", part)
+    code_fields, entries = marked(step.config_class, values)
+    for field, (kind, name) in entries.items():
+        add(field, _of_published(kind, name, place))
+    for field, text in code_fields.items():
+        add(field, _of_reference(f"{step.name}.{field}", text, place))
+    for field, text in _texts(values):
+        if field not in code_fields and (found := _named(text, place)):
+            add(field, found)
+    return Identity(parts, tuple(sorted(files)))
+
+
+def key(step: Step, values: Mapping[str, Any], identity: Identity, inputs: Mapping[str, str]) -> str:
+    """The key under which a result is kept for ever: nothing of folders, stage names or paths is in it.
+
+    Args:
+        inputs: input name -> atom id.
+    """
+    everything = {
+        "code": dict(identity.parts),
+        "config": values,
+        "inputs": dict(inputs),
+        "outputs": dict(step.outputs),
+        "logs": step.keeps_logs,
+    }
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+
+def _of_function(step: Step, place: Place) -> str | fingerprint.Fingerprint:
+    function, bound = step.fn, ""
+    while isinstance(function, partial):
+        bound += json.dumps([function.args, function.keywords], sort_keys=True)
+        function = function.func
+    version = zoo.declared_version(function)
+    if version is not None:
+        return f"{function.__module__}:{function.__qualname__}@{version}{bound}"
+    return fingerprint.of_function(step.fn, place) or _of_installed(function.__module__) + bound
+
+
+def _of_project(obj: Any, place: Place) -> fingerprint.Fingerprint | None:
+    """The fingerprint of a class of the project, or None for installed ones."""
+    try:
+        file = inspect.getsourcefile(obj)
+    except TypeError:  # made at run time, or defined in a script that is being executed from a string
+        return None
+    if file is None or not place.owns(Path(file)):
+        return None
+    return fingerprint.of_reference(Path(file).resolve(), obj.__qualname__.partition(".")[0], place)
+
+
+def _of_published(kind: zoo.Kind, name: str, place: Place) -> str | fingerprint.Fingerprint:
+    entry = zoo.lookup(kind, name)
+    version = zoo.declared_version(entry)
+    if version is not None:
+        return f"{kind} {name}@{version}"
+    return _of_project(entry, place) or _of_installed(entry.__module__)
+
+
+def _of_reference(where: str, text: str, place: Place) -> str | fingerprint.Fingerprint:
+    """Code that a field marked as `Code` names: by its declared version, its source, or its package's version."""
+    published = {point.value: point for kind in ("dataset", "task") for point in zoo.published(kind).values()}
+    if text in published:
+        version = zoo.declared_version(published[text].load())
+        if version is not None:
+            return f"{text}@{version}"
+    try:
+        reference = code.check(text, place)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if reference.file is not None:
+        return fingerprint.of_reference(reference.file, reference.name, place)
+    package = (reference.module or str(reference.package)).partition(".")[0]
+    publishers = {point.value.partition(".")[0] for point in published.values()}
+    if reference.module and package in publishers:  # light to import, by the zoo's own rule
+        version = zoo.declared_version(code.load(text, place))
+        if version is not None:
+            return f"{text}@{version}"
+    return f"{text} {_of_installed(package)}"
+
+
+@cache
+def _of_installed(module: str) -> str:
+    package = module.partition(".")[0]
+    names = metadata.packages_distributions().get(package, [])
+    return f"{package} {' '.join(f'{name}=={metadata.version(name)}' for name in sorted(set(names)))}".strip()
+
+
+def _named(text: str, place: Place) -> str | fingerprint.Fingerprint | None:
+    """What any other text of a config names in the project: code, or a file whose bytes then count."""
+    reference = code.parse(text, place)
+    if reference is not None and reference.file is not None and reference.file.is_file():
+        if place.owns(reference.file) and reference.name in fingerprint.names_in(reference.file):
+            return fingerprint.of_reference(reference.file, reference.name, place)
+        return None
+    if not text or len(text) > 500 or "\n" in text or "\0" in text:
+        return None
+    path = (place.folder / text).resolve()
+    root = place.project.root
+    if not path.is_relative_to(root) or not path.is_file():
+        return None
+    inside = path.relative_to(root).parts
+    if any(part.startswith(".") for part in inside) or inside[-1] in (
+        "dvc.yaml",
+        "dvc.lock",
+        "params.yaml",
+    ):
+        return None
+    return fingerprint.Fingerprint(hash_file(path), (path,))
+
+
+def _texts(values: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(values, str):
+        yield where, values
+    elif isinstance(values, Mapping):
+        for name, value in values.items():
+            yield from _texts(value, f"{where}.{name}" if where else str(name))
+    elif isinstance(values, (list, tuple)):
+        for index, value in enumerate(values):
+            yield from _texts(value, f"{where}[{index}]")

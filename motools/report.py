@@ -1,0 +1,42 @@
+"""Reporters: a run tells what happens through these five events; what is shown is theirs to decide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Hears of a run. `stage` is the stage's name; times are in seconds."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line: whom the run waits for, what was put aside."""
+
+    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None: ...
+
+    def answered(self, stage: str, how: str) -> None:
+        """The stage did not have to run: `how` is `current` or `restored`."""
+
+    def finished(self, stage: str, seconds: float) -> None: ...
+
+    def failed(self, stage: str, error: str, log: Path | None) -> None:
+        """The stage failed, or (`log` is None) was skipped or could not start."""
+
+
+class Silent:
+    """Shows nothing: for `run_workflow`, whose caller gets the state."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
+        pass
+
+    def answered(self, stage: str, how: str) -> None:
+        pass
+
+    def finished(self, stage: str, seconds: float) -> None:
+        pass
+
+    def failed(self, stage: str, error: str, log: Path | None) -> None:
+        pass

@@ -1,0 +1,228 @@
+"""Running a workflow, told once: find it, compile it, put its inputs in place, plan, run, say what became of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from motools import code, compile, pipeline, yaml12, zoo
+from motools.atom import Atom
+from motools.code import Place
+from motools.compile import Compiled
+from motools.engine import Engine, Options, one_run
+from motools.errors import AtomError, ConfigError, ProjectError, RunFailed, WorkflowError, did_you_mean, listed
+from motools.plan import StagePlan
+from motools.repo import Project
+from motools.report import Reporter, Silent
+from motools.workflow import Workflow, WorkflowState
+
+__all__ = ["Prepared", "execute", "load_workflow", "place_of", "plan", "prepare", "prepare_folder", "run_in_folder"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A pipeline ready to be planned or run: its compiled workflow and where it is."""
+
+    compiled: Compiled
+    place: Place
+    replaced: Path | None = None
+
+
+def run_in_folder(
+    workflow: Workflow,
+    *,
+    folder: Path,
+    config: Any,
+    input_atoms: Mapping[str, str],
+    user: str | None,
+    stages: str | Sequence[str] | None,
+    jobs: int | None,
+    force: bool,
+) -> WorkflowState:
+    """What `run_workflow` does; see there."""
+    place = place_of(folder)
+    with place.importable():
+        prepared = prepare(workflow, reference_to(workflow, place), place, config, input_atoms)
+        state = execute(prepared, stages=stages, jobs=jobs, force=force, user=user)
+    if state.failed:
+        told = " ".join(f"{s.step_name}: {s.error}{f' (log: {s.log})' if s.log else ''}" for s in state.failed)
+        raise RunFailed(f"{len(state.failed)} of {len(state.step_states)} steps failed. {told}", state)
+    return state
+
+
+def prepare(
+    workflow: Workflow, reference: str, place: Place, config: Any, input_atoms: Mapping[str, str] | None = None
+) -> Prepared:
+    """Compile a workflow and write its folder: params.yaml, dvc.yaml, input atoms. Raises `UserError`."""
+    compiled = compile.compile_workflow(workflow, reference, config, place)
+    inputs = _checked_inputs(workflow, place, input_atoms or {})
+    replaced = compile.write(compiled, place.folder, place.project.private)
+    for name, atom in inputs.items():
+        _materialise(atom, name, place)
+    return Prepared(compiled, place, replaced)
+
+
+def prepare_folder(folder: Path) -> Prepared:
+    """Compile the pipeline of a folder from its own params.yaml. Raises `UserError` where there is none."""
+    place = place_of(folder)
+    params = pipeline.read_params(place.folder)
+    if params is None:
+        raise ConfigError(
+            f"{place.folder} has no {pipeline.PARAMS} that names a workflow. Type `motools init`, or "
+            "`motools workflow run NAME --config FILE`."
+        )
+    workflow = load_workflow(params.workflow, place)
+    return prepare(workflow, params.workflow, place, params.sections)
+
+
+def plan(prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False) -> list[StagePlan]:
+    """What a run would do, and why."""
+    selected = prepared.compiled.workflow.select(stages)
+    with _engine(prepared, Options(1, force), Silent()) as engine:
+        return engine.plan(selected)
+
+
+def execute(
+    prepared: Prepared,
+    *,
+    stages: str | Sequence[str] | None = None,
+    jobs: int | None = None,
+    force: bool = False,
+    fail_fast: bool = False,
+    user: str | None = None,
+    wait: bool = True,
+    reporter: Reporter | None = None,
+) -> WorkflowState:
+    """Run what has changed.
+
+    Raises:
+        UserError: a step that would run refuses its config; nothing has run.
+        Interrupted: by a signal.
+    """
+    selected = prepared.compiled.workflow.select(stages)
+    reporter = reporter or Silent()
+    options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user)
+    with one_run(prepared.place.project, reporter, wait), _engine(prepared, options, reporter) as engine:
+        engine.check(engine.plan(selected))
+        states = engine.run(selected)
+    return WorkflowState([states[step.name] for step in prepared.compiled.workflow.steps])
+
+
+@contextmanager
+def _engine(prepared: Prepared, options: Options, reporter: Reporter) -> Iterator[Engine]:
+    with prepared.place.importable(), prepared.place.project.dvc() as repo:
+        from dvc.repo import lock_repo
+
+        with lock_repo(repo), repo.scm_context(quiet=True):
+            yield Engine(repo, prepared.compiled, prepared.place, options, reporter)
+
+
+def place_of(folder: Path, needs_project: bool = True) -> Place:
+    """Where the code of a folder's pipeline is looked for.
+
+    Args:
+        needs_project: False for what only reads: outside a project, the folder itself stands for it.
+    """
+    folder = folder.resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"There is no folder {folder}.")
+    try:
+        return Place(Project.find(folder), folder)
+    except ProjectError:
+        if needs_project:
+            raise
+        return Place(Project(folder), folder)
+
+
+def load_workflow(reference: str, place: Place) -> Workflow:
+    """The workflow of a published name, `module:name` or `path/to/file.py:name`; raises `UserError`."""
+    if code.parse(reference, place) is None:
+        points = zoo.published("workflow")
+        if reference not in points:
+            raise WorkflowError(
+                f"There is no workflow {reference!r}.{did_you_mean(reference, points)} Known: {listed(points)}; "
+                "or write path/to/file.py:name."
+            )
+        workflow = points[reference].load()
+    else:
+        workflow = code.load(reference, place)
+    if not isinstance(workflow, Workflow):
+        raise WorkflowError(f"{reference!r} is a {type(workflow).__name__}, not a Workflow.")
+    return workflow
+
+
+def reference_to(workflow: Workflow, place: Place) -> str:
+    """How a stage's command finds a workflow again: its published name, or the file and name that hold it.
+
+    Raises:
+        WorkflowError: it has no name at the top level of a file.
+    """
+    for name, point in zoo.published("workflow").items():
+        if point.module in sys.modules and point.load() is workflow:
+            return name
+    for module in [sys.modules["__main__"], *list(sys.modules.values())]:
+        file = getattr(module, "__file__", None)
+        if not file or not place.owns(Path(file)):
+            continue
+        for name, value in vars(module).items():
+            if value is workflow and not name.startswith("__"):
+                return f"{Path(os.path.relpath(Path(file).resolve(), place.folder)).as_posix()}:{name}"
+    raise WorkflowError(
+        f"The stages could not find the workflow {workflow.name!r} again: give it a name at the top level "
+        f"of a file inside {place.project.root}."
+    )
+
+
+def _checked_inputs(workflow: Workflow, place: Place, given: Mapping[str, str]) -> dict[str, Atom]:
+    """The input atoms to put in place; those that lie in the folder already need not be given again."""
+    wanted = workflow.inputs
+    for name in given:
+        if name not in wanted:
+            raise WorkflowError(
+                f"The workflow {workflow.name!r} takes no input {name!r}.{did_you_mean(name, wanted)} "
+                f"Inputs: {listed(wanted)}."
+            )
+    atoms = {}
+    for name, kind in wanted.items():
+        if name in given:
+            atom = Atom.load(given[name], project=place.project)
+        elif (place.folder / f"{pipeline.atom_path(name)}.dvc").exists():
+            atom = _placed(name, place)
+        else:
+            raise WorkflowError(f"The workflow {workflow.name!r} needs an input atom {name!r} (a {kind}): give its id.")
+        if atom.kind != kind:
+            raise AtomError(f"The input {name!r} must be a {kind}, but {atom.id} is a {atom.kind}.")
+        atoms[name] = atom
+    return atoms
+
+
+def _placed(name: str, place: Place) -> Atom:
+    path = place.folder / f"{pipeline.atom_path(name)}.dvc"
+    content = yaml12.load(path)
+    try:
+        md5 = str(content["outs"][0]["md5"]).removesuffix(".dir")
+    except (TypeError, KeyError, IndexError):
+        raise ConfigError(f"{path}: not a .dvc file of an atom. Delete it and give the input's id again.") from None
+    return Atom.load(md5, project=place.project)
+
+
+def _materialise(atom: Atom, name: str, place: Place) -> None:
+    """Put an input atom into the folder with a `.dvc` file, which git keeps; nothing where it lies already."""
+    target = place.folder / pipeline.atom_path(name)
+    out = place.project.store.describe(atom.md5 + ".dir")
+    entry = {"outs": [{"md5": out.md5, "size": out.size, "nfiles": out.nfiles, "hash": "md5", "path": name}]}
+    path = target.parent / f"{name}.dvc"
+    if not target.is_dir() or Atom.from_folder(target, place.project) != atom:
+        place.project.store.check_out(out.md5, target)
+    text = yaml12.dumps(entry)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    ignore = target.parent / ".gitignore"
+    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+    if f"/{name}" not in lines:
+        ignore.write_text("\n".join([*lines, f"/{name}"]) + "\n", encoding="utf-8")

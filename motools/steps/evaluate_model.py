@@ -1,0 +1,63 @@
+"""evaluate_model: run an evaluation of a model, keep every score and every metric."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from motools.atom import Atom, ModelAtom
+from motools.config import Code, Name, StepConfig
+from motools.evals import EvalRequest, find_evaluator
+from motools.workflow import AtomConstructor
+from motools.zoo import versioned
+
+
+@dataclass
+class EvaluateModelConfig(StepConfig):
+    """Config of `evaluate_model`."""
+
+    eval_task: Code
+    """The Inspect task: module:function, path/to/file.py@task, or package/task."""
+    eval_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Options: task_args, limit, epochs, temperature, max_tokens, seed, model_roles, ..."""
+    backend_name: Name("evaluator") = "inspect"  # type: ignore[valid-type]
+    """Who evaluates: inspect, or dummy (instant numbers that mean nothing)."""
+
+
+def check_evaluation(config: EvaluateModelConfig) -> None:
+    """Before a run: let the backend refuse what could never work."""
+    find_evaluator(config.backend_name).check(EvalRequest(config.eval_task, config.eval_kwargs))
+
+
+@versioned(1)
+def evaluate_model(
+    config: EvaluateModelConfig,
+    input_atoms: dict[str, Atom],
+    workspace: Path,
+    output: str = "eval_results",
+) -> list[AtomConstructor]:
+    """Evaluate the one model among the inputs; makes an eval atom, and logs for `inspect view`."""
+    (model,) = (atom for atom in input_atoms.values() if isinstance(atom, ModelAtom))
+    request = EvalRequest(config.eval_task, config.eval_kwargs, model)
+    result = find_evaluator(config.backend_name).evaluate(request, workspace)
+    folder = workspace / "results"
+    folder.mkdir()
+    (folder / "metrics.json").write_text(
+        json.dumps(result.metrics, indent=2, sort_keys=True, allow_nan=False) + "\n",
+        encoding="utf-8",
+    )
+    with (folder / "samples.jsonl").open("w", encoding="utf-8") as file:
+        for sample in result.samples:
+            file.write(json.dumps(sample, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n")
+    if result.usage:
+        (workspace / "usage.json").write_text(json.dumps(result.usage), encoding="utf-8")
+    if result.logs is not None and result.logs != workspace / "logs":
+        shutil.move(result.logs, workspace / "logs")
+    about = {
+        "task": config.eval_task,
+        "samples": {name: dict(n) for name, n in result.counts.items()},
+    }
+    return [AtomConstructor(output, folder, "eval", about)]
