@@ -44,7 +44,7 @@ class _CodeName:
 
 
 Code = Annotated[str, _CodeName()]
-"""A config field that names code: `module:function` or `path/to/file.py:function`. The code is part of the step's key."""
+"""A config field that names code: `module:function` or `path/to/file.py:function`. The code counts in the step's key."""
 
 
 def Name(kind: zoo.Kind) -> Any:

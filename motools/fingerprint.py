@@ -23,6 +23,7 @@ from motools.code import Place
 from motools.errors import ConfigError, WorkflowError
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 
@@ -258,18 +259,48 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
             yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
 
 
-def _chains(statement: ast.AST) -> Iterator[list[str]]:
-    """Every name that is read, with the attributes taken from it: `a.b.c` is `["a", "b", "c"]`."""
-    inner: set[int] = set()
-    for node in ast.walk(statement):
-        words: list[str] = []
-        top: ast.AST = node
-        while isinstance(top, ast.Attribute):
-            words.append(top.attr)
-            top = top.value
-            inner.add(id(top))
-        if isinstance(top, ast.Name) and id(node) not in inner:
+def _chains(node: ast.AST, hidden: frozenset[str] = frozenset()) -> Iterator[list[str]]:
+    """Every name of the module that is read, with the attributes taken from it: `a.b.c` is `["a", "b", "c"]`.
+
+    Names in `hidden` are a function's own: a parameter `config` is not the module's `config`.
+    """
+    if isinstance(node, (*_FUNCTIONS, ast.Lambda)):
+        inner = hidden | _own_names(node)
+        for name, value in ast.iter_fields(node):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _chains(child, inner if name == "body" else hidden)
+        return
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        hidden = hidden | {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+    words: list[str] = []
+    top: ast.AST = node
+    while isinstance(top, ast.Attribute):
+        words.append(top.attr)
+        top = top.value
+    if isinstance(top, ast.Name):
+        if top.id not in hidden:
             yield [top.id, *reversed(words)]
+        return
+    for child in ast.iter_child_nodes(top):
+        yield from _chains(child, hidden)
+
+
+def _own_names(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[str]:
+    """The parameters and local variables of a function; local imports are left to be followed."""
+    arguments = function.args
+    own = {a.arg for a in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
+    own |= {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
+    declared: set[str] = set()
+    for statement in function.body if isinstance(function.body, list) else []:
+        for node in _outside_functions(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+                own.add(node.id)
+            elif isinstance(node, _DEFINITIONS):
+                own.add(node.name)
+            elif isinstance(node, ast.Global):
+                declared.update(node.names)
+    return own - declared
 
 
 def _changes(statement: ast.stmt, module: _Module) -> set[str]:

@@ -207,6 +207,8 @@ def _quiet_dvc() -> Iterator[None]:
     """No progress bars and no log lines of DVC's own: MOTools reports."""
     import logging
 
+    import dvc  # sets its log levels when it is imported  # noqa: F401
+
     logger = logging.getLogger("dvc")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

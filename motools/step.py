@@ -206,7 +206,8 @@ def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
     names = [item.name for item in made]
     if sorted(names) != sorted(step.outputs):
         raise StepError(
-            f"The step {step.name!r} returned the outputs {listed(sorted(names))}, but declares {listed(sorted(step.outputs))}."
+            f"The step {step.name!r} returned the outputs {listed(sorted(names))}, "
+            f"but declares {listed(sorted(step.outputs))}."
         )
     built = {}
     for item in made:

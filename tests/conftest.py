@@ -30,7 +30,8 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     for name, value in {"NAME": "Ada Test", "EMAIL": "ada@example.org"}.items():
         monkeypatch.setenv(f"GIT_AUTHOR_{name}", value)
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
-    (home / ".gitconfig").write_text("[user]\n name = Ada Test\n email = ada@example.org\n[init]\n defaultBranch = main\n")
+    identity = "[user]\n name = Ada Test\n email = ada@example.org\n"
+    (home / ".gitconfig").write_text(identity + "[init]\n defaultBranch = main\n")
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ app.command("status")(pipelines.status)
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(atoms.app, name="atoms")
 app.command("lineage")(atoms.lineage)
+app.command("compare")(atoms.compare)
 app.add_typer(zoo.app, name="zoo")
 app.add_typer(pipelines.step_app, name="step")
 

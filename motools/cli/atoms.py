@@ -79,6 +79,34 @@ def show(atom: AtomName, as_json: Json = False) -> None:
         typer.echo(f"Open the logs with: inspect view --log-dir {about['logs']}")
 
 
+def compare(
+    evals: Annotated[list[str], typer.Argument(metavar="ATOM...", help="Evaluations: ids, prefixes or output names.")],
+    as_json: Json = False,
+) -> None:
+    """Show the metrics of evaluations side by side.
+
+    Example:  motools compare base_results eval_results
+    """
+    from motools import results
+    from motools.atom import EvalAtom
+    from motools.console import print_json, print_table, shown
+    from motools.errors import AtomError
+    from motools.lineage import find_atom
+
+    atoms = []
+    for name in evals:
+        atom = find_atom(name, Path.cwd())
+        if not isinstance(atom, EvalAtom):
+            raise AtomError(f"{name}: {atom.id} is a {atom.kind}, not an eval.")
+        atoms.append(atom)
+    found = results.compare(atoms)
+    if as_json:
+        print_json({atom.id: atom.metrics for atom in atoms})
+        return
+    rows = [[name, *("" if v is None else shown(v) for v in values)] for name, values in found.rows.items()]
+    print_table(["metric", *evals], rows)
+
+
 def lineage(atom: AtomName, as_json: Json = False) -> None:
     """Tell where an atom came from: a tree of all it was made from, with who, when and commit.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ Config = Annotated[Path | None, typer.Option("--config", "-c", help="A YAML file
 Dir = Annotated[Path, typer.Option("--dir", "-C", help="The pipeline's folder.", show_default="the current one")]
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     yaml = "yaml"
     json = "json"
 

@@ -1,0 +1,96 @@
+"""What an evaluation may be told (`eval_task`, `eval_kwargs`), checked without importing Inspect or the task."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from motools.errors import BackendError, did_you_mean, listed
+
+__all__ = ["check_options", "check_task", "sample_limit", "task_name"]
+
+_FORMS = (
+    re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:(?P<name>[A-Za-z_]\w*)"),  # module:function
+    re.compile(r"[^@\s:]+\.py[@:](?P<name>[A-Za-z_]\w*)"),  # file.py@task
+    re.compile(r"[A-Za-z_][\w.-]*(/[\w.-]+)*/(?P<name>[\w.-]+)"),  # package/task
+)
+
+
+def task_name(task: str) -> str:
+    """The task's own name, the same in each form: `m:f`, `m.py@f` and `p/f` are all `f`."""
+    match = next((match for form in _FORMS if (match := form.fullmatch(task))), None)
+    return match["name"] if match else task
+
+
+def check_task(task: str) -> None:
+    if not any(form.fullmatch(task) for form in _FORMS):
+        raise BackendError(
+            f"{task!r} does not name an Inspect task. Write module:function, path/to/file.py@task or package/task."
+        )
+
+
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value >= least
+
+
+def _number(accepts: Callable[[float], bool]) -> Callable[[Any], bool]:
+    return lambda value: type(value) in (int, float) and math.isfinite(value) and accepts(value)
+
+
+def _mapping(accepts: Callable[[Any], bool] = lambda value: True) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, Mapping)
+        and all(isinstance(key, str) for key in value)
+        and all(accepts(item) for item in value.values())
+    )
+
+
+def _limit(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return len(value) == 2 and all(type(end) is int for end in value) and 0 <= value[0] < value[1]
+    return type(value) is int and value >= 1
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "task_args": (_mapping(), "a mapping of the task's own arguments"),
+    "limit": (_limit, "a number of samples, 1 or more, or [start, stop]"),
+    "epochs": (_whole(1), "a whole number, 1 or more"),
+    "temperature": (_number(lambda value: value >= 0), "a number, 0 or more"),
+    "top_p": (_number(lambda value: 0 < value <= 1), "a number above 0, at most 1"),
+    "max_tokens": (_whole(1), "a whole number, 1 or more"),
+    "seed": (lambda value: type(value) is int, "a whole number"),
+    "model_roles": (
+        _mapping(lambda item: isinstance(item, str) and "/" in item),
+        "a mapping of roles to models with their provider, such as {grader: openai/gpt-4o}",
+    ),
+    "model_args": (_mapping(), "a mapping of the model provider's arguments"),
+    "max_connections": (_whole(1), "a whole number, 1 or more"),
+    "max_retries": (_whole(0), "a whole number, 0 or more"),
+    "timeout": (_whole(1), "a whole number of seconds, 1 or more"),
+}
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse an unknown name or a value that cannot be; null stands for "not given".
+
+    Raises:
+        BackendError: with the name, the value, and what was expected.
+    """
+    for name, value in options.items():
+        if name not in _RULES:
+            raise BackendError(
+                f"eval_kwargs has no option {name!r}.{did_you_mean(name, _RULES)} Known: {listed(_RULES)}."
+            )
+        accepts, wanted = _RULES[name]
+        if value is not None and not accepts(value):
+            raise BackendError(f"eval_kwargs.{name} must be {wanted}, not {value!r}.")
+
+
+def sample_limit(options: Mapping[str, Any]) -> tuple[int, int | None]:
+    """`limit` as the first sample and the one after the last (None: to the end)."""
+    limit = options.get("limit")
+    if limit is None:
+        return 0, None
+    return (0, limit) if isinstance(limit, int) else (limit[0], limit[1])
