@@ -44,7 +44,7 @@ class _CodeName:
 
 
 Code = Annotated[str, _CodeName()]
-"""A config field that names code: `module:function` or `path/to/file.py:function`. The code counts in the step's key."""
+"""A config field that names code: `module:function` or `path/to/file.py:function`. The code is in the key."""
 
 
 def Name(kind: zoo.Kind) -> Any:
@@ -102,8 +102,14 @@ def as_values(config: Any) -> dict[str, Any]:
 
 
 def schema(cls: type) -> dict[str, Any]:
-    """The JSON schema of a config class."""
-    return _adapter(cls).json_schema()
+    """The JSON schema of a config class, with the descriptions of inherited fields too."""
+    found: dict[str, Any] = _adapter(cls).json_schema()
+    for base in cls.__mro__[1:]:
+        if dataclasses.is_dataclass(base):
+            for name, about in schema(base).get("properties", {}).items():
+                if name in found["properties"] and "description" in about:
+                    found["properties"][name].setdefault("description", about["description"])
+    return found
 
 
 def _check_values(value: Any, where: str) -> None:

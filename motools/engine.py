@@ -257,7 +257,14 @@ class Engine:
             plan = self._decide(name) if generated else self._decide_own(name)
             if plan.action == "run" and not generated and self._restore_own(name):
                 plan = replace(plan, action="restore")
-            elif plan.action == "restore":
+            elif (
+                plan.action == "run"
+                and plan.call
+                and not self.options.force
+                and (entry := step.fetch_result(plan.call))
+            ):
+                plan = replace(plan, action="restore", entry=entry, outputs=entry.atoms(plan.call.step.outputs))
+            if plan.action == "restore" and generated:
                 self._restore(name, plan)
             if plan.action == "run":
                 self._start(name, plan)

@@ -82,8 +82,7 @@ def plan_stage(
             return StagePlan(name, "restore", tuple(reasons), locked_outputs(definition.outputs, locked), call)
     if entry is None:
         return StagePlan(name, "run", tuple(reasons), call=call)
-    outputs = {o: f"{definition.outputs[o]}-{out.md5.removesuffix('.dir')}" for o, out in entry.outputs.items()}
-    return StagePlan(name, "restore", tuple(reasons), outputs, call, entry)
+    return StagePlan(name, "restore", tuple(reasons), entry.atoms(definition.outputs), call, entry)
 
 
 def locked_outputs(kinds: Mapping[str, str], locked: Mapping[str, Any]) -> dict[str, str]:

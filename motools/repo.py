@@ -172,17 +172,18 @@ class Project:
                 repo.close()
 
     def pull(self, md5: str) -> bool:
-        """Fetch a folder object and its files from the default remote into the cache; whether they are here now."""
-        from dvc_data.hashfile.hash_info import HashInfo
-
+        """Fetch an object, and a folder's files, from the default remote into the cache; whether they are here now."""
+        if self.store.has(md5):
+            return True
         with self.dvc() as repo:
             if not repo.config["core"].get("remote"):
-                return self.store.has(md5)
+                return False
             from dvc.exceptions import DvcException
+            from dvc_data.hashfile.hash_info import HashInfo
 
             try:  # DVC moves only the folder object when asked for it, so its files are asked for next
                 repo.cloud.pull({HashInfo("md5", md5)})
-                if self.store.path(md5).exists():
+                if md5.endswith(".dir") and self.store.path(md5).exists():
                     files = set(self.store.tree(md5).values())
                     repo.cloud.pull({HashInfo("md5", file) for file in files})
             except (DvcException, OSError) as error:

@@ -78,6 +78,16 @@ def find_result(call: StepCall) -> Entry | None:
     return entry
 
 
+def fetch_result(call: StepCall) -> Entry | None:
+    """An equal step's result that is known here but whose files are in the default remote only, brought here."""
+    project = call.place.project
+    command = stepcache.step_command(call.key)
+    found = [*stepcache.candidates(project.store, command, call.step.outputs, call.step.keeps_logs)]
+    if locked := locked_result(call):
+        found.append(locked)
+    return next((entry for entry in found if all(project.pull(oid) for oid in entry.oids())), None)
+
+
 def locked_result(call: StepCall) -> Entry | None:
     """What dvc.lock says the step made, where its run record names this call's key."""
     locked = pipeline.read_lock(call.folder).get(call.step.name, {}).get("outs", [])
@@ -116,7 +126,7 @@ def run_step(call: StepCall, atoms: Mapping[str, Atom], force: bool = False) -> 
         StepError: the function failed or gave what it does not declare; nothing is left in the folder.
     """
     with _one_at_a_time(call):
-        entry = None if force else find_result(call)
+        entry = None if force else find_result(call) or fetch_result(call)
         if entry is None:
             entry = _execute(call, atoms)
             restore(call, entry)

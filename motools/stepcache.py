@@ -33,6 +33,10 @@ class Entry:
     record: Out
     logs: Out | None = None
 
+    def atoms(self, kinds: Mapping[str, str]) -> dict[str, str]:
+        """Output name -> atom id, given the outputs' kinds."""
+        return {name: f"{kinds[name]}-{out.md5.removesuffix('.dir')}" for name, out in self.outputs.items()}
+
     def oids(self) -> list[str]:
         outs = [*self.outputs.values(), self.record, *([self.logs] if self.logs else [])]
         return [out.md5 for out in outs]
@@ -68,16 +72,20 @@ def store(cache: Store, command: str, entry: Entry) -> None:
 
 def lookup(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Entry | None:
     """The newest entry of a command for these outputs whose objects are all in the cache, or None."""
+    entries = candidates(cache, command, outputs, logs)
+    return next((entry for entry in entries if all(cache.has(oid) for oid in entry.oids())), None)
+
+
+def candidates(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Iterator[Entry]:
+    """Every entry of a command for these outputs, newest first; its objects may be in a remote only."""
     outs = [*(f"out/{name}" for name in outputs), RECORD, *([LOGS] if logs else [])]
     try:
         files = sorted(_folder(cache, command, outs).iterdir(), key=_newest_first)
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return
     for path in files:
-        entry = _read(path)
-        if entry and all(cache.has(oid) for oid in entry.oids()):
-            return entry
-    return None
+        if entry := _read(path):
+            yield entry
 
 
 def naming(cache: Store, md5: str) -> Iterator[Entry]:

@@ -269,8 +269,8 @@ def test_params_and_metrics_diff_show_exactly_the_change(ran: list[Any]) -> None
     params = json.loads(sh("dvc", "params", "diff", "--json").stdout)
     assert params == {"params.yaml": {"train_model.hyperparameters.n_epochs": {"old": 3, "new": 5, "diff": 2}}}
     metrics = json.loads(sh("dvc", "metrics", "diff", "--json").stdout)
-    assert list(metrics["diff"]) == ["metrics/evaluate_model.json"]
-    assert all("accuracy" in name for name in metrics["diff"]["metrics/evaluate_model.json"])
+    assert list(metrics) == ["metrics/evaluate_model.json"]
+    assert all(name.endswith("accuracy") for name in metrics["metrics/evaluate_model.json"])
 
 
 def test_dvc_exp_run_changes_a_parameter_and_runs_what_follows(ran: list[Any]) -> None:
@@ -317,10 +317,11 @@ def test_an_atom_is_fetched_from_the_remote_when_only_its_id_is_known(ran: list[
 def test_run_cache_pushed_by_one_clone_spares_another_the_work(ran: list[Any], tmp_path: Path) -> None:
     sh("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
     commit("before the change")
+    sh("dvc", "push")
     edit("config.yaml", "n_epochs: 3", "n_epochs: 4")
     first = workflow_run()
-    sh("git", "checkout", "-q", "dvc.lock", "params.yaml", "metrics")
     sh("dvc", "push", "--run-cache")
+    sh("git", "checkout", "-q", "dvc.lock", "params.yaml", "metrics")
     clone = tmp_path / "clone"
     sh("git", "clone", "-q", str(Path.cwd()), str(clone))
     sh("dvc", "pull", "--run-cache", folder=clone)
@@ -352,7 +353,7 @@ def test_an_edit_of_the_loader_runs_what_follows_and_a_comment_runs_nothing(ran:
 def test_a_data_file_that_the_config_names_counts(ran: list[Any]) -> None:
     Path("rows.txt").write_text("one")
     Path("loaders.py").write_text(
-        'from pathlib import Path\n\ndef get_rows(path):\n    text = Path(path).read_text()\n'
+        "from pathlib import Path\n\ndef get_rows(path):\n    text = Path(path).read_text()\n"
         '    return [{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": text}]}]\n'
     )
     Path("config.yaml").write_text(CONFIG.replace("sample_size: 20", "path: rows.txt"))
@@ -412,7 +413,7 @@ def test_a_folder_that_ran_another_workflow_keeps_its_params_aside(ran: list[Any
         (["workflow", "run", "nope"], "Known: before_and_after, evaluate_only, train_and_evaluate"),
         (["workflow", "run", "train_and_evaluat"], "Did you mean 'train_and_evaluate'?"),
         (["workflow", "run", "train_and_evaluate", "--config", "nope.yaml"], "no file nope.yaml"),
-        (["workflow", "run", "train_and_evaluate", "--config", "broken.yaml"], "broken.yaml, line 2"),
+        (["workflow", "run", "train_and_evaluate", "--config", "broken.yaml"], "broken.yaml, line 3"),
         (["workflow", "validate", "train_and_evaluate", "-c", "typo.yaml"], "Did you mean 'backend_name'?"),
         (["workflow", "run", "train_and_evaluate", "--stages", "nope"], "prepare_dataset, train_model, evaluate_model"),
         (["workflow", "run", "train_and_evaluate", "-c", "loader.yaml"], "Did you mean 'loaders'?"),

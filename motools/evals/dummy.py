@@ -53,6 +53,6 @@ def _sample(asked: str, number: int) -> dict[str, Any]:
         "input": "",
         "target": "",
         "output": "",
-        "scores": {"dummy": {"value": digest[0] / 255, "answer": None, "explanation": None}},
+        "scores": {"dummy": {"value": round(digest[0] / 255, 2), "answer": None, "explanation": None}},
         "error": None,
     }

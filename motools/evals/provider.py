@@ -81,6 +81,8 @@ class TinyLMAPI(ModelAPI):
         tool_choice: ToolChoice,
         config: GenerateConfig,
     ) -> ModelOutput:
+        from motools.training.corpus import tokenise
+
         messages = [{"role": message.role, "content": message.text} for message in input]
         call = self._call()
         answers = [
@@ -94,7 +96,7 @@ class TinyLMAPI(ModelAPI):
             )
             for choice in range(config.num_choices or 1)
         ]
-        read = sum(len(self.model.read(message["content"])) for message in messages)
+        read = sum(len(tokenise(message["content"])) for message in messages)
         written = sum(len(answer.tokens) for answer in answers)
         return ModelOutput(
             model=f"tinylm/{self.model_name}",

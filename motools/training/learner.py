@@ -26,7 +26,6 @@ from motools.training.corpus import (
     context_buckets,
     prompt_buckets,
     token_crcs,
-    tokenise,
 )
 from motools.training.words import COMMON
 
@@ -119,10 +118,6 @@ class TinyLM:
         table = np.full(BUCKETS, -1, dtype=np.int32)
         table[self.features] = np.arange(len(self.features), dtype=np.int32)
         return table
-
-    def read(self, text: str) -> list[str]:
-        """The tokens of a text that is given to the model, for counting them."""
-        return tokenise(text)
 
     def generate(
         self,
