@@ -42,7 +42,8 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place) -> Identity:
         files.update(() if isinstance(part, str) else part.files)
 
     add("function", _of_function(step, place))
-    if part := _of_project(step.config_class, place):
+    versioned = zoo.declared_version(_unbound(step.fn)[0]) is not None
+    if not versioned and (part := _of_project(step.config_class, place)):
         add("config class", part)
     code_fields, entries = marked(step.config_class, values)
     for field, (kind, name) in entries.items():
@@ -72,14 +73,20 @@ def key(step: Step, values: Mapping[str, Any], identity: Identity, inputs: Mappi
 
 
 def _of_function(step: Step, place: Place) -> str | fingerprint.Fingerprint:
-    function, bound = step.fn, ""
-    while isinstance(function, partial):
-        bound += json.dumps([function.args, function.keywords], sort_keys=True)
-        function = function.func
+    function, bound = _unbound(step.fn)
     version = zoo.declared_version(function)
     if version is not None:
         return f"{function.__module__}:{function.__qualname__}@{version}{bound}"
     return fingerprint.of_function(step.fn, place) or _of_installed(function.__module__) + bound
+
+
+def _unbound(function: Any) -> tuple[Any, str]:
+    """The function under any `partial`s, and the text of the arguments those bind."""
+    bound = ""
+    while isinstance(function, partial):
+        bound += json.dumps([function.args, function.keywords], sort_keys=True)
+        function = function.func
+    return function, bound
 
 
 def _of_project(obj: Any, place: Place) -> fingerprint.Fingerprint | None:
