@@ -98,7 +98,7 @@ def write(compiled: Compiled, folder: Path, private: Path) -> Path | None:
 def stages_text(compiled: Compiled, folder: Path) -> str:
     """The text of dvc.yaml; what it says beside generated stages is kept."""
     content = yaml12.load(folder / pipeline.STAGES) or {}
-    own = {n: s for n, s in pipeline.read_stages(folder).items() if not _is_generated(s)}
+    own = {n: s for n, s in pipeline.read_stages(folder).items() if not is_generated(s.get("cmd"))}
     content["stages"] = {
         **compiled.stages,
         **{n: s for n, s in own.items() if n not in compiled.stages},
@@ -106,8 +106,9 @@ def stages_text(compiled: Compiled, folder: Path) -> str:
     return _STAGES_HEADER + yaml12.dumps({"stages": content.pop("stages"), **content})
 
 
-def _is_generated(stage: Any) -> bool:
-    return isinstance(stage, dict) and str(stage.get("cmd", "")).startswith("motools step run ")
+def is_generated(command: Any) -> bool:
+    """Whether a stage's command is one that `compile_workflow` writes; other stages are a person's own."""
+    return isinstance(command, str) and command.startswith("motools step run ")
 
 
 def _put_aside(reference: str, folder: Path, private: Path) -> Path | None:

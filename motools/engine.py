@@ -24,11 +24,11 @@ from typing import Any
 from motools import pipeline, records, step, stepcache
 from motools.atom import Atom
 from motools.code import Place
-from motools.compile import Compiled
+from motools.compile import Compiled, is_generated
 from motools.config import parse
 from motools.errors import AtomError, MotoolsError, ProjectError, WorkflowError, listed
 from motools.plan import StagePlan, plan_stage
-from motools.repo import Project
+from motools.repo import Project, take_lock
 from motools.report import Reporter
 from motools.store import hash_file
 from motools.workflow import StepState
@@ -89,29 +89,31 @@ def one_run(project: Project, reporter: Reporter, wait: bool = True) -> Iterator
 class Engine:
     """One run over DVC's own stage objects; use inside `Project.dvc()`."""
 
-    def __init__(self, repo: Any, compiled: Compiled, place: Place, options: Options, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        repo: Any,
+        compiled: Compiled,
+        place: Place,
+        inputs: Mapping[str, str],
+        options: Options,
+        reporter: Reporter,
+    ) -> None:
         self.repo = repo
         self.compiled = compiled
         self.place = place
         self.options = options
         self.reporter = reporter
-        self.known: dict[str, str | None] = {}
+        self.known: dict[str, str | None] = dict(inputs)
         self.states: dict[str, StepState] = {}
         self.running: dict[str, _Running] = {}
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.signals = 0
         self._lock_stamp: tuple[int, ...] | None = None
         self._locked: dict[str, Any] = {}
-        file = str(place.folder / pipeline.STAGES)
-        self.stages = {stage.name: stage for stage in repo.stage.collect(file)}
-        self._know_inputs()
+        file = place.folder / pipeline.STAGES
+        self.stages = {stage.name: stage for stage in repo.stage.collect(str(file))} if file.exists() else {}
 
     # -- planning ------------------------------------------------------------
-
-    def _know_inputs(self) -> None:
-        for name in self.compiled.workflow.inputs:
-            atom = Atom.from_folder(self.place.folder / pipeline.atom_path(name), self.place.project)
-            self.known[name] = atom.id
 
     def plan(self, selected: list[str]) -> list[StagePlan]:
         """What a run would do; leaves nothing changed."""
@@ -141,12 +143,12 @@ class Engine:
 
     def _own_stages(self) -> list[str]:
         """Stages that a person wrote into dvc.yaml beside the generated ones."""
-        return [name for name in self.stages if name not in self.compiled.stages]
+        return [name for name, stage in self.stages.items() if not is_generated(stage.cmd)]
 
     def _decide(self, name: str) -> StagePlan:
         self._refresh(name)
         locked = self._locked.get(name, {})
-        status = _outs_status(self.stages[name])
+        status = _outs_status(self.stages[name]) if name in self.stages else {}
         return plan_stage(self.compiled, name, self.place, locked, status, self.known, self.options.force)
 
     def _decide_own(self, name: str) -> StagePlan:
@@ -170,8 +172,8 @@ class Engine:
         from dvc.stage.loader import StageLoader
 
         entry = self._locked.get(name)
-        if entry:
-            stage = self.stages[name]
+        stage = self.stages.get(name)
+        if entry and stage:
             stage.cmd_changed = entry.get("cmd") != stage.cmd
             StageLoader.fill_from_lock(stage, entry)
 
@@ -363,20 +365,7 @@ class Engine:
         try:
             return self.events.get()
         finally:
-            self._lock_again()
-
-    def _lock_again(self) -> None:
-        from dvc.lock import LockError
-
-        told = False
-        while True:
-            try:
-                self.repo.lock.lock()  # tries for 3 s
-                return
-            except LockError:
-                if not told:
-                    self.reporter.note("waiting for another DVC command to end")
-                told = True
+            take_lock(self.repo, self.reporter.note)
 
     def _handle(self, kind: str, what: Any, waiting: dict[str, set[str]]) -> None:
         if kind == "signal":

@@ -11,7 +11,7 @@ from motools import pipeline
 from motools.code import Place
 from motools.errors import ProjectError
 from motools.repo import Project
-from motools.run import load_workflow, prepare
+from motools.run import install, load_workflow, prepare
 
 _IGNORED = (".motools/", "__pycache__/", ".env")
 
@@ -35,7 +35,7 @@ def make_project(folder: Path, workflow: str) -> list[str]:
     done = [*_set_up_git(folder), *_set_up_dvc(folder), *_ignore(Project.find(folder).root)]
     place = Place(Project.find(folder), folder)
     if pipeline.read_params(folder) is None and not (folder / pipeline.STAGES).exists():
-        prepare(load_workflow(workflow, place), workflow, place, None)
+        install(prepare(load_workflow(workflow, place), workflow, place, None))
         done.append(f"wrote {pipeline.PARAMS} and {pipeline.STAGES} for the workflow {workflow}")
     return done or [f"{folder} is a project already; nothing was changed"]
 

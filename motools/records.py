@@ -124,5 +124,8 @@ def read(project: Project, md5: str, path: Path | None = None) -> Record | None:
         if path is None or not path.is_file() or hash_file(path) != md5:
             return None
         text = path.read_bytes()
-    fields = json.loads(text)
-    return Record(**{name: fields[name] for name in Record.__dataclass_fields__ if name in fields})
+    try:
+        fields = json.loads(text)
+        return Record(**{name: fields[name] for name in Record.__dataclass_fields__ if name in fields})
+    except (ValueError, TypeError):  # another tool's file under that name
+        return None

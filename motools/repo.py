@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -164,12 +164,12 @@ class Project:
 
             try:
                 repo = Repo(str(self.root))
-            except DvcException as error:
-                raise ProjectError(f"DVC cannot open {self.root}: {error}") from error
-            try:
-                yield repo
-            finally:
-                repo.close()
+                try:
+                    yield repo
+                finally:
+                    repo.close()
+            except DvcException as error:  # a dvc.yaml or a configuration that it cannot read, ...
+                raise ProjectError(f"DVC, in {self.root}: {error}") from error
 
     def pull(self, md5: str) -> bool:
         """Fetch an object, and a folder's files, from the default remote into the cache; whether they are here now."""
@@ -201,6 +201,31 @@ def _outs_in(path: Path, text: str) -> Iterator[Located]:
         outs = {str(out["path"]): str(out["md5"]) for out in entry.get("outs", []) if "md5" in out}
         for name, md5 in outs.items():
             yield Located(folder, stage, name, md5, outs)
+
+
+def take_lock(repo: Any, say: Callable[[str], None]) -> None:
+    """Take DVC's lock, waiting as long as another DVC command holds it, and say so once."""
+    from dvc.lock import LockError
+
+    told = False
+    while True:
+        try:
+            repo.lock.lock()  # tries for 3 s
+            return
+        except LockError:
+            if not told:
+                say("waiting for another DVC command to end")
+            told = True
+
+
+@contextmanager
+def locked(repo: Any, say: Callable[[str], None]) -> Iterator[None]:
+    """DVC's lock, for as long as its files are read and written."""
+    take_lock(repo, say)
+    try:
+        yield
+    finally:
+        repo.lock.unlock()
 
 
 @contextmanager

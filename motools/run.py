@@ -17,20 +17,30 @@ from motools.compile import Compiled
 from motools.engine import Engine, Options, one_run
 from motools.errors import AtomError, ConfigError, ProjectError, RunFailed, WorkflowError, did_you_mean, listed
 from motools.plan import StagePlan
-from motools.repo import Project
+from motools.repo import Project, locked
 from motools.report import Reporter, Silent
 from motools.workflow import Workflow, WorkflowState
 
-__all__ = ["Prepared", "execute", "load_workflow", "place_of", "plan", "prepare", "prepare_folder", "run_in_folder"]
+__all__ = [
+    "Prepared",
+    "execute",
+    "install",
+    "load_workflow",
+    "place_of",
+    "plan",
+    "prepare",
+    "prepare_folder",
+    "run_in_folder",
+]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A pipeline ready to be planned or run: its compiled workflow and where it is."""
+    """A pipeline ready to be planned or run: its compiled workflow, its input atoms by name, and where it is."""
 
     compiled: Compiled
     place: Place
-    replaced: Path | None = None
+    inputs: Mapping[str, Atom]
 
 
 def run_in_folder(
@@ -58,13 +68,22 @@ def run_in_folder(
 def prepare(
     workflow: Workflow, reference: str, place: Place, config: Any, input_atoms: Mapping[str, str] | None = None
 ) -> Prepared:
-    """Compile a workflow and write its folder: params.yaml, dvc.yaml, input atoms. Raises `UserError`."""
+    """Compile a workflow for a folder, and find its inputs; writes nothing. Raises `UserError`."""
     compiled = compile.compile_workflow(workflow, reference, config, place)
-    inputs = _checked_inputs(workflow, place, input_atoms or {})
-    replaced = compile.write(compiled, place.folder, place.project.private)
-    for name, atom in inputs.items():
+    return Prepared(compiled, place, _checked_inputs(workflow, place, input_atoms or {}))
+
+
+def install(prepared: Prepared) -> Path | None:
+    """Write a pipeline's folder: params.yaml, dvc.yaml, input atoms; only what changes.
+
+    Returns:
+        Where the params.yaml of another workflow was put aside, if there was one.
+    """
+    place = prepared.place
+    replaced = compile.write(prepared.compiled, place.folder, place.project.private)
+    for name, atom in prepared.inputs.items():
         _materialise(atom, name, place)
-    return Prepared(compiled, place, replaced)
+    return replaced
 
 
 def prepare_folder(folder: Path) -> Prepared:
@@ -81,7 +100,7 @@ def prepare_folder(folder: Path) -> Prepared:
 
 
 def plan(prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False) -> list[StagePlan]:
-    """What a run would do, and why."""
+    """What a run would do, and why; changes nothing."""
     selected = prepared.compiled.workflow.select(stages)
     with _engine(prepared, Options(1, force), Silent()) as engine:
         return engine.plan(selected)
@@ -107,19 +126,29 @@ def execute(
     selected = prepared.compiled.workflow.select(stages)
     reporter = reporter or Silent()
     options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user)
-    with one_run(prepared.place.project, reporter, wait), _engine(prepared, options, reporter) as engine:
-        engine.check(engine.plan(selected))
-        states = engine.run(selected)
-    return WorkflowState([states[step.name] for step in prepared.compiled.workflow.steps])
+    with one_run(prepared.place.project, reporter, wait):
+        replaced = install(prepared)
+        if replaced is not None:
+            reporter.note(f"The params.yaml of another workflow was put aside as {replaced}.")
+        with _engine(prepared, options, reporter) as engine:
+            engine.check(engine.plan(selected))
+            states = engine.run(selected)
+    names = [step.name for step in prepared.compiled.workflow.steps]
+    own = [name for name in states if name not in names]
+    return WorkflowState([states[name] for name in [*names, *own]])
 
 
 @contextmanager
 def _engine(prepared: Prepared, options: Options, reporter: Reporter) -> Iterator[Engine]:
-    with prepared.place.importable(), prepared.place.project.dvc() as repo:
-        from dvc.repo import lock_repo
-
-        with lock_repo(repo), repo.scm_context(quiet=True):
-            yield Engine(repo, prepared.compiled, prepared.place, options, reporter)
+    inputs = {name: atom.id for name, atom in prepared.inputs.items()}
+    project = prepared.place.project
+    with (
+        prepared.place.importable(),
+        project.dvc() as repo,
+        locked(repo, reporter.note),
+        repo.scm_context(quiet=True),
+    ):
+        yield Engine(repo, prepared.compiled, prepared.place, inputs, options, reporter)
 
 
 def place_of(folder: Path, needs_project: bool = True) -> Place:

@@ -47,6 +47,9 @@ _SCALARS = [
 ]
 
 
+_YAML_1_1 = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+1\.[01]\b")
+
+
 def _scalars_of_1_2(cls: T) -> T:
     cls.yaml_implicit_resolvers = {}  # type: ignore[attr-defined]
     for name, pattern, first in _SCALARS:
@@ -58,18 +61,25 @@ def _scalars_of_1_2(cls: T) -> T:
 
 @_scalars_of_1_2
 class _Loader(BaseLoader):
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._checked: set[Any] = set()
+
+    def flatten_mapping(self, node: Any) -> None:
         """As PyYAML's, but a key that stands twice is an error, as it is for DVC."""
-        seen = set()
-        for key, _ in getattr(node, "value", ()):
-            if not isinstance(key.value, str) or key.tag.endswith(":merge"):
-                continue
-            if (key.tag, key.value) in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep)
+        if node not in self._checked:  # it comes again, with the keys it merged, where another mapping merges it
+            self._checked.add(node)
+            seen = set()
+            for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                value = "<<" if key.tag.endswith(":merge") else self.construct_object(key)
+                if value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(value)
+        super().flatten_mapping(node)  # type: ignore[misc]
 
 
 def _int(loader: Any, node: Any) -> int:
@@ -123,13 +133,15 @@ def loads(text: str, source: str = "the text") -> Any:
     Raises:
         ConfigError: it is not YAML; the message gives `source`, line and column.
     """
+    if _YAML_1_1.match(text):
+        raise ConfigError(f"{source}: it asks for YAML 1.1, in which yes is true. Delete its line %YAML 1.1.")
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"{source}{place}: not valid YAML: {error.problem or error.context}.") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError) as error:  # the last two: `!!bool maybe`
         raise ConfigError(f"{source}: not valid YAML: {' '.join(str(error).split())}.") from None
 
 

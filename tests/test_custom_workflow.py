@@ -13,7 +13,7 @@ import pytest
 
 from motools.atom import Atom, ModelAtom
 
-SCRIPT = '''\
+SCRIPT = """\
 from dataclasses import dataclass
 from pathlib import Path
 from motools.workflow import (
@@ -55,7 +55,7 @@ workflow = Workflow(
 )
 config = MyWorkflowConfig(prepare=PrepareConfig(), train=TrainConfig())
 state = run_workflow(workflow=workflow, input_atoms={}, config=config, user="me")
-'''
+"""
 TELL = "\nimport json\nprint(json.dumps([[s.status, *s.output_atoms.values()] for s in state.step_states]))\n"
 
 
@@ -125,7 +125,7 @@ def test_a_missing_output_is_named_after_one_execution(script: Path) -> None:
     assert not Path("dvc.lock").exists()
 
 
-THREE = '''\
+THREE = """\
 from dataclasses import dataclass
 from pathlib import Path
 from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
@@ -152,7 +152,7 @@ workflow = Workflow(
     "three",
     [Step(f"evaluate_{n}", {"model": "model"}, {f"results_{n}": "eval"}, Config, evaluate(n)) for n in (1, 2, 3)],
 )
-'''
+"""
 
 
 def test_a_failure_keeps_the_others_and_the_next_run_executes_only_what_failed(project: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_failure_keeps_the_others_and_the_next_run_executes_only_what_failed(p
     import three  # type: ignore[import-not-found]
 
     model = ModelAtom.create(user="me", artifact_path="model.txt")
-    with pytest.raises(RunFailed, match="evaluate_2: .*the judge fell asleep") as failure:
+    with pytest.raises(RunFailed, match=r"evaluate_2: .*the judge fell asleep") as failure:
         run_workflow(workflow=three.workflow, input_atoms={"model": model.id}, config={}, user="me")
     states = failure.value.state.step_states
     assert [s.status for s in states] == ["finished", "failed", "finished"]
@@ -211,7 +211,11 @@ def test_wrong_inputs_are_refused_before_anything_runs(project: Path) -> None:
     import three
 
     dataset = Atom.create(user="me", kind="dataset")
-    for inputs, said in [({}, "needs an input atom 'model'"), ({"model": dataset.id}, "must be a model"), ({"modle": "x"}, "Did you mean 'model'")]:
+    for inputs, said in [
+        ({}, "needs an input atom 'model'"),
+        ({"model": dataset.id}, "must be a model"),
+        ({"modle": "x"}, "Did you mean 'model'"),
+    ]:
         with pytest.raises(UserError, match=said):
             run_workflow(workflow=three.workflow, input_atoms=inputs, config={}, user="me")
     assert not Path("executed.txt").exists()
@@ -234,8 +238,7 @@ def test_equal_steps_that_run_at_the_same_time_are_executed_once(project: Path) 
     started = []
     for name in ("one", "two"):
         Path(name).mkdir()
-        words = ["motools", "workflow", "run", "../twins.py:workflow", "--dir", name, "--json"]
-        words[3] = "../twins.py:workflow"
+        words = ["motools", "workflow", "run", "twins.py:workflow", "--dir", name, "--json"]
         started.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     outs = [process.communicate(timeout=60) for process in started]
     assert [p.returncode for p in started] == [0, 0], outs
@@ -274,8 +277,8 @@ def test_a_stage_of_a_persons_own_in_dvc_yaml_runs_with_the_rest(project: Path) 
     words = ["motools", "workflow", "run", "three.py:workflow", "--input", f"model={model.id}"]
     subprocess.run(words, check=True, capture_output=True)
     Path("dvc.yaml").write_text(
-        Path("dvc.yaml").read_text()
-        + "  mine:\n    cmd: cat metrics/evaluate_1.json > mine.txt\n    deps: [metrics/evaluate_1.json]\n    outs: [mine.txt]\n"
+        Path("dvc.yaml").read_text() + "  mine:\n    cmd: cat metrics/evaluate_1.json > mine.txt\n"
+        "    deps: [metrics/evaluate_1.json]\n    outs: [mine.txt]\n"
     )
     done = subprocess.run(["motools", "run", "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -290,8 +293,9 @@ def test_interrupting_stops_politely_keeps_what_finished_and_goes_on_next_time(p
 
     Path("slow.py").write_text(
         THREE.replace('open("executed.txt", "a")', 'open("executed.txt", "a", buffering=1)').replace(
-            "        if number == 2", "        if number == 2 and not Path('mended').exists():\n"
-            "            import time\n            time.sleep(60)\n        if number == 2"
+            "        if number == 2",
+            "        if number == 2 and not Path('mended').exists():\n"
+            "            import time\n            time.sleep(60)\n        if number == 2",
         )
     )
     model = ModelAtom.create(user="me", metadata={"model_id": "a"})

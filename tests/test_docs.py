@@ -71,6 +71,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.where = folder / ".where"  # outside of what the page makes in the folder: `cd` outlives its block
         self.output = ""
 
     def follow(self, block: Block) -> None:
@@ -105,11 +106,9 @@ class Reader:
             assert_shown(expected, self.output, f"{block.where}, `{command}`")
 
     def _bash(self, script: str, block: Block, last: bool = True) -> str:
-        notes = self.folder / ".where"  # `cd` outlives its block
-        script = f"set -euo pipefail\ntrap 'pwd > {notes}' EXIT\n{script}"
+        script = f"set -euo pipefail\ntrap 'pwd > {self.where}' EXIT\n{script}"
         output = self._run(["bash", "-c", script], block, last=last)
-        self.folder = Path(notes.read_text().strip())
-        notes.unlink()
+        self.folder = Path(self.where.read_text().strip())
         return output
 
     def _run(self, command: list[str], block: Block, last: bool = True, stdin: str | None = None) -> str:

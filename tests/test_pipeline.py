@@ -401,10 +401,17 @@ def test_dry_run_and_status_say_why_and_change_nothing(ran: list[Any]) -> None:
 
 def test_a_folder_that_ran_another_workflow_keeps_its_params_aside(ran: list[Any]) -> None:
     before = Path("params.yaml").read_text()
-    done = sh("motools", "workflow", "run", "evaluate_only", "--dry-run")
+    Path("other.yaml").write_text("evaluate_model: {backend_name: dummy}\n")
+    words = ["motools", "workflow", "run", "evaluate_only", "--config", "other.yaml"]
+    planned = json.loads(sh(*words, "--dry-run", "--json").stdout)
+    assert [stage["action"] for stage in planned] == ["run", "maybe"]
+    assert Path("params.yaml").read_text() == before
+    said = sh(*words).stderr
     (aside,) = Path(".motools/replaced").iterdir()
+    assert str(aside) in said
     assert aside.read_text() == before
-    assert done.returncode == 0
+    assert clean_for_dvc()
+    assert statuses(workflow_run()) == ["current", "current", "restored"]
 
 
 @pytest.mark.parametrize(
@@ -463,7 +470,6 @@ def test_init_makes_a_project_and_is_safe_to_repeat(tmp_path: Path) -> None:
 def test_the_demo_pipeline_of_this_repository_is_what_motools_generates(new_project: Callable[[str], Path]) -> None:
     root = Path(__file__).parents[1]
     folder = new_project("demo")
-    shutil.copy(root / "params.yaml", folder / "params.yaml")
-    sh("motools", "status", folder=folder)
+    sh("motools", "init", str(folder), "--workflow", "before_and_after")
     for name in ("params.yaml", "dvc.yaml"):
         assert (folder / name).read_text() == (root / name).read_text()

@@ -94,8 +94,6 @@ def carry_out(
         show_plan(plan(prepared, stages, force), as_json)
         return
     reporter = ErrorsOnly() if quiet or as_json else Lines(verbose)
-    if prepared.replaced is not None:
-        reporter.note(f"The params.yaml of another workflow was put aside as {prepared.replaced}.")
     state = execute(
         prepared,
         stages=stages,

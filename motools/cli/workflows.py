@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +34,14 @@ def _read_config(path: Path | None) -> Any:
     return yaml12.load(path)
 
 
+def _seen_from(folder: Path, name: str) -> str:
+    """A path typed in the current folder, as the pipeline's folder sees it; other names as they are."""
+    file, mark, attribute = name.partition(":")
+    if not file.endswith(".py") or not mark:
+        return name
+    return f"{Path(os.path.relpath(Path(file).resolve(), folder)).as_posix()}:{attribute}"
+
+
 @app.command("list")
 def list_workflows(as_json: Json = False) -> None:
     """List the published workflows."""
@@ -62,6 +71,7 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
     from motools.run import load_workflow, place_of
 
     place = place_of(folder, needs_project=False)
+    name = _seen_from(place.folder, name)
     with place.importable():
         workflow = load_workflow(name, place)
         compile_workflow(workflow, name, _read_config(config), place)
@@ -83,7 +93,8 @@ def schema(
     from motools.console import print_json
     from motools.run import load_workflow, place_of
 
-    found = config_schema(load_workflow(name, place_of(folder, needs_project=False)))
+    place = place_of(folder, needs_project=False)
+    found = config_schema(load_workflow(_seen_from(place.folder, name), place))
     if output is Format.json:
         print_json(found)
     else:
@@ -123,6 +134,7 @@ def run(
             raise WorkflowError(f"--input {text!r}: write NAME=ATOM-ID.")
         given[key] = atom
     place = place_of(folder)
+    name = _seen_from(place.folder, name)
     with place.importable():
         workflow = load_workflow(name, place)
         workflow.select(stages)

@@ -6,8 +6,9 @@ import dataclasses
 import functools
 import importlib.util
 import inspect
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,8 @@ class InspectEvaluator:
     `package/task`. Its options: `task_args`, `limit`, `epochs`, `temperature`, `top_p`, `max_tokens`,
     `seed`, `model_roles`, `model_args`, `max_connections`, `max_retries` and `timeout`.
 
-    An evaluation in which one sample fails has failed: a score over the others would be another number.
-    One evaluation at a time runs in a process, as Inspect has it.
+    An evaluation in which a sample fails has failed, unless the task itself says otherwise: a score over
+    the other samples would be another number. A process runs one evaluation at a time, as Inspect has it.
     """
 
     def check(self, request: EvalRequest) -> None:
@@ -106,7 +107,7 @@ def _run(task: str, model: str, options: dict[str, Any], logs: Path) -> EvalLog:
     if isinstance(options.get("limit"), list):
         options["limit"] = tuple(options["limit"])
     if model.startswith("mockllm/"):
-        options["model_args"].setdefault("custom_outputs", _mock_outputs())
+        options["model_args"].setdefault("custom_outputs", _mock_output)
     options["model_roles"] = {role: _role(name) for role, name in options.get("model_roles", {}).items()}
     # Servers for other programs to look in; younger than the oldest Inspect we take.
     known = inspect.signature(inspect_ai.eval).parameters
@@ -114,7 +115,7 @@ def _run(task: str, model: str, options: dict[str, Any], logs: Path) -> EvalLog:
     place = Place(Project.find(), Path.cwd().resolve())
     with place.importable():
         try:
-            (log,) = inspect_ai.eval(
+            done = inspect_ai.eval(
                 _task(task, options.get("task_args", {}), place),
                 model=model,
                 log_dir=str(logs),
@@ -126,8 +127,11 @@ def _run(task: str, model: str, options: dict[str, Any], logs: Path) -> EvalLog:
             )
         except PrerequisiteError as error:
             raise StepError(f"Inspect cannot run {task} with {model}: {_sentence(error.message)}") from error
+    if not done or done[0].status == "cancelled":  # Inspect takes Ctrl-C for itself
+        raise KeyboardInterrupt
+    (log,) = done
     if ignored := sorted(options.get("task_args", {}).keys() - log.eval.task_args.keys()):
-        raise StepError(f"eval_kwargs.task_args: {task} takes no {listed(ignored)}, and was evaluated without.")
+        raise StepError(f"eval_kwargs.task_args: {task} takes no {listed(ignored)}.")
     return log
 
 
@@ -165,22 +169,19 @@ def _task(text: str, task_args: Mapping[str, Any], place: Place) -> Callable[...
 def _role(name: str) -> Any:
     from inspect_ai.model import get_model
 
-    return get_model(name, custom_outputs=_mock_outputs()) if name.startswith("mockllm/") else name
+    return get_model(name, custom_outputs=_mock_output) if name.startswith("mockllm/") else name
 
 
-def _mock_outputs() -> Iterator[ModelOutput]:
+def _mock_output(*call: Any) -> ModelOutput:
     """What mockllm says anyway, with a count of tokens, which it would else download a vocabulary to make."""
     from inspect_ai.model import ModelOutput, ModelUsage
 
-    while True:
-        output = ModelOutput.from_content("mockllm/model", "Default output from mockllm/model")
-        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
-        yield output
+    output = ModelOutput.from_content("mockllm/model", "Default output from mockllm/model")
+    output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+    return output
 
 
 def _sentence(message: Any) -> str:
     """One line of a message that Inspect made for a terminal."""
-    from rich.text import Text
-
-    plain = Text.from_markup(message).plain if isinstance(message, str) else str(message)
-    return " ".join(plain.split()).removeprefix("ERROR: ")
+    plain = re.sub(r"\[/?[a-z]*\]", "", str(message))
+    return " ".join(plain.split()).removeprefix("ERROR: ").removeprefix("Error: ")
