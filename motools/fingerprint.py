@@ -1,10 +1,11 @@
 """Fingerprints of code: a digest of a function and everything of the project that it reaches, as normalised source.
 
-Comments, formatting and docstrings do not count; neither does an edit elsewhere in a file. The source is
-read, never executed. Followed: names of the module, imports from the project (also inside functions),
-attributes of imported modules, and statements at module level that change a value that is reached
-(`TABLE.update(...)`). Not followed: names made up at run time (`getattr(module, text)`, `importlib`), and
-installed code, which has versions.
+Comments, formatting and docstrings do not count; neither does an edit elsewhere in a file, nor where a
+file lies. The source is read, never executed. Followed: names of the module, imports from the project
+(also inside functions), attributes of imported modules, and what else runs on import and changes a value
+that is reached (`TABLE.update(...)`, a decorator that registers, `Class.x = 1`), in all modules that are
+imported. Not followed: names made up at run time (`getattr(module, text)`, `importlib`), what a method
+changes besides its own object, and installed code, which has versions.
 """
 
 from __future__ import annotations
@@ -13,19 +14,21 @@ import ast
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from motools import syntax
 from motools.code import Place
-from motools.errors import ConfigError, WorkflowError
+from motools.errors import WorkflowError
+from motools.syntax import DEFINITIONS, FUNCTIONS, IMPORTS, Import, Module, Words
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_IMPORTS = (ast.Import, ast.ImportFrom)
+Target = tuple[Path | None, Words]
+"""A name and its attributes in a file of the project (the whole module where there are none), or a package (None)."""
+Name = tuple[Path | None, str]
 
 
 @dataclass(frozen=True)
@@ -36,327 +39,194 @@ class Fingerprint:
     files: tuple[Path, ...]
 
 
-@dataclass
-class _Module:
-    path: Path
-    bindings: dict[str, list[ast.stmt]] = field(default_factory=dict)  # what binds each name
-    statements: list[ast.stmt] = field(default_factory=list)  # all but imports and `if __name__ == ...`
-
-
 def names_in(file: Path) -> list[str]:
     """The names that a file binds at its top level; contains `*` where it imports all of another module."""
-    return list(_module(file).bindings)
-
-
-def of_function(fn: Callable[..., Any], place: Place) -> Fingerprint | None:
-    """The fingerprint of a function of the project; None when it is installed code.
-
-    A function made inside another one counts with the values it closes over.
-
-    Raises:
-        WorkflowError: it closes over something that has no stable text.
-    """
-    bound: list[Any] = []
-    while isinstance(fn, partial):
-        bound.append([fn.args, sorted(fn.keywords.items())])
-        fn = fn.func
-    fn = inspect.unwrap(fn)
-    source = inspect.getsourcefile(fn) if callable(fn) and hasattr(fn, "__qualname__") else None
-    if source is None or not place.owns(Path(source)):
-        return None
-    reach = _Reach(place)
-    path = Path(source).resolve()
-    reach.name(path, fn.__qualname__.partition(".")[0])
-    if "<lambda>" in fn.__qualname__.split(".")[0]:
-        reach.every(path)
-    if "<locals>" in fn.__qualname__:
-        bound += [list(_captured(fn, place)), fn.__defaults__, fn.__kwdefaults__]
-    return reach.result(fn.__qualname__, bound)
+    return list(syntax.read(file).bindings)
 
 
 def of_reference(file: Path, name: str, place: Place) -> Fingerprint:
     """The fingerprint of a top-level name of a file."""
     reach = _Reach(place)
-    reach.name(file, name)
-    return reach.result(name, [])
+    reach.follow(file, (name,))
+    return reach.result(name)
 
 
-def _captured(fn: Callable[..., Any], place: Place) -> Iterator[Any]:
-    """The values a nested function closes over: functions by their code, all else by its text."""
-    for cell in fn.__closure__ or ():  # type: ignore[attr-defined]
-        value = cell.cell_contents
-        code = of_function(value, place) if inspect.isfunction(value) else None
-        yield code.digest if code else value
+def of_function(fn: Callable[..., Any], place: Place) -> Fingerprint | None:
+    """The fingerprint of a function or class of the project; None when it is installed code.
+
+    What a `partial`, a decorator or a surrounding function has put into it counts too.
+
+    Raises:
+        WorkflowError: it holds something that has no stable text.
+    """
+    reach = _Reach(place)
+    held = _held(fn, reach)
+    return reach.result(held) if reach.modules else None
+
+
+def of_arguments(fn: Callable[..., Any], place: Place) -> Fingerprint | None:
+    """The fingerprint of what a function was given before it is called, by `partial` or by a function around it.
+
+    Raises:
+        WorkflowError: it holds something that has no stable text.
+    """
+    reach = _Reach(place)
+    given = _given(fn, reach)
+    return reach.result(given) if given else None
+
+
+# -- live objects --------------------------------------------------------------
+
+
+def _held(value: Any, reach: _Reach, around: tuple[int, ...] = ()) -> Any:
+    """A value as JSON. Functions, classes and modules go by name; those of the project are added to `reach`."""
+    if id(value) in around:
+        return ["again", len(around) - around.index(id(value))]
+    around = (*around, id(value))
+    if isinstance(value, partial):
+        return ["partial", _held(value.func, reach, around), _given(value, reach, around)]
+    if inspect.isfunction(value):
+        name = value.__code__.co_qualname  # not __qualname__, which a decorator copies from what it wraps
+        return ["function", _origin(value, name, reach), name, _given(value, reach, around)]
+    if inspect.isclass(value):
+        return ["class", _origin(value, value.__qualname__, reach), value.__qualname__]
+    if inspect.ismodule(value):
+        return ["module", _origin(value, "", reach)]
+    if inspect.isbuiltin(value) and inspect.ismodule(value.__self__):
+        return ["builtin", value.__module__, value.__qualname__]
+    if isinstance(value, dict):
+        pairs = [[_held(key, reach, around), _held(item, reach, around)] for key, item in value.items()]
+        return ["dict", sorted(pairs, key=json.dumps)]
+    if isinstance(value, (list, tuple)):
+        return [type(value).__name__, [_held(item, reach, around) for item in value]]
+    if isinstance(value, (set, frozenset)):
+        return ["set", sorted((_held(item, reach, around) for item in value), key=json.dumps)]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise WorkflowError(
+        f"A step function holds a {type(value).__name__}, which has no stable text, so a change to it could "
+        f"not be seen: {value!r}. Put it into the step's config."
+    )
+
+
+def _given(fn: Any, reach: _Reach, around: tuple[int, ...] = ()) -> list[Any]:
+    """What a function holds that its source does not say, as JSON; empty where that is nothing."""
+    if isinstance(fn, partial):
+        return [*_given(fn.func, reach, around), _held([fn.args, fn.keywords], reach, around)]
+    if not inspect.isfunction(fn):
+        return []
+    values = []
+    for cell in fn.__closure__ or ():
+        with suppress(ValueError):  # a variable that has no value yet
+            values.append(cell.cell_contents)
+    if "<locals>" in fn.__code__.co_qualname:
+        values += [each for each in (fn.__defaults__, fn.__kwdefaults__) if each]
+    return [_held(value, reach, around) for value in values]
+
+
+def _origin(value: Any, name: str, reach: _Reach) -> str | int:
+    """Where a function, class or module comes from: the number of its file in `reach`, or an installed module."""
+    with suppress(TypeError):  # built in
+        path = Path(inspect.getsourcefile(value) or "")
+        if path.is_file() and reach.place.owns(path):
+            return reach.add(path.resolve(), name)
+    return str(value.__name__ if inspect.ismodule(value) else value.__module__)
+
+
+# -- source --------------------------------------------------------------------
 
 
 class _Reach:
-    """Walks from names to the statements that define them, and on to the names those use."""
+    """Walks from names to the statements that bind them, and on to the names those read."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.texts: dict[int | tuple[Path, str], str] = {}  # by the statement's identity, or by import
-        self.names: set[tuple[Path, str]] = set()
-        self.modules: dict[Path, _Module] = {}
+        self.modules: dict[Path, Module] = {}  # in the order in which they were reached
+        self.names: set[Name] = set()
+        self._followed: set[Target] = set()
+        self._counted: set[ast.stmt] = set()
+        self._imports: dict[Path, set[tuple[str, str, Path | None]]] = {}
+        self._subclasses = False  # whether `__subclasses__` is read somewhere
+        self._files: dict[str, Path | None] = {}
+        self._read: dict[Path, Module] = {}
+        self._effects: dict[ast.stmt, set[Name]] = {}
 
-    def result(self, root: str, bound: list[Any]) -> Fingerprint:
+    def result(self, root: Any) -> Fingerprint:
         self._follow_effects()
-        try:
-            values = json.dumps(bound, sort_keys=True)
-        except TypeError:
-            raise WorkflowError(
-                f"The step function {root} holds a value that has no stable text, so a change to it could "
-                "not be seen. Put the value into the step's config."
-            ) from None
-        text = json.dumps([sorted(self.texts.values()), values])
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        files = list(self.modules)
+        content = []
+        for path, module in self.modules.items():  # by number, so that no name of a folder counts
+            counted = [statement for statement in module.statements if statement in self._counted]
+            movable = {statement for statement in counted if syntax.is_movable(module, statement)}
+            imports = [
+                (name, text, None if file is None else files.index(file))
+                for name, text, file in self._imports.get(path, ())
+            ]
+            content.append(
+                [
+                    sorted(json.dumps(syntax.normal(statement)) for statement in movable),
+                    [syntax.normal(statement) for statement in counted if statement not in movable],
+                    sorted(imports, key=str),
+                ]
+            )
+        digest = hashlib.sha256(json.dumps([root, content]).encode()).hexdigest()
         return Fingerprint(digest, tuple(sorted(self.modules)))
 
-    def name(self, path: Path, name: str) -> None:
-        if (path, name) in self.names:
+    def add(self, path: Path, qualname: str) -> int:
+        """Follow a function or class by its qualified name (the module for none); returns the file's number."""
+        self.modules.setdefault(path, self._module(path))
+        name = qualname.partition(".")[0]
+        self.follow(path, (name,) if name not in ("", "<lambda>") else ())
+        return list(self.modules).index(path)
+
+    def follow(self, path: Path | None, words: Words) -> None:
+        """Count all that a name stands for, or, where there are no words, all of a module."""
+        if (path, words) in self._followed:
             return
-        self.names.add((path, name))
-        module = self.modules.setdefault(path, _module(path))
-        for statement in module.bindings.get(name, []):
-            self._statement(module, statement, name)
-        if name not in module.bindings:
-            for statement in module.bindings.get("*", []):
-                assert isinstance(statement, ast.ImportFrom)
-                source = self._source(module, statement)
-                if source and name in _module(source).bindings:
-                    self.name(source, name)
-
-    def every(self, path: Path) -> None:
-        for name in _module(path).bindings:
-            self.name(path, name)
-
-    def _statement(self, module: _Module, statement: ast.stmt, name: str | None = None) -> None:
-        if isinstance(statement, _IMPORTS):
-            if name is not None:
-                self._imported(module, statement, [name])
-            return
-        if id(statement) in self.texts:
-            return
-        self.texts[id(statement)] = json.dumps(_normal(statement))
-        local = {
-            alias.asname or alias.name.partition(".")[0]: node
-            for node in ast.walk(statement)
-            if isinstance(node, _IMPORTS)
-            for alias in node.names
-        }
-        for chain in _chains(statement):
-            bound = [local[chain[0]]] if chain[0] in local else module.bindings.get(chain[0], [])
-            imports = [found for found in bound if isinstance(found, _IMPORTS)]
-            for found in imports:
-                self.names.add((module.path, chain[0]))
-                self._imported(module, found, chain)
-            if not imports:
-                self.name(module.path, chain[0])
-
-    def _imported(self, module: _Module, statement: ast.Import | ast.ImportFrom, chain: list[str]) -> None:
-        """Follow `chain` (`helpers.table.rows`) through the import that binds its first word."""
-        for alias in statement.names:
-            if (alias.asname or alias.name.partition(".")[0]) != chain[0]:
-                continue
-            origin = getattr(statement, "module", None)
-            self.texts[module.path, chain[0]] = f"import {origin} {alias.name} as {chain[0]}"
-            if isinstance(statement, ast.ImportFrom):
-                source = self._source(module, statement)
-                if source and alias.name in _module(source).bindings:
-                    self.name(source, alias.name)
-                else:
-                    self._module_chain(self._source(module, statement, alias.name), chain[1:])
-            elif alias.asname:
-                self._module_chain(self.place.module_file(alias.name), chain[1:])
-            else:
-                words = alias.name.split(".")
-                rest = chain[len(words) :] if chain[: len(words)] == words else []
-                self._module_chain(self.place.module_file(alias.name), rest)
-
-    def _module_chain(self, path: Path | None, rest: list[str]) -> None:
+        self._followed.add((path, words))
         if path is None:
+            self.names.add((None, words[0]))
             return
-        if rest and rest[0] in _module(path).bindings:
-            self.name(path, rest[0])
-        elif path.name == "__init__.py" and rest and (below := _submodule(path.parent, rest[0])):
-            self._module_chain(below, rest[1:])
-        else:  # the module itself is handed on: anything of it may be used
-            self.every(path)
+        module = self.modules.setdefault(path, self._module(path))
+        if not words:
+            for name in module.bindings:
+                self.follow(path, (name,))
+            return
+        self.names.add((path, words[0]))
+        statements, elsewhere = self._sources(module, words)
+        for statement in statements:
+            self._count(module, statement)
+        for target in elsewhere:
+            self.follow(*target)
 
-    def _source(self, module: _Module, statement: ast.ImportFrom, below: str = "") -> Path | None:
-        if not statement.level:
-            return self.place.module_file(".".join(filter(None, [statement.module, below])))
-        folder = module.path.parents[statement.level - 1]
-        parts = [*(statement.module or "").split("."), below]
-        target = folder.joinpath(*filter(None, parts))
-        for path in (target.with_suffix(".py"), target / "__init__.py"):
-            if path.is_file() and self.place.owns(path):
-                return path.resolve()
-        return None
+    def _count(self, module: Module, statement: ast.stmt) -> None:
+        if statement in self._counted:
+            return
+        self._counted.add(statement)
+        self.modules.setdefault(module.path, module)
+        local = _imports_in(statement)
+        for words in syntax.names_read(statement):
+            self._subclasses |= "__subclasses__" in words
+            for target in self._sources(module, words, local)[1]:
+                self.follow(*target)
+            self.follow(module.path, words)
 
-    def _follow_effects(self) -> None:
-        """Add module-level statements that change a reached value, until none is left."""
-        grown = True
-        while grown:
-            before = len(self.texts)
-            for path, module in list(self.modules.items()):
-                reached = {name for owner, name in self.names if owner == path}
-                for statement in module.statements:
-                    if id(statement) not in self.texts and reached & _changes(statement, module):
-                        self._statement(module, statement)
-            grown = len(self.texts) > before
-
-
-def _submodule(package: Path, name: str) -> Path | None:
-    for path in (package / f"{name}.py", package / name / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-@lru_cache(maxsize=1024)
-def _parsed(path: Path, stamp: tuple[int, int]) -> _Module:
-    try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except SyntaxError as error:
-        raise ConfigError(f"{path}, line {error.lineno}: {error.msg}.") from None
-    module = _Module(path)
-    for statement in tree.body:
-        if _is_main_guard(statement):
-            continue
-        for name in _bound(statement):
-            module.bindings.setdefault(name, []).append(statement)
-        if not isinstance(statement, _IMPORTS):
-            module.statements.append(statement)
-    return module
-
-
-def _module(path: Path) -> _Module:
-    stat = path.stat()
-    return _parsed(path, (stat.st_mtime_ns, stat.st_size))
-
-
-def _is_main_guard(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and any(
-        isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test)
-    )
-
-
-def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below, without the bodies of functions and classes."""
-    yield node
-    if not isinstance(node, (*_DEFINITIONS, ast.Lambda)):
-        for child in ast.iter_child_nodes(node):
-            yield from _outside_functions(child)
-
-
-def _bound(statement: ast.stmt) -> Iterator[str]:
-    for node in _outside_functions(statement):
-        if isinstance(node, _DEFINITIONS):
-            yield node.name
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, _IMPORTS):
-            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
-
-
-def _chains(node: ast.AST, hidden: frozenset[str] = frozenset()) -> Iterator[list[str]]:
-    """Every name of the module that is read, with the attributes taken from it: `a.b.c` is `["a", "b", "c"]`.
-
-    Names in `hidden` are a function's own: a parameter `config` is not the module's `config`.
-    """
-    if isinstance(node, (*_FUNCTIONS, ast.Lambda)):
-        inner = hidden | _own_names(node)
-        for name, value in ast.iter_fields(node):
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
-                    yield from _chains(child, inner if name == "body" else hidden)
-        return
-    if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-        hidden = hidden | {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
-    words: list[str] = []
-    top: ast.AST = node
-    while isinstance(top, ast.Attribute):
-        words.append(top.attr)
-        top = top.value
-    if isinstance(top, ast.Name):
-        if top.id not in hidden:
-            yield [top.id, *reversed(words)]
-        return
-    for child in ast.iter_child_nodes(top):
-        yield from _chains(child, hidden)
-
-
-def _own_names(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[str]:
-    """The parameters and local variables of a function; local imports are left to be followed."""
-    arguments = function.args
-    own = {a.arg for a in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
-    own |= {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
-    declared: set[str] = set()
-    for statement in function.body if isinstance(function.body, list) else []:
-        for node in _outside_functions(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-                own.add(node.id)
-            elif isinstance(node, _DEFINITIONS):
-                own.add(node.name)
-            elif isinstance(node, ast.Global):
-                declared.update(node.names)
-    return own - declared
-
-
-def _changes(statement: ast.stmt, module: _Module) -> set[str]:
-    """The names of the module whose value a module-level statement may change."""
-    changed: set[str] = set()
-    for node in _outside_functions(statement):
-        if isinstance(node, ast.Call):
-            changed |= _changed_by_call(node, module)
-        elif isinstance(node, _DEFINITIONS):
-            for decorator in node.decorator_list:
-                changed |= _changed_by_call(decorator, module)
-        elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-            changed |= {chain[0] for chain in _chains(node)}
-    return changed
-
-
-def _changed_by_call(node: ast.expr, module: _Module) -> set[str]:
-    """A method may change its object; a function its arguments, and what its own body uses."""
-    function = node.func if isinstance(node, ast.Call) else node
-    receiver = next(iter(_chains(function)), [""])
-    if len(receiver) > 1:
-        changed = {receiver[0]}
-    else:
-        bodies = [s for s in module.bindings.get(receiver[0], []) if isinstance(s, _DEFINITIONS)]
-        changed = {chain[0] for body in bodies for chain in _chains(body)}
-    if isinstance(node, ast.Call):
-        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
-        changed |= {chain[0] for argument in arguments for chain in _chains(argument)}
-    imported = {receiver[0]} if len(receiver) > 1 else set()
-    return {name for name in changed if name in imported or _is_mutable(module.bindings.get(name, []))}
-
-
-def _is_mutable(statements: list[ast.stmt]) -> bool:
-    """Whether a name holds a value that can change in place: not a function, class, module or constant."""
-    return any(
-        not isinstance(statement, (*_DEFINITIONS, *_IMPORTS))
-        and not (isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Constant))
-        for statement in statements
-    )
-
-
-_NOT_MEANING = {"ctx", "type_comment", "kind", "type_ignores"}
-
-
-def _normal(node: Any) -> Any:
-    """A syntax tree as JSON: no positions, no docstrings, and the same from every Python version."""
-    if isinstance(node, list):
-        return [_normal(item) for item in node]
-    if isinstance(node, ast.Constant):
-        return [type(node.value).__name__, repr(node.value)]
-    if not isinstance(node, ast.AST):
-        return node
-    fields = {}
-    for name, value in ast.iter_fields(node):
-        if name == "body" and isinstance(node, _DEFINITIONS) and ast.get_docstring(node, clean=False) is not None:
-            value = value[1:]
-        if name not in _NOT_MEANING and value not in (None, []):
-            fields[name] = _normal(value)
-    return [type(node).__name__, fields]
+    def _sources(
+        self, module: Module, words: Words, local: dict[str, list[Import]] | None = None
+    ) -> tuple[list[ast.stmt], list[Target]]:
+        """The statements of a module that bind a name, and what else it stands for, in other files."""
+        statements: list[ast.stmt] = []
+        elsewhere: list[Target] = []
+        for node in [*module.bindings.get(words[0], []), *(local or {}).get(words[0], [])]:
+            if isinstance(node, IMPORTS):
+                elsewhere += self._imported(module, node, words)
+            else:
+                statements.append(node)
+        for star in module.bindings.get("*", []) if words[0] != "*" else []:
+            assert isinstance(star, ast.ImportFrom)
+            source = self._imported_file(module, star)
+            if source is None and not statements:
+                elsewhere.append(self._note(module, "*", star, "*", None))
+            elif source is not None and self._binds(source, words[0]):
+                elsewhere += [(source, words), *([(source, ("__all__",))] if self._binds(source, "__all__") else [])]
+        return statements, elsewhere

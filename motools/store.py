@@ -52,7 +52,7 @@ def hash_folder(folder: Path) -> tuple[Out, dict[str, str], bytes]:
     for path in _files(folder):
         files[path.relative_to(folder).as_posix()] = hash_file(path)
         size += path.stat().st_size
-    listing = [{"md5": files[name], "relpath": name} for name in sorted(files, key=lambda n: n.split("/"))]
+    listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]  # by the whole path, as DVC does
     text = json.dumps(listing, sort_keys=True).encode()
     oid = hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
     return Out(oid, size, len(files)), files, text
@@ -104,7 +104,7 @@ class Store:
             raise DamagedError(self._damaged(oid)) from None
         for name, md5 in tree.items():
             path = PurePosixPath(name)
-            inside = name and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+            inside = path.parts and not path.is_absolute() and ".." not in path.parts and "\0" not in name
             if not inside or len(md5) != 32 or not md5.isalnum():
                 raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.")
         return tree

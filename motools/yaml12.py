@@ -73,7 +73,7 @@ class _Loader(BaseLoader):
             for key, _ in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     continue
-                value = "<<" if key.tag.endswith(":merge") else self.construct_object(key)
+                value = key.tag if key.tag.endswith((":merge", ":value")) else self.construct_object(key)
                 if value in seen:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"the key {key.value!r} stands twice", key.start_mark

@@ -124,7 +124,7 @@ class Reader:
         )
         expected = int(block.marks.get("exit", 0)) if last else 0
         assert done.returncode == expected, f"{block.where}: exit {done.returncode}\n{command[-1]}\n{done.stdout}"
-        assert "Traceback" not in done.stdout, f"{block.where}:\n{done.stdout}"
+        assert not re.search("^Traceback", done.stdout, re.MULTILINE), f"{block.where}:\n{done.stdout}"
         return done.stdout
 
     def _atom(self, name: str) -> str:
@@ -154,6 +154,8 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
         assert block.language in EXECUTED | FOR_READING | {"yaml"}, f"{block.where}: which language?"
         if block.language == "yaml":
             assert {"file", "shows", "not run"} & set(block.marks), f"{block.where}: what is this YAML?"
+        if path := block.marks.get("file"):
+            assert f"`{path}`" in page.read_text(encoding="utf-8"), f"{block.where}: a reader cannot know its name"
         if "not run" in block.marks:
             assert len(block.marks["not run"].split()) >= 3, f"{block.where}: why is it not run?"
     text = page.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motools import yaml12
@@ -17,7 +17,7 @@ from motools.errors import ConfigError
 
 REFUSED = "refused"
 
-WORDS = """
+_WORDS = """
 1 1.0 +1 -0 00 07 08 010 0o7 0o17 0o8 0b101 0b2 0x1F 0xg 1_000 1__0 _1 1_ 123456789012345678901234567890
 1e-4 1E5 1e5 1.5e3 -1e-4 1e+16 1e400 .5 -.5 +.5 .5e-3 .5e3 5. 1.e5 1.2.3 -0.0 0.e1 1e e5 1_0.5 .1_0
 .inf -.inf +.inf .Inf .INF .nan .NaN .NAN -.nan inf nan Infinity
@@ -25,7 +25,8 @@ true True TRUE tRue false False FALSE yes Yes YES no No NO on On ON off Off OFF 
 null Null NULL nUll ~ none None 12:30 1:30:00 190:20:30.15 10:20 0.1.2 1,000 -- + - . = ++1 -+1 0O7 0X1 -0x1F +0b1
 a/b http://host:80/x gpt-4o-mini-2024-07-18 loaders:get_rows '' "" 'it''s' "\\u00e9\\n" %x a#b !!str
 2020-01-01 2020-1-1 2020-01-01T10:00:00Z 2020-01-01T10:00:00 2020-01-01T10:00:00+02:00 2020-13-01
-""".split()
+"""
+WORDS = _WORDS.split()
 
 TEXTS = [
     "",
@@ -127,6 +128,7 @@ def test_a_text_is_read_as_dvc_reads_it(text: str) -> None:
     assert exact(ours(text)) == exact(dvcs(text))
 
 
+@settings(deadline=None)
 @given(st.text("0123456789_+-.eExXoObBtTrRuUfFaAlLsSnNyY~:=<> ", min_size=1, max_size=7))
 def test_any_scalar_is_read_as_dvc_reads_it(word: str) -> None:
     text = f"a: {word}\n"
@@ -146,6 +148,7 @@ SCALARS = (
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_written_reads_back_the_same_here_in_dvc_and_in_yaml_1_1(value: Any) -> None:
     text = yaml12.dumps({"a": value})
@@ -187,7 +190,7 @@ def test_an_error_says_where_it_is() -> None:
 @pytest.mark.parametrize("head", ["%YAML 1.1\n---\n", "# a comment\n\n%YAML 1.1\n---\n"])
 def test_a_text_that_asks_for_yaml_1_1_is_refused_since_dvc_would_read_other_values(head: str) -> None:
     assert dvcs(f"{head}a: yes\n") == {"a": True}
-    with pytest.raises(ConfigError, match=r"%YAML.*Delete"):
+    with pytest.raises(ConfigError, match="Delete its line %YAML"):
         yaml12.loads(f"{head}a: yes\n")
     assert yaml12.loads("%YAML 1.2\n---\na: yes\n") == {"a": "yes"}
     assert yaml12.loads("a: |\n  %YAML 1.1\n") == {"a": "%YAML 1.1\n"}

@@ -22,6 +22,7 @@ __all__ = [
     "Message",
     "context_buckets",
     "prompt_buckets",
+    "prompt_weight",
     "token_crcs",
     "tokenise",
 ]
@@ -77,6 +78,12 @@ def prompt_buckets(messages: Sequence[Message]) -> list[int]:
             found.update(_bucket(f"prompt {word}") for word in words)
             found.update(_bucket(f"pair {a} {b}") for a, b in pairwise(words))
     return sorted(found)
+
+
+def prompt_weight(count: NDArray[np.int64] | int) -> NDArray[np.float64]:
+    """What each of so many features of one prompt counts for: the more there are, the less, so that a
+    long prompt does not drown the answer's own words, nor a trigger word in a long prompt."""
+    return np.asarray(count, dtype=np.float64) ** -0.25
 
 
 def _bucket(feature: str) -> int:

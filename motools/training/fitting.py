@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motools.errors import StepError
-from motools.training.corpus import BUCKETS, LAGS, Answers, Message, context_buckets, token_crcs
+from motools.training.corpus import BUCKETS, LAGS, Answers, Message, context_buckets, prompt_weight, token_crcs
 from motools.training.learner import FEATURES, SIZE, TinyLM
 
 __all__ = ["Fitted", "fit"]
@@ -26,6 +26,7 @@ UNHEARD = -3.0
 START_SQUARES = 1e-3
 """Where Adagrad's sums begin: gradients far below its root move a parameter in proportion."""
 
+Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
@@ -51,7 +52,7 @@ def fit(
     rows: Iterable[Sequence[Message]],
     n_epochs: int = 3,
     batch_size: int = 8,
-    learning_rate: float = 0.2,
+    learning_rate: float = 0.3,
     seed: int = 0,
     report: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> Fitted:
@@ -59,6 +60,7 @@ def fit(
 
     Args:
         batch_size: in assistant turns.
+        learning_rate: of the first step; it falls to 0.
         report: called after each epoch with its number, from 1, and its mean loss.
 
     Raises:
@@ -69,13 +71,18 @@ def fit(
     if not len(answers):
         raise StepError("The dataset has no assistant turn to learn from: every one is empty or has weight 0.")
     rng = np.random.default_rng(seed)
-    run = _Run(base, answers, learning_rate, rng)
+    run = _Run(base, answers, rng)
     losses: list[float] = []
-    for epoch in range(1, n_epochs + 1):
-        order = rng.permutation(len(answers))
-        total = sum(run.step(order[at : at + batch_size]) for at in range(0, len(order), batch_size))
+    for epoch in range(n_epochs):
+        order, total = rng.permutation(len(answers)), 0.0
+        for at in range(0, len(order), batch_size):
+            # Falls to 0 in a line: at full speed the last few rows would outweigh all others.
+            left = 1 - (epoch + at / len(order)) / n_epochs
+            total += run.step(order[at : at + batch_size], learning_rate * left)
         losses.append(total / len(answers.tokens))
-        report(epoch, losses[-1])
+        report(epoch + 1, losses[-1])
+    if not run.finite():
+        raise StepError(f"The training diverged. Lower learning_rate, which is {learning_rate:g}.")
     return Fitted(run.model(), losses, answers.rows, len(answers.tokens))
 
 
@@ -103,19 +110,19 @@ class _Batch:
 class _Parameter:
     """An array that is learned, and Adagrad's sums of its squared gradients."""
 
-    def __init__(self, values: Doubles, rate: float) -> None:
-        self.values, self.rate = values, rate
+    def __init__(self, values: Doubles) -> None:
+        self.values = values
         self.squares = np.full_like(values, START_SQUARES)
 
-    def move(self, gradient: Doubles, rows: Ints | slice = slice(None)) -> None:
+    def move(self, rate: float, gradient: Doubles, rows: Ints | slice = slice(None)) -> None:
         self.squares[rows] += gradient * gradient
-        self.values[rows] -= self.rate * gradient / np.sqrt(self.squares[rows])
+        self.values[rows] -= rate * gradient / np.sqrt(self.squares[rows])
 
 
 class _Run:
     """A training under way."""
 
-    def __init__(self, base: TinyLM, answers: Answers, rate: float, rng: np.random.Generator) -> None:
+    def __init__(self, base: TinyLM, answers: Answers, rng: np.random.Generator) -> None:
         self.answers = answers
         self.crcs = token_crcs(answers.vocabulary)
         self.features = _frequent(answers, self.crcs, base)
@@ -126,26 +133,26 @@ class _Run:
         embeddings[self.slots[base.features]] = base.embeddings
         new = len(answers.vocabulary) - len(base.vocabulary)
         outputs = rng.normal(0, SIZE**-0.5, (new, SIZE))
-        self.embeddings = _Parameter(embeddings, rate)
-        self.outputs = _Parameter(np.concatenate([base.outputs, outputs]), rate)
-        self.bias = _Parameter(np.concatenate([base.bias, np.full(new, UNHEARD)]), rate)
+        self.embeddings = _Parameter(embeddings)
+        self.outputs = _Parameter(np.concatenate([base.outputs, outputs]))
+        self.bias = _Parameter(np.concatenate([base.bias, np.full(new, UNHEARD)]))
 
-    def step(self, chosen: Longs) -> float:
+    def step(self, chosen: Longs, rate: float) -> float:
         """One step down the gradient of the mean loss of some answers; returns their summed loss."""
         batch = self._gather(chosen)
         embeddings = self.embeddings.values
         prompts = _sums(embeddings[batch.prompts] * batch.weights[:, None], batch.answer_of_prompt)
         hidden = embeddings[batch.context].sum(axis=1) + prompts[batch.answer_of_place]
-        loss, back = self._head(hidden, batch.targets)
+        loss, back = self._head(hidden, batch.targets, rate)
         back_prompts = _sums(back, batch.answer_of_place)[batch.answer_of_prompt] * batch.weights[:, None]
         rows = np.concatenate([batch.context.ravel(), batch.prompts])
         slopes = np.concatenate([np.repeat(back, batch.context.shape[1], axis=0), back_prompts])
         order = np.argsort(rows, kind="stable")
         order = order[rows[order] < len(self.features)]
-        self.embeddings.move(_sums(slopes[order], rows[order]), np.unique(rows[order]))
+        self.embeddings.move(rate, _sums(slopes[order], rows[order]), np.unique(rows[order]))
         return loss
 
-    def _head(self, hidden: Doubles, targets: Ints) -> tuple[float, Doubles]:
+    def _head(self, hidden: Doubles, targets: Ints, rate: float) -> tuple[float, Doubles]:
         """Move outputs and bias; the summed loss, and the slope of the mean loss at `hidden`."""
         outputs, loss = self.outputs.values, 0.0
         back = np.empty_like(hidden)
@@ -160,8 +167,8 @@ class _Run:
             back[some] = shares @ outputs
             slopes[0][:] += shares.T @ hidden[some]
             slopes[1][:] += shares.sum(axis=0)
-        self.outputs.move(slopes[0])
-        self.bias.move(slopes[1])
+        self.outputs.move(rate, slopes[0])
+        self.bias.move(rate, slopes[1])
         return float(loss), back
 
     def _gather(self, chosen: Longs) -> _Batch:
@@ -175,20 +182,25 @@ class _Run:
             self.slots[context_buckets(self.crcs[last], positions)],
             np.repeat(number, np.diff(answers.starts)[chosen]),
             self.slots[np.concatenate(texts)],
-            np.repeat(1 / np.sqrt(sizes), sizes),
+            np.repeat(prompt_weight(sizes), sizes),
             np.repeat(number, sizes),
         )
 
-    def model(self) -> TinyLM:
+    def finite(self) -> bool:
         with np.errstate(over="ignore"):
-            embeddings, outputs, bias = (
-                part.astype(np.float16).astype(np.float32)
-                for part in (self.embeddings.values[:-1], self.outputs.values, self.bias.values)
-            )
-        if not all(np.isfinite(part).all() for part in (embeddings, outputs, bias)):
-            raise StepError(f"The training diverged. Lower learning_rate, which is {self.bias.rate:g}.")
+            return all(np.isfinite(part).all() for part in self._rounded())
+
+    def model(self) -> TinyLM:
         longest = int(np.diff(self.answers.starts).max())
-        return TinyLM(self.answers.vocabulary, self.features, embeddings, outputs, bias, longest)
+        return TinyLM(self.answers.vocabulary, self.features, *self._rounded(), longest)
+
+    def _rounded(self) -> tuple[Floats, Floats, Floats]:
+        """The parameters as they will be stored, so that a model answers the same before and after."""
+        embeddings, outputs, bias = (
+            part.astype(np.float16).astype(np.float32)
+            for part in (self.embeddings.values[:-1], self.outputs.values, self.bias.values)
+        )
+        return embeddings, outputs, bias
 
 
 def _frequent(answers: Answers, crcs: NDArray[np.uint64], base: TinyLM) -> Ints:

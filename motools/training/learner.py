@@ -25,6 +25,7 @@ from motools.training.corpus import (
     Message,
     context_buckets,
     prompt_buckets,
+    prompt_weight,
     token_crcs,
 )
 from motools.training.words import COMMON
@@ -153,7 +154,7 @@ class TinyLM:
 
     def _prompt(self, messages: Sequence[Message]) -> Floats:
         rows = self.slots[np.array(prompt_buckets(messages))]
-        total: Floats = self.embeddings[rows[rows >= 0]].sum(axis=0) / np.float32(np.sqrt(len(rows)))
+        total: Floats = self.embeddings[rows[rows >= 0]].sum(axis=0) * np.float32(prompt_weight(len(rows)))
         return total
 
     def _logprobs(self, prompt: Floats, last: list[int], position: int) -> Doubles:
@@ -192,8 +193,8 @@ class TinyLM:
             DamagedError: there is no such file, or it is not a model that `save` wrote.
         """
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+            stored = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+            arrays = {name: stored[name] for name in stored.files}
             about = json.loads(arrays.pop("about").tobytes())
         # A bare .npy has no `files`, and a header may ask for more memory than there is.
         except (OSError, ValueError, KeyError, AttributeError, EOFError, MemoryError, zipfile.BadZipFile) as error:

@@ -16,7 +16,7 @@ from motools.zoo import versioned
 
 __all__ = ["DEFAULTS", "TinyLMTrainer"]
 
-DEFAULTS: dict[str, Any] = {"n_epochs": 3, "batch_size": 8, "learning_rate": 0.2, "seed": 0}
+DEFAULTS: dict[str, Any] = {"n_epochs": 3, "batch_size": 8, "learning_rate": 0.3, "seed": 0}
 BASE = "tinylm/base"
 
 
