@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -153,7 +154,7 @@ class Claims:
 
     def __init__(self, root: Path) -> None:
         self._path = root / ".dvc" / "tmp" / "rwlock"
-        self._me = {"pid": os.getpid(), "cmd": "motools run"}
+        self._me = {"pid": os.getpid(), "cmd": " ".join(sys.argv)}  # as DVC itself names us
 
     def repair(self) -> None:
         """Forget claims of processes that are gone, and a list that a killed DVC command left unreadable."""
