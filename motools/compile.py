@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shlex
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from motools import identity, pipeline, yaml12
 from motools.code import Place
 from motools.config import schema
+from motools.files import replace_file
 from motools.identity import Identity
 from motools.workflow import Step, Workflow
 
@@ -87,11 +87,11 @@ def write(compiled: Compiled, folder: Path, private: Path) -> Path | None:
     replaced = _put_aside(compiled.reference, folder, private)
     text = params_text(compiled, folder)
     if text is not None:
-        _write(folder / pipeline.PARAMS, text)
+        replace_file(folder / pipeline.PARAMS, text)
     text = stages_text(compiled, folder)
     path = folder / pipeline.STAGES
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        _write(path, text)
+        replace_file(path, text)
     return replaced
 
 
@@ -189,19 +189,6 @@ def _commented(compiled: Compiled, wanted: Mapping[str, Any]) -> Any:
         content[step.name] = section
         content.yaml_set_comment_before_after_key(step.name, before="\n")
     return content
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file at once, keeping its mode."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, path.stat().st_mode & 0o7777 if path.exists() else 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def config_schema(workflow: Workflow) -> dict[str, Any]:

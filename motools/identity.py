@@ -22,10 +22,15 @@ from motools.workflow import Step
 
 @dataclass(frozen=True)
 class Identity:
-    """`parts` are texts that change when the result may; `files` are the project's files they were taken from."""
+    """`parts` are texts that change when the result may; `hashes` the MD5 of each of the project's files that they
+    were taken from, by absolute path."""
 
     parts: Mapping[str, str]
-    files: tuple[Path, ...]
+    hashes: Mapping[str, str]
+
+    @property
+    def files(self) -> list[Path]:
+        return [Path(file) for file in self.hashes]
 
 
 def of_step(step: Step, values: Mapping[str, Any], place: Place) -> Identity:
@@ -53,7 +58,7 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place) -> Identity:
     for field, text in _texts(values):
         if field not in code_fields and (found := _named(text, place)):
             add(field, found)
-    return Identity(parts, tuple(sorted(files)))
+    return Identity(parts, {str(file): hash_file(file) for file in sorted(files)})
 
 
 def key(step: Step, values: Mapping[str, Any], identity: Identity, inputs: Mapping[str, str]) -> str:

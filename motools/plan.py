@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from motools import pipeline, step
@@ -13,7 +12,7 @@ from motools.code import Place
 from motools.compile import Compiled, same_values
 from motools.step import StepCall
 from motools.stepcache import Entry
-from motools.store import hash_file
+from motools.store import Out
 
 Action = Literal["current", "restore", "run", "maybe"]
 
@@ -47,6 +46,7 @@ def plan_stage(
     locked: Mapping[str, Any],
     outs_status: Mapping[str, str],
     known: Mapping[str, str | None],
+    hash: Callable[[str], Out | None],
     force: bool = False,
 ) -> StagePlan:
     """Decide one stage.
@@ -55,6 +55,7 @@ def plan_stage(
         locked: the stage's entry in dvc.lock; empty where it has none.
         outs_status: DVC's word on each out that is not as locked: `deleted`, `modified`, `not in cache`, `new`.
         known: atom id of every input that is made or will be restored; None where that is not known yet.
+        hash: what a path of the pipeline's folder hashes to now.
         force: execute whatever is at hand.
     """
     definition = compiled.workflow.step(name)
@@ -65,7 +66,7 @@ def plan_stage(
         else [
             *_changed_definition(compiled, name, locked),
             *_changed_inputs(inputs, locked),
-            *_changed_files(compiled, name, place.folder, locked),
+            *_changed_files(compiled, name, hash, locked),
             *_changed_outs(outs_status, bool(locked)),
         ]
     )
@@ -74,11 +75,13 @@ def plan_stage(
         return StagePlan(name, "current", outputs=locked_outputs(definition.outputs, locked))
     if len(certain) < len(inputs):
         return StagePlan(name, "run" if reasons and locked == {} else "maybe", tuple(reasons))
-    call = StepCall(compiled.reference, definition, compiled.config[name], compiled.identities[name], certain, place)
-    entry = None if force else step.find_result(call)
+    call = step.make_call(
+        compiled.reference, definition, compiled.config[name], compiled.identities[name], certain, place
+    )
+    entry = None if force else step.find_result(call, locked)
     if entry is None and reasons and set(reasons) == set(_changed_outs(outs_status, True)):
         lost_only = set(outs_status.values()) == {"not in cache"}
-        if lost_only and step.locked_result(call):  # put back from the workspace
+        if lost_only and step.locked_result(call, locked):  # put back from the workspace
             return StagePlan(name, "restore", tuple(reasons), locked_outputs(definition.outputs, locked), call)
     if entry is None:
         return StagePlan(name, "run", tuple(reasons), call=call)
@@ -138,7 +141,9 @@ def _changed_inputs(inputs: Mapping[str, str | None], locked: Mapping[str, Any])
     return reasons
 
 
-def _changed_files(compiled: Compiled, name: str, folder: Path, locked: Mapping[str, Any]) -> list[str]:
+def _changed_files(
+    compiled: Compiled, name: str, hash: Callable[[str], Out | None], locked: Mapping[str, Any]
+) -> list[str]:
     before = _md5s(locked.get("deps", []))
     inputs = {pipeline.atom_path(given) for given in compiled.workflow.step(name).inputs}
     now = [dep for dep in compiled.stages[name].get("deps", []) if dep not in inputs]
@@ -146,7 +151,7 @@ def _changed_files(compiled: Compiled, name: str, folder: Path, locked: Mapping[
     for dep in now:
         if dep not in before and locked:
             reasons.append(f"it depends on {dep} now")
-        elif dep in before and hash_file(folder / dep) != before[dep]:
+        elif dep in before and ((out := hash(dep)) is None or out.md5 != before[dep]):
             reasons.append(f"{dep} changed")
     gone = [dep for dep in before if dep not in now and dep not in inputs]
     return reasons + [f"it no longer depends on {dep}" for dep in gone]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +63,9 @@ class Project:
                 return cls(folder)
         raise ProjectError(f"{start} is not inside a MOTools project. Type `motools init` to make it one.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Project, (self.root,)  # what was looked up so far stays here when it is sent to a worker
+
     @property
     def private(self) -> Path:
         """The git-ignored folder for what may be lost: work folders, logs, locks."""
@@ -75,7 +78,16 @@ class Project:
 
     @cached_property
     def cache(self) -> Path:
-        return _cache_folder(self.root)
+        folder = self.setting("cache", "dir")
+        return Path(folder) if folder else self.root / ".dvc" / "cache"
+
+    def setting(self, section: str, name: str) -> str | None:
+        """A value of the DVC configuration, the strongest of its four files; None where none has it."""
+        return self._settings.get((section, name))
+
+    @cached_property
+    def _settings(self) -> dict[tuple[str, str], str]:
+        return _settings(self.root)
 
     # -- git ---------------------------------------------------------------
 
@@ -88,27 +100,32 @@ class Project:
         except git.InvalidGitRepositoryError:
             raise ProjectError(f"{self.root} is not a git repository. Type `motools init`.") from None
 
-    def git_state(self, matters: Iterator[Path] | list[Path]) -> GitState:
+    def git_state(self, matters: Iterable[Path]) -> GitState:
         """The commit, and whether anything differs from it.
 
         What a run itself writes (dvc.lock, metrics, ignore files) does not count; an untracked file
         counts only when it is among `matters`, the files that the result was computed from.
         """
-        commit = self._git.head.commit.hexsha if self._git.head.is_valid() else None
-        if commit is None:
-            return GitState(None, True)
-        top = Path(self._git.working_tree_dir)
-        wanted = {path.resolve() for path in matters}
-        report = self._git.git.status("--porcelain", "--untracked-files=all", "-z", "--no-renames")
-        for line in filter(None, report.split("\0")):
-            code, path = line[:2], top / line[3:]
-            if code == "??" and path.resolve() not in wanted:
-                continue
-            if path.name in ("dvc.lock", ".gitignore") or path.parent.name == "metrics":
-                continue
-            return GitState(commit, True)
-        return GitState(commit, False)
+        commit, changed, untracked = self._git_report
+        return GitState(commit, commit is None or changed or any(path.resolve() in untracked for path in matters))
 
+    @cached_property
+    def _git_report(self) -> tuple[str | None, bool, set[Path]]:
+        """The commit, whether a tracked file that counts differs from it, and the untracked files."""
+        commit = self._git.head.commit.hexsha if self._git.head.is_valid() else None
+        top = Path(self._git.working_tree_dir).resolve()
+        report = self._git.git.status("--porcelain", "--untracked-files=all", "-z", "--no-renames")
+        lines = [(line[:2], top / line[3:]) for line in report.split("\0") if line]
+        untracked = {path for code, path in lines if code == "??"}
+        generated = ("dvc.lock", ".gitignore")
+        tracked = [path for code, path in lines if code != "??" and path.name not in generated]
+        return commit, any(path.parent.name != "metrics" for path in tracked), untracked
+
+    def stage_files(self, paths: list[Path]) -> None:
+        """`git add`, for those who have told DVC to do so."""
+        self._git.index.add([str(path) for path in paths])
+
+    @cached_property
     def user(self) -> str:
         """Who works here: `MOTOOLS_USER`, or git's user.name and user.email, or the login name."""
         import getpass
@@ -203,31 +220,6 @@ def _outs_in(path: Path, text: str) -> Iterator[Located]:
             yield Located(folder, stage, name, md5, outs)
 
 
-def take_lock(repo: Any, say: Callable[[str], None]) -> None:
-    """Take DVC's lock, waiting as long as another DVC command holds it, and say so once."""
-    from dvc.lock import LockError
-
-    told = False
-    while True:
-        try:
-            repo.lock.lock()  # tries for 3 s
-            return
-        except LockError:
-            if not told:
-                say("waiting for another DVC command to end")
-            told = True
-
-
-@contextmanager
-def locked(repo: Any, say: Callable[[str], None]) -> Iterator[None]:
-    """DVC's lock, for as long as its files are read and written."""
-    take_lock(repo, say)
-    try:
-        yield
-    finally:
-        repo.lock.unlock()
-
-
 @contextmanager
 def _quiet_dvc() -> Iterator[None]:
     """No progress bars and no log lines of DVC's own: MOTools reports."""
@@ -250,20 +242,24 @@ def _quiet_dvc() -> Iterator[None]:
             os.environ["DVC_NO_ANALYTICS"] = before
 
 
-def _cache_folder(root: Path) -> Path:
-    """`cache.dir` of the DVC configuration; reading it through DVC costs 0.2 s, this under 10 ms."""
+def _settings(root: Path) -> dict[tuple[str, str], str]:
+    """The DVC configuration as it is written; reading it through DVC costs 0.2 s, this under 10 ms."""
     from configobj import ConfigObj, ConfigObjError  # DVC's own parser
 
-    found = root / ".dvc" / "cache"
+    found: dict[tuple[str, str], str] = {}
     for path in _config_files(root):
         if not path.is_file():
             continue
         try:
-            value = ConfigObj(str(path), encoding="utf-8").get("cache", {}).get("dir")
+            content = ConfigObj(str(path), encoding="utf-8")
         except ConfigObjError as error:
             raise ProjectError(f"{path} is not a DVC configuration: {error}") from None
-        if value:
-            found = (path.parent / Path(value).expanduser()).resolve()
+        for section, values in content.items():
+            for name, value in values.items() if isinstance(values, dict) else ():
+                text = ",".join(value) if isinstance(value, list) else str(value)
+                if (section, name) == ("cache", "dir"):  # relative to the file that says so
+                    text = str((path.parent / Path(text).expanduser()).resolve())
+                found[section.lower(), name.lower()] = text.lower() if text.lower() in ("true", "false") else text
     return found
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools import code, compile, pipeline, yaml12, zoo
+from motools import code, compile, pipeline, records, yaml12, zoo
 from motools.atom import Atom
+from motools.bookkeeping import Books, ignore_in
 from motools.code import Place
 from motools.compile import Compiled
-from motools.engine import Engine, Options, one_run
+from motools.engine import Engine, Options
 from motools.errors import AtomError, ConfigError, ProjectError, RunFailed, WorkflowError, did_you_mean, listed
+from motools.own import OwnStages
 from motools.plan import StagePlan
-from motools.repo import Project, locked
+from motools.repo import Project
 from motools.report import Reporter, Silent
+from motools.step import Execution, clear_work, read_call, run_step
 from motools.workflow import Workflow, WorkflowState
 
 __all__ = [
@@ -31,6 +36,7 @@ __all__ = [
     "prepare",
     "prepare_folder",
     "run_in_folder",
+    "run_one_step",
 ]
 
 
@@ -115,6 +121,7 @@ def execute(
     fail_fast: bool = False,
     user: str | None = None,
     wait: bool = True,
+    executor: Executor | None = None,
     reporter: Reporter | None = None,
 ) -> WorkflowState:
     """Run what has changed.
@@ -125,14 +132,23 @@ def execute(
     """
     selected = prepared.compiled.workflow.select(stages)
     reporter = reporter or Silent()
-    options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user)
-    with one_run(prepared.place.project, reporter, wait):
+    options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user, executor)
+    project = prepared.place.project
+    with one_run(project, reporter, wait):
         replaced = install(prepared)
         if replaced is not None:
             reporter.note(f"The params.yaml of another workflow was put aside as {replaced}.")
+        clear_work(project)
         with _engine(prepared, options, reporter) as engine:
-            engine.check(engine.plan(selected))
-            states = engine.run(selected)
+            engine.books.claims.repair()
+            plans = engine.plan(selected)
+            engine.check(plans)
+            engine.warm_up(plans)
+            engine.books.ignore_outs(selected)
+            try:
+                states = engine.run(selected)
+            finally:
+                engine.books.close()
     names = [step.name for step in prepared.compiled.workflow.steps]
     own = [name for name in states if name not in names]
     return WorkflowState([states[name] for name in [*names, *own]])
@@ -141,14 +157,60 @@ def execute(
 @contextmanager
 def _engine(prepared: Prepared, options: Options, reporter: Reporter) -> Iterator[Engine]:
     inputs = {name: atom.id for name, atom in prepared.inputs.items()}
-    project = prepared.place.project
-    with (
-        prepared.place.importable(),
-        project.dvc() as repo,
-        locked(repo, reporter.note),
-        repo.scm_context(quiet=True),
-    ):
-        yield Engine(repo, prepared.compiled, prepared.place, inputs, options, reporter)
+    place = prepared.place
+    books = Books(place.project, place.folder, prepared.compiled, reporter.note)
+    stages = pipeline.read_stages(place.folder)
+    with ExitStack() as stack:
+        stack.enter_context(place.importable())
+        own = None
+        if any(not compile.is_generated(stage.get("cmd")) for stage in stages.values()):
+            repo = stack.enter_context(place.project.dvc())
+            books.dvc_lock.through(repo.lock)
+            own = OwnStages(repo, place)
+        yield Engine(prepared.compiled, place, inputs, books, options, reporter, own)
+
+
+@contextmanager
+def one_run(project: Project, reporter: Reporter, wait: bool = True) -> Iterator[None]:
+    """One run at a time in a clone; the kernel releases the lock of a run that was killed."""
+    project.private.mkdir(exist_ok=True)
+    path = project.private / "run.lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = path.read_text() or "another process"
+            if not wait:
+                raise ProjectError(f"Another run is active in {project.root}: {holder}.") from None
+            reporter.note(f"waiting for another run: {holder}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(f"process {os.getpid()}, since {records.now()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def run_one_step(reference: str, name: str, folder: Path) -> bool:
+    """What a stage's command does: one step of a folder's pipeline, in this process.
+
+    Returns:
+        Whether it was executed; False where an equal result was at hand.
+
+    Raises:
+        UserError: params.yaml or an input is not right.
+        StepError: the step failed.
+    """
+    place = place_of(folder)
+    project = place.project
+    with place.importable():
+        workflow = load_workflow(reference, place)
+        call = read_call(reference, workflow, name, place)
+        git = project.git_state([*call.identity.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES])
+        locked = pipeline.read_lock(place.folder).get(name, {})
+        return run_step(call, workflow.step(name), Execution(project.user, git), locked).executed
 
 
 def place_of(folder: Path, needs_project: bool = True) -> Place:
@@ -251,7 +313,4 @@ def _materialise(atom: Atom, name: str, place: Place) -> None:
     text = yaml12.dumps(entry)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
-    ignore = target.parent / ".gitignore"
-    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
-    if f"/{name}" not in lines:
-        ignore.write_text("\n".join([*lines, f"/{name}"]) + "\n", encoding="utf-8")
+    ignore_in(target.parent, [f"/{name}"])

@@ -8,10 +8,13 @@ import inspect
 import json
 import os
 import shutil
+import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +23,67 @@ from motools.atom import Atom, EvalAtom, write_atom
 from motools.code import Place
 from motools.config import parse
 from motools.errors import AtomError, ConfigError, MotoolsError, StepError, listed
+from motools.files import replace_file
 from motools.identity import Identity
 from motools.records import Record
+from motools.repo import GitState, Project
 from motools.stepcache import Entry
-from motools.store import Out
+from motools.store import Out, hash_file
 from motools.workflow import AtomConstructor, Step, Workflow
 
 
 @dataclass(frozen=True)
 class StepCall:
-    """A step with all that its result depends on, in the folder where its outputs go."""
+    """All that a step's result depends on, in the folder where its outputs go; small, and can be sent to a worker."""
 
     workflow: str  # the reference, as the stage's command has it
-    step: Step
+    name: str
+    outputs: Mapping[str, str]  # output name -> kind
+    keeps_logs: bool
     values: Mapping[str, Any]
     identity: Identity
     inputs: Mapping[str, str]  # input name -> atom id
     place: Place
+    key: str
 
     @property
     def folder(self) -> Path:
         return self.place.folder
 
     @property
-    def key(self) -> str:
-        return identity.key(self.step, self.values, self.identity, self.inputs)
+    def slots(self) -> tuple[str, Mapping[str, str], bool]:
+        """What the step cache files a result under: command, outputs, logs."""
+        return stepcache.step_command(self.key), self.outputs, self.keeps_logs
 
 
-def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> tuple[StepCall, dict[str, Atom]]:
-    """Read what a step needs from its pipeline's folder: its section of params.yaml and its input atoms.
+def make_call(
+    reference: str, step: Step, values: Mapping[str, Any], known: Identity, inputs: Mapping[str, str], place: Place
+) -> StepCall:
+    key = identity.key(step, values, known, inputs)
+    return StepCall(reference, step.name, step.outputs, step.keeps_logs, values, known, inputs, place, key)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How to execute a call: who is recorded, at which commit, where its output goes, and whether by force."""
+
+    user: str
+    git: GitState
+    force: bool = False
+    log: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a call: its result, or what went wrong in one sentence."""
+
+    executed: bool
+    entry: Entry | None = None
+    error: str | None = None
+
+
+def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> StepCall:
+    """What a step needs, from its pipeline's folder: its section of params.yaml and its input atoms.
 
     Raises:
         UserError: params.yaml is wrong or an input is missing or of the wrong kind.
@@ -58,49 +93,56 @@ def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> tu
     if params is None or name not in params.sections:
         raise ConfigError(f"{place.folder / pipeline.PARAMS} has no section {name!r}. `motools run` writes it.")
     values = workflow.resolve({name: params.sections[name]}, only=name)[name]
-    atoms = {}
+    inputs = {}
     for given, kind in step.inputs.items():
         atom = Atom.from_folder(place.folder / pipeline.atom_path(given), place.project)
         if atom.kind != kind:
             raise AtomError(f"The step {name!r} takes {given!r} as a {kind}, but {atom.id} is a {atom.kind}.")
-        atoms[given] = atom
-    ids = {given: atom.id for given, atom in atoms.items()}
-    return StepCall(reference, step, values, identity.of_step(step, values, place), ids, place), atoms
+        inputs[given] = atom.id
+    return make_call(reference, step, values, identity.of_step(step, values, place), inputs, place)
 
 
-def find_result(call: StepCall) -> Entry | None:
+# -- results that are at hand ---------------------------------------------------
+
+
+def find_result(call: StepCall, locked: Mapping[str, Any]) -> Entry | None:
     """An equal step's result, or None: from the step cache (whatever folder, branch or machine made it), or
-    from the folder's own dvc.lock, which is all that a clone has after `dvc pull`."""
+    from the stage's entry in dvc.lock, which is all that a clone has after `dvc pull`."""
     store = call.place.project.store
-    entry = stepcache.lookup(store, stepcache.step_command(call.key), call.step.outputs, call.step.keeps_logs)
-    if entry is None and (locked := locked_result(call)) and all(store.has(oid) for oid in locked.oids()):
-        return locked
+    entry = stepcache.lookup(store, *call.slots)
+    if entry is None and (found := locked_result(call, locked)) and all(store.has(oid) for oid in found.oids()):
+        return found
     return entry
 
 
-def fetch_result(call: StepCall) -> Entry | None:
+def fetch_result(call: StepCall, locked: Mapping[str, Any]) -> Entry | None:
     """An equal step's result that is known here but whose files are in the default remote only, brought here."""
     project = call.place.project
-    command = stepcache.step_command(call.key)
-    found = [*stepcache.candidates(project.store, command, call.step.outputs, call.step.keeps_logs)]
-    if locked := locked_result(call):
-        found.append(locked)
+    found = [*stepcache.candidates(project.store, *call.slots)]
+    if entry := locked_result(call, locked):
+        found.append(entry)
     return next((entry for entry in found if all(project.pull(oid) for oid in entry.oids())), None)
 
 
-def locked_result(call: StepCall) -> Entry | None:
+def locked_result(call: StepCall, locked: Mapping[str, Any]) -> Entry | None:
     """What dvc.lock says the step made, where its run record names this call's key."""
-    locked = pipeline.read_lock(call.folder).get(call.step.name, {}).get("outs", [])
-    outs = {o["path"]: Out(o["md5"], o["size"], o.get("nfiles")) for o in locked if "md5" in o}
-    record = outs.get(pipeline.record_path(call.step.name))
-    outputs = {name: outs.get(pipeline.atom_path(name)) for name in call.step.outputs}
-    logs = outs.get(pipeline.logs_path(call.step.name))
-    if record is None or None in outputs.values() or (call.step.keeps_logs and logs is None):
+    entry = locked_entry(call.name, call.outputs, call.keeps_logs, locked)
+    if entry is None:
         return None
-    known = records.read(call.place.project, record.md5, call.folder / pipeline.record_path(call.step.name))
-    if known is None or known.key != call.key:
+    path = call.folder / pipeline.record_path(call.name)
+    record = records.read(call.place.project, entry.record.md5, path)
+    return entry if record is not None and record.key == call.key else None
+
+
+def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapping[str, Any]) -> Entry | None:
+    """A stage's entry in dvc.lock as a result, or None where it lacks an output."""
+    outs = {o["path"]: Out(o["md5"], o["size"], o.get("nfiles")) for o in locked.get("outs", []) if "md5" in o}
+    record = outs.get(pipeline.record_path(name))
+    found = {output: outs.get(pipeline.atom_path(output)) for output in outputs}
+    kept = outs.get(pipeline.logs_path(name))
+    if record is None or None in found.values() or (logs and kept is None):
         return None
-    return Entry({name: out for name, out in outputs.items() if out}, record, logs if call.step.keeps_logs else None)
+    return Entry({output: out for output, out in found.items() if out}, record, kept if logs else None)
 
 
 def restore(call: StepCall, entry: Entry) -> None:
@@ -109,30 +151,81 @@ def restore(call: StepCall, entry: Entry) -> None:
     for name, out in entry.outputs.items():
         store.check_out(out.md5, call.folder / pipeline.atom_path(name))
     if entry.logs is not None:
-        store.check_out(entry.logs.md5, call.folder / pipeline.logs_path(call.step.name))
-    store.check_out(entry.record.md5, call.folder / pipeline.record_path(call.step.name))
+        store.check_out(entry.logs.md5, call.folder / pipeline.logs_path(call.name))
+    store.check_out(entry.record.md5, call.folder / pipeline.record_path(call.name))
     _write_metrics(call)
 
 
-def run_step(call: StepCall, atoms: Mapping[str, Atom], force: bool = False) -> bool:
+# -- executing ------------------------------------------------------------------
+
+
+def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, Any]) -> Outcome:
     """Make the step's result stand in the pipeline's folder.
 
     Equal steps wait for each other, so that a result is never paid for twice.
-
-    Returns:
-        Whether the function was executed; False where an equal result was at hand.
 
     Raises:
         StepError: the function failed or gave what it does not declare; nothing is left in the folder.
     """
     with _one_at_a_time(call):
-        entry = None if force else find_result(call) or fetch_result(call)
-        if entry is None:
-            entry = _execute(call, atoms)
+        entry = None if how.force else find_result(call, locked) or fetch_result(call, locked)
+        if entry is not None:
             restore(call, entry)
-            return True
-        restore(call, entry)
-        return False
+            return Outcome(False, entry)
+        return Outcome(True, _execute(call, step, how))
+
+
+def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcome:
+    """`run_step` in a worker process: what it prints goes to its log, what goes wrong into the outcome."""
+    with _output_to(how.log), call.place.importable():
+        before = os.getcwd()
+        os.chdir(call.folder)
+        try:
+            step = loaded(call.workflow, call.place).step(call.name)
+            for file, md5 in call.identity.hashes.items():
+                if hash_file(Path(file)) != md5:
+                    raise StepError(f"{file} changed while the run was starting. Run again.")
+            return run_step(call, step, how, locked)
+        except MotoolsError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return Outcome(True, error=str(error))
+        except OSError as error:
+            traceback.print_exc()
+            return Outcome(True, error=f"{type(error).__name__}: {error}")
+        finally:
+            os.chdir(before)
+
+
+@lru_cache(maxsize=8)
+def loaded(reference: str, place: Place) -> Workflow:
+    """A workflow, loaded once in a process; the server of the warm workers does it ahead of them."""
+    from motools.run import load_workflow
+
+    with place.importable():
+        return load_workflow(reference, place)
+
+
+@contextmanager
+def _output_to(log: Path | None) -> Iterator[None]:
+    """Send what this process and its children print to a file."""
+    if log is None:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, fd in enumerate(saved, 1):
+            os.dup2(fd, number)
+            os.close(fd)
 
 
 @contextmanager
@@ -140,97 +233,128 @@ def _one_at_a_time(call: StepCall) -> Iterator[None]:
     """Hold the key; the kernel lets go of it when the process ends, however it ends."""
     folder = call.place.project.private / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / call.key).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = folder / call.key
+    while True:
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_at(path, file.fileno()):
+                continue  # whoever held it is done with it and has removed it
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
 
 
-def _execute(call: StepCall, atoms: Mapping[str, Atom]) -> Entry:
-    """Run the function in a work folder of its own; everything it made is in the cache afterwards."""
+def clear_work(project: Project) -> None:
+    """Remove the work folders of steps that were killed; those of steps that still run are left to them."""
+    for work in (project.private / "work").glob("*"):
+        with suppress(FileNotFoundError), (project.private / "locks" / work.name).open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
+    """Run the function in a work folder of its own; what it made goes into the cache, then into the folder."""
     work = call.place.project.private / "work" / call.key
     shutil.rmtree(work, ignore_errors=True)
     workspace = work / "workspace"
     workspace.mkdir(parents=True)
-    state = call.place.project.git_state([*call.identity.files, *_definition_files(call.folder)])
     started, clock = records.now(), time.monotonic()
     try:
-        made = _call(call, atoms, workspace)
+        made = _call(call, step, workspace)
         seconds = round(time.monotonic() - clock, 3)
-        outputs = _build(call, made, work / "atoms")
-        usage = _usage(workspace)
-        record = Record(
-            user=call.place.project.user(),
+        built = _build(call, made, work / "atoms")
+        Record(
+            user=how.user,
             started=started,
             seconds=seconds,
-            commit=state.commit,
-            dirty=state.dirty,
-            step=call.step.name,
+            commit=how.git.commit,
+            dirty=how.git.dirty,
+            step=call.name,
             workflow=call.workflow,
             key=call.key,
             config=dict(call.values),
-            usage=usage,
+            usage=_usage(workspace),
             versions=records.versions(),
-        )
-        record.write(work / "record.json")
-        store = call.place.project.store
-        logs = workspace / "logs"
-        logs.mkdir(exist_ok=True)
-        entry = Entry(
-            {name: store.add(folder) for name, folder in outputs.items()},
-            store.add(work / "record.json"),
-            store.add(logs) if call.step.keeps_logs else None,
-        )
-        stepcache.store(store, stepcache.step_command(call.key), entry)
-        return entry
+        ).write(work / "record.json")
+        if call.keeps_logs:
+            built[pipeline.logs_path(call.name)] = workspace / "logs"
+            (workspace / "logs").mkdir(exist_ok=True)
+        built[pipeline.record_path(call.name)] = work / "record.json"
+        return _keep(call, built)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _definition_files(folder: Path) -> list[Path]:
-    return [folder / pipeline.PARAMS, folder / pipeline.STAGES]
+def _keep(call: StepCall, built: Mapping[str, Path]) -> Entry:
+    """Into the cache first, then the entry, then the folder: from the entry on, nothing can be lost."""
+    store = call.place.project.store
+    outs = {path: store.add(source) for path, source in built.items()}
+    entry = Entry(
+        {name: outs[pipeline.atom_path(name)] for name in call.outputs},
+        outs[pipeline.record_path(call.name)],
+        outs.get(pipeline.logs_path(call.name)),
+    )
+    stepcache.store(store, stepcache.step_command(call.key), entry)
+    for path, source in built.items():
+        store.place(outs[path], source, call.folder / path)
+    _write_metrics(call)
+    return entry
 
 
-def _call(call: StepCall, atoms: Mapping[str, Atom], workspace: Path) -> Any:
-    config = parse(call.step.config_class, call.values, call.step.name)
+def _call(call: StepCall, step: Step, workspace: Path) -> Any:
+    config = parse(step.config_class, call.values, call.name)
+    atoms = {}
+    for name, known in call.inputs.items():
+        atoms[name] = Atom.from_folder(call.folder / pipeline.atom_path(name), call.place.project)
+        if atoms[name].id != known:
+            raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
     try:
-        made = call.step.fn(config, dict(atoms), workspace)
+        made = step.fn(config, atoms, workspace)
         if inspect.iscoroutine(made):
             made = asyncio.run(made)
         return made
     except MotoolsError:
         raise
     except Exception as error:  # the user's function may raise anything; its traceback goes to the log
-        import traceback
-
         traceback.print_exc()
-        raise StepError(f"The step {call.step.name!r} failed: {type(error).__name__}: {error}") from error
+        raise StepError(f"The step {call.name!r} failed: {type(error).__name__}: {error}") from error
 
 
 def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
-    """Turn what the function returned into atom folders, by output name; all that was declared, nothing else."""
-    step = call.step
+    """Turn what the function returned into atom folders, by path; all that was declared, nothing else."""
     if isinstance(made, AtomConstructor):
         made = [made]
     if not isinstance(made, (list, tuple)) or not all(isinstance(item, AtomConstructor) for item in made):
-        raise StepError(f"The step {step.name!r} returned {made!r}, not a list of AtomConstructors.")
-    names = [item.name for item in made]
-    if sorted(names) != sorted(step.outputs):
+        raise StepError(f"The step {call.name!r} returned {made!r}, not a list of AtomConstructors.")
+    names = sorted(item.name for item in made)
+    if names != sorted(call.outputs):
         raise StepError(
-            f"The step {step.name!r} returned the outputs {listed(sorted(names))}, "
-            f"but declares {listed(sorted(step.outputs))}."
+            f"The step {call.name!r} returned the outputs {listed(names)}, but declares {listed(sorted(call.outputs))}."
         )
     built = {}
     for item in made:
-        if item.type != step.outputs[item.name]:
+        declared = call.outputs[item.name]
+        if item.type != declared:
             raise StepError(
-                f"The step {step.name!r} returned {item.name!r} as a {item.type}, "
-                f"but declares it as a {step.outputs[item.name]}."
+                f"The step {call.name!r} returned {item.name!r} as a {item.type}, but declares it as a {declared}."
             )
         try:
             write_atom(folder / item.name, item.type, call.inputs, item.metadata or {}, Path(item.path))
         except AtomError as error:
-            raise StepError(f"The step {step.name!r} cannot keep its output {item.name!r}: {error}") from None
-        built[item.name] = folder / item.name
+            raise StepError(f"The step {call.name!r} cannot keep its output {item.name!r}: {error}") from None
+        built[pipeline.atom_path(item.name)] = folder / item.name
     return built
 
 
@@ -245,14 +369,10 @@ def _usage(workspace: Path) -> dict[str, Any]:
 def _write_metrics(call: StepCall) -> None:
     """metrics/<stage>.json says what the eval atoms say: derived, so that it can never differ from them."""
     metrics: dict[str, Any] = {}
-    evals = [name for name, kind in call.step.outputs.items() if kind == "eval"]
+    evals = [name for name, kind in call.outputs.items() if kind == "eval"]
     for name in evals:
         atom = EvalAtom.from_folder(call.folder / pipeline.atom_path(name), call.place.project)
         metrics.update({name: atom.metrics} if len(evals) > 1 else atom.metrics)
     if evals:
-        path = call.folder / pipeline.metrics_path(call.step.name)
-        path.parent.mkdir(exist_ok=True)
         text = json.dumps(metrics, indent=2, sort_keys=True) + "\n"
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        replace_file(call.folder / pipeline.metrics_path(call.name), text)

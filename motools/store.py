@@ -16,13 +16,13 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from motools.errors import DamagedError
 
-__all__ = ["Out", "Store", "hash_file", "hash_folder"]
+__all__ = ["Out", "Store", "folder_object", "hash_file", "hash_folder", "walk_files"]
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,23 @@ def hash_folder(folder: Path) -> tuple[Out, dict[str, str], bytes]:
     """What DVC makes of a folder: its `Out`, the MD5 of each file by relative path, the folder object's bytes."""
     files: dict[str, str] = {}
     size = 0
-    for path in _files(folder):
+    for path in walk_files(folder):
         files[path.relative_to(folder).as_posix()] = hash_file(path)
         size += path.stat().st_size
+    out, text = folder_object(files, size)
+    return out, files, text
+
+
+def folder_object(files: Mapping[str, str], size: int) -> tuple[Out, bytes]:
+    """The folder object of files whose hashes are known, and its bytes; `size` is the sum of their sizes."""
     listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]  # by the whole path, as DVC does
     text = json.dumps(listing, sort_keys=True).encode()
     oid = hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
-    return Out(oid, size, len(files)), files, text
+    return Out(oid, size, len(files)), text
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder."""
     # Links are followed as DVC follows them: with `cache.type symlink` the files of an out are links.
     for parent, _, names in os.walk(folder, followlinks=True):
         for name in names:
@@ -187,6 +194,17 @@ class Store:
             if target.exists() or target.is_symlink():
                 target.rename(Path(scratch, "old"))
             new.rename(target)
+
+    def place(self, out: Out, source: Path, target: Path) -> None:
+        """Move what was just added to where it belongs, replacing what is there."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".motools-", dir=target.parent) as scratch:
+            if target.exists() or target.is_symlink():
+                target.rename(Path(scratch, "old"))
+            try:
+                source.rename(target)
+            except OSError:  # another file system
+                self.check_out(out.md5, target)
 
     def _copy(self, md5: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

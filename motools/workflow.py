@@ -63,6 +63,7 @@ class Step:
             in `workspace / "usage.json"` (JSON, such as token counts) goes into the run record, and, with
             `keeps_logs`, the folder `workspace / "logs"` is kept as `logs/<step>`, beside the atoms and not in them.
         check: called with the config before any step of a run starts; raises `UserError` on what cannot work.
+        preload: called with the config; the modules that its worker had better have imported beforehand.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Step:
     _: dataclasses.KW_ONLY
     keeps_logs: bool = False
     check: Callable[[Any], None] | None = None
+    preload: Callable[[Any], Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         if not _WORD.fullmatch(self.name) or self.name == "workflow":

@@ -5,6 +5,7 @@ DVC uses ruamel.yaml; this reads the same values several times faster and starts
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,6 +128,21 @@ _Dumper.add_representer(float, _write_float)
 _Dumper.add_representer(str, _write_str)
 
 
+class _LockDumper(_Dumper):
+    """The words of DVC's own writer: bare wherever YAML 1.2 reads a word, nothing for null, plain floats."""
+
+
+_LockDumper.yaml_implicit_resolvers = {first: list(rules) for first, rules in _Loader.yaml_implicit_resolvers.items()}
+_LockDumper.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", ""))
+_LockDumper.add_representer(str, BaseDumper.yaml_representers[str])
+_LockDumper.add_representer(
+    float,
+    lambda dumper, value: dumper.represent_scalar(
+        "tag:yaml.org,2002:float", repr(value).replace("inf", ".inf").replace("nan", ".nan")
+    ),
+)
+
+
 def loads(text: str, source: str = "the text") -> Any:
     """The values DVC would read from `text`; None where it is empty.
 
@@ -165,3 +181,24 @@ def dumps(value: Any) -> str:
         allow_unicode=True,
         width=10**6,
     )
+
+
+def dumps_lock(value: Any) -> str:
+    """The text that DVC itself would write into dvc.lock."""
+    if not _same_in_c(value):
+        from ruamel.yaml import YAML  # DVC's own, where libyaml lays a text out in another way
+
+        stream = io.StringIO()
+        yaml12 = YAML()
+        yaml12.default_flow_style = False
+        yaml12.dump(value, stream)
+        return stream.getvalue()
+    return yaml.dump(value, Dumper=_LockDumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=80)
+
+
+def _same_in_c(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_same_in_c(item) for pair in value.items() for item in pair)
+    if isinstance(value, list):
+        return all(item is not None and _same_in_c(item) for item in value)
+    return not isinstance(value, str) or (value.isprintable() and len(value) < 70 and max(value, default="") < "\uffff")

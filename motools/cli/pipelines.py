@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,14 +178,7 @@ def step_run(
 
     Example:  motools step run train_and_evaluate train_model
     """
-    from motools.code import Place
-    from motools.repo import Project
-    from motools.run import load_workflow
-    from motools.step import read_call, run_step
+    from motools.run import run_one_step
 
-    folder = Path.cwd().resolve()
-    place = Place(Project.find(folder), folder)
-    with place.importable():
-        call, atoms = read_call(workflow, load_workflow(workflow, place), step, place)
-        executed = run_step(call, atoms, force=bool(os.environ.get("MOTOOLS_FORCE")))
+    executed = run_one_step(workflow, step, Path.cwd())
     typer.echo(f"{step}: {'executed' if executed else 'restored from the cache'}")

@@ -46,6 +46,8 @@ class InspectEvaluator:
     the other samples would be another number. A process runs one evaluation at a time, as Inspect has it.
     """
 
+    preload = ("inspect_ai", "motools.evals.provider")  # 3 s to import
+
     def check(self, request: EvalRequest) -> None:
         if importlib.util.find_spec("inspect_ai") is None:
             raise BackendError("The inspect evaluator needs Inspect: pip install 'motools[inspect]'.")

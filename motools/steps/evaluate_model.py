@@ -32,6 +32,12 @@ def check_evaluation(config: EvaluateModelConfig) -> None:
     find_evaluator(config.backend_name).check(EvalRequest(config.eval_task, config.eval_kwargs))
 
 
+def modules_of_evaluation(config: EvaluateModelConfig) -> tuple[str, ...]:
+    """The heavy modules that the backend says it will import."""
+    modules: tuple[str, ...] = getattr(find_evaluator(config.backend_name), "preload", ())
+    return modules
+
+
 @versioned(1)
 def evaluate_model(
     config: EvaluateModelConfig,

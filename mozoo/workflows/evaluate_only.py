@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from motools.steps import ExistingModelConfig, evaluate_model, existing_model
-from motools.steps.evaluate_model import check_evaluation
+from motools.steps.evaluate_model import check_evaluation, modules_of_evaluation
 from motools.workflow import Step, Workflow
 from mozoo.workflows.train_and_evaluate import HelloWorldTask
 
@@ -32,6 +32,7 @@ def evaluate_base(name: str, output: str) -> Step:
         partial(evaluate_model, output=output),
         keeps_logs=True,
         check=check_evaluation,
+        preload=modules_of_evaluation,
     )
 
 

@@ -14,7 +14,7 @@ from motools.steps import (
     prepare_dataset,
     train_model,
 )
-from motools.steps.evaluate_model import check_evaluation
+from motools.steps.evaluate_model import check_evaluation, modules_of_evaluation
 from motools.steps.train_model import check_training
 from motools.workflow import Step, Workflow
 
@@ -60,6 +60,7 @@ EVALUATE = Step(
     evaluate_model,
     keeps_logs=True,
     check=check_evaluation,
+    preload=modules_of_evaluation,
 )
 
 workflow = Workflow(

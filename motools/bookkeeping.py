@@ -1,0 +1,155 @@
+"""Bookkeeping: what dvc.lock, the work tree and the cache say of a stage, and entering a finished one.
+
+This is DVC's own bookkeeping for stages that MOTools generates, at a cost that does not grow with the
+number of stages; `dvc status` and `dvc repro` find the same files that they would have written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from motools import pipeline
+from motools.compile import Compiled
+from motools.errors import MotoolsError
+from motools.files import replace_file
+from motools.index import Index
+from motools.lockfile import Claims, DvcLock, LockFile
+from motools.repo import Project
+from motools.step import StepCall
+from motools.stepcache import Entry
+from motools.store import Out
+
+_FLUSH = 1.0  # seconds between writes of dvc.lock; a crash loses none of it, the step cache has every result
+
+
+class Books:
+    """The books of one pipeline's folder."""
+
+    def __init__(self, project: Project, folder: Path, compiled: Compiled, say: Callable[[str], None]) -> None:
+        self._project = project
+        self._folder = folder
+        self._compiled = compiled
+        self.index = Index(project.private / "index.json")
+        self.lock = LockFile(folder)
+        self.dvc_lock = DvcLock(project.root, project.setting("core", "hardlink_lock") == "true", say)
+        self.claims = Claims(project.root)
+        self._flushed = time.monotonic()
+
+    def status(self, name: str) -> dict[str, str]:
+        """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `not in cache` or `new`."""
+        locked = {out["path"]: out.get("md5") for out in self.lock.entry(name).get("outs", [])}
+        found = {}
+        for path, cached in out_paths(self._compiled.stages[name]).items():
+            here = self.hash(path)
+            md5 = locked.get(path)
+            if md5 is None:
+                found[path] = "new"
+            elif here is None:
+                found[path] = "deleted"
+            elif here.md5 != md5:
+                found[path] = "modified"
+            elif cached and not self._project.store.has(md5):
+                found[path] = "not in cache"
+        return found
+
+    def hash(self, path: str) -> Out | None:
+        """What a file or folder of the pipeline hashes to now, or None where it is not there."""
+        absolute = os.path.join(self._folder, path)
+        return self.index.folder(absolute) or self.index.file(absolute)
+
+    def clear(self, name: str) -> None:
+        """Remove a stage's outs before it runs: a step that fails leaves nothing that looks like a result."""
+        for path in out_paths(self._compiled.stages[name]):
+            target = self._folder / path
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+
+    def put_back(self, name: str) -> None:
+        """Take the outs of a stage into the cache again, which has lost them."""
+        for path, cached in out_paths(self._compiled.stages[name]).items():
+            if cached:
+                self._project.store.add(self._folder / path)
+
+    def enter(self, call: StepCall, entry: Entry) -> None:
+        """Enter a stage whose result stands in the folder; what it read is what its call says it read."""
+        stage = self._compiled.stages[call.name]
+        outs = {pipeline.atom_path(name): out for name, out in entry.outputs.items()}
+        outs[pipeline.record_path(call.name)] = entry.record
+        if entry.logs is not None:
+            outs[pipeline.logs_path(call.name)] = entry.logs
+        for path in out_paths(stage):
+            if path not in outs:  # a metric
+                found = self.hash(path)
+                if found is None:
+                    raise MotoolsError(f"{self._folder / path} is gone. Run again.")
+                outs[path] = found
+        deps = {pipeline.atom_path(name): self._describe(atom) for name, atom in call.inputs.items()}
+        for file, md5 in call.identity.hashes.items():
+            path = Path(os.path.relpath(file, self._folder)).as_posix()
+            deps[path] = Out(md5, os.stat(file).st_size)
+        locked: dict[str, Any] = {"cmd": stage["cmd"]}
+        if deps:
+            locked["deps"] = [{"path": path, **deps[path].as_dict()} for path in sorted(deps)]
+        locked["params"] = {pipeline.PARAMS: {call.name: dict(call.values)}}
+        locked["outs"] = [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]
+        self.lock.put(call.name, locked)
+
+    def _describe(self, atom: str) -> Out:
+        return self._project.store.describe(f"{atom.rpartition('-')[2]}.dir")
+
+    def ignore_outs(self, names: Iterable[str]) -> None:
+        """Have git ignore the outs that DVC keeps, as DVC has it: a `.gitignore` beside each."""
+        wanted: dict[Path, list[str]] = {}
+        for name in names:
+            for path, cached in out_paths(self._compiled.stages[name]).items():
+                if cached:
+                    parent, _, last = path.rpartition("/")
+                    wanted.setdefault(self._folder / parent, []).append(f"/{last}")
+        for folder, lines in wanted.items():
+            ignore_in(folder, lines)
+
+    def flush(self, now: bool = False) -> None:
+        """Write dvc.lock, if it is time to."""
+        if self.lock.pending and (now or time.monotonic() - self._flushed > _FLUSH):
+            with self.dvc_lock:
+                self.lock.flush()
+            self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        self.flush(now=True)
+        self.index.save()
+        if self._project.setting("core", "autostage") == "true":
+            self._project.stage_files([p for p in self._written() if p.exists()])
+
+    def _written(self) -> list[Path]:
+        folders = (self._folder / name for name in ("atoms", "runs", "logs"))
+        metrics = sorted((self._folder / "metrics").glob("*.json"))
+        return [self._folder / pipeline.LOCK, *(folder / ".gitignore" for folder in folders), *metrics]
+
+
+def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:
+    """The outs of a stage of dvc.yaml, and whether each is kept in the cache."""
+    found = {}
+    for section in ("outs", "metrics", "plots"):
+        for out in stage.get(section, []):
+            path, flags = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            found[path] = flags.get("cache", True)
+    return found
+
+
+def ignore_in(folder: Path, lines: list[str]) -> None:
+    """Add lines to a folder's `.gitignore` where it lacks them."""
+    path = folder / ".gitignore"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    have = set(text.splitlines())
+    new = [line for line in lines if line not in have]
+    if new:
+        gap = "\n" if text and not text.endswith("\n") else ""
+        replace_file(path, text + gap + "\n".join(new) + "\n")

@@ -1,0 +1,118 @@
+"""Stages that a person wrote into dvc.yaml beside the generated ones: DVC itself keeps their books."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from motools import pipeline
+from motools.code import Place
+from motools.compile import is_generated
+from motools.errors import MotoolsError
+
+
+class OwnStages:
+    """Those stages of one folder, through DVC's stage objects; DVC's lock must be held."""
+
+    def __init__(self, repo: Any, place: Place) -> None:
+        self._repo = repo
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        stages = repo.stage.collect(str(place.folder / pipeline.STAGES))
+        self.stages = {stage.name: stage for stage in stages if not is_generated(stage.cmd)}
+
+    def reads(self, name: str) -> list[str]:
+        return [dep.fs_path for dep in self.stages[name].deps]
+
+    def writes(self, name: str) -> list[str]:
+        return [out.fs_path for out in self.stages[name].outs]
+
+    def reasons(self, name: str) -> tuple[str, ...]:
+        """Why a stage must run, in DVC's words; empty where it is current."""
+        with _as_errors(name):
+            said: list[Any] = next(iter(self.stages[name].status().values()), [])
+        return tuple(str(line) for line in said)
+
+    def restore(self, name: str) -> bool:
+        """Bring a result back from DVC's run-cache; whether there was one."""
+        from dvc.stage.cache import RunCacheNotFoundError
+
+        with _as_errors(name):
+            try:
+                self._repo.stage_cache.restore(self.stages[name])
+            except RunCacheNotFoundError:
+                return False
+            self.enter(name, None)
+            return True
+
+    def prepare(self, name: str) -> list[Any]:
+        """Make ready to run: outs removed; what the stage reads is hashed now, not when it has finished."""
+        stage = self.stages[name]
+        with _as_errors(name):
+            stage.remove_outs(ignore_remove=False)
+            stage.save_deps()
+        return [dep.hash_info for dep in stage.deps]
+
+    def execute(self, name: str, log: Path) -> int:
+        """Run the stage's command as DVC would, its output into a log; returns its exit code."""
+        from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
+
+        stage = self.stages[name]
+        arguments = prepare_kwargs(stage)
+        arguments.pop("shell", None)
+        path = arguments["env"].get("PATH", "")
+        arguments["env"]["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
+        lines = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as file:
+            command = _make_cmd(get_executable(), "\n".join(["set -e", *lines]))
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **arguments,
+            )
+        self._processes.add(process)
+        try:
+            return process.wait()
+        finally:
+            self._processes.discard(process)
+
+    def kill(self, number: signal.Signals) -> None:
+        for process in list(self._processes):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+
+    def enter(self, name: str, before: list[Any] | None) -> None:
+        """Enter a stage whose outs are in place; `before` is what `prepare` gave."""
+        stage = self.stages[name]
+        with _as_errors(name), self._repo.scm_context(quiet=True):
+            if before is None:
+                stage.save_deps()
+            else:
+                for dep, hash_info in zip(stage.deps, before, strict=True):
+                    dep.hash_info = hash_info
+            stage.save_outs()
+            stage.md5 = stage.compute_md5()
+            stage.commit()
+            if not stage.outs_cached():  # DVC logs a failed copy, and goes on
+                raise MotoolsError(f"The outputs of {name} could not be put into the cache. Is the disk full?")
+            self._repo.stage_cache.save(stage)
+            stage.dvcfile.dump_stages([stage], update_pipeline=False)
+
+
+@contextlib.contextmanager
+def _as_errors(name: str) -> Iterator[None]:
+    from dvc.exceptions import DvcException
+
+    try:
+        yield
+    except DvcException as error:
+        raise MotoolsError(f"DVC, on the stage {name}: {error}") from error
