@@ -47,8 +47,8 @@ class Place:
         parts = module.split(".")
         for root in [*self.roots, *(Path(entry) for entry in sys.path if entry)]:
             for path in (
+                root.joinpath(*parts, "__init__.py"),  # where there are both, Python takes the package
                 root.joinpath(*parts).with_suffix(".py"),
-                root.joinpath(*parts, "__init__.py"),
             ):
                 if path.is_file() and self.owns(path):
                     return path.resolve()

@@ -14,22 +14,19 @@ import ast
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from motools import syntax
+from motools import imports, syntax
 from motools.code import Place
+from motools.effects import Effects, Name
 from motools.errors import WorkflowError
-from motools.syntax import DEFINITIONS, FUNCTIONS, IMPORTS, Import, Module, Words
-
-Target = tuple[Path | None, Words]
-"""A name and its attributes in a file of the project (the whole module where there are none), or a package (None)."""
-Name = tuple[Path | None, str]
-Bindings = Mapping[str, Sequence[ast.stmt]]
+from motools.imports import Bindings, Imports, Target
+from motools.syntax import Module, Words
 
 
 @dataclass(frozen=True)
@@ -143,41 +140,36 @@ class _Reach:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.modules: dict[Path, Module] = {}  # in the order in which they were reached
-        self.names: set[Name] = set()
+        self._imports = Imports(place)
+        self._effects = Effects(self._imports)
+        self._names: set[Name] = set()
         self._followed: set[Target] = set()
         self._counted: set[ast.stmt] = set()
-        self._imports: dict[Path, set[tuple[str, str, Path | None]]] = {}
-        self._subclasses = False  # whether `__subclasses__` is read somewhere
-        self._files: dict[str, Path | None] = {}
-        self._read: dict[Path, Module] = {}
-        self._effects: dict[ast.stmt, set[Name]] = {}
+        self._edges: dict[Path, set[tuple[str, str, Path | None]]] = {}  # name, text of its import, where to
+        self._asks_for_subclasses = False
 
     def result(self, root: Any) -> Fingerprint:
         self._follow_effects()
-        files = list(self.modules)
+        numbers = {path: number for number, path in enumerate(self.modules)}  # names of folders do not count
         content = []
-        for path, module in self.modules.items():  # by number, so that no name of a folder counts
+        for path, module in self.modules.items():
             counted = [statement for statement in module.statements if statement in self._counted]
             movable = {statement for statement in counted if syntax.is_movable(module, statement)}
-            imports = [
-                (name, text, None if file is None else files.index(file))
-                for name, text, file in self._imports.get(path, ())
-            ]
+            edges = [(name, text, numbers.get(to) if to else None) for name, text, to in self._edges.get(path, ())]
             content.append(
                 [
                     sorted(json.dumps(syntax.normal(statement)) for statement in movable),
                     [syntax.normal(statement) for statement in counted if statement not in movable],
-                    sorted(imports, key=str),
+                    sorted(edges, key=str),
                 ]
             )
         digest = hashlib.sha256(json.dumps([root, content]).encode()).hexdigest()
         return Fingerprint(digest, tuple(sorted(self.modules)))
 
     def add(self, path: Path, qualname: str) -> int:
-        """Follow a function or class by its qualified name (the module for none); returns the file's number."""
-        self.modules.setdefault(path, self._module(path))
+        """Follow a function or class by its qualified name (a module by none); returns the number of its file."""
         name = qualname.partition(".")[0]
-        self.follow(path, (name,) if name not in ("", "<lambda>") else ())
+        self.follow(path, () if name in ("", "<lambda>") else (name,))
         return list(self.modules).index(path)
 
     def follow(self, path: Path | None, words: Words) -> None:
@@ -186,143 +178,36 @@ class _Reach:
             return
         self._followed.add((path, words))
         if path is None:
-            self.names.add((None, words[0]))
+            self._names.add((None, words[0]))
             return
-        module = self.modules.setdefault(path, self._module(path))
-        if not words:
-            for name in module.bindings:
-                self.follow(path, (name,))
-            return
-        self.names.add((path, words[0]))
-        self._follow_sources(module, words, module.bindings)
+        module = self.modules.setdefault(path, self._imports.module(path))
+        for name in [words[0]] if words else module.bindings:
+            self._names.add((path, name))
+            self._follow_sources(module, words or (name,))
 
-    def _follow_sources(self, module: Module, words: Words, bindings: Bindings) -> None:
-        statements, elsewhere = self._sources(module, words, bindings)
+    def _follow_sources(self, module: Module, words: Words, bindings: Bindings | None = None) -> None:
+        statements, elsewhere = self._imports.sources(module, words, bindings)
         for statement in statements:
             self._count(module, statement)
-        for text, target in elsewhere:
-            self._imports.setdefault(module.path, set()).add((words[0], text, target[0]))
-            self.follow(*target)
+        for text, (path, rest) in elsewhere:
+            self._edges.setdefault(module.path, set()).add((words[0], text, path))
+            self.follow(path, rest)
+            if path and text.endswith(" import *"):
+                self.follow(path, ("__all__",))
 
     def _count(self, module: Module, statement: ast.stmt) -> None:
         if statement in self._counted:
             return
         self._counted.add(statement)
         self.modules.setdefault(module.path, module)
-        local = _imports_in(statement)
+        local = imports.inside(statement)
         for words in syntax.names_read(statement):
-            self._subclasses |= "__subclasses__" in words
+            self._asks_for_subclasses |= "__subclasses__" in words
             self._follow_sources(module, words, local)
             self.follow(module.path, words)
 
-    # -- where a name leads ----------------------------------------------------
-
-    def _sources(
-        self, module: Module, words: Words, bindings: Bindings
-    ) -> tuple[list[ast.stmt], list[tuple[str, Target]]]:
-        """The statements that bind a name, and what it stands for in other files, with the text of its import."""
-        statements: list[ast.stmt] = []
-        elsewhere: list[tuple[str, Target]] = []
-        for node in bindings.get(words[0], []):
-            if isinstance(node, IMPORTS):
-                elsewhere += self._imported(module, node, words)
-            else:
-                statements.append(node)
-        for star in bindings.get("*", []) if words[0] != "*" else []:
-            assert isinstance(star, ast.ImportFrom)
-            text, source = f"from {_origin_of(star)} import *", self._file(module, star)
-            if source is None and not statements:
-                elsewhere.append((text, (None, (_origin_of(star).partition(".")[0],))))
-            elif source is not None and self._binds(source, words[0]):
-                elsewhere.append((text, (source, words)))
-                if self._binds(source, "__all__"):
-                    elsewhere.append((text, (source, ("__all__",))))
-        return statements, elsewhere
-
-    def _imported(self, module: Module, node: Import, words: Words) -> Iterator[tuple[str, Target]]:
-        """Where an import leads that binds the first word."""
-        for alias in node.names:
-            if syntax.imported_as(alias, node) != words[0]:
-                continue
-            if isinstance(node, ast.ImportFrom):
-                text = f"from {_origin_of(node)} import {alias.name}"
-                found = self._from(module, node, alias.name, words[1:])
-                package = _origin_of(node).partition(".")[0]
-            else:
-                text = f"import {alias.name}"
-                found = self._whole(alias, words)
-                package = alias.name.partition(".")[0]
-            for target in found or [(None, (package,))]:
-                yield text, target
-
-    def _from(self, module: Module, node: ast.ImportFrom, name: str, rest: Words) -> list[Target]:
-        source = self._file(module, node)
-        if name == "*":
-            return [(source, ())] if source else []
-        if source and self._binds(source, name):
-            return [(source, (name, *rest))]
-        if below := self._file(module, node, name):
-            return [self._within(below, rest)]
-        return [(source, ())] if source else []  # given by its __getattr__
-
-    def _whole(self, alias: ast.alias, words: Words) -> list[Target]:
-        if alias.asname:
-            file = self._module_file(alias.name)
-            return [self._within(file, words[1:])] if file else []
-        for count in range(len(words), 0, -1):
-            if file := self._module_file(".".join(words[:count])):
-                found = [self._within(file, words[count:])]
-                break
-        else:
-            found = []
-        file = self._module_file(alias.name)
-        if file and tuple(alias.name.split("."))[: len(words)] == words:  # a package is handed on
-            found.append((file, ()))
-        return found
-
-    def _within(self, file: Path, rest: Words) -> Target:
-        """What attributes of a module stand for; all of it, where it is handed on or makes them when asked."""
-        if rest and self._binds(file, rest[0]):
-            return file, rest
-        if rest and file.name == "__init__.py" and (below := self._beside(file.parent, rest[:1])):
-            return self._within(below, rest[1:])
-        return file, ()
-
-    def _binds(self, file: Path, name: str, asked: tuple[Path, ...] = ()) -> bool:
-        module = self._module(file)
-        if name in module.bindings:
-            return True
-        sources = [self._file(module, star) for star in module.bindings.get("*", []) if isinstance(star, ast.ImportFrom)]
-        return any(s and s not in asked and self._binds(s, name, (*asked, file)) for s in sources)
-
-    def _file(self, module: Module, node: ast.ImportFrom, below: str = "") -> Path | None:
-        """The project's file that `from ... import` takes its names from, or the module `below` of it."""
-        parts = [*filter(None, [*(node.module or "").split("."), below])]
-        if not node.level:
-            return self._module_file(".".join(parts))
-        return self._beside(module.path.parents[node.level - 1], tuple(parts))
-
-    def _beside(self, folder: Path, parts: Words) -> Path | None:
-        target = folder.joinpath(*parts)
-        for path in (target / "__init__.py", *([target.with_name(f"{target.name}.py")] if parts else [])):
-            if path.is_file() and self.place.owns(path):
-                return path.resolve()
-        return None
-
-    def _module_file(self, module: str) -> Path | None:
-        if module not in self._files:
-            self._files[module] = self.place.module_file(module)
-        return self._files[module]
-
-    def _module(self, path: Path) -> Module:
-        if path not in self._read:
-            self._read[path] = syntax.read(path)
-        return self._read[path]
-
-    # -- what else runs on import ----------------------------------------------
-
     def _follow_effects(self) -> None:
-        """Count the statements that change a reached value, until no more are found."""
+        """Count what else runs on import and changes a reached value, until no more is found."""
         grown = True
         while grown:
             before = len(self._counted)
@@ -333,62 +218,20 @@ class _Reach:
             grown = len(self._counted) > before
 
     def _matters(self, module: Module, statement: ast.stmt) -> bool:
-        if statement not in self._effects:
-            self._effects[statement] = _Effects(self).of(module, statement)
-        if self._effects[statement] & self.names:
+        if self._names & self._effects.of(module, statement):
             return True
-        return self._subclasses and bool(_Effects(self).bases(module, statement) & self.names)
+        return self._asks_for_subclasses and bool(self._names & self._effects.bases_of(module, statement))
 
     def _loaded(self) -> Iterator[Module]:
         """The modules that are imported with the counted code, whether or not a name of theirs is read."""
         queue = list(self.modules)
         seen = set(queue)
         for path in queue:
-            module = self._module(path)
+            module = self._imports.module(path)
             yield module
-            local = [_imports_in(s) for s in module.statements if s in self._counted]
-            inside = [node for bindings in local for nodes in bindings.values() for node in nodes]
-            for found in self._files_imported(module, [*module.imports, *inside]):
+            local = [imports.inside(statement) for statement in module.statements if statement in self._counted]
+            nodes = [*module.imports, *(node for found in local for nodes in found.values() for node in nodes)]
+            for found in self._imports.imported_with(module, nodes):
                 if found not in seen:
                     seen.add(found)
                     queue.append(found)
-
-    def _files_imported(self, module: Module, nodes: Iterable[ast.stmt]) -> Iterator[Path]:
-        found = [module.path]
-        for node in nodes:
-            if isinstance(node, ast.ImportFrom):
-                files = [self._file(module, node), *(self._file(module, node, alias.name) for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                files = [self._module_file(alias.name) for alias in node.names]
-            found += [file for file in files if file]
-        for file in found:
-            yield file
-            folder = file.parent if file.name != "__init__.py" else file.parent.parent
-            while package := self._beside(folder, ()):
-                yield package
-                folder = folder.parent
-
-
-def _origin_of(node: ast.ImportFrom) -> str:
-    return "." * node.level + (node.module or "")
-
-
-def _imports_in(statement: ast.stmt) -> Bindings:
-    """The imports anywhere in a statement, by the name they bind."""
-    found: dict[str, list[ast.stmt]] = {}
-    for node in ast.walk(statement):
-        if isinstance(node, IMPORTS):
-            for alias in node.names:
-                found.setdefault(syntax.imported_as(alias, node), []).append(node)
-    return found
-
-
-class _Effects:
-    """Which names of the project's modules a statement may change when it runs."""
-
-    def __init__(self, reach: _Reach) -> None:
-        self.reach = reach
-        self.entered: set[tuple[Path, str]] = set()  # functions that were looked into
-
-    def of(self, module: Module, statement: ast.stmt) -> set[Name]:
-        return self._changed(_Code(module, _imports_in(statement)), statement, bodies=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,17 +46,17 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place) -> Identity:
         files.update(() if isinstance(part, str) else part.files)
 
     add("function", _of_function(step, place))
-    versioned = zoo.declared_version(_unbound(step.fn)[0]) is not None
-    if not versioned and (part := _of_project(step.config_class, place)):
+    versioned = zoo.declared_version(_unbound(step.fn)) is not None
+    if not versioned and (part := fingerprint.of_function(step.config_class, place)):
         add("config class", part)
     code_fields, entries = marked(step.config_class, values)
     for field, (kind, name) in entries.items():
-        add(field, _of_published(kind, name, place))
+        add(f"config.{field}", _of_published(kind, name, place))
     for field, text in code_fields.items():
-        add(field, _of_reference(f"{step.name}.{field}", text, place))
+        add(f"config.{field}", _of_reference(f"{step.name}.{field}", text, place))
     for field, text in _texts(values):
         if field not in code_fields and (found := _named(text, place)):
-            add(field, found)
+            add(f"config.{field}", found)
     return Identity(parts, {str(file): hash_file(file) for file in sorted(files)})
 
 
@@ -78,31 +77,21 @@ def key(step: Step, values: Mapping[str, Any], identity: Identity, inputs: Mappi
 
 
 def _of_function(step: Step, place: Place) -> str | fingerprint.Fingerprint:
-    function, bound = _unbound(step.fn)
+    function = _unbound(step.fn)
     version = zoo.declared_version(function)
-    if version is not None:
-        return f"{function.__module__}:{function.__qualname__}@{version}{bound}"
-    return fingerprint.of_function(step.fn, place) or _of_installed(function.__module__) + bound
+    if version is None and (found := fingerprint.of_function(step.fn, place)):
+        return found
+    name = f"{function.__module__}:{function.__qualname__}"
+    text = f"{name} {_of_installed(function.__module__)}" if version is None else f"{name}@{version}"
+    given = fingerprint.of_arguments(step.fn, place)
+    return text if given is None else fingerprint.Fingerprint(f"{text} {given.digest}", given.files)
 
 
-def _unbound(function: Any) -> tuple[Any, str]:
-    """The function under any `partial`s, and the text of the arguments those bind."""
-    bound = ""
+def _unbound(function: Any) -> Any:
+    """The function under any `partial`s."""
     while isinstance(function, partial):
-        bound += json.dumps([function.args, function.keywords], sort_keys=True)
         function = function.func
-    return function, bound
-
-
-def _of_project(obj: Any, place: Place) -> fingerprint.Fingerprint | None:
-    """The fingerprint of a class of the project, or None for installed ones."""
-    try:
-        file = inspect.getsourcefile(obj)
-    except TypeError:  # made at run time, or defined in a script that is being executed from a string
-        return None
-    if file is None or not place.owns(Path(file)):
-        return None
-    return fingerprint.of_reference(Path(file).resolve(), obj.__qualname__.partition(".")[0], place)
+    return function
 
 
 def _of_published(kind: zoo.Kind, name: str, place: Place) -> str | fingerprint.Fingerprint:
@@ -110,7 +99,7 @@ def _of_published(kind: zoo.Kind, name: str, place: Place) -> str | fingerprint.
     version = zoo.declared_version(entry)
     if version is not None:
         return f"{kind} {name}@{version}"
-    return _of_project(entry, place) or _of_installed(entry.__module__)
+    return fingerprint.of_function(entry, place) or _of_installed(entry.__module__)
 
 
 def _of_reference(where: str, text: str, place: Place) -> str | fingerprint.Fingerprint:

@@ -149,9 +149,11 @@ def test_what_the_pages_say_works(tmp_path: Path) -> None:
         for block in blocks(page):
             reader.follow(block)
 
-    with ThreadPoolExecutor(2) as pool:  # they only wait for processes; the longest page first
-        for done in [pool.submit(follow, page) for page in sorted(PAGES, key=lambda page: -page.stat().st_size)]:
-            done.result()
+    longest_first = sorted(PAGES, key=lambda page: -page.stat().st_size)
+    with ThreadPoolExecutor(2) as pool:  # they only wait for processes
+        pages = [pool.submit(follow, page) for page in longest_first]
+    failures = [f"{type(failure).__name__}: {failure}" for page in pages if (failure := page.exception())]
+    assert not failures, "\n\n".join(failures)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,8 +1,8 @@
 """Training of the embedded learner: minibatches, Adagrad, and an order that a seed decides.
 
-It computes in doubles and rounds the result to halves. Sums differ in their last bits between
-processors and numbers of threads; the rounding takes those bits away, so that equal trainings
-give equal models wherever they run.
+It computes in doubles and rounds the result to halves. The last bits of a sum differ between
+processors and numbers of threads, and the rounding takes them away: but for the rare value that
+lies on an edge, equal trainings give equal models wherever they run.
 """
 
 from __future__ import annotations
