@@ -122,6 +122,31 @@ class Books:
                 self.lock.flush()
             self._flushed = time.monotonic()
 
+    def everything(self) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
+        """What decides whether the stages are current, with the content that dvc.lock says it has.
+
+        Returns:
+            Files by absolute path and folders by theirs, as `snapshot.save` takes them, and the cache's objects.
+        """
+        files: dict[str, str | None] = {str(self.lock.path): self.lock.verified()}
+        folders: dict[str, list[str] | None] = {}
+        objects: set[str] = set()
+        for name, stage in self._compiled.stages.items():
+            cached = out_paths(stage)
+            entry = self.lock.entry(name)
+            for out in [*entry.get("outs", []), *entry.get("deps", [])]:
+                path = os.path.join(self._folder, out["path"])
+                if out["md5"].endswith(".dir"):
+                    tree = self._project.store.tree(out["md5"])
+                    objects |= {out["md5"], *tree.values()}
+                    files |= {os.path.join(path, file): md5 for file, md5 in tree.items()}
+                    folders |= _listings(path, tree)
+                else:
+                    files[path] = out["md5"]
+                    if cached.get(out["path"]):
+                        objects.add(out["md5"])
+        return files, folders, objects
+
     def close(self) -> None:
         self.flush(now=True)
         self.index.save()
@@ -132,6 +157,16 @@ class Books:
         folders = (self._folder / name for name in ("atoms", "runs", "logs"))
         metrics = sorted((self._folder / "metrics").glob("*.json"))
         return [self._folder / pipeline.LOCK, *(folder / ".gitignore" for folder in folders), *metrics]
+
+
+def _listings(folder: str, files: Iterable[str]) -> dict[str, list[str] | None]:
+    """What lies in each folder of a tree of files."""
+    names: dict[str, set[str]] = {folder: set()}
+    for file in files:
+        parts = file.split("/")
+        for depth, part in enumerate(parts):
+            names.setdefault(os.path.join(folder, *parts[:depth]), set()).add(part)
+    return {path: sorted(found) for path, found in names.items()}
 
 
 def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:

@@ -18,6 +18,7 @@ from typing import Any
 from motools import pipeline, yaml12
 from motools.errors import ConfigError
 from motools.files import replace_file
+from motools.store import hash_file
 
 
 class LockFile:
@@ -40,6 +41,13 @@ class LockFile:
     def put(self, stage: str, entry: dict[str, Any]) -> None:
         """Enter a stage; written by the next `flush`."""
         self._new[stage] = entry
+
+    def verified(self) -> str | None:
+        """The MD5 of the file, if it is still what was read or written here."""
+        if not self.path.exists():
+            return None
+        md5 = hash_file(self.path)
+        return md5 if self._now() == self._stamp else None
 
     @property
     def pending(self) -> bool:

@@ -85,6 +85,10 @@ class Project:
         """A value of the DVC configuration, the strongest of its four files; None where none has it."""
         return self._settings.get((section, name))
 
+    def config_files(self) -> list[Path]:
+        """Every file that DVC reads its configuration and its ignore rules from, whether it is there or not."""
+        return [*_config_files(self.root), self.root / ".dvcignore"]
+
     @cached_property
     def _settings(self) -> dict[tuple[str, str], str]:
         return _settings(self.root)

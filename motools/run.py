@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools import code, compile, pipeline, records, yaml12, zoo
+from motools import code, compile, pipeline, records, snapshot, yaml12, zoo
 from motools.atom import Atom
 from motools.bookkeeping import Books, ignore_in
 from motools.code import Place
@@ -24,10 +25,12 @@ from motools.plan import StagePlan
 from motools.repo import Project
 from motools.report import Reporter, Silent
 from motools.step import Execution, clear_work, read_call, run_step
-from motools.workflow import Workflow, WorkflowState
+from motools.store import hash_file
+from motools.workflow import StepState, Workflow, WorkflowState
 
 __all__ = [
     "Prepared",
+    "as_dict",
     "execute",
     "install",
     "load_workflow",
@@ -135,6 +138,7 @@ def execute(
     options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user, executor)
     project = prepared.place.project
     with one_run(project, reporter, wait):
+        snapshot.forget(project.root, prepared.place.folder)
         replaced = install(prepared)
         if replaced is not None:
             reporter.note(f"The params.yaml of another workflow was put aside as {replaced}.")
@@ -149,9 +153,50 @@ def execute(
                 states = engine.run(selected)
             finally:
                 engine.books.close()
+        if len(selected) == len(prepared.compiled.stages) and engine.own is None:
+            _remember(prepared, engine.books, states)
     names = [step.name for step in prepared.compiled.workflow.steps]
     own = [name for name in states if name not in names]
     return WorkflowState([states[name] for name in [*names, *own]])
+
+
+def _remember(prepared: Prepared, books: Books, states: Mapping[str, StepState]) -> None:
+    """Where all stages are current now, leave the proof of it for the next run."""
+    if any(state.status not in ("current", "restored", "finished") for state in states.values()):
+        return
+    place, compiled = prepared.place, prepared.compiled
+    params, stages = place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES
+    files: dict[str, str | None] = {str(path): None for path in place.project.config_files()}
+    files |= dict.fromkeys(snapshot.loaded_files())
+    files |= {str(place.folder / f"{pipeline.atom_path(name)}.dvc"): None for name in prepared.inputs}
+    for identity in compiled.identities.values():
+        files |= identity.hashes
+    md5s = {str(path): hash_file(path) for path in (params, stages)}
+    if compile.params_text(compiled, place.folder) is not None:
+        return  # edited while the run was going on
+    if compile.stages_text(compiled, place.folder) != stages.read_text(encoding="utf-8"):
+        return
+    outs, folders, objects = books.everything()
+    folders |= {str(root): sorted(os.listdir(root)) for root in place.roots}
+    told = [as_dict(state, place.folder) | {"status": "current", "seconds": 0.0} for state in states.values()]
+    snapshot.save(
+        place.project.root, place.folder, place.project.cache, {**files, **md5s, **outs}, folders, objects, told
+    )
+
+
+def as_dict(state: StepState, folder: Path) -> dict[str, Any]:
+    """What `--json` says of a step, with the metrics that its folder has."""
+    path = folder / pipeline.metrics_path(state.step_name)
+    metrics = json.loads(path.read_text(encoding="utf-8")) if state.output_atoms and path.is_file() else {}
+    return {
+        "stage": state.step_name,
+        "status": state.status,
+        "seconds": state.seconds,
+        "atoms": dict(state.output_atoms),
+        "metrics": metrics,
+        "error": state.error,
+        "log": str(state.log) if state.log else None,
+    }
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,7 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
         before = os.getcwd()
         os.chdir(call.folder)
         try:
+            call = replace(call, place=warmed(call.place))
             step = loaded(call.workflow, call.place).step(call.name)
             for file, md5 in call.identity.hashes.items():
                 if hash_file(Path(file)) != md5:
@@ -197,10 +198,17 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
 
 
 @lru_cache(maxsize=8)
+def warmed(place: Place) -> Place:
+    """The place as this process knows it, with what was looked up of it before."""
+    return place
+
+
+@lru_cache(maxsize=8)
 def loaded(reference: str, place: Place) -> Workflow:
     """A workflow, loaded once in a process; the server of the warm workers does it ahead of them."""
     from motools.run import load_workflow
 
+    _ = warmed(place).project.store  # reads the DVC configuration, once for all forks
     with place.importable():
         return load_workflow(reference, place)
 

@@ -10,7 +10,6 @@ import typer
 if TYPE_CHECKING:
     from motools.plan import StagePlan
     from motools.run import Prepared
-    from motools.workflow import WorkflowState
 
 Folder = Annotated[Path, typer.Argument(help="The pipeline's folder.", show_default="the current one")]
 Stages = Annotated[str | None, typer.Option(help="Only these: names (a,b) or a range (a:c, :b, c:).", metavar="STAGES")]
@@ -67,6 +66,13 @@ def run(
 
     Examples:  motools run · motools run experiments/a --jobs 4 · motools run --stages train_model: --dry-run
     """
+    if not (stages or force or dry_run):
+        from motools.snapshot import unchanged
+
+        known = unchanged(folder)
+        if known is not None:
+            show_stages(known, quiet, as_json)
+            return
     from motools.run import prepare_folder
 
     carry_out(prepare_folder(folder), stages, jobs, user, force, dry_run, fail_fast, no_wait, quiet, verbose, as_json)
@@ -86,8 +92,8 @@ def carry_out(
     as_json: bool,
 ) -> None:
     """Run or only plan a prepared pipeline, and show what came of it; exits 1 when a step failed."""
-    from motools.console import ErrorsOnly, Lines, print_json
-    from motools.run import execute, plan
+    from motools.console import ErrorsOnly, Lines
+    from motools.run import as_dict, execute, plan
 
     if dry_run:
         show_plan(plan(prepared, stages, force), as_json)
@@ -103,10 +109,7 @@ def carry_out(
         wait=not no_wait,
         reporter=reporter,
     )
-    if as_json:
-        print_json([_as_dict(prepared, s) for s in state.step_states])
-    elif not quiet:
-        _show_state(prepared, state)
+    show_stages([as_dict(step, prepared.place.folder) for step in state.step_states], quiet, as_json)
     if state.failed:
         raise typer.Exit(1)
 
@@ -136,36 +139,21 @@ def _because(action: str) -> str:
     return "depends on a stage before it" if action == "maybe" else ""
 
 
-def _as_dict(prepared: Prepared, state: Any) -> dict[str, Any]:
-    return {
-        "stage": state.step_name,
-        "status": state.status,
-        "seconds": state.seconds,
-        "atoms": dict(state.output_atoms),
-        "metrics": _metrics(prepared, state.step_name) if state.output_atoms else {},
-        "error": state.error,
-        "log": str(state.log) if state.log else None,
-    }
+def show_stages(stages: list[dict[str, Any]], quiet: bool, as_json: bool) -> None:
+    """A line a stage: what happened to it, how long that took, its atoms, its first metric."""
+    from motools.console import flat, print_json, print_table, shown
 
-
-def _metrics(prepared: Prepared, stage: str) -> dict[str, Any]:
-    import json
-
-    from motools.pipeline import metrics_path
-
-    path = prepared.place.folder / metrics_path(stage)
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def _show_state(prepared: Prepared, state: WorkflowState) -> None:
-    from motools.console import flat, print_table, shown
-
+    if as_json:
+        print_json(stages)
+    if as_json or quiet:
+        return
     rows = []
-    for step in state.step_states:
-        metrics = flat(_metrics(prepared, step.step_name)) if step.output_atoms else {}
-        key = next((f"{name} {shown(value)}" for name, value in metrics.items() if "stderr" not in name), "")
-        atoms = " ".join(step.output_atoms.values())
-        rows.append([step.step_name, step.status, f"{step.seconds:.1f}", atoms, key])
+    for stage in stages:
+        metrics = {name: value for name, value in flat(stage["metrics"]).items() if "stderr" not in name}
+        key = next((f"{name} {shown(value)}" for name, value in metrics.items()), "")
+        rows.append(
+            [stage["stage"], stage["status"], f"{stage['seconds']:.1f}", " ".join(stage["atoms"].values()), key]
+        )
     print_table(["stage", "status", "seconds", "atom", "metric"], rows)
 
 

@@ -1,0 +1,228 @@
+"""The snapshot: proof that nothing has changed since all stages were current, found with a few thousand stats.
+
+Every file and folder that decides whether a stage is current is remembered by its stat: parameters, code,
+outputs, dvc.lock, configuration, the modules that were loaded, the cache's buckets. What was written so
+recently that it could be written again unseen ("racily clean") is remembered by its content instead.
+Whatever cannot be proven unchanged goes the long way. Imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+STARTED = time.time_ns()
+_GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
+_VERSION = 1
+_ENVIRONMENT = ("PYTHONPATH", "HOME")  # and all that begin with these:
+_PREFIXES = ("MOTOOLS_", "DVC_", "XDG_")
+
+
+@dataclass
+class Snapshot:
+    """What must be as it was.
+
+    Attributes:
+        paths: files and folders that are old enough to be known by `stats`, the digest of all their stats.
+        young_files: path -> MD5 of the content that was verified.
+        young_folders: path -> names of what is in it.
+        objects: the cache objects that the outputs need; looked for where the buckets changed.
+        buckets: the digest of the stats of the cache's buckets, "" where they were too young.
+        stages: what to say of each stage.
+    """
+
+    world: str
+    cache: str
+    paths: list[str] = field(default_factory=list)
+    stats: str = ""
+    young_files: dict[str, str] = field(default_factory=dict)
+    young_folders: dict[str, list[str]] = field(default_factory=dict)
+    objects: list[str] = field(default_factory=list)
+    buckets: str = ""
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    version: int = _VERSION
+
+
+def find_root(folder: Path) -> Path | None:
+    return next((parent for parent in (folder, *folder.parents) if (parent / ".dvc").is_dir()), None)
+
+
+def unchanged(folder: Path) -> list[dict[str, Any]] | None:
+    """What there is to say of each stage, if nothing has changed; None where that cannot be proven."""
+    folder = folder.resolve()
+    root = find_root(folder)
+    if root is None:
+        return None
+    path = _file(root, folder)
+    try:
+        found = Snapshot(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if found.version != _VERSION or found.world != _world() or _digest(found.paths) != found.stats:
+        return None
+    now = time.time_ns()
+    if not _same_young(found) or not _same_cache(found):
+        return None
+    if found.young_files or found.young_folders or not found.buckets:
+        grown = _grow_up(found, now)
+        if grown:
+            _write(path, found)
+    return found.stages
+
+
+def save(
+    root: Path,
+    folder: Path,
+    cache: Path,
+    files: Mapping[str, str | None],
+    folders: Mapping[str, list[str] | None],
+    objects: Iterable[str],
+    stages: list[dict[str, Any]],
+) -> None:
+    """Remember that all stages are current; nothing where a file is young and its verified content unknown.
+
+    Args:
+        files: path -> MD5 of the content that this run has verified; None where only its stat is known.
+        folders: path -> the names in it, or None where only its stat is known.
+        objects: cache objects that must exist.
+        stages: what to say of each stage.
+    """
+    found = Snapshot(_world(), str(cache), objects=sorted(set(objects)), stages=stages)
+    limit = STARTED - _GRAIN
+    both: tuple[tuple[Mapping[str, Any], dict[str, Any]], ...] = (
+        (files, found.young_files),
+        (folders, found.young_folders),
+    )
+    for known, young in both:
+        for name, content in known.items():
+            if _age(name) < limit:
+                found.paths.append(name)
+            elif content is None:
+                _file(root, folder).unlink(missing_ok=True)
+                return
+            else:
+                young[name] = content
+    found.stats = _digest(found.paths)
+    if any(_age(name) >= limit for name in found.paths):  # written just now
+        return
+    if all(_age(bucket) < limit for bucket in _buckets(found.cache)):
+        found.buckets = _digest(_buckets(found.cache))
+    _write(_file(root, folder), found)
+
+
+def forget(root: Path, folder: Path) -> None:
+    """Before a run changes anything."""
+    _file(root, folder).unlink(missing_ok=True)
+
+
+def loaded_files() -> list[str]:
+    """The files of all loaded modules but the standard library's, and the folders where modules are found:
+    a package that is installed, removed or edited may change what a workflow is."""
+    library = os.path.dirname(os.__file__)
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    kept = [f for f in files if f and (not f.startswith(library) or f"{os.sep}site-packages{os.sep}" in f)]
+    return sorted({*kept, *(entry for entry in sys.path if entry and os.path.isdir(entry))})
+
+
+def _same_young(found: Snapshot) -> bool:
+    for name, md5 in found.young_files.items():
+        try:
+            with open(name, "rb") as file:
+                if hashlib.file_digest(file, "md5").hexdigest() != md5:
+                    return False
+        except OSError:
+            return False
+    for name, names in found.young_folders.items():
+        try:
+            if sorted(os.listdir(name)) != names:
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def _same_cache(found: Snapshot) -> bool:
+    if found.buckets and _digest(_buckets(found.cache)) == found.buckets:
+        return True
+    found.buckets = ""
+    have: set[str] = set()
+    for bucket in _buckets(found.cache):
+        try:
+            have.update(bucket[-2:] + name for name in os.listdir(bucket))
+        except OSError:
+            continue
+    return have.issuperset(found.objects)
+
+
+def _grow_up(found: Snapshot, now: int) -> bool:
+    """Know by stat from now on what is old enough by now; it was found unchanged after `now`."""
+    limit = now - _GRAIN
+    young: tuple[dict[str, Any], dict[str, Any]] = (found.young_files, found.young_folders)
+    old = [name for known in young for name in known if _age(name) < limit]
+    for known in young:
+        for name in old:
+            known.pop(name, None)
+    found.paths += old
+    found.stats = _digest(found.paths)
+    if any(_age(name) >= limit for name in found.paths):  # written just now
+        return False
+    buckets = _buckets(found.cache)
+    if not found.buckets and all(_age(bucket) < limit for bucket in buckets):
+        found.buckets = _digest(buckets)
+        return True
+    return bool(old)
+
+
+def _age(path: str) -> int:
+    """When a file or folder was last written, in ns; 0 where it is not there."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return 0
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _digest(paths: Iterable[str]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    update, stat = digest.update, os.stat
+    for path in paths:
+        try:
+            s = stat(path)
+        except OSError:
+            update(b"-")
+            continue
+        folder = (s.st_mode & 0o170000) == 0o040000
+        # a folder's size and ctime say nothing that its mtime does not
+        size, changed = (0, 0) if folder else (s.st_size, s.st_ctime_ns)
+        update(repr((s.st_mode, size, s.st_mtime_ns, changed, s.st_ino, s.st_dev)).encode())
+    return digest.hexdigest()
+
+
+def _buckets(cache: str) -> list[str]:
+    return [f"{cache}/files/md5/{number:02x}" for number in range(256)]
+
+
+def _world() -> str:
+    """What else decides: this interpreter, and the environment that moves configuration and code."""
+    env = {n: v for n, v in os.environ.items() if n in _ENVIRONMENT or n.startswith(_PREFIXES)}
+    env.pop("MOTOOLS_USER", None)  # whoever asks, nothing has changed
+    return json.dumps([sys.prefix, sys.version, env], sort_keys=True)
+
+
+def _file(root: Path, folder: Path) -> Path:
+    name = hashlib.md5(str(folder).encode(), usedforsecurity=False).hexdigest()
+    return root / ".motools" / "unchanged" / f"{name}.json"
+
+
+def _write(path: Path, found: Snapshot) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    os.replace(temporary, path)
