@@ -26,6 +26,8 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(home / "dvc-global"))
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(home / "dvc-site"))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # several tests run at once on few cores
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
     for name, value in {"NAME": "Ada Test", "EMAIL": "ada@example.org"}.items():
         monkeypatch.setenv(f"GIT_AUTHOR_{name}", value)
