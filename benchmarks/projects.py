@@ -68,7 +68,9 @@ def run(folder: Path, *words: str, check: bool = True, timeout: float = 3600) ->
         words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
     )
     if check and done.returncode:
-        raise SystemExit(f"{words} in {folder} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise SystemExit(
+            f"{words} in {folder} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     return done
 
 

@@ -16,6 +16,7 @@ from motools import identity, pipeline, yaml12
 from motools.code import Place
 from motools.config import schema
 from motools.files import replace_file
+from motools.fingerprint import Sources
 from motools.identity import Identity
 from motools.workflow import Step, Workflow
 
@@ -54,7 +55,8 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
         ConfigError: the config is wrong, or names code that is not there.
     """
     sections = workflow.resolve(config)
-    identities = {s.name: identity.of_step(s, sections[s.name], place) for s in workflow.steps}
+    sources = Sources(place)
+    identities = {s.name: identity.of_step(s, sections[s.name], sources) for s in workflow.steps}
     stages = {s.name: _stage(s, reference, identities[s.name], place.folder) for s in workflow.steps}
     return Compiled(workflow, reference, sections, identities, stages)
 

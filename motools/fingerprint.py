@@ -14,7 +14,7 @@ import ast
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ from motools.code import Place
 from motools.effects import Effects, Name
 from motools.errors import WorkflowError
 from motools.imports import Bindings, Imports, Target
-from motools.syntax import Module, Words
+from motools.syntax import IMPORTS, Module, Words
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,37 @@ def names_in(file: Path) -> list[str]:
     return list(syntax.read(file).bindings)
 
 
-def of_reference(file: Path, name: str, place: Place) -> Fingerprint:
+class Sources:
+    """What was read of a project's code; shared by the fingerprints that are taken together."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.imports = Imports(place)
+        self.effects = Effects(self.imports)
+        self._texts: dict[ast.stmt, str] = {}
+        self._inside: dict[ast.stmt, Bindings] = {}
+
+    def text(self, statement: ast.stmt) -> str:
+        """A statement as normalised text."""
+        if statement not in self._texts:
+            self._texts[statement] = json.dumps(syntax.normal(statement))
+        return self._texts[statement]
+
+    def inside(self, statement: ast.stmt) -> Bindings:
+        """The imports anywhere in a statement."""
+        if statement not in self._inside:
+            self._inside[statement] = imports.inside(statement)
+        return self._inside[statement]
+
+
+def of_reference(file: Path, name: str, sources: Sources) -> Fingerprint:
     """The fingerprint of a top-level name of a file."""
-    reach = _Reach(place)
+    reach = _Reach(sources)
     reach.follow(file, (name,))
     return reach.result(name)
 
 
-def of_function(fn: Callable[..., Any], place: Place) -> Fingerprint | None:
+def of_function(fn: Callable[..., Any], sources: Sources) -> Fingerprint | None:
     """The fingerprint of a function or class of the project; None when it is installed code.
 
     What a `partial`, a decorator or a surrounding function has put into it counts too.
@@ -57,18 +80,18 @@ def of_function(fn: Callable[..., Any], place: Place) -> Fingerprint | None:
     Raises:
         WorkflowError: it holds something that has no stable text.
     """
-    reach = _Reach(place)
+    reach = _Reach(sources)
     held = _held(fn, reach)
     return reach.result(held) if reach.modules else None
 
 
-def of_arguments(fn: Callable[..., Any], place: Place) -> Fingerprint | None:
+def of_arguments(fn: Callable[..., Any], sources: Sources) -> Fingerprint | None:
     """The fingerprint of what a function was given before it is called, by `partial` or by a function around it.
 
     Raises:
         WorkflowError: it holds something that has no stable text.
     """
-    reach = _Reach(place)
+    reach = _Reach(sources)
     given = _given(fn, reach)
     return reach.result(given) if given else None
 
@@ -137,29 +160,31 @@ def _origin(value: Any, name: str, reach: _Reach) -> str | int:
 class _Reach:
     """Walks from names to the statements that bind them, and on to the names those read."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, sources: Sources) -> None:
+        self.place = sources.place
         self.modules: dict[Path, Module] = {}  # in the order in which they were reached
-        self._imports = Imports(place)
-        self._effects = Effects(self._imports)
+        self._sources = sources
+        self._imports = sources.imports
+        self._effects = sources.effects
         self._names: set[Name] = set()
         self._followed: set[Target] = set()
         self._counted: set[ast.stmt] = set()
         self._edges: dict[Path, set[tuple[str, str, Path | None]]] = {}  # name, text of its import, where to
         self._asks_for_subclasses = False
+        self._changing: set[Path] = set()  # files with statements that were counted for what they change
 
     def result(self, root: Any) -> Fingerprint:
         self._follow_effects()
         numbers = {path: number for number, path in enumerate(self.modules)}  # names of folders do not count
         content = []
         for path, module in self.modules.items():
-            counted = [statement for statement in module.statements if statement in self._counted]
+            counted = [each for each in module.statements if each in self._counted or self._is_in_time(module, each)]
             movable = {statement for statement in counted if syntax.is_movable(module, statement)}
             edges = [(name, text, numbers.get(to) if to else None) for name, text, to in self._edges.get(path, ())]
             content.append(
                 [
-                    sorted(json.dumps(syntax.normal(statement)) for statement in movable),
-                    [syntax.normal(statement) for statement in counted if statement not in movable],
+                    sorted(self._sources.text(statement) for statement in movable),
+                    [self._sources.text(statement) for statement in counted if statement not in movable],
                     sorted(edges, key=str),
                 ]
             )
@@ -200,7 +225,7 @@ class _Reach:
             return
         self._counted.add(statement)
         self.modules.setdefault(module.path, module)
-        local = imports.inside(statement)
+        local = self._sources.inside(statement)
         for words in syntax.names_read(statement):
             self._asks_for_subclasses |= "__subclasses__" in words
             self._follow_sources(module, words, local)
@@ -211,25 +236,40 @@ class _Reach:
         grown = True
         while grown:
             before = len(self._counted)
-            for module in list(self._loaded()):
+            for module in list(self._loaded(self.modules)):
                 for statement in module.statements:
                     if statement not in self._counted and self._matters(module, statement):
+                        self._changing.add(module.path)
                         self._count(module, statement)
             grown = len(self._counted) > before
 
     def _matters(self, module: Module, statement: ast.stmt) -> bool:
+        if isinstance(statement, IMPORTS):
+            return False
         if self._names & self._effects.of(module, statement):
             return True
         return self._asks_for_subclasses and bool(self._names & self._effects.bases_of(module, statement))
 
-    def _loaded(self) -> Iterator[Module]:
-        """The modules that are imported with the counted code, whether or not a name of theirs is read."""
-        queue = list(self.modules)
+    def _is_in_time(self, module: Module, statement: ast.stmt) -> bool:
+        """Whether it matters when an import is carried out: it changes values, or binds what others bind too."""
+        if not isinstance(statement, IMPORTS):
+            return False
+        names = [syntax.imported_as(alias, statement) for alias in statement.names]
+        if any(len(module.bindings[name]) > 1 for name in names if (module.path, name) in self._names):
+            return True
+        if "*" in names:
+            return any(text.endswith(" import *") for _, text, _ in self._edges.get(module.path, ()))
+        files = self._imports.imported_with(module, [statement])
+        return bool(self._changing) and any(loaded.path in self._changing for loaded in self._loaded(files))
+
+    def _loaded(self, files: Iterable[Path]) -> Iterator[Module]:
+        """The modules that are imported with some files, whether or not a name of theirs is read."""
+        queue = list(dict.fromkeys(files))
         seen = set(queue)
         for path in queue:
             module = self._imports.module(path)
             yield module
-            local = [imports.inside(statement) for statement in module.statements if statement in self._counted]
+            local = [self._sources.inside(statement) for statement in module.statements if statement in self._counted]
             nodes = [*module.imports, *(node for found in local for nodes in found.values() for node in nodes)]
             for found in self._imports.imported_with(module, nodes):
                 if found not in seen:

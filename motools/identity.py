@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from motools import code, fingerprint, zoo
-from motools.code import Place
 from motools.config import marked
 from motools.errors import ConfigError
+from motools.fingerprint import Sources
 from motools.store import hash_file
 from motools.workflow import Step
 
@@ -32,7 +32,7 @@ class Identity:
         return [Path(file) for file in self.hashes]
 
 
-def of_step(step: Step, values: Mapping[str, Any], place: Place) -> Identity:
+def of_step(step: Step, values: Mapping[str, Any], sources: Sources) -> Identity:
     """The identity of a step with a complete config.
 
     Raises:
@@ -45,17 +45,17 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place) -> Identity:
         parts[name] = part if isinstance(part, str) else part.digest
         files.update(() if isinstance(part, str) else part.files)
 
-    add("function", _of_function(step, place))
+    add("function", _of_function(step, sources))
     versioned = zoo.declared_version(_unbound(step.fn)) is not None
-    if not versioned and (part := fingerprint.of_function(step.config_class, place)):
+    if not versioned and (part := fingerprint.of_function(step.config_class, sources)):
         add("config class", part)
     code_fields, entries = marked(step.config_class, values)
     for field, (kind, name) in entries.items():
-        add(f"config.{field}", _of_published(kind, name, place))
+        add(f"config.{field}", _of_published(kind, name, sources))
     for field, text in code_fields.items():
-        add(f"config.{field}", _of_reference(f"{step.name}.{field}", text, place))
+        add(f"config.{field}", _of_reference(f"{step.name}.{field}", text, sources))
     for field, text in _texts(values):
-        if field not in code_fields and (found := _named(text, place)):
+        if field not in code_fields and (found := _named(text, sources)):
             add(f"config.{field}", found)
     return Identity(parts, {str(file): hash_file(file) for file in sorted(files)})
 
@@ -76,14 +76,14 @@ def key(step: Step, values: Mapping[str, Any], identity: Identity, inputs: Mappi
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
-def _of_function(step: Step, place: Place) -> str | fingerprint.Fingerprint:
+def _of_function(step: Step, sources: Sources) -> str | fingerprint.Fingerprint:
     function = _unbound(step.fn)
     version = zoo.declared_version(function)
-    if version is None and (found := fingerprint.of_function(step.fn, place)):
+    if version is None and (found := fingerprint.of_function(step.fn, sources)):
         return found
     name = f"{function.__module__}:{function.__qualname__}"
     text = f"{name} {_of_installed(function.__module__)}" if version is None else f"{name}@{version}"
-    given = fingerprint.of_arguments(step.fn, place)
+    given = fingerprint.of_arguments(step.fn, sources)
     return text if given is None else fingerprint.Fingerprint(f"{text} {given.digest}", given.files)
 
 
@@ -94,15 +94,15 @@ def _unbound(function: Any) -> Any:
     return function
 
 
-def _of_published(kind: zoo.Kind, name: str, place: Place) -> str | fingerprint.Fingerprint:
+def _of_published(kind: zoo.Kind, name: str, sources: Sources) -> str | fingerprint.Fingerprint:
     entry = zoo.lookup(kind, name)
     version = zoo.declared_version(entry)
     if version is not None:
         return f"{kind} {name}@{version}"
-    return fingerprint.of_function(entry, place) or _of_installed(entry.__module__)
+    return fingerprint.of_function(entry, sources) or _of_installed(entry.__module__)
 
 
-def _of_reference(where: str, text: str, place: Place) -> str | fingerprint.Fingerprint:
+def _of_reference(where: str, text: str, sources: Sources) -> str | fingerprint.Fingerprint:
     """Code that a field marked as `Code` names: by its declared version, its source, or its package's version."""
     published = {point.value: point for kind in ("dataset", "task") for point in zoo.published(kind).values()}
     if text in published:
@@ -110,15 +110,15 @@ def _of_reference(where: str, text: str, place: Place) -> str | fingerprint.Fing
         if version is not None:
             return f"{text}@{version}"
     try:
-        reference = code.check(text, place)
+        reference = code.check(text, sources.place)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     if reference.file is not None:
-        return fingerprint.of_reference(reference.file, reference.name, place)
+        return fingerprint.of_reference(reference.file, reference.name, sources)
     package = (reference.module or str(reference.package)).partition(".")[0]
     publishers = {point.value.partition(".")[0] for point in published.values()}
     if reference.module and package in publishers:  # light to import, by the zoo's own rule
-        version = zoo.declared_version(code.load(text, place))
+        version = zoo.declared_version(code.load(text, sources.place))
         if version is not None:
             return f"{text}@{version}"
     return f"{text} {_of_installed(package)}"
@@ -131,17 +131,17 @@ def _of_installed(module: str) -> str:
     return f"{package} {' '.join(f'{name}=={metadata.version(name)}' for name in sorted(set(names)))}".strip()
 
 
-def _named(text: str, place: Place) -> str | fingerprint.Fingerprint | None:
+def _named(text: str, sources: Sources) -> str | fingerprint.Fingerprint | None:
     """What any other text of a config names in the project: code, or a file whose bytes then count."""
-    reference = code.parse(text, place)
+    reference = code.parse(text, sources.place)
     if reference is not None and reference.file is not None and reference.file.is_file():
-        if place.owns(reference.file) and reference.name in fingerprint.names_in(reference.file):
-            return fingerprint.of_reference(reference.file, reference.name, place)
+        if sources.place.owns(reference.file) and reference.name in fingerprint.names_in(reference.file):
+            return fingerprint.of_reference(reference.file, reference.name, sources)
         return None
     if not text or len(text) > 500 or "\n" in text or "\0" in text:
         return None
-    path = (place.folder / text).resolve()
-    root = place.project.root
+    path = (sources.place.folder / text).resolve()
+    root = sources.place.project.root
     if not path.is_relative_to(root) or not path.is_file():
         return None
     inside = path.relative_to(root).parts

@@ -24,6 +24,7 @@ from motools.code import Place
 from motools.config import parse
 from motools.errors import AtomError, ConfigError, MotoolsError, StepError, listed
 from motools.files import replace_file
+from motools.fingerprint import Sources
 from motools.identity import Identity
 from motools.records import Record
 from motools.repo import GitState, Project
@@ -99,7 +100,7 @@ def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> St
         if atom.kind != kind:
             raise AtomError(f"The step {name!r} takes {given!r} as a {kind}, but {atom.id} is a {atom.kind}.")
         inputs[given] = atom.id
-    return make_call(reference, step, values, identity.of_step(step, values, place), inputs, place)
+    return make_call(reference, step, values, identity.of_step(step, values, Sources(place)), inputs, place)
 
 
 # -- results that are at hand ---------------------------------------------------

@@ -26,7 +26,7 @@ class Module:
     """A file, as far as importing it goes.
 
     Attributes:
-        statements: what stands at its top level, without imports and without what only runs as a script.
+        statements: what stands at its top level, without what only runs as a script.
         bindings: what binds each name: the statement, and the import or definition where it stands inside of that;
             `*` has the imports of all of a module.
         imports: the imports that importing the file carries out.
@@ -63,11 +63,8 @@ def _parsed(path: Path, stamp: tuple[int, ...]) -> Module:
             for part in (statement, node):
                 if isinstance(part, ast.stmt) and part not in found:
                     found.append(part)
-        if isinstance(statement, IMPORTS):
-            module.imports.append(statement)
-        else:
-            module.statements.append(statement)
-            module.imports += [node for node in _scope(statement) if isinstance(node, IMPORTS)]
+        module.statements.append(statement)
+        module.imports += [node for node in _scope(statement) if isinstance(node, IMPORTS)]
     return module
 
 
@@ -208,6 +205,8 @@ def is_mutable(module: Module, name: str) -> bool:
 def is_movable(module: Module, statement: ast.stmt) -> bool:
     """Whether a statement means the same wherever it stands: a plain function, the only one of its name."""
     if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) or statement.decorator_list:
+        return False
+    if "*" in module.bindings:  # which may bind the name too
         return False
     defaults = [*statement.args.defaults, *statement.args.kw_defaults]
     constant = all(default is None or isinstance(default, ast.Constant) for default in defaults)

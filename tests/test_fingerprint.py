@@ -21,7 +21,7 @@ from motools.repo import Project
 
 def digest(folder: Path, name: str = "step") -> str:
     place = Place(Project.find(folder), folder)
-    return fingerprint.of_reference(folder / "steps.py", name, place).digest
+    return fingerprint.of_reference(folder / "steps.py", name, fingerprint.Sources(place)).digest
 
 
 def digests(folder: Path, text: str) -> list[str]:
@@ -56,7 +56,8 @@ from motools.code import Place
 from motools.repo import Project
 folders = [Path(line) for line in sys.stdin.read().splitlines()]
 place = [Place(Project.find(folder), folder) for folder in folders]
-digests = [fingerprint.of_reference(f / "steps.py", "step", p).digest for f, p in zip(folders, place)]
+found = [fingerprint.of_reference(f / "steps.py", "step", fingerprint.Sources(p)) for f, p in zip(folders, place)]
+digests = [each.digest for each in found]
 print(json.dumps(digests))
 """
 
@@ -109,7 +110,7 @@ def test_a_file_that_is_not_even_text_is_one_sentence(project: Path) -> None:
 def test_it_names_the_files_it_was_taken_from(project: Path) -> None:
     files = version(CHANGES["a registration in a file that is only imported"], 0)
     write(project, {**files, "unused.py": "X = 1", "steps.py": files["steps.py"] + "\nimport unused\n"})
-    found = fingerprint.of_reference(project / "steps.py", "step", Place(Project.find(), project))
+    found = fingerprint.of_reference(project / "steps.py", "step", fingerprint.Sources(Place(Project.find(), project)))
     assert found.files == tuple(project / name for name in ("registry.py", "steps.py", "tasks.py"))
 
 

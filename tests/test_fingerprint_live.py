@@ -24,7 +24,7 @@ def of_loaded(project: Path, source: str, others: dict[str, str] | None = None, 
     write(folder, {"made.py": source, **(others or {})})
     place = Place(Project.find(folder), folder)
     fn = code.load(f"made.py:{name}", place)
-    found = fingerprint.of_function(fn, place)
+    found = fingerprint.of_function(fn, fingerprint.Sources(place))
     for module in ("made", *(Path(other).stem for other in others or {})):
         sys.modules.pop(module, None)
     assert found is not None
@@ -75,9 +75,9 @@ step = make({})
 def test_installed_code_has_no_fingerprint_of_its_own(project: Path) -> None:
     place = Place(Project.find(), project)
     for fn in (json.dumps, json.JSONEncoder, partial(json.dumps, indent=2), len, dict):
-        assert fingerprint.of_function(fn, place) is None
-    assert fingerprint.of_arguments(json.dumps, place) is None
-    given = [fingerprint.of_arguments(partial(json.dumps, indent=n), place) for n in (2, 3)]
+        assert fingerprint.of_function(fn, fingerprint.Sources(place)) is None
+    assert fingerprint.of_arguments(json.dumps, fingerprint.Sources(place)) is None
+    given = [fingerprint.of_arguments(partial(json.dumps, indent=n), fingerprint.Sources(place)) for n in (2, 3)]
     assert None not in given
     assert given[0] != given[1]
 
@@ -94,11 +94,11 @@ def make(n):
     return step
 step = make(4)
 if __name__ == "__main__":
-    print(fingerprint.of_function(step, Place(Project.find(), Path.cwd())).digest)
+    print(fingerprint.of_function(step, fingerprint.Sources(Place(Project.find(), Path.cwd()))).digest)
 """
     write(project, {"script.py": source})
     said = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True).stdout.strip()
     place = Place(Project.find(), project)
-    found = fingerprint.of_function(code.load("script.py:step", place), place)
+    found = fingerprint.of_function(code.load("script.py:step", place), fingerprint.Sources(place))
     assert found is not None
     assert found.digest == said

@@ -46,7 +46,7 @@ STATEMENT = st.one_of(
     st.builds("class {0}:\n    x = {1}\n    def __new__(cls): return [cls.x, {2}]".format, FUNCTION, NUMBER, NAME),
     st.builds("{0} = [{1} for {1} in {2} + [{3}]]".format, NAME, NAME, NAME, NUMBER),
     st.builds("[{0} := [n] for n in [{1}]]".format, NAME, NUMBER),
-    st.builds("match {0}:\n    case [{1}, *{2}]: {1} = [{3}]".format, NAME, NAME, NAME, NUMBER),
+    st.builds("match {0}:\n    case [{1}, *rest]: {1} = [{2}, rest]".format, NAME, NAME, NUMBER),
     st.builds("fill = lambda rows, n={0}: rows.append(n)\nfill({1})".format, NUMBER, NAME),
     st.builds("del {0}".format, NAME),
 )
@@ -106,7 +106,9 @@ def outcome(folder: Path) -> str:
 
 
 def digest_of(folder: Path) -> str:
-    return fingerprint.of_reference(folder / "steps.py", "step", Place(Project(folder), folder)).digest
+    return fingerprint.of_reference(
+        folder / "steps.py", "step", fingerprint.Sources(Place(Project(folder), folder))
+    ).digest
 
 
 @settings(deadline=None, max_examples=300)
