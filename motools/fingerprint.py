@@ -259,7 +259,7 @@ class _Reach:
             return True
         if "*" in names:
             return any(text.endswith(" import *") for _, text, _ in self._edges.get(module.path, ()))
-        files = self._imports.imported_with(module, [statement])
+        files = [file for file in self._imports.imported_with(module, [statement]) if file != module.path]
         return bool(self._changing) and any(loaded.path in self._changing for loaded in self._loaded(files))
 
     def _loaded(self, files: Iterable[Path]) -> Iterator[Module]:

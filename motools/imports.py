@@ -44,13 +44,16 @@ class Imports:
                 elsewhere += self._imported(module, node, words)
             else:
                 statements.append(node)
+        stars: list[tuple[str, Target]] = []
         for star in _stars(bindings) if words[0] != "*" else []:
             text, source = f"from {_origin(star)} import *", self._file(module, star)
             if source is None and not statements:
-                elsewhere.append((text, (None, (_origin(star).partition(".")[0],))))
+                stars.append((text, (None, (_origin(star).partition(".")[0],))))
             elif source is not None and self._binds(source, words[0]):
-                elsewhere.append((text, (source, words)))
-        return statements, elsewhere
+                stars.append((text, (source, words)))
+        if stars:  # what such an import stands in
+            statements += [node for node in bindings["*"] if not isinstance(node, IMPORTS)]
+        return statements, elsewhere + stars
 
     def homes(self, module: Module, words: Words, local: Bindings) -> list[Target]:
         """Where the values are that a name may stand for, behind all imports; a builtin's home is the module itself."""
