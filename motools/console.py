@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -74,6 +76,12 @@ class Lines:
         self._console = console(stderr=True)
         self._verbose = verbose
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
     def _say(self, stage: str, word: str, style: str, rest: str = "") -> None:
         self._console.print(Text.assemble((f"{stage}: ", "bold"), (word, style), rest))
 
@@ -99,6 +107,49 @@ class Lines:
             self._console.print(Text(f"  log: {log}"))
 
 
+class Display(Lines):
+    """On a terminal: the same lines, and below them what runs, since when, and the last thing it said."""
+
+    def __init__(self, verbose: bool = False) -> None:
+        super().__init__(verbose)
+        self._running: dict[str, tuple[float, Path]] = {}
+        self._live = Live(
+            get_renderable=self._now, console=self._console, refresh_per_second=4, transient=True, redirect_stdout=False
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.stop()
+
+    def _now(self) -> Table:
+        table = Table.grid(padding=(0, 1))
+        for stage, (since, log) in list(self._running.items()):
+            said = (_tail(log, 1) or [""])[0]
+            spinner = "◐◓◑◒"[int(time.monotonic() * 4) % 4]
+            clock = f"{time.monotonic() - since:.0f} s"
+            table.add_row(spinner, Text(stage, style="bold"), clock, Text(said, style="dim", no_wrap=True))
+        return table
+
+    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
+        self._running[stage] = (time.monotonic(), log)
+        super().started(stage, reasons, log)
+
+    def answered(self, stage: str, how: str) -> None:
+        self._running.pop(stage, None)
+        super().answered(stage, how)
+
+    def finished(self, stage: str, seconds: float) -> None:
+        self._running.pop(stage, None)
+        super().finished(stage, seconds)
+
+    def failed(self, stage: str, error: str, log: Path | None) -> None:
+        self._running.pop(stage, None)
+        super().failed(stage, error, log)
+
+
 class ErrorsOnly(Lines):
     """A reporter that shows failures and nothing else."""
 
@@ -115,9 +166,17 @@ class ErrorsOnly(Lines):
         pass
 
 
+def progress(verbose: bool = False) -> Lines:
+    """The reporter for a person: a live display on a terminal, plain lines elsewhere."""
+    return Display(verbose) if sys.stderr.isatty() else Lines(verbose)
+
+
 def _tail(log: Path, lines: int = 15) -> list[str]:
+    """The last lines of a log, of which only the end is read."""
     try:
-        text = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 20_000))
+            text = file.read().decode("utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
     return [line for line in text if not line.startswith("Error: ")][-lines:]

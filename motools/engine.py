@@ -444,6 +444,8 @@ class Engine:
                 signal.signal(number, handler)
             for executor in self._executors.values():
                 executor.shutdown(cancel_futures=True)
+            for run in self.running.values():  # only where something went wrong in here
+                run.claim.close()
         if self.signals:
             kept = [name for name, state in self.states.items() if state.status in ("current", "restored", "finished")]
             raise Interrupted(f"Interrupted. Kept: {listed(kept)}. `motools run` goes on from there.")

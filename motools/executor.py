@@ -57,7 +57,8 @@ class WarmExecutor(Executor):
         self._count = 0
         with theirs:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "motools.executor", str(theirs.fileno())],
+                # -P: the current folder's modules come where the caller's path has them, not first
+                [sys.executable, "-P", "-m", "motools.executor", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C on the terminal is the caller's to pass on
@@ -223,7 +224,7 @@ def _run(payload: bytes, pipe: int) -> NoReturn:
     try:
         fn, args, kwargs = pickle.loads(payload)
         result = pickle.dumps((True, fn(*args, **kwargs)))
-    except BaseException as error:
+    except Exception as error:
         try:
             result = pickle.dumps((False, error))
             pickle.loads(result)

@@ -221,6 +221,7 @@ class Claims:
         """Change the list under its own lock, and replace the file at once (DVC writes it in place)."""
         import zc.lockfile
 
+        self._path.parent.mkdir(parents=True, exist_ok=True)  # a fresh clone has no .dvc/tmp
         guard = None
         for _ in range(300):
             try:

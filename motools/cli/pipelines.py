@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,23 +93,23 @@ def carry_out(
     as_json: bool,
 ) -> None:
     """Run or only plan a prepared pipeline, and show what came of it; exits 1 when a step failed."""
-    from motools.console import ErrorsOnly, Lines
+    from motools.console import ErrorsOnly, progress
     from motools.run import as_dict, execute, plan
 
     if dry_run:
         show_plan(plan(prepared, stages, force), as_json)
         return
-    reporter = ErrorsOnly() if quiet or as_json else Lines(verbose)
-    state = execute(
-        prepared,
-        stages=stages,
-        jobs=jobs,
-        force=force,
-        fail_fast=fail_fast,
-        user=user,
-        wait=not no_wait,
-        reporter=reporter,
-    )
+    with ErrorsOnly() if quiet or as_json else progress(verbose) as reporter:
+        state = execute(
+            prepared,
+            stages=stages,
+            jobs=jobs,
+            force=force,
+            fail_fast=fail_fast,
+            user=user,
+            wait=not no_wait,
+            reporter=reporter,
+        )
     show_stages([as_dict(step, prepared.place.folder) for step in state.step_states], quiet, as_json)
     if state.failed:
         raise typer.Exit(1)
@@ -147,13 +148,13 @@ def show_stages(stages: list[dict[str, Any]], quiet: bool, as_json: bool) -> Non
         print_json(stages)
     if as_json or quiet:
         return
+    short = slice(None, -20) if sys.stdout.isatty() else slice(None)  # 12 digits find an atom as well
     rows = []
     for stage in stages:
         metrics = {name: value for name, value in flat(stage["metrics"]).items() if "stderr" not in name}
         key = next((f"{name} {shown(value)}" for name, value in metrics.items()), "")
-        rows.append(
-            [stage["stage"], stage["status"], f"{stage['seconds']:.1f}", " ".join(stage["atoms"].values()), key]
-        )
+        atoms = " ".join(atom[short] for atom in stage["atoms"].values())
+        rows.append([stage["stage"], stage["status"], f"{stage['seconds']:.1f}", atoms, key])
     print_table(["stage", "status", "seconds", "atom", "metric"], rows)
 
 

@@ -46,7 +46,7 @@ class InspectEvaluator:
     the other samples would be another number. A process runs one evaluation at a time, as Inspect has it.
     """
 
-    preload = ("inspect_ai", "motools.evals.provider")  # 3 s to import
+    preload = ("inspect_ai", "motools.evals.progress", "motools.evals.provider")  # 3 s to import
 
     def check(self, request: EvalRequest) -> None:
         if importlib.util.find_spec("inspect_ai") is None:
@@ -104,6 +104,7 @@ def _run(task: str, model: str, options: dict[str, Any], logs: Path) -> EvalLog:
     import inspect_ai
     from inspect_ai._util.error import PrerequisiteError
 
+    import motools.evals.progress
     import motools.evals.provider  # noqa: F401  (registers tinylm where MOTools is not installed)
 
     if isinstance(options.get("limit"), list):
