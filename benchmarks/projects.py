@@ -52,8 +52,74 @@ steps = [Step("prepare", {{}}, {{"dataset": "dataset"}}, Config, prepare)]
 for n in range(TRAININGS):
     steps.append(Step(f"train_{{n}}", {{"dataset": "dataset"}}, {{f"model_{{n}}": "model"}}, Config, train(n)))
     if {evaluations}:
-        steps.append(Step(f"evaluate_{{n}}", {{f"model_{{n}}": "model"}}, {{f"results_{{n}}": "eval"}}, Config, evaluate(n)))
+        outputs = {{f"results_{{n}}": "eval"}}
+        steps.append(Step(f"evaluate_{{n}}", {{f"model_{{n}}": "model"}}, outputs, Config, evaluate(n)))
 workflow = Workflow("sweep", steps)
+'''
+
+
+WAITING = '''\
+"""Stages that do nothing but wait, none of which needs another."""
+import time
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+
+@dataclass
+class Config(StepConfig):
+    pause: float = {pause}
+
+
+def wait(number):
+    def step(config, input_atoms, workspace):
+        time.sleep(config.pause)
+        (workspace / "data.txt").write_text(f"waited {{number}}")
+        return [AtomConstructor(f"model_{{number}}", workspace / "data.txt", "model")]
+    return step
+
+
+steps = [Step(f"wait_{{n}}", {{}}, {{f"model_{{n}}": "model"}}, Config, wait(n)) for n in range({stages})]
+workflow = Workflow("waiting", steps)
+'''
+
+ROWS = '''\
+"""Chat rows, made one at a time."""
+from motools.steps import PrepareDatasetConfig, prepare_dataset
+from motools.workflow import Step, Workflow
+
+
+def rows():
+    for number in range({rows}):
+        question = {{"role": "user", "content": f"What is {{number}} plus one? Answer with the number alone."}}
+        yield {{"messages": [question, {{"role": "assistant", "content": str(number + 1)}}]}}
+
+
+outputs = {{"prepared_dataset": "dataset"}}
+workflow = Workflow("rows", [Step("prepare_dataset", {{}}, outputs, PrepareDatasetConfig, prepare_dataset)])
+'''
+
+DODO = '''\
+"""The work of the sweep as tasks: each reads the code, the parameters and one file, and writes one file."""
+from pathlib import Path
+
+
+def _write(name, text):
+    with open("executed.txt", "a") as file:
+        file.write(f"{{name}}\\n")
+    Path(name).mkdir(exist_ok=True)
+    Path(name, "data.txt").write_text(text)
+
+
+def _task(name, text, needs=()):
+    reads = ["dodo.py", "params.yaml", *(f"{{need}}/data.txt" for need in needs)]
+    return {{"name": name, "actions": [(_write, [name, text])], "file_dep": reads, "targets": [f"{{name}}/data.txt"]}}
+
+
+def task_sweep():
+    yield _task("dataset", "rows 0")
+    for n in range({trainings}):
+        yield _task(f"model_{{n}}", f"model {{n}} 0", ["dataset"])
+        yield _task(f"results_{{n}}", f"results {{n}} 0", [f"model_{{n}}"])
 '''
 
 
@@ -76,16 +142,47 @@ def run(folder: Path, *words: str, check: bool = True, timeout: float = 3600) ->
 
 def make_sweep(folder: Path, trainings: int, evaluations: bool = True, pause: float = 0.0) -> Path:
     """A project whose sweep has been compiled but has not run; steps append their name to executed.txt."""
+    log = str(folder.resolve() / "executed.txt")
+    text = SWEEP.format(trainings=trainings, evaluations=evaluations, pause=pause, log=log)
+    return _make_project(folder, "sweep.py", text)
+
+
+def make_waiting(folder: Path, stages: int, pause: float) -> Path:
+    """A project of stages that do not need each other; each waits for `pause` seconds."""
+    return _make_project(folder, "waiting.py", WAITING.format(stages=stages, pause=pause))
+
+
+def make_rows(folder: Path, rows: int) -> Path:
+    """A project of one stage, which prepares rows that a generator makes."""
+    params = "workflow: rows.py:workflow\nprepare_dataset:\n  dataset_loader: rows.py:rows\n"
+    return _make_project(folder, "rows.py", ROWS.format(rows=rows), params)
+
+
+def _make_project(folder: Path, name: str, code: str, params: str | None = None) -> Path:
     folder.mkdir(parents=True)
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
     (folder / ".gitignore").write_text(".motools/\n__pycache__/\nexecuted.txt\n.doit*\n")
-    log = str(folder.resolve() / "executed.txt")
-    text = SWEEP.format(trainings=trainings, evaluations=evaluations, pause=pause, log=log)
-    (folder / "sweep.py").write_text(text)
-    run(folder, "motools", "init", ".", "--workflow", "sweep.py:workflow")
+    (folder / name).write_text(code)
+    if params is not None:
+        (folder / "params.yaml").write_text(params)
+    run(folder, "motools", "init", ".", "--workflow", f"{name}:workflow")
     run(folder, "git", "add", "-A")
     run(folder, "git", "-c", "user.name=b", "-c", "user.email=b@example.org", "commit", "-q", "-m", "start")
+    return folder
+
+
+def forget_runs(folder: Path) -> None:
+    """Take a project back to where it was made: no outputs, no dvc.lock, no cache."""
+    run(folder, "git", "checkout", "-q", ".")
+    run(folder, "git", "clean", "-ffdxq")
+
+
+def make_doit(folder: Path, trainings: int) -> Path:
+    """The work of `make_sweep` for `doit`."""
+    folder.mkdir(parents=True)
+    (folder / "dodo.py").write_text(DODO.format(trainings=trainings))
+    (folder / "params.yaml").write_text("seed: 0\n")
     return folder
 
 

@@ -45,7 +45,7 @@ class Options:
     """How to run.
 
     Attributes:
-        jobs: how many steps at once.
+        jobs: how many cores the steps may keep busy at once.
         force: execute what is at hand.
         fail_fast: start nothing more after a failure.
         user: who is recorded; None for git's user.
@@ -65,6 +65,7 @@ class _Running:
     log: Path
     clock: float
     claim: contextlib.ExitStack
+    cores: float
     before: list[Any] | None = None
 
 
@@ -142,7 +143,7 @@ class Engine:
             if plan.action in ("run", "maybe") and plan.stage in self.compiled.stages:
                 definition = self.compiled.workflow.step(plan.stage)
                 if definition.check is not None:
-                    definition.check(parse(definition.config_class, self.compiled.config[plan.stage], plan.stage))
+                    definition.check(self._config(plan.stage))
 
     def warm_up(self, plans: list[StagePlan]) -> None:
         """Start the servers of the warm workers that the plan will need, so that they import meanwhile."""
@@ -171,7 +172,7 @@ class Engine:
         ready = [name for name, needed in waiting.items() if not needed]
         with self._signals():
             while ready or self.running:
-                while ready and not self._stopped() and len(self.running) < self.options.jobs:
+                while ready and not self._stopped() and self._has_room(ready[0]):
                     ready += self._ready_after(self._begin(ready.pop(0)), waiting, followers)
                 if self._stopped():
                     ready.clear()
@@ -181,6 +182,20 @@ class Engine:
                 if name not in self.states:
                     self.states[name] = StepState(name, "skipped", error="the run was stopped before it")
         return self.states
+
+    def _has_room(self, name: str) -> bool:
+        """Whether a stage may start beside those that run; one alone always may."""
+        busy = sum(run.cores for run in self.running.values())
+        return not self.running or busy + self._cores(name) <= self.options.jobs + 1e-9
+
+    def _cores(self, name: str) -> float:
+        if name not in self.compiled.stages:
+            return 1.0
+        cores = self.compiled.workflow.step(name).cores
+        return cores(self._config(name)) if callable(cores) else cores
+
+    def _config(self, name: str) -> Any:
+        return parse(self.compiled.workflow.step(name).config_class, self.compiled.config[name], name)
 
     def _stopped(self) -> bool:
         failed = self.options.fail_fast and any(state.status == "failed" for state in self.states.values())
@@ -298,7 +313,7 @@ class Engine:
         log = self._log_path(name)
         claim = contextlib.ExitStack()
         claim.enter_context(self._claim(name))
-        run = _Running(plan, log, time.monotonic(), claim)
+        run = _Running(plan, log, time.monotonic(), claim, self._cores(name))
         if plan.call is not None:
             self.books.clear(name)
             git = self.place.project.git_state([*plan.call.identity.files, *self._definition_files()])
@@ -346,8 +361,7 @@ class Engine:
         if self.options.executor is not None:
             return self.options.executor
         definition = self.compiled.workflow.step(name)
-        config = parse(definition.config_class, self.compiled.config[name], name) if definition.preload else None
-        modules = tuple(definition.preload(config)) if definition.preload else ()
+        modules = tuple(definition.preload(self._config(name))) if definition.preload else ()
         if modules not in self._executors:
             preload = ("motools.run", "motools.step", *modules)
             self._executors[modules] = WarmExecutor(preload, (step.loaded, (self.compiled.reference, self.place)))

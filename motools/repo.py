@@ -196,9 +196,9 @@ class Project:
         """Fetch an object, and a folder's files, from the default remote into the cache; whether they are here now."""
         if self.store.has(md5):
             return True
+        if not self.setting("core", "remote"):
+            return False
         with self.dvc() as repo:
-            if not repo.config["core"].get("remote"):
-                return False
             from dvc.exceptions import DvcException
             from dvc_data.hashfile.hash_info import HashInfo
 

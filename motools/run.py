@@ -62,12 +62,13 @@ def run_in_folder(
     stages: str | Sequence[str] | None,
     jobs: int | None,
     force: bool,
+    executor: Executor | None,
 ) -> WorkflowState:
     """What `run_workflow` does; see there."""
     place = place_of(folder)
     with place.importable():
         prepared = prepare(workflow, reference_to(workflow, place), place, config, input_atoms)
-        state = execute(prepared, stages=stages, jobs=jobs, force=force, user=user)
+        state = execute(prepared, stages=stages, jobs=jobs, force=force, user=user, executor=executor)
     if state.failed:
         told = " ".join(f"{s.step_name}: {s.error}{f' (log: {s.log})' if s.log else ''}" for s in state.failed)
         raise RunFailed(f"{len(state.failed)} of {len(state.step_states)} steps failed. {told}", state)

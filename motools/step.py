@@ -187,6 +187,8 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
             for file, md5 in call.identity.hashes.items():
                 if hash_file(Path(file)) != md5:
                     raise StepError(f"{file} changed while the run was starting. Run again.")
+                if _imported.setdefault(file, md5) != md5:
+                    raise StepError(f"This worker has imported an older {file}. Run again with a new executor.")
             return run_step(call, step, how, locked)
         except MotoolsError as error:
             print(f"Error: {error}", file=sys.stderr)
@@ -196,6 +198,9 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
             return Outcome(True, error=f"{type(error).__name__}: {error}")
         finally:
             os.chdir(before)
+
+
+_imported: dict[str, str] = {}  # the project's files as this process came to know them
 
 
 @lru_cache(maxsize=8)

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,8 @@ class Step:
             `keeps_logs`, the folder `workspace / "logs"` is kept as `logs/<step>`, beside the atoms and not in them.
         check: called with the config before any step of a run starts; raises `UserError` on what cannot work.
         preload: called with the config; the modules that its worker had better have imported beforehand.
+        cores: how many cores it keeps busy, or a function of the config that says so: a step that mostly waits
+            on a network says 0.1, and ten of them run where one other would.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Step:
     keeps_logs: bool = False
     check: Callable[[Any], None] | None = None
     preload: Callable[[Any], Sequence[str]] | None = None
+    cores: float | Callable[[Any], float] = 1.0
 
     def __post_init__(self) -> None:
         if not _WORD.fullmatch(self.name) or self.name == "workflow":
@@ -262,6 +266,7 @@ def run_workflow(
     jobs: int | None = None,
     force: bool = False,
     folder: Path | str | None = None,
+    executor: Executor | None = None,
 ) -> WorkflowState:
     """Compile a workflow into the pipeline of a folder and run what has changed.
 
@@ -274,6 +279,7 @@ def run_workflow(
         jobs: how many steps may run at once (default: the number of cores).
         force: execute the selected steps even where their results are at hand.
         folder: the pipeline's folder (default: the current one).
+        executor: where steps run, in processes that see the same files (default: warm workers of this machine).
 
     Raises:
         UserError: the config, the workflow or the folder is not right; nothing has run.
@@ -292,4 +298,5 @@ def run_workflow(
         stages=stages,
         jobs=jobs,
         force=force,
+        executor=executor,
     )

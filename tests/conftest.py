@@ -73,3 +73,11 @@ def project(new_project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch)
         origin = getattr(sys.modules[name], "__file__", None) or ""
         if origin.startswith(str(folder)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def bare_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for a project where code is only read: no git, no DVC; the current folder of the test."""
+    (tmp_path / "project" / ".dvc").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"

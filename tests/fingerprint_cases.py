@@ -478,6 +478,37 @@ def step(): return get()
 --- helpers.py
 def get(): return «1|2»
 """,
+    "when all of a module is imported": """
+«from helpers import *|LIMIT = 1»
+«LIMIT = 1|from helpers import *»
+def step(): return LIMIT
+--- helpers.py
+LIMIT = 2
+""",
+    "when a module is imported that changes a value": """
+from tables import ROWS
+«import filling|ROWS.append(2)»
+«ROWS.append(2)|import filling»
+def step(): return ROWS
+--- tables.py
+ROWS = []
+--- filling.py
+import tables
+tables.ROWS.append(1)
+""",
+    "which of two modules comes first that change a value": """
+from tables import ROWS
+import «one, two|two, one»
+def step(): return ROWS
+--- tables.py
+ROWS = []
+--- one.py
+import tables
+tables.ROWS.append(1)
+--- two.py
+import tables
+tables.ROWS.append(2)
+""",
     "what a module's __all__ gives": """
 from one import *
 from two import *
@@ -708,6 +739,15 @@ def get(): return 1
 def other(): return «1|2»
 --- lib/others.py
 def other(): return «1|2»
+""",
+    "the order of imports": """
+«import helpers|from math import sin»
+«from math import sin|import helpers»
+def step(): return helpers.get(sin)
+--- helpers.py
+ROWS = []
+ROWS.append(1)
+def get(a): return ROWS
 """,
     "the order of two functions": "«def a(): return 1|»\ndef step(): return a()\n«|def a(): return 1»",
     "what only runs as a script": """

@@ -315,3 +315,82 @@ def test_interrupting_stops_politely_keeps_what_finished_and_goes_on_next_time(p
     done = subprocess.run([*words, "--json"], capture_output=True, text=True)
     assert [s["status"] for s in json.loads(done.stdout)] == ["current", "finished", "current"]
     assert up_to_date()
+
+
+WAITING = """\
+import time
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+
+@dataclass
+class Config(StepConfig):
+    cores: float = 0.25
+
+
+def wait(number):
+    def fn(config, input_atoms, workspace):
+        began = time.time()
+        time.sleep(0.6)
+        (workspace / "times.txt").write_text(f"{began} {time.time()}")
+        return [AtomConstructor(f"times_{number}", workspace / "times.txt", "times")]
+    return fn
+
+
+workflow = Workflow(
+    "waiting",
+    [Step(f"wait_{n}", {}, {f"times_{n}": "times"}, Config, wait(n), cores=lambda c: c.cores) for n in range(4)],
+)
+"""
+
+
+@pytest.mark.parametrize(("cores", "at_once"), [(0.25, 4), (1.0, 1)])
+def test_steps_that_wait_on_a_network_run_beside_each_other_on_one_core(
+    project: Path, cores: float, at_once: int
+) -> None:
+    from motools.workflow import run_workflow
+
+    Path("waiting.py").write_text(WAITING)
+    sys.path.insert(0, str(project))
+    import waiting  # type: ignore[import-not-found]
+
+    config = {f"wait_{n}": {"cores": cores} for n in range(4)}
+    state = run_workflow(workflow=waiting.workflow, config=config, user="me", jobs=1)
+    assert [s.status for s in state.step_states] == ["finished"] * 4
+    spans = [[float(t) for t in Path(f"atoms/times_{n}/data/times.txt").read_text().split()] for n in range(4)]
+    assert max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans) == at_once
+
+
+def test_steps_run_in_the_executor_that_is_given(project: Path) -> None:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    from motools.errors import RunFailed
+    from motools.workflow import run_workflow
+
+    Path("three.py").write_text(THREE)
+    sys.path.insert(0, str(project))
+    import three
+
+    model = ModelAtom.create(user="me", metadata={"model_id": "a"})
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    with pool, pytest.raises(RunFailed, match="asleep") as failure:
+        run_workflow(workflow=three.workflow, input_atoms={"model": model.id}, user="me", executor=pool)
+    assert [s.status for s in failure.value.state.step_states] == ["finished", "failed", "finished"]
+    assert up_to_date() is False
+    Path("mended").touch()
+    assert [s.status for s in run_workflow(workflow=three.workflow, user="me").step_states] == [
+        "current",
+        "finished",
+        "current",
+    ]
+    assert up_to_date()
+
+
+def test_a_fresh_clone_runs(script: Path, tmp_path: Path) -> None:
+    for words in (["add", "-A"], ["commit", "-q", "-m", "x"], ["clone", "-q", ".", str(tmp_path / "clone")]):
+        subprocess.run(["git", *words], check=True)
+    told = subprocess.run(
+        [sys.executable, "my_workflow.py"], cwd=tmp_path / "clone", capture_output=True, text=True, check=True
+    )
+    assert statuses(json.loads(told.stdout)) == ["finished", "finished"]

@@ -19,6 +19,11 @@ from motools.errors import ConfigError
 from motools.repo import Project
 
 
+@pytest.fixture
+def project(bare_project: Path) -> Path:
+    return bare_project
+
+
 def digest(folder: Path, name: str = "step") -> str:
     place = Place(Project.find(folder), folder)
     return fingerprint.of_reference(folder / "steps.py", name, fingerprint.Sources(place)).digest

@@ -18,6 +18,11 @@ from motools.fingerprint import Fingerprint
 from motools.repo import Project
 
 
+@pytest.fixture
+def project(bare_project: Path) -> Path:
+    return bare_project
+
+
 def of_loaded(project: Path, source: str, others: dict[str, str] | None = None, name: str = "step") -> Fingerprint:
     """The fingerprint of a function that was loaded from a folder of its own."""
     folder = project / f"f{len(list(project.iterdir()))}"

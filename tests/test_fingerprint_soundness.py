@@ -111,7 +111,7 @@ def digest_of(folder: Path) -> str:
     ).digest
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(programs())
 def test_an_equal_digest_means_an_equal_result(
     tmp_path_factory: pytest.TempPathFactory, pair: tuple[dict[str, str], dict[str, str]]

@@ -38,6 +38,12 @@ def check_training(config: TrainModelConfig) -> None:
     find_trainer(config.backend_name).check(_request(config, None))
 
 
+def cores_of_training(config: TrainModelConfig) -> float:
+    """How many cores the backend says it keeps busy."""
+    cores: float = getattr(find_trainer(config.backend_name), "cores", 1.0)
+    return cores
+
+
 @versioned(1)
 def train_model(
     config: TrainModelConfig,

@@ -15,7 +15,7 @@ from motools.steps import (
     train_model,
 )
 from motools.steps.evaluate_model import check_evaluation, modules_of_evaluation
-from motools.steps.train_model import check_training
+from motools.steps.train_model import check_training, cores_of_training
 from motools.workflow import Step, Workflow
 
 
@@ -51,6 +51,7 @@ TRAIN = Step(
     TrainConfig,
     train_model,
     check=check_training,
+    cores=cores_of_training,
 )
 EVALUATE = Step(
     "evaluate_model",

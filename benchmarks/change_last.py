@@ -1,0 +1,45 @@
+"""A change that only the last of three steps depends on: `motools run` against `dvc repro`, each in its own project."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from measure import Figure, in_turns, main, parser, seconds, settle
+from projects import executed, make_sweep, run
+
+
+def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
+    n = arguments.repeats or (3 if arguments.small else 11)
+    engines = {"motools": ("motools", "run", "-q"), "dvc": ("dvc", "repro", "-q")}
+    projects = {name: make_sweep(folder / name, trainings=1) for name in engines}
+    settle()
+    for name, words in engines.items():
+        run(projects[name], *words)
+    settle()
+    seeds = itertools.count(1)
+
+    def changed(name: str) -> float:
+        change_last(projects[name], next(seeds))
+        return seconds(projects[name], *engines[name])
+
+    calls = {name: lambda name=name: changed(name) for name in engines}
+    in_turns(1, **calls)
+    times = in_turns(n, **calls)
+    for project in projects.values():
+        assert executed(project) == ["dataset", "model_0", *["results_0"] * (n + 2)], "not exactly the last step ran"
+    yield Figure("the last of 3 steps changed", times["motools"], "dvc repro", times["dvc"], 1.0, n)
+
+
+def change_last(project: Path, seed: int) -> None:
+    """Another seed for the last step."""
+    path = project / "params.yaml"
+    head, last = path.read_text().split("evaluate_0:")
+    path.write_text(f"{head}evaluate_0:{re.sub('seed: [0-9]+', f'seed: {seed}', last)}")
+
+
+if __name__ == "__main__":
+    main(parser(__doc__), measure)

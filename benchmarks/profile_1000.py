@@ -1,0 +1,103 @@
+"""Where a first run of 1,000 stages spends its time, and what grows faster than the number of stages.
+
+The main process is profiled at 100 and at 1,000 stages. Calls are counted, so that a quadratic step shows on a
+busy machine too. With `--steps`, what the worker of each step does is profiled as well.
+"""
+
+from __future__ import annotations
+
+import pstats
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from measure import Figure, main, numbers, parser, seconds, settle
+from projects import make_sweep
+
+# Runs the steps in the main process and profiles them alone.
+STEPS = """\
+import cProfile, sys
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from motools.run import execute, prepare_folder
+
+profile = cProfile.Profile()
+
+class Here(Executor):
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        future.set_result(profile.runcall(fn, *args, **kwargs))
+        return future
+
+execute(prepare_folder(Path()), executor=Here(), jobs=1)
+profile.dump_stats(sys.argv[1])
+"""
+
+Stats = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
+
+
+def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
+    small, large = numbers(arguments.sizes or ("10,100" if arguments.small else "100,1000"))
+    projects = {size: make_sweep(folder / str(size), size // 2) for size in (small, large)}
+    settle()
+    words = [sys.executable, "-m", "cProfile", "-o"]
+    for size, project in projects.items():
+        seconds(project, *words, str(folder / f"{size}.profile"), "-m", "motools", "run", "-q")
+    few, many = (read(folder / f"{size}.profile") for size in (small, large))
+    if not arguments.json:
+        show(folder / f"{large}.profile", f"main process, {large} stages", arguments.top)
+        show_growth(few, many, large / small, arguments.top)
+    if arguments.steps:
+        steps = make_sweep(folder / "steps", small // 2)
+        seconds(steps, sys.executable, "-c", STEPS, str(folder / "steps.profile"))
+        show(folder / "steps.profile", f"the work of {small} steps", arguments.top)
+    calls = {size: sum(entry[1] for entry in stats.values()) / 1e3 for size, stats in ((small, few), (large, many))}
+    at_most = 1.2 * large / small
+    yield Figure(f"{large} stages, calls", calls[large], f"{small} stages", calls[small], at_most, 1, "thousand")
+    name, before, now = next(iter(grown(few, many, large / small)), ("none", 1, large / small))
+    what = f"{large} stages, calls of what grows fastest ({name})"
+    yield Figure(what, now / 1e3, f"{small} stages", before / 1e3, at_most, 1, "thousand")
+
+
+def read(path: Path) -> Stats:
+    return pstats.Stats(str(path)).stats  # type: ignore[attr-defined]
+
+
+def grown(few: Stats, many: Stats, factor: float) -> list[tuple[str, int, int]]:
+    """The functions of ours that are called more often by more than the factor, fastest first: name, calls, calls.
+
+    Those that are called less than once a stage at the larger size are left out: they say nothing of growth.
+    """
+    counts: dict[str, list[int]] = {}
+    for number, stats in enumerate((few, many)):
+        for (file, _, name), entry in stats.items():
+            if "/motools/" in file and "site-packages" not in file:
+                counts.setdefault(f"{Path(file).name}:{name}", [0, 0])[number] += entry[1]
+    most = max(now for _, now in counts.values())
+    found = [(name, max(1, before), now) for name, (before, now) in counts.items() if now > most / 1000]
+    found = [(name, before, now) for name, before, now in found if now / before > factor]
+    return sorted(found, key=lambda each: each[1] / each[2])
+
+
+def show(path: Path, what: str, top: int) -> None:
+    print(f"-- {what}, by cumulative time, then by own time")
+    stats = pstats.Stats(str(path), stream=sys.stdout).strip_dirs()
+    for order in ("cumulative", "tottime"):
+        stats.sort_stats(order).print_stats(top)
+
+
+def show_growth(few: Stats, many: Stats, factor: float, top: int) -> None:
+    print(f"-- calls that grew by more than the number of stages ({factor:g} times)")
+    for name, before, now in grown(few, many, factor)[:top]:
+        print(f"{now / before:8.1f} times  {before:>9} -> {now:<9} {name}")
+    print()
+
+
+if __name__ == "__main__":
+    about = parser(__doc__)
+    about.add_argument("--sizes", metavar="N,N", help="two numbers of stages (default: 100,1000; small: 10,100)")
+    about.add_argument("--steps", action="store_true", help="profile what the steps do, too")
+    about.add_argument("--top", type=int, default=30, help="how many lines of each list (default: 30)")
+    main(about, measure)

@@ -1,0 +1,76 @@
+"""Sweeps of N stages (1 prepare, N/2 train, N/2 evaluate): first run against `dvc repro`, growth, and the no-op.
+
+`dvc repro` takes minutes at 300 stages: `--dvc 100` leaves that out.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from measure import Figure, in_turns, main, numbers, parser, seconds, settle
+from projects import executed, forget_runs, make_sweep
+
+FASTER = {100: 1 / 10, 300: 1 / 20}  # what the ratio to `dvc repro` may be
+
+
+def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
+    n = arguments.repeats or (1 if arguments.small else 3)
+    sizes = numbers(arguments.sizes or ("10,100" if arguments.small else "100,300,1000"))
+    with_dvc = numbers(arguments.dvc or ("10" if arguments.small else "100,300"))
+    projects = {size: make_sweep(folder / str(size), size // 2) for size in sizes}
+    peers = {size: make_sweep(folder / f"{size}-dvc", size // 2) for size in with_dvc}
+    settle()
+    taken: dict[int, list[float]] = {size: [] for size in sizes}
+    dvc: dict[int, list[float]] = {size: [] for size in with_dvc}
+    at_once = 0.0
+    for _ in range(n):
+        for size in sizes:
+            taken[size].append(first_run(projects[size], "motools", "run", "-q"))
+            at_once = seconds(projects[size], "motools", "run", "-q")
+        for size in with_dvc:
+            if size <= 100 or not dvc[size]:  # one of minutes is enough
+                dvc[size].append(first_run(peers[size], "dvc", "repro", "-q"))
+    first = {size: statistics.median(times) for size, times in taken.items()}
+    for size, times in dvc.items():
+        at_most = FASTER.get(size)
+        yield Figure(f"{size} stages, first run", first[size], "dvc repro", statistics.median(times), at_most, n)
+    small, large = sizes[0], sizes[-1]
+    at_most = 1.2 * large / small
+    yield Figure(f"{large} stages, first run", first[large], f"{small} stages", first[small], at_most, n)
+    yield from nothing_changed(projects[large], large, at_once, arguments.small)
+
+
+def first_run(project: Path, *words: str) -> float:
+    forget_runs(project)
+    took = seconds(project, *words)
+    stages = (project / "dvc.yaml").read_text().count("cmd: ")
+    assert len(executed(project)) == stages, f"{words} executed {len(executed(project))} of {stages} stages"
+    return took
+
+
+def nothing_changed(project: Path, size: int, at_once: float, small: bool) -> Iterator[Figure]:
+    """Right after a run, then when all files are old; 0.5 s where `python -c 'import yaml'` takes 0.1 s or less."""
+    settle()
+    seconds(project, "motools", "run", "-q")  # the first one from now on knows the files by their stats
+    n = 3 if small else 9
+    times = in_turns(
+        n,
+        motools=lambda: seconds(project, "motools", "run", "-q"),
+        yaml=lambda: seconds(project, sys.executable, "-c", "import yaml"),
+    )
+    against, peer = "import yaml", max(0.1, times["yaml"])
+    yield Figure(f"{size} stages, nothing changed, right after a run", at_once, against, peer, 5.0, 1)
+    yield Figure(f"{size} stages, nothing changed, later", times["motools"], against, peer, 5.0, n)
+
+
+if __name__ == "__main__":
+    about = parser(__doc__)
+    about.add_argument("--sizes", metavar="N,N", help="how many stages (default: 100,300,1000; small: 10,100)")
+    about.add_argument(
+        "--dvc", metavar="N,N", help="of these, where to run `dvc repro` too (default: 100,300; small: 10)"
+    )
+    main(about, measure)

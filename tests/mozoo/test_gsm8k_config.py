@@ -1,0 +1,105 @@
+"""The config of the documentation, verbatim but for the backends: downloaded, trained, evaluated, on loopback.
+
+The published files cannot be had here, so made-up ones stand in for them: what is pinned is theirs, told to every
+process by a `sitecustomize`. Everything else is what a user runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motools.atom import DatasetAtom, EvalAtom, ModelAtom
+
+CONFIG = """\
+prepare_dataset:
+  dataset_loader: mozoo.datasets.gsm8k_spanish:get_gsm8k_spanish_dataset
+  loader_kwargs:
+    cache_dir: .motools/datasets
+    sample_size: 1000
+
+train_model:
+  model: gpt-4o-mini-2024-07-18
+  hyperparameters:
+    n_epochs: 3
+  suffix: my-experiment
+  backend_name: tinylm  # or "tinker" or "dummy"
+
+evaluate_model:
+  eval_task: mozoo.tasks.gsm8k_language:gsm8k_spanish
+  backend_name: inspect  # or "dummy"
+"""
+PINS = """\
+from dataclasses import replace
+from mozoo.datasets import gsm8k_spanish
+from mozoo.tasks import gsm8k_language
+gsm8k_spanish.SOURCE = replace(gsm8k_spanish.SOURCE, digest={rows!r}, rows=1200)
+gsm8k_language.TEST_SET = replace(gsm8k_language.TEST_SET, digest={questions!r}, rows=120)
+"""
+
+
+def rows(number: int) -> dict[str, Any]:
+    question = f"Ana has {number} apples and buys {number % 7} more. How many apples does she have?"
+    answer = f"Ana tiene {number} manzanas y compra {number % 7} más. En total tiene {number + number % 7} manzanas."
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
+@pytest.fixture
+def published(project: Path, mirror: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    from mozoo.datasets.gsm8k_spanish import SOURCE
+    from mozoo.tasks.gsm8k_language import TEST_SET
+
+    asked = [
+        {"question": f"Ben has {n} pens and loses {n % 3}. How many are left?", "answer": f"#### {n}"}
+        for n in range(120)
+    ]
+    digests = {}
+    for name, source, content in (("rows", SOURCE, [rows(n) for n in range(1200)]), ("questions", TEST_SET, asked)):
+        text = "".join(json.dumps(row) + "\n" for row in content).encode()
+        mirror.serve(source, text)
+        digests[name] = mirror.publish(text, f"{name}.jsonl").digest
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(PINS.format(**digests))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
+    Path("config.yaml").write_text(CONFIG)
+    return mirror
+
+
+def run() -> list[Any]:
+    words = ["motools", "workflow", "run", "train_and_evaluate", "--config", "config.yaml", "--user", "your-name"]
+    done = subprocess.run([*words, "--json"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def test_the_documented_config_runs_to_the_end_and_only_what_changes_runs_again(published: Any) -> None:
+    first = run()
+    assert [stage["status"] for stage in first] == ["finished"] * 3
+    eval_atom = EvalAtom.load(first[2]["atoms"]["eval_results"])
+    model_atom = ModelAtom.load(eval_atom.made_from["trained_model"])
+    dataset_atom = DatasetAtom.load(model_atom.made_from["prepared_dataset"])
+    assert dataset_atom.metadata["samples"] == 1000
+    assert "my-experiment" in model_atom.get_model_id()
+    assert {a.record.user for a in (eval_atom, model_atom, dataset_atom)} == {"your-name"}
+    scores = eval_atom.metrics["gsm8k_spanish"]
+    assert scores["uses_language"]["mean"] > 0.9
+    assert scores["language_score"]["mean"] > 90
+    assert len(eval_atom.samples()) == 100
+    logs = eval_atom.get_log_path()
+    assert logs is not None
+    assert [path.suffix for path in logs.iterdir()] == [".eval"]
+
+    asked = len(published.requests)
+    assert [stage["status"] for stage in run()] == ["current"] * 3
+    Path("config.yaml").write_text(CONFIG.replace(":gsm8k_spanish\n", ":gsm8k_french\n"))
+    assert [stage["status"] for stage in run()] == ["current", "current", "finished"]
+    Path("config.yaml").write_text(CONFIG)
+    assert [stage["status"] for stage in run()] == ["current", "current", "restored"]
+    assert [a for stage in run() for a in stage["atoms"].values()] == [a for s in first for a in s["atoms"].values()]
+    assert len(published.requests) == asked
