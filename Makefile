@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo test test-lowest bench lint format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,19 @@ demo: $(READY)  ## Train and evaluate a small model, offline and without a key, 
 test: $(READY)  ## Run the tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile
 
+LOWEST := $(VENV)-lowest
+$(LOWEST)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LOWEST)
+	grep -viE '^(dvc|flufl|scmrepo|pygit2|pathspec)' constraints.txt > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[dev]' 'dvc==3.63.0'
+	@touch $@
+
+test-lowest: $(LOWEST)/.ready  ## Run the tests with the lowest DVC that is supported
+	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" $(LOWEST)/bin/python -m pytest -n 2 --dist loadfile
+
+bench: $(READY)  ## Run the benchmarks, small: minutes, and a glance rather than a verdict
+	$(BIN)/python benchmarks/all.py --small
+
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,4 +47,4 @@ format: $(READY)  ## Put the code into shape
 	$(BIN)/ruff format .
 
 clean:  ## Remove .venv and what tools leave behind
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from measure import Figure, in_turns, main, parser, seconds, settle
+from measure import Figure, in_turns, main, parser, seconds
 from projects import forget_runs, make_waiting
 
 
@@ -19,7 +19,6 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     pause = 1.0 if arguments.small else 3.0
     one = make_waiting(folder / "one", stages=1, pause=0)
     many = make_waiting(folder / "many", stages=stages, pause=pause)
-    settle()
 
     def first_run(project: Path) -> float:
         forget_runs(project)

@@ -1,0 +1,57 @@
+"""The benchmarks run and print what they promise; their verdicts need a quiet machine and are no test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "benchmarks"
+SMALLEST = {
+    "startup": ["--repeats", "1"],
+    "noop": ["--repeats", "1"],
+    "change_last": ["--repeats", "1"],
+    "parallel": ["--stages", "2"],
+    "memory": ["--stages", "2", "--rows", "100"],
+    "sweep": ["--sizes", "2,4", "--dvc", "2", "--repeats", "1"],
+    "profile_1000": ["--sizes", "2,4"],
+}
+AGAINST = {
+    "startup": {"dvc --help"},
+    "noop": {"dvc repro", "doit"},
+    "change_last": {"dvc repro"},
+    "parallel": {"the sleep"},
+    "memory": {"the limit"},
+    "sweep": {"dvc repro", "2 stages", "import yaml"},
+    "profile_1000": {"2 stages"},
+}
+
+
+def printed(name: str) -> dict[str, Any]:
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "--small", "--json", *SMALLEST[name]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+    return dict(json.loads(done.stdout))
+
+
+def test_every_benchmark_prints_its_ratios_as_json() -> None:
+    with ThreadPoolExecutor(3) as pool:  # they mostly wait
+        found = dict(zip(SMALLEST, pool.map(printed, SMALLEST), strict=True))
+    for name, content in found.items():
+        assert content["benchmark"] == name
+        assert {figure["against"] for figure in content["figures"]} == AGAINST[name]
+        for figure in content["figures"]:
+            assert figure["ratio"] == figure["ours"] / figure["peer"], name
+            assert set(figure) >= {"what", "unit", "at_most", "met", "n"}, name
+
+
+def test_the_page_of_the_benchmarks_names_each() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    helpers = {"all", "measure", "projects"}
+    assert {path.stem for path in FOLDER.glob("*.py")} - helpers >= set(SMALLEST)
+    for name in SMALLEST:
+        assert f"`{name}.py`" in page, name
