@@ -27,10 +27,12 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
         return seconds(projects[name], *engines[name])
 
     calls = {name: lambda name=name: changed(name) for name in engines}
-    in_turns(1, **calls)
     times = in_turns(n, **calls)
     for project in projects.values():
-        assert executed(project) == ["dataset", "model_0", *["results_0"] * (n + 2)], "not exactly the last step ran"
+        first, changes = executed(project)[:3], executed(project)[3:]
+        assert first == ["dataset", "model_0", "results_0"]
+        assert len(changes) >= n, "something did not run although it had changed"
+        assert set(changes) == {"results_0"}, "something ran although it had not changed"
     yield Figure("the last of 3 steps changed", times["motools"], "dvc repro", times["dvc"], 1.0, n)
 
 

@@ -12,7 +12,6 @@ from measure import Figure, in_turns, main, parser, seconds
 def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     n = arguments.repeats or (5 if arguments.small else 21)
     calls = {name: lambda name=name: seconds(folder, name, "--help") for name in ("motools", "dvc")}
-    in_turns(1, **calls)  # bytecode is written, files are in the page cache
     times = in_turns(n, **calls)
     yield Figure("--help", times["motools"], "dvc --help", times["dvc"], 1.0, n)
 

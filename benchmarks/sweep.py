@@ -41,7 +41,7 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     small, large = sizes[0], sizes[-1]
     at_most = 1.2 * large / small
     yield Figure(f"{large} stages, first run", first[large], f"{small} stages", first[small], at_most, n)
-    yield from nothing_changed(projects[large], large, at_once, arguments.small)
+    yield from nothing_changed(projects[large], large, at_once, arguments.repeats or (3 if arguments.small else 9))
 
 
 def first_run(project: Path, *words: str) -> float:
@@ -52,11 +52,10 @@ def first_run(project: Path, *words: str) -> float:
     return took
 
 
-def nothing_changed(project: Path, size: int, at_once: float, small: bool) -> Iterator[Figure]:
+def nothing_changed(project: Path, size: int, at_once: float, n: int) -> Iterator[Figure]:
     """Right after a run, then when all files are old; 0.5 s where `python -c 'import yaml'` takes 0.1 s or less."""
     settle()
     seconds(project, "motools", "run", "-q")  # the first one from now on knows the files by their stats
-    n = 3 if small else 9
     times = in_turns(
         n,
         motools=lambda: seconds(project, "motools", "run", "-q"),

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -69,12 +69,15 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-class Lines:
-    """A reporter that prints a line an event, on standard error so that output can be piped."""
+Level = Literal["quiet", "normal", "verbose"]
 
-    def __init__(self, verbose: bool = False) -> None:
+
+class Lines:
+    """A reporter that prints a line an event, on standard error so that output can be piped; `quiet`, failures only."""
+
+    def __init__(self, level: Level = "normal") -> None:
         self._console = console(stderr=True)
-        self._verbose = verbose
+        self._level = level
 
     def __enter__(self) -> Self:
         return self
@@ -82,36 +85,40 @@ class Lines:
     def __exit__(self, *exc: object) -> None:
         pass
 
-    def _say(self, stage: str, word: str, style: str, rest: str = "") -> None:
-        self._console.print(Text.assemble((f"{stage}: ", "bold"), (word, style), rest))
+    def _say(self, *parts: str | tuple[str, str]) -> None:
+        if self._level != "quiet":
+            self._console.print(Text.assemble(*parts))
 
     def note(self, text: str) -> None:
-        self._console.print(Text(text, style="yellow"))
+        self._say((text, "yellow"))
 
     def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
-        self._say(stage, "running", "", f" ({'; '.join(reasons)})" if reasons else "")
-        if self._verbose:
-            self._console.print(Text(f"  log: {log}", style="dim"))
+        self._say((stage, "bold"), ": running", f" ({'; '.join(reasons)})" if reasons else "")
+        if self._level == "verbose":
+            self._say((f"  log: {log}", "dim"))
 
     def answered(self, stage: str, how: str) -> None:
-        self._say(stage, how, _STYLES[how], "" if how == "current" else " from the cache")
+        self._say((stage, "bold"), ": ", (how, _STYLES[how]), "" if how == "current" else " from the cache")
 
     def finished(self, stage: str, seconds: float) -> None:
-        self._say(stage, "finished", "green", f" in {seconds:.1f} s")
+        self._say((stage, "bold"), ": ", ("finished", "green"), f" in {seconds:.1f} s")
 
     def failed(self, stage: str, error: str, log: Path | None) -> None:
-        self._say(stage, "failed", "bold red", f": {error}")
+        self._console.print(Text.assemble((stage, "bold"), ": ", ("failed", "bold red"), f": {error}"))
         if log is not None:
             for line in _tail(log):
                 self._console.print(Text(f"  | {line}", style="dim"))
             self._console.print(Text(f"  log: {log}"))
 
+    def skipped(self, stage: str, because: str) -> None:
+        self._say((stage, "bold"), ": ", ("skipped", "yellow"), f": it {because}")
+
 
 class Display(Lines):
     """On a terminal: the same lines, and below them what runs, since when, and the last thing it said."""
 
-    def __init__(self, verbose: bool = False) -> None:
-        super().__init__(verbose)
+    def __init__(self, level: Level = "normal") -> None:
+        super().__init__(level)
         self._running: dict[str, tuple[float, Path]] = {}
         self._live = Live(
             get_renderable=self._now, console=self._console, refresh_per_second=4, transient=True, redirect_stdout=False
@@ -150,25 +157,9 @@ class Display(Lines):
         super().failed(stage, error, log)
 
 
-class ErrorsOnly(Lines):
-    """A reporter that shows failures and nothing else."""
-
-    def note(self, text: str) -> None:
-        pass
-
-    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
-        pass
-
-    def answered(self, stage: str, how: str) -> None:
-        pass
-
-    def finished(self, stage: str, seconds: float) -> None:
-        pass
-
-
-def progress(verbose: bool = False) -> Lines:
+def progress(level: Level = "normal") -> Lines:
     """The reporter for a person: a live display on a terminal, plain lines elsewhere."""
-    return Display(verbose) if sys.stderr.isatty() else Lines(verbose)
+    return Display(level) if sys.stderr.isatty() and level != "quiet" else Lines(level)
 
 
 def _tail(log: Path, lines: int = 15) -> list[str]:

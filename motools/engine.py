@@ -442,7 +442,10 @@ class Engine:
 
     def _fail(self, name: str, error: str, log: Path | None, status: Status = "failed", seconds: float = 0.0) -> None:
         self.states[name] = StepState(name, status, {}, round(seconds, 3), error, log)
-        self.reporter.failed(name, error, log)
+        if status == "skipped":
+            self.reporter.skipped(name, error)
+        else:
+            self.reporter.failed(name, error, log)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

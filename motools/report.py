@@ -1,4 +1,4 @@
-"""Reporters: a run tells what happens through these five events; what is shown is theirs to decide."""
+"""Reporters: a run tells what happens through these events; what is shown is theirs to decide."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ class Reporter(Protocol):
     def finished(self, stage: str, seconds: float) -> None: ...
 
     def failed(self, stage: str, error: str, log: Path | None) -> None:
-        """The stage failed, or (`log` is None) was skipped or could not start."""
+        """The stage failed; `log` is None where it could not even start."""
+
+    def skipped(self, stage: str, because: str) -> None:
+        """The stage did not start, since one that it needs failed."""
 
 
 class Silent:
@@ -39,4 +42,7 @@ class Silent:
         pass
 
     def failed(self, stage: str, error: str, log: Path | None) -> None:
+        pass
+
+    def skipped(self, stage: str, because: str) -> None:
         pass

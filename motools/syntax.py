@@ -104,12 +104,14 @@ def imported_as(alias: ast.alias, statement: Import) -> str:
 
 def _scope(node: ast.AST) -> Iterator[ast.AST]:
     """All parts of a node that stand in one scope with it: not what is inside functions and classes."""
-    yield node
-    if isinstance(node, (*DEFINITIONS, ast.Lambda)):
-        return
-    inside = [node.iter, *node.ifs] if isinstance(node, ast.comprehension) else ast.iter_child_nodes(node)
-    for child in inside:
-        yield from _scope(child)
+    left = [node]
+    while left:
+        part = left.pop()
+        yield part
+        if isinstance(part, ast.comprehension):
+            left += [*reversed(part.ifs), part.iter]
+        elif not isinstance(part, (*DEFINITIONS, ast.Lambda, ast.Constant)):
+            left += reversed(list(ast.iter_child_nodes(part)))
 
 
 def own_names(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> tuple[set[str], set[str]]:
@@ -136,24 +138,31 @@ def walk(
         own: what is so already where `node` stands.
         bodies: whether to go into the bodies of functions, or only into what runs when they are defined.
     """
-    yield node, own
+    left = [(node, own)]
+    while left:
+        part, here = left.pop()
+        yield part, here
+        left += reversed([(child, inside) for child, inside in _below(part, here, bodies)])
+
+
+def _below(node: ast.AST, own: frozenset[str], bodies: bool) -> Iterator[tuple[ast.AST, frozenset[str]]]:
     if isinstance(node, FUNCTIONS):
-        local, shared = own_names(node)
+        local, shared = own_names(node) if bodies else (set(), set())
         for name, value in ast.iter_fields(node):
             if name != "body" or bodies:
                 for child in value if isinstance(value, list) else [value]:
                     if isinstance(child, ast.AST):
-                        yield from walk(child, (own | local) - shared if name == "body" else own, bodies)
+                        yield child, (own | local) - shared if name == "body" else own
     elif isinstance(node, _COMPREHENSIONS):
         inner = own | {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
         for number, generator in enumerate(node.generators):
-            yield from walk(generator.iter, inner if number else own, bodies)  # the first is read outside
+            yield generator.iter, inner if number else own  # the first is read outside
         results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         for child in [*results, *(part for g in node.generators for part in (g.target, *g.ifs))]:
-            yield from walk(child, inner, bodies)
-    else:
+            yield child, inner
+    elif not isinstance(node, ast.Constant):
         for child in ast.iter_child_nodes(node):
-            yield from walk(child, own, bodies)
+            yield child, own
 
 
 def words_of(node: ast.AST) -> Words | None:

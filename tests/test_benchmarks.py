@@ -39,7 +39,7 @@ def printed(name: str) -> dict[str, Any]:
 
 
 def test_every_benchmark_prints_its_ratios_as_json() -> None:
-    with ThreadPoolExecutor(3) as pool:  # they mostly wait
+    with ThreadPoolExecutor(2) as pool:  # they wait much
         found = dict(zip(SMALLEST, pool.map(printed, SMALLEST), strict=True))
     for name, content in found.items():
         assert content["benchmark"] == name

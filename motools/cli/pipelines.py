@@ -93,13 +93,13 @@ def carry_out(
     as_json: bool,
 ) -> None:
     """Run or only plan a prepared pipeline, and show what came of it; exits 1 when a step failed."""
-    from motools.console import ErrorsOnly, progress
+    from motools.console import progress
     from motools.run import as_dict, execute, plan
 
     if dry_run:
         show_plan(plan(prepared, stages, force), as_json)
         return
-    with ErrorsOnly() if quiet or as_json else progress(verbose) as reporter:
+    with progress("quiet" if quiet or as_json else "verbose" if verbose else "normal") as reporter:
         state = execute(
             prepared,
             stages=stages,
