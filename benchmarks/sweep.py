@@ -37,7 +37,9 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     first = {size: statistics.median(times) for size, times in taken.items()}
     for size, times in dvc.items():
         at_most = FASTER.get(size)
-        yield Figure(f"{size} stages, first run", first[size], "dvc repro", statistics.median(times), at_most, n)
+        yield Figure(
+            f"{size} stages, first run", first[size], "dvc repro", statistics.median(times), at_most, len(times)
+        )
     small, large = sizes[0], sizes[-1]
     at_most = 1.2 * large / small
     yield Figure(f"{large} stages, first run", first[large], f"{small} stages", first[small], at_most, n)

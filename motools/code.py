@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.machinery
 import importlib.util
 import re
@@ -45,7 +46,7 @@ class Place:
     def module_file(self, module: str) -> Path | None:
         """The project file that defines a module, or None when the module is not the project's."""
         parts = module.split(".")
-        for root in [*self.roots, *(Path(entry) for entry in sys.path if entry)]:
+        for root in [*self.roots, *_beside, *(Path(entry) for entry in sys.path if entry)]:
             for path in (
                 root.joinpath(*parts, "__init__.py"),  # where there are both, Python takes the package
                 root.joinpath(*parts).with_suffix(".py"),
@@ -58,7 +59,7 @@ class Place:
     def importable(self) -> Iterator[None]:
         """The pipeline's folder and the project's root on `sys.path`, ahead of what is installed."""
         before = list(sys.path)
-        sys.path[:0] = [str(root) for root in self.roots]
+        sys.path[:0] = [str(folder) for folder in [*self.roots, *_beside]]
         try:
             yield
         finally:
@@ -136,11 +137,28 @@ def _installed_file(module: str, text: str, place: Place) -> Path | None:
     return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
 
 
+def parameters(text: str, place: Place) -> list[str] | None:
+    """The names of a function's parameters, read without executing it; None where it takes any, or is no `def`."""
+    from motools import syntax
+
+    reference = check(text, place)
+    if reference.package is not None:
+        return None
+    file = reference.file or _installed_file(str(reference.module), text, place)
+    found = syntax.read(file).bindings.get(reference.name, []) if file else []
+    if not found or not isinstance(function := found[-1], (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return None
+    if function.args.kwarg is not None or (function.decorator_list and reference.file is not None):
+        return None
+    return [argument.arg for argument in [*function.args.args, *function.args.kwonlyargs]]
+
+
 class StopLoading(BaseException):
     """Raised by `run_workflow` while a definition is being loaded: the rest of the script is not for us."""
 
 
 _loading: list[str] = []
+_beside: list[Path] = []  # folders of files that were loaded: what lies beside a script can be imported by it
 
 
 def is_loading() -> bool:
@@ -161,6 +179,8 @@ def load(text: str, place: Place) -> Any:
         raise ConfigError(
             f"{text!r} is in Inspect's registry; here, write module:function or path/to/file.py:function."
         )
+    if reference.file is not None and reference.file.parent not in [*place.roots, *_beside]:
+        _beside.append(reference.file.parent)
     with place.importable():
         module = _import(reference, place)
     try:

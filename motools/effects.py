@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from motools import imports, syntax
+from motools import syntax
 from motools.imports import Bindings, Imports
 from motools.syntax import DEFINITIONS, Module, Words
 
@@ -30,17 +31,27 @@ class _Spot:
     local: Bindings
 
 
+@dataclass(frozen=True)
+class _Access:
+    """What a name gives access to: values that can change, further names; and whether its code sets attributes."""
+
+    values: AbstractSet[Name] = frozenset()
+    onward: AbstractSet[Name] = frozenset()
+    sets_attributes: bool = False
+
+
 class Effects:
     """Looks statements over; each once."""
 
     def __init__(self, found: Imports) -> None:
         self._imports = found
         self._known: dict[ast.stmt, set[Name]] = {}
+        self._accesses: dict[Name, _Access] = {}
 
     def of(self, module: Module, statement: ast.stmt) -> set[Name]:
         """The names whose values a statement may change."""
         if statement not in self._known:
-            self._known[statement] = self._changed(_Spot(module, imports.inside(statement)), statement)
+            self._known[statement] = self._changed(_Spot(module, self._imports.inside(statement)), statement)
         return self._known[statement]
 
     def bases_of(self, module: Module, statement: ast.stmt) -> set[Name]:
@@ -113,33 +124,46 @@ class Effects:
 
     def _within_reach(self, spot: _Spot, names: Iterable[Words]) -> tuple[set[Name], bool]:
         """The values that can be got at through some names, and whether attributes are set on the way there."""
+        queue = [key for words in names for key in self._keys(spot, words)]
+        seen = set(queue)
         found: set[Name] = set()
         sets_attributes = False
-        entered: set[tuple[Path, str]] = set()
-        queue = [(spot, words) for words in names]
-        for where, words in queue:
-            for path, rest in self._imports.homes(where.module, words, where.local):
-                if path is None or not rest or (path, rest[0]) in entered:
-                    continue
-                entered.add((path, rest[0]))
-                module = self._imports.module(path)
-                if syntax.is_mutable(module, rest[0]):
-                    found.add((path, rest[0]))
-                for node in module.bindings.get(rest[0], []):
-                    inside = _Spot(module, imports.inside(node))
-                    if isinstance(node, DEFINITIONS):
-                        found |= {(path, name) for name in _declared_global(node)}
-                        sets_attributes = sets_attributes or _sets_attributes(node)
-                        queue += [(inside, read) for read in syntax.names_read(node)]
-                    elif not self._is_own(inside, node):
-                        queue += [(inside, read) for read in self._read_by_value(inside, node)]
+        for key in queue:
+            access = self._access(key)
+            found |= access.values
+            sets_attributes = sets_attributes or access.sets_attributes
+            queue += [other for other in access.onward if other not in seen]
+            seen |= access.onward
         return found, sets_attributes
+
+    def _access(self, key: Name) -> _Access:
+        if key not in self._accesses:
+            self._accesses[key] = self._look_into(*key)
+        return self._accesses[key]
+
+    def _look_into(self, path: Path | None, name: str) -> _Access:
+        if path is None:
+            return _Access()
+        module = self._imports.module(path)
+        values: set[Name] = {(path, name)} if syntax.is_mutable(module, name) else set()
+        onward: set[Name] = set()
+        sets_attributes = False
+        for node in module.bindings.get(name, []):
+            inside = _Spot(module, self._imports.inside(node))
+            if isinstance(node, DEFINITIONS):
+                values |= {(path, shared) for shared in _declared_global(node)}
+                sets_attributes = sets_attributes or _sets_attributes(node)
+                read = self._imports.read_in(node)
+            else:
+                read = [] if self._is_own(inside, node) else self._read_by_value(inside, node)
+            onward |= {key for words in read for key in self._keys(inside, words)}
+        return _Access(values, onward, sets_attributes)
 
     def _read_by_value(self, spot: _Spot, statement: ast.stmt) -> list[Words]:
         """The names a statement takes values from: not the functions that it only mentions."""
         called = {words for node in ast.walk(statement) if isinstance(node, ast.Call) and (words := _root(node.func))}
         read = []
-        for words in syntax.names_read(statement):
+        for words in self._imports.read_in(statement):
             homes = self._imports.homes(spot.module, words, spot.local)
             mentioned = all(p and rest and _is_definition(self._imports.module(p), rest[0]) for p, rest in homes)
             if words in called or not mentioned:
@@ -163,7 +187,7 @@ class Effects:
                 if not isinstance(node, ast.ClassDef):
                     continue
                 hears = {"__init_subclass__"} & {getattr(part, "name", None) for part in node.body}
-                inside = _Spot(module, imports.inside(node))
+                inside = _Spot(module, self._imports.inside(node))
                 bases = any(self._is_hooked(inside, _root(base), (*asked, key)) for base in node.bases)
                 if hears or bases or any(keyword.arg == "metaclass" for keyword in node.keywords):
                     return True

@@ -80,14 +80,13 @@ class Engine:
         books: Books,
         options: Options,
         reporter: Reporter,
-        own: OwnStages | None = None,
     ) -> None:
         self.compiled = compiled
         self.place = place
         self.books = books
         self.options = options
         self.reporter = reporter
-        self.own = own
+        self.own: OwnStages | None = None
         self.known: dict[str, str | None] = dict(inputs)
         self.states: dict[str, StepState] = {}
         self.running: dict[str, _Running] = {}
@@ -143,7 +142,8 @@ class Engine:
             if plan.action in ("run", "maybe") and plan.stage in self.compiled.stages:
                 definition = self.compiled.workflow.step(plan.stage)
                 if definition.check is not None:
-                    definition.check(self._config(plan.stage))
+                    with contextlib.chdir(self.place.folder):  # where the step itself will run
+                        definition.check(self._config(plan.stage))
 
     def warm_up(self, plans: list[StagePlan]) -> None:
         """Start the servers of the warm workers that the plan will need, so that they import meanwhile."""

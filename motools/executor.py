@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 __all__ = ["TaskDied", "WarmExecutor"]
@@ -69,6 +70,7 @@ class WarmExecutor(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
         payload = pickle.dumps((fn, args, kwargs))
         with self._sending:
             self._count += 1
@@ -83,8 +85,7 @@ class WarmExecutor(Executor):
     def kill(self, number: int) -> None:
         """Send a signal to every running task and what it started."""
         for pid in list(self._pids.values()):
-            with suppress(ProcessLookupError):
-                os.killpg(pid, number)
+            _kill(pid, number)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let the server go; with `cancel_futures`, tasks that still run are ended."""
@@ -108,6 +109,7 @@ class WarmExecutor(Executor):
                 continue
             self._pids.pop(number, None)
             _settle(self._futures.pop(number), *value)
+        self.kill(signal.SIGKILL)  # what the tasks started; they themselves have died with their server
         with self._sending:
             left, self._futures = self._futures, {}
         for future in left.values():
@@ -120,11 +122,23 @@ def _settle(future: Future[Any], status: int, data: bytes) -> None:
         died = f"was ended by signal {number}" if number > 0 else f"ended with exit code {-number}"
         future.set_exception(TaskDied(f"its process {died}", number if number > 0 else None))
         return
-    ok, value = pickle.loads(data)
+    try:
+        ok, value = pickle.loads(data)
+    except Exception as error:  # it could be read where it was made, and cannot be here
+        ok, value = False, error
     if ok:
         future.set_result(value)
     else:
         future.set_exception(value)
+
+
+def _kill(pid: int, number: int) -> None:
+    """Send a signal to a task's process and what it started."""
+    with suppress(ProcessLookupError):
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:  # it leads no group yet
+            os.kill(pid, number)
 
 
 def _send(stream: socket.socket, value: Any) -> None:
@@ -156,6 +170,15 @@ def _exactly(stream: socket.socket, size: int) -> bytes:
 # -- the server's side ---------------------------------------------------------
 
 
+@dataclass
+class _Task:
+    """A task that runs: its number, and what its process has said into the pipe so far."""
+
+    number: int
+    pipe: int
+    said: list[bytes] = field(default_factory=list)
+
+
 def _serve(stream: socket.socket) -> None:
     path, preload, warm = _receive(stream)
     sys.path[:] = path
@@ -167,46 +190,82 @@ def _serve(stream: socket.socket) -> None:
             call[0](*call[1])
     gc.collect()
     gc.freeze()  # a fork then copies fewer pages
-    running: dict[int, tuple[int, int, list[bytes]]] = {}  # pipe -> task, pid, what it has said
+    ended, signalled = os.pipe()
+    for end in (ended, signalled):
+        os.set_blocking(end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
+    running: dict[int, _Task] = {}  # by process
     try:
         while True:
-            waiting: list[Any] = [stream, *running]
-            ready, _, _ = select.select(waiting, [], [])
-            for source in ready:
-                if isinstance(source, socket.socket):
+            pipes = {task.pipe: task for task in running.values()}
+            for source in _readable([stream.fileno(), ended, *pipes]):
+                if source == stream.fileno():
                     if (message := _receive(stream)) is None:
                         return
-                    pipe, pid = _fork(message[1], stream, list(running))
-                    running[pipe] = (message[0], pid, [])
+                    pid, pipe = _fork(message[1], [stream.fileno(), ended, signalled, *pipes])
+                    running[pid] = _Task(message[0], pipe)
                     _send(stream, (message[0], "pid", pid))
-                    continue
-                number, pid, said = running[source]
-                if part := os.read(source, 1 << 16):
-                    said.append(part)
-                    continue
-                os.close(source)
-                del running[source]
-                _, status = os.waitpid(pid, 0)
-                _send(stream, (number, "done", (status, b"".join(said))))
+                elif source in pipes:
+                    _hear(pipes[source])
+            _hear_all(ended)
+            for pid in [pid for pid in running if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)]:
+                task = running.pop(pid)
+                status = _bury(pid)
+                _hear(task)  # whoever else holds the pipe, this process has said all
+                os.close(task.pipe)
+                _send(stream, (task.number, "done", (status, b"".join(task.said))))
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the process that made the executor is gone
     finally:
-        for _, pid, _ in running.values():
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+        for pid in running:
+            _kill(pid, signal.SIGKILL)
 
 
-def _fork(payload: bytes, stream: socket.socket, pipes: list[int]) -> tuple[int, int]:
+def _readable(sources: list[int]) -> list[int]:
+    poll = select.poll()  # `select` cannot watch more than a thousand
+    for source in sources:
+        poll.register(source, select.POLLIN)
+    return [source for source, _ in poll.poll()]
+
+
+def _hear(task: _Task) -> None:
+    task.said.append(_hear_all(task.pipe))
+
+
+def _hear_all(pipe: int) -> bytes:
+    """All that can be read now."""
+    parts = []
+    with suppress(BlockingIOError):
+        while part := os.read(pipe, 1 << 16):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def _bury(pid: int) -> int:
+    """The status of a process that has ended; what it started ends with it, unless it left by itself."""
+    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if found is None or found.si_code != os.CLD_EXITED:
+        _kill(pid, signal.SIGKILL)  # its id is taken as long as nobody has waited for it
+    return os.waitpid(pid, 0)[1]
+
+
+def _fork(payload: bytes, others: list[int]) -> tuple[int, int]:
+    """Start a task; returns its process and the pipe that it will speak into."""
     server = os.getpid()
     ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
     pid = os.fork()
     if pid:
         os.close(theirs)
-        return ours, pid
+        return pid, ours
     try:
         os.setsid()
         _die_with(server)
-        stream.close()
-        for pipe in [ours, *pipes]:
-            os.close(pipe)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for other in (ours, *others):
+            os.close(other)
         _run(payload, theirs)
     finally:
         os._exit(1)

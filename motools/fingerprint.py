@@ -14,14 +14,14 @@ import ast
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from motools import imports, syntax
+from motools import syntax
 from motools.code import Place
 from motools.effects import Effects, Name
 from motools.errors import WorkflowError
@@ -50,19 +50,12 @@ class Sources:
         self.imports = Imports(place)
         self.effects = Effects(self.imports)
         self._texts: dict[ast.stmt, str] = {}
-        self._inside: dict[ast.stmt, Bindings] = {}
 
     def text(self, statement: ast.stmt) -> str:
         """A statement as normalised text."""
         if statement not in self._texts:
             self._texts[statement] = json.dumps(syntax.normal(statement))
         return self._texts[statement]
-
-    def inside(self, statement: ast.stmt) -> Bindings:
-        """The imports anywhere in a statement."""
-        if statement not in self._inside:
-            self._inside[statement] = imports.inside(statement)
-        return self._inside[statement]
 
 
 def of_reference(file: Path, name: str, sources: Sources) -> Fingerprint:
@@ -225,23 +218,24 @@ class _Reach:
             return
         self._counted.add(statement)
         self.modules.setdefault(module.path, module)
-        local = self._sources.inside(statement)
-        for words in syntax.names_read(statement):
+        local = self._imports.inside(statement)
+        for words in self._imports.read_in(statement):
             self._asks_for_subclasses |= "__subclasses__" in words
             self._follow_sources(module, words, local)
             self.follow(module.path, words)
 
+    # -- what else runs on import ----------------------------------------------
+
     def _follow_effects(self) -> None:
         """Count what else runs on import and changes a reached value, until no more is found."""
-        grown = True
-        while grown:
+        before = -1
+        while before < len(self._counted):
             before = len(self._counted)
-            for module in list(self._loaded(self.modules)):
+            for module in self._that_may_change_values():
                 for statement in module.statements:
                     if statement not in self._counted and self._matters(module, statement):
                         self._changing.add(module.path)
                         self._count(module, statement)
-            grown = len(self._counted) > before
 
     def _matters(self, module: Module, statement: ast.stmt) -> bool:
         if isinstance(statement, IMPORTS):
@@ -249,6 +243,37 @@ class _Reach:
         if self._names & self._effects.of(module, statement):
             return True
         return self._asks_for_subclasses and bool(self._names & self._effects.bases_of(module, statement))
+
+    def _that_may_change_values(self) -> list[Module]:
+        """The modules that are imported with the counted code and import, themselves or through others, what has
+        a reached value."""
+        loaded = self._loaded(self.modules)
+        importers: dict[Path | str, list[Path]] = {}
+        for path, executed in loaded.items():
+            for other in executed:
+                importers.setdefault(other, []).append(path)
+        queue: list[Path | str] = [path or name for path, name in self._names]
+        seen = set(queue)
+        for found in queue:
+            queue += [path for path in importers.get(found, ()) if path not in seen]
+            seen.update(importers.get(found, ()))
+        return [self._imports.module(path) for path in loaded if path in seen]
+
+    def _loaded(self, files: Iterable[Path]) -> dict[Path, list[Path | str]]:
+        """The files that are executed with some, each with what it executes next, in order."""
+        found: dict[Path, list[Path | str]] = {}
+        queue = list(files)
+        for path in queue:
+            if path in found:
+                continue
+            found[path] = list(self._imports.executed_by(path))
+            module = self._imports.module(path)
+            for statement in module.statements if path in self.modules else ():
+                if statement in self._counted and not isinstance(statement, IMPORTS):
+                    nodes = [node for nodes in self._imports.inside(statement).values() for node in nodes]
+                    found[path] += self._imports.executed(module, nodes)
+            queue += [other for other in found[path] if isinstance(other, Path)]
+        return found
 
     def _is_in_time(self, module: Module, statement: ast.stmt) -> bool:
         """Whether it matters when an import is carried out: it changes values, or binds what others bind too."""
@@ -259,19 +284,7 @@ class _Reach:
             return True
         if "*" in names:
             return any(text.endswith(" import *") for _, text, _ in self._edges.get(module.path, ()))
-        files = [file for file in self._imports.imported_with(module, [statement]) if file != module.path]
-        return bool(self._changing) and any(loaded.path in self._changing for loaded in self._loaded(files))
-
-    def _loaded(self, files: Iterable[Path]) -> Iterator[Module]:
-        """The modules that are imported with some files, whether or not a name of theirs is read."""
-        queue = list(dict.fromkeys(files))
-        seen = set(queue)
-        for path in queue:
-            module = self._imports.module(path)
-            yield module
-            local = [self._sources.inside(statement) for statement in module.statements if statement in self._counted]
-            nodes = [*module.imports, *(node for found in local for nodes in found.values() for node in nodes)]
-            for found in self._imports.imported_with(module, nodes):
-                if found not in seen:
-                    seen.add(found)
-                    queue.append(found)
+        if not self._changing:
+            return False
+        files = [file for file in self._imports.executed(module, [statement]) if isinstance(file, Path)]
+        return bool(self._changing & self._loaded(file for file in files if file != module.path).keys())

@@ -22,11 +22,32 @@ class Imports:
         self.place = place
         self._modules: dict[Path, Module] = {}
         self._files: dict[str, Path | None] = {}
+        self._found: dict[tuple[Path, Words], Path | None] = {}
+        self._executed: dict[Path, list[Path | str]] = {}
+        self._inside: dict[ast.stmt, Bindings] = {}
+        self._read: dict[ast.stmt, list[Words]] = {}
 
     def module(self, path: Path) -> Module:
         if path not in self._modules:
             self._modules[path] = syntax.read(path)
         return self._modules[path]
+
+    def inside(self, statement: ast.stmt) -> Bindings:
+        """The imports anywhere in a statement, by the name they bind."""
+        if statement not in self._inside:
+            found: dict[str, list[ast.stmt]] = {}
+            for node in ast.walk(statement):
+                if isinstance(node, IMPORTS):
+                    for alias in node.names:
+                        found.setdefault(syntax.imported_as(alias, node), []).append(node)
+            self._inside[statement] = found
+        return self._inside[statement]
+
+    def read_in(self, statement: ast.stmt) -> list[Words]:
+        """The names of the module that a statement reads."""
+        if statement not in self._read:
+            self._read[statement] = list(dict.fromkeys(syntax.names_read(statement)))
+        return self._read[statement]
 
     def sources(
         self, module: Module, words: Words, bindings: Bindings | None = None
@@ -70,22 +91,35 @@ class Imports:
             queue += [target for _, target in elsewhere]
         return found
 
-    def imported_with(self, module: Module, nodes: Iterable[ast.stmt]) -> Iterator[Path]:
-        """The files that importing a module and carrying out some imports executes, packages first."""
-        found = [module.path]
+    def executed_by(self, path: Path) -> list[Path | str]:
+        """What importing a module executes next: files, the packages they are in, and installed packages by name."""
+        if path not in self._executed:
+            module = self.module(path)
+            self._executed[path] = [*self._packages(path), *self.executed(module, module.imports)]
+        return self._executed[path]
+
+    def executed(self, module: Module, nodes: Iterable[ast.stmt]) -> list[Path | str]:
+        """The same for some imports that stand in a module."""
+        found: list[Path | str] = []
         for node in nodes:
             files: list[Path | None] = []
             if isinstance(node, ast.ImportFrom):
                 files = [self._file(module, node), *(self._file(module, node, alias.name) for alias in node.names)]
+                names = [_origin(node)]
             elif isinstance(node, ast.Import):
-                files = [self._module_file(alias.name) for alias in node.names]
-            found += [file for file in files if file]
-        for file in found:
-            folder = file.parent if file.name != "__init__.py" else file.parent.parent
-            while package := self._beside(folder, ()):
-                yield package
-                folder = folder.parent
-            yield file
+                names = [alias.name for alias in node.names]
+                files = [self._module_file(name) for name in names]
+            if not any(files):
+                found += [name.partition(".")[0] for name in names]
+            for file in files:
+                found += [*self._packages(file), file] if file else []
+        return found
+
+    def _packages(self, file: Path) -> Iterator[Path]:
+        folder = file.parent if file.name != "__init__.py" else file.parent.parent
+        while package := self._beside(folder, ()):
+            yield package
+            folder = folder.parent
 
     # -- one import --------------------------------------------------------------
 
@@ -148,26 +182,17 @@ class Imports:
         return self._beside(module.path.parents[node.level - 1], tuple(parts))
 
     def _beside(self, folder: Path, parts: Words) -> Path | None:
-        target = folder.joinpath(*parts)
-        for path in (target / "__init__.py", *([target.with_name(f"{target.name}.py")] if parts else [])):
-            if path.is_file() and self.place.owns(path):
-                return path.resolve()
-        return None
+        if (folder, parts) not in self._found:
+            target = folder.joinpath(*parts)
+            files = [target / "__init__.py", *([target.with_name(f"{target.name}.py")] if parts else [])]
+            found = [path.resolve() for path in files if path.is_file() and self.place.owns(path)]
+            self._found[folder, parts] = found[0] if found else None
+        return self._found[folder, parts]
 
     def _module_file(self, module: str) -> Path | None:
         if module not in self._files:
             self._files[module] = self.place.module_file(module)
         return self._files[module]
-
-
-def inside(statement: ast.stmt) -> Bindings:
-    """The imports anywhere in a statement, by the name they bind."""
-    found: dict[str, list[ast.stmt]] = {}
-    for node in ast.walk(statement):
-        if isinstance(node, IMPORTS):
-            for alias in node.names:
-                found.setdefault(syntax.imported_as(alias, node), []).append(node)
-    return found
 
 
 def _stars(bindings: Bindings) -> list[ast.ImportFrom]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from pathlib import Path
 
 from motools import pipeline
 from motools.code import Place
 from motools.errors import ProjectError
-from motools.repo import Project
-from motools.run import install, load_workflow, prepare
+from motools.repo import Project, quiet_dvc
+from motools.run import install, load_workflow, place_of, prepare
 
 _IGNORED = (".motools/", "__pycache__/", ".env")
 
@@ -32,6 +30,7 @@ def make_project(folder: Path, workflow: str) -> list[str]:
     except OSError as error:
         raise ProjectError(f"{folder} cannot be made a folder: {error.strerror}.") from None
     folder = folder.resolve()
+    load_workflow(workflow, place_of(folder, needs_project=False))
     done = [*_set_up_git(folder), *_set_up_dvc(folder), *_ignore(Project.find(folder).root)]
     place = Place(Project.find(folder), folder)
     if pipeline.read_params(folder) is None and not (folder / pipeline.STAGES).exists():
@@ -61,7 +60,7 @@ def _set_up_dvc(folder: Path) -> list[str]:
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
         from dvc.repo import Repo
 
-        with contextlib.redirect_stdout(io.StringIO()):  # DVC's own welcome
+        with quiet_dvc():
             Repo.init(str(root)).close()
         return [f"set up DVC in {root}"]
     return []

@@ -74,7 +74,7 @@ def plan_stage(
     if not reasons and len(certain) == len(inputs):
         return StagePlan(name, "current", outputs=locked_outputs(definition.outputs, locked))
     if len(certain) < len(inputs):
-        return StagePlan(name, "run" if reasons and locked == {} else "maybe", tuple(reasons))
+        return StagePlan(name, "run" if force or locked == {} else "maybe", tuple(reasons))
     call = step.make_call(
         compiled.reference, definition, compiled.config[name], compiled.identities[name], certain, place
     )

@@ -179,7 +179,7 @@ class Project:
     @contextmanager
     def dvc(self) -> Iterator[Any]:
         """DVC's own repository object; importing it takes 0.5 s, so only what needs it comes here."""
-        with _quiet_dvc():
+        with quiet_dvc():
             from dvc.exceptions import DvcException
             from dvc.repo import Repo
 
@@ -225,7 +225,7 @@ def _outs_in(path: Path, text: str) -> Iterator[Located]:
 
 
 @contextmanager
-def _quiet_dvc() -> Iterator[None]:
+def quiet_dvc() -> Iterator[None]:
     """No progress bars and no log lines of DVC's own: MOTools reports."""
     import logging
 

@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools import code, compile, pipeline, records, snapshot, yaml12, zoo
+from motools import code, compile, pipeline, records, snapshot, syntax, yaml12, zoo
 from motools.atom import Atom
 from motools.bookkeeping import Books, ignore_in
 from motools.code import Place
@@ -26,6 +26,7 @@ from motools.repo import Project
 from motools.report import Reporter, Silent
 from motools.step import Execution, clear_work, read_call, run_step
 from motools.store import hash_file
+from motools.syntax import IMPORTS
 from motools.workflow import StepState, Workflow, WorkflowState
 
 __all__ = [
@@ -112,7 +113,7 @@ def prepare_folder(folder: Path) -> Prepared:
 def plan(prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False) -> list[StagePlan]:
     """What a run would do, and why; changes nothing."""
     selected = prepared.compiled.workflow.select(stages)
-    with _engine(prepared, Options(1, force), Silent()) as engine:
+    with _engine(prepared, Options(1, force), Silent()) as engine, _own_stages(engine):
         return engine.plan(selected)
 
 
@@ -139,22 +140,23 @@ def execute(
     options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user, executor)
     project = prepared.place.project
     with one_run(project, reporter, wait):
-        snapshot.forget(project.root, prepared.place.folder)
-        replaced = install(prepared)
-        if replaced is not None:
-            reporter.note(f"The params.yaml of another workflow was put aside as {replaced}.")
-        clear_work(project)
         with _engine(prepared, options, reporter) as engine:
-            engine.books.claims.repair()
             plans = engine.plan(selected)
-            engine.check(plans)
+            engine.check(plans)  # before anything is written
+            snapshot.forget(project.root, prepared.place.folder)
+            replaced = install(prepared)
+            if replaced is not None:
+                reporter.note(f"The params.yaml of another workflow was put aside as {replaced}.")
+            clear_work(project)
+            engine.books.claims.repair()
             engine.warm_up(plans)
             engine.books.ignore_outs(selected)
             try:
-                states = engine.run(selected)
+                with _own_stages(engine):
+                    states = engine.run(selected)
             finally:
                 engine.books.close()
-        if len(selected) == len(prepared.compiled.stages) and engine.own is None:
+        if len(states) == len(selected) == len(prepared.compiled.stages):
             _remember(prepared, engine.books, states)
     names = [step.name for step in prepared.compiled.workflow.steps]
     own = [name for name in states if name not in names]
@@ -205,15 +207,24 @@ def _engine(prepared: Prepared, options: Options, reporter: Reporter) -> Iterato
     inputs = {name: atom.id for name, atom in prepared.inputs.items()}
     place = prepared.place
     books = Books(place.project, place.folder, prepared.compiled, reporter.note)
-    stages = pipeline.read_stages(place.folder)
-    with ExitStack() as stack:
-        stack.enter_context(place.importable())
-        own = None
-        if any(not compile.is_generated(stage.get("cmd")) for stage in stages.values()):
-            repo = stack.enter_context(place.project.dvc())
-            books.dvc_lock.through(repo.lock)
-            own = OwnStages(repo, place)
-        yield Engine(prepared.compiled, place, inputs, books, options, reporter, own)
+    with place.importable():
+        yield Engine(prepared.compiled, place, inputs, books, options, reporter)
+
+
+@contextmanager
+def _own_stages(engine: Engine) -> Iterator[None]:
+    """Let the engine know of the stages that a person wrote into dvc.yaml, if there are any: they need DVC itself."""
+    stages = pipeline.read_stages(engine.place.folder)
+    if all(compile.is_generated(stage.get("cmd")) for stage in stages.values()):
+        yield
+        return
+    with engine.place.project.dvc() as repo:
+        engine.books.dvc_lock.through(repo.lock)
+        engine.own = OwnStages(repo, engine.place)
+        try:
+            yield
+        finally:
+            engine.own = None
 
 
 @contextmanager
@@ -302,13 +313,18 @@ def reference_to(workflow: Workflow, place: Place) -> str:
     for name, point in zoo.published("workflow").items():
         if point.module in sys.modules and point.load() is workflow:
             return name
-    for module in [sys.modules["__main__"], *list(sys.modules.values())]:
-        file = getattr(module, "__file__", None)
-        if not file or not place.owns(Path(file)):
+    found = []
+    for module in list(sys.modules.values()):
+        file = Path(getattr(module, "__file__", None) or "")
+        if not file.is_file() or not place.owns(file):
             continue
-        for name, value in vars(module).items():
+        for name, value in list(vars(module).items()):
             if value is workflow and not name.startswith("__"):
-                return f"{Path(os.path.relpath(Path(file).resolve(), place.folder)).as_posix()}:{name}"
+                # rather where it is made than where it is imported, rather a module than the script that runs
+                imported = all(isinstance(node, IMPORTS) for node in syntax.read(file).bindings.get(name, []))
+                found.append((imported, module.__name__ == "__main__", file.resolve(), name))
+    for _, _, file, name in sorted(found):
+        return f"{Path(os.path.relpath(file, place.folder)).as_posix()}:{name}"
     raise WorkflowError(
         f"The stages could not find the workflow {workflow.name!r} again: give it a name at the top level "
         f"of a file inside {place.project.root}."

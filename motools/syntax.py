@@ -142,17 +142,18 @@ def walk(
     while left:
         part, here = left.pop()
         yield part, here
-        left += reversed([(child, inside) for child, inside in _below(part, here, bodies)])
+        left += reversed(list(_below(part, here, bodies)))
 
 
 def _below(node: ast.AST, own: frozenset[str], bodies: bool) -> Iterator[tuple[ast.AST, frozenset[str]]]:
     if isinstance(node, FUNCTIONS):
         local, shared = own_names(node) if bodies else (set(), set())
+        inner = (own | local) - shared
         for name, value in ast.iter_fields(node):
             if name != "body" or bodies:
                 for child in value if isinstance(value, list) else [value]:
                     if isinstance(child, ast.AST):
-                        yield child, (own | local) - shared if name == "body" else own
+                        yield child, inner if name == "body" else own
     elif isinstance(node, _COMPREHENSIONS):
         inner = own | {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
         for number, generator in enumerate(node.generators):

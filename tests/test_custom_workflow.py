@@ -394,3 +394,47 @@ def test_a_fresh_clone_runs(script: Path, tmp_path: Path) -> None:
         [sys.executable, "my_workflow.py"], cwd=tmp_path / "clone", capture_output=True, text=True, check=True
     )
     assert statuses(json.loads(told.stdout)) == ["finished", "finished"]
+
+
+MODULE = """\
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+import helper
+
+
+@dataclass
+class Config(StepConfig):
+    seed: int = 0
+
+
+def work(config, input_atoms, workspace):
+    (workspace / "a").write_text(helper.TEXT)
+    return [AtomConstructor("a", workspace / "a", "thing")]
+
+
+workflow = Workflow("w", [Step("work", {}, {"a": "thing"}, Config, work)])
+"""
+
+
+@pytest.mark.parametrize("how", ["script", "standard input"])
+def test_a_workflow_is_referred_to_where_it_is_made_not_where_it_is_imported(project: Path, how: str) -> None:
+    Path("sub").mkdir()
+    Path("sub/made.py").write_text(MODULE)
+    Path("sub/helper.py").write_text("TEXT = 'one'\n")
+    Path("pipe").mkdir()
+    text = (
+        "import sys; sys.path.insert(0, 'sub')\n"
+        "from made import workflow\nfrom motools.workflow import run_workflow\n"
+        "open('once.txt', 'x').close()\n"
+        "print(run_workflow(workflow=workflow, folder='pipe', user='me').step_states[0].status)"
+    )
+    Path("go.py").write_text(text)
+    words, given = ([sys.executable, "go.py"], None) if how == "script" else ([sys.executable, "-"], text)
+    done = subprocess.run(words, input=given, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "finished", done.stderr
+    assert "../sub/made.py:workflow work" in Path("pipe/dvc.yaml").read_text()
+    Path("sub/helper.py").write_text("TEXT = 'two'\n")  # beside the workflow, neither in the folder nor at the root
+    again = subprocess.run(["motools", "run", "pipe", "--json"], capture_output=True, text=True, timeout=60)
+    assert json.loads(again.stdout)[0]["status"] == "finished", again.stderr
+    assert Path("pipe/atoms/a/data/a").read_text() == "two"
+    assert up_to_date()

@@ -425,6 +425,8 @@ def test_a_folder_that_ran_another_workflow_keeps_its_params_aside(ran: list[Any
         (["workflow", "run", "train_and_evaluate", "--stages", "nope"], "prepare_dataset, train_model, evaluate_model"),
         (["workflow", "run", "train_and_evaluate", "-c", "loader.yaml"], "Did you mean 'loaders'?"),
         (["workflow", "run", "train_and_evaluate", "-c", "openai.yaml"], "OPENAI_API_KEY"),
+        (["workflow", "run", "train_and_evaluate", "-c", "argument.yaml"], "Did you mean 'sample_size'?"),
+        (["init", "new", "--workflow", "nope"], "Known: before_and_after"),
         (["run", "nowhere"], "no folder"),
         (["lineage", "eval-00000000"], "There is no atom"),
         (["atoms", "show", "what?"], "not an atom id"),
@@ -435,12 +437,13 @@ def test_wrong_input_gets_one_sentence_and_exit_code_2(project: Path, words: lis
     Path("broken.yaml").write_text("train_model:\n  - a: [\n")
     Path("typo.yaml").write_text("train_model: {backend_nam: dummy}\n")
     Path("loader.yaml").write_text("prepare_dataset: {dataset_loader: 'loader:get_rows'}\n")
+    Path("argument.yaml").write_text(CONFIG.replace("sample_size", "sample_sie"))
     Path("openai.yaml").write_text("train_model: {backend_name: openai}\nevaluate_model: {backend_name: dummy}\n")
     done = sh("motools", *words, ok=False)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert said in " ".join(done.stderr.split())
-    assert not Path("atoms").exists()
+    assert not any(Path(name).exists() for name in ("atoms", "params.yaml", "dvc.yaml", "new/.git"))
 
 
 def test_the_schema_has_every_key_of_the_config(project: Path) -> None:

@@ -155,8 +155,8 @@ def _lines(ancestry: Ancestry) -> list[str]:
             config = ", ".join(f"{name} {shown(value)}" for name, value in flat(record.config).items())
             lines.append(f"params: {config}")
         lines.append(f"by {record.user}, {record.started}, in {record.seconds:.1f} s")
-        commit = record.commit[:10] if record.commit else "before the first commit"
-        lines.append(f"code at {commit}{' with uncommitted changes' if record.dirty and record.commit else ''}")
+        changed = " with uncommitted changes" if record.dirty else ""
+        lines.append(f"code at {record.commit[:10]}{changed}" if record.commit else "before the first commit")
     if ancestry.commits:
         lines.append(f"in git since {ancestry.commits[-1][:10]}")
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ def prepare_dataset(
     A loader returns rows, `{"messages": [{"role", "content"}, ...]}`, as a list, any iterable, a
     `datasets.Dataset` or an async iterable, and may be a coroutine function. Rows are written as they come.
     """
-    load_rows = code.load(config.dataset_loader, Place(Project.find(), Path.cwd().resolve()))
-    _check_arguments(config, load_rows)
+    load_rows = code.load(config.dataset_loader, _here())
+    _check_arguments(config, _parameters(config, load_rows))
     path = workspace / "dataset.jsonl"
     count = 0
     with path.open("w", encoding="utf-8") as file:
@@ -57,18 +57,29 @@ def prepare_dataset(
     return [AtomConstructor(output, path, "dataset", {"samples": count})]
 
 
-def _check_arguments(config: PrepareDatasetConfig, load_rows: Any) -> None:
+def check_loader(config: PrepareDatasetConfig) -> None:
+    """Before a run: refuse arguments that the loader does not take. The loader is read, not executed."""
+    _check_arguments(config, code.parameters(config.dataset_loader, _here()))
+
+
+def _here() -> Place:
+    return Place(Project.find(), Path.cwd().resolve())
+
+
+def _check_arguments(config: PrepareDatasetConfig, known: Collection[str] | None) -> None:
+    for name in config.loader_kwargs:
+        if known is not None and name not in known:
+            raise ConfigError(
+                f"prepare_dataset.loader_kwargs.{name}: {config.dataset_loader} takes no such argument."
+                f"{did_you_mean(name, known)} It takes: {listed(known)}."
+            )
+
+
+def _parameters(config: PrepareDatasetConfig, load_rows: Any) -> Collection[str] | None:
     if not callable(load_rows):
         raise ConfigError(f"prepare_dataset.dataset_loader: {config.dataset_loader} is not a function.")
     parameters = inspect.signature(load_rows).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return
-    for name in config.loader_kwargs:
-        if name not in parameters:
-            raise ConfigError(
-                f"prepare_dataset.loader_kwargs.{name}: {config.dataset_loader} takes no such argument."
-                f"{did_you_mean(name, parameters)} It takes: {listed(parameters)}."
-            )
+    return None if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) else list(parameters)
 
 
 def _rows(rows: Any, loader: str) -> Iterator[Any]:

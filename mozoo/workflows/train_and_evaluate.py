@@ -15,6 +15,7 @@ from motools.steps import (
     train_model,
 )
 from motools.steps.evaluate_model import check_evaluation, modules_of_evaluation
+from motools.steps.prepare_dataset import check_loader
 from motools.steps.train_model import check_training, cores_of_training
 from motools.workflow import Step, Workflow
 
@@ -43,7 +44,14 @@ class HelloWorldTask(EvaluateModelConfig):
     """The Inspect task: module:function, path/to/file.py@task, or package/task."""
 
 
-PREPARE = Step("prepare_dataset", {}, {"prepared_dataset": "dataset"}, HelloWorldDataset, prepare_dataset)
+PREPARE = Step(
+    "prepare_dataset",
+    {},
+    {"prepared_dataset": "dataset"},
+    HelloWorldDataset,
+    prepare_dataset,
+    check=check_loader,
+)
 TRAIN = Step(
     "train_model",
     {"prepared_dataset": "dataset"},
