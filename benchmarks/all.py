@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -19,9 +20,9 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 HEADING = "## Figures\n"
 
 
-def measured(name: str, arguments: list[str]) -> list[Figure]:
-    """The figures of one benchmark, which runs in a process of its own."""
-    command = [sys.executable, str(HERE / f"{name}.py"), "--json", *arguments]
+def measured(name: str, folder: Path, arguments: list[str]) -> list[Figure]:
+    """The figures of one benchmark, which runs in a process and a folder of its own."""
+    command = [sys.executable, str(HERE / f"{name}.py"), "--json", "--folder", str(folder), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"{name} ended with {done.returncode}")
@@ -48,9 +49,11 @@ def main() -> None:
     arguments = parser.parse_args()
     on = machine()
     figures: dict[str, list[Figure]] = {}
-    for name in arguments.only.split(","):
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        figures[name] = measured(name, ["--small"] if arguments.small else [])
+    with tempfile.TemporaryDirectory(prefix="motools-benchmark-") as folder:
+        # Removed after the last one: a file system is slow for minutes where much was deleted.
+        for name in arguments.only.split(","):
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            figures[name] = measured(name, Path(folder, name), ["--small"] if arguments.small else [])
     rows = [row(figure) for found in figures.values() for figure in found]
     if arguments.json:
         print(json.dumps({name: [each.as_dict() for each in found] for name, found in figures.items()}, indent=2))

@@ -143,15 +143,18 @@ def parser(about: str | None) -> ArgumentParser:
     parser = ArgumentParser(description=about)
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--small", action="store_true", help="less of everything: a glance, not a verdict")
+    parser.add_argument("--folder", type=Path, help="where to work and to leave it (default: a temporary folder)")
     parser.add_argument("--repeats", type=int, help="how many times each is measured")
     return parser
 
 
 def main(about: ArgumentParser, measure: Measure) -> None:
-    """Measure in a temporary folder and print."""
+    """Measure and print."""
     arguments = about.parse_args()
     with tempfile.TemporaryDirectory(prefix="motools-benchmark-") as folder:
-        figures = list(measure(Path(folder), arguments))
+        where: Path = arguments.folder or Path(folder)
+        where.mkdir(parents=True, exist_ok=True)
+        figures = list(measure(where, arguments))
     if arguments.json:
         name = Path(sys.argv[0]).stem
         found = [figure.as_dict() for figure in figures]

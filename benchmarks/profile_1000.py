@@ -36,6 +36,8 @@ execute(prepare_folder(Path()), executor=Here(), jobs=1)
 profile.dump_stats(sys.argv[1])
 """
 
+WAITING = "<method 'get' of '_queue.SimpleQueue' objects>"  # for the steps
+
 Stats = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
 
 
@@ -90,9 +92,19 @@ def show(path: Path, what: str, top: int) -> None:
 
 
 def show_growth(few: Stats, many: Stats, small: int, large: int) -> None:
+    """Calls of ours, then own time of all functions: a step in C has no calls to count."""
     print(f"-- calls that grew by more than the number of stages did, {small} -> {large}")
     for name, before, now in grown(few, many, small, large):
         print(f"{now / before:8.1f} times  {before:>9} -> {now:<9} {name}")
+    print("-- own time that grew by more than twice as much (which a busy machine blurs)")
+    total = sum(entry[2] for key, entry in many.items() if key[2] != WAITING)
+    for key, entry in sorted(many.items(), key=lambda each: -each[1][2]):
+        file, line, name = key
+        own, before = entry[2], few[key][2] if key in few else 0.0
+        if name != WAITING and own > total / 200 and own > 2 * large / small * before:
+            print(
+                f"{own / max(before, 1e-6):8.0f} times  {before:9.3f} -> {own:<7.3f} s {Path(file).name}:{line} {name}"
+            )
     print()
 
 

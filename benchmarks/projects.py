@@ -172,12 +172,6 @@ def _make_project(folder: Path, name: str, code: str, params: str | None = None)
     return folder
 
 
-def forget_runs(folder: Path) -> None:
-    """Take a project back to where it was made: no outputs, no dvc.lock, no cache."""
-    run(folder, "git", "checkout", "-q", ".")
-    run(folder, "git", "clean", "-ffdxq")
-
-
 def make_doit(folder: Path, trainings: int) -> Path:
     """The work of `make_sweep` for `doit`."""
     folder.mkdir(parents=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from measure import Figure, in_turns, main, numbers, parser, seconds, settle
-from projects import executed, forget_runs, make_sweep
+from projects import executed, make_sweep
 
 FASTER = {100: 1 / 10, 300: 1 / 20}  # what the ratio to `dvc repro` may be
 
@@ -21,19 +21,19 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     n = arguments.repeats or (1 if arguments.small else 3)
     sizes = numbers(arguments.sizes or ("10,100" if arguments.small else "100,300,1000"))
     with_dvc = numbers(arguments.dvc or ("10" if arguments.small else "100,300"))
-    projects = {size: make_sweep(folder / str(size), size // 2) for size in sizes}
-    peers = {size: make_sweep(folder / f"{size}-dvc", size // 2) for size in with_dvc}
-    settle()
     taken: dict[int, list[float]] = {size: [] for size in sizes}
     dvc: dict[int, list[float]] = {size: [] for size in with_dvc}
-    at_once = 0.0
-    for _ in range(n):
-        for size in sizes:
-            taken[size].append(first_run(projects[size], "motools", "run", "-q"))
-            at_once = seconds(projects[size], "motools", "run", "-q")
-        for size in with_dvc:
-            if size <= 100 or not dvc[size]:  # one of minutes is enough
-                dvc[size].append(first_run(peers[size], "dvc", "repro", "-q"))
+    at_once = []
+    for turn in range(n):  # each in new projects: a file system is slow where much was deleted just before
+        projects = {size: make_sweep(folder / f"{size}-{turn}", size // 2) for size in sizes}
+        quick = [size for size in with_dvc if turn == 0 or size <= 100]  # one of minutes is enough
+        peers = {size: make_sweep(folder / f"{size}-{turn}-dvc", size // 2) for size in quick}
+        settle()
+        for size, project in projects.items():
+            taken[size].append(first_run(project, "motools", "run", "-q"))
+        at_once.append(seconds(project, "motools", "run", "-q"))
+        for size, project in peers.items():
+            dvc[size].append(first_run(project, "dvc", "repro", "-q"))
     first = {size: statistics.median(times) for size, times in taken.items()}
     for size, times in dvc.items():
         at_most = FASTER.get(size)
@@ -43,18 +43,18 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     small, large = sizes[0], sizes[-1]
     at_most = 1.2 * large / small
     yield Figure(f"{large} stages, first run", first[large], f"{small} stages", first[small], at_most, n)
-    yield from nothing_changed(projects[large], large, at_once, arguments.repeats or (3 if arguments.small else 9))
+    n = arguments.repeats or (3 if arguments.small else 9)
+    yield from nothing_changed(projects[large], large, at_once, n)
 
 
 def first_run(project: Path, *words: str) -> float:
-    forget_runs(project)
     took = seconds(project, *words)
     stages = (project / "dvc.yaml").read_text().count("cmd: ")
     assert len(executed(project)) == stages, f"{words} executed {len(executed(project))} of {stages} stages"
     return took
 
 
-def nothing_changed(project: Path, size: int, at_once: float, n: int) -> Iterator[Figure]:
+def nothing_changed(project: Path, size: int, at_once: list[float], n: int) -> Iterator[Figure]:
     """Right after a run, then when all files are old; 0.5 s where `python -c 'import yaml'` takes 0.1 s or less."""
     settle()
     seconds(project, "motools", "run", "-q")  # the first one from now on knows the files by their stats
@@ -64,7 +64,14 @@ def nothing_changed(project: Path, size: int, at_once: float, n: int) -> Iterato
         yaml=lambda: seconds(project, sys.executable, "-c", "import yaml"),
     )
     against, peer = "import yaml", max(0.1, times["yaml"])
-    yield Figure(f"{size} stages, nothing changed, right after a run", at_once, against, peer, 5.0, 1)
+    yield Figure(
+        f"{size} stages, nothing changed, right after a run",
+        statistics.median(at_once),
+        against,
+        peer,
+        5.0,
+        len(at_once),
+    )
     yield Figure(f"{size} stages, nothing changed, later", times["motools"], against, peer, 5.0, n)
 
 

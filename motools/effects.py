@@ -73,9 +73,8 @@ class Effects:
                 changed |= self._by_call(spot, known, arguments, id(node) in thrown_away)
             elif isinstance(node, DEFINITIONS):
                 changed |= self._by_definition(spot, node)
-            elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-                words = _root(node)
-                changed |= self._keys(spot, words) | self._within_reach(spot, [words] if words else [])[0]
+            elif (target := _changed_in_place(node)) is not None and (words := _root(target)):
+                changed |= self._keys(spot, words) | self._within_reach(spot, [words])[0]
         return changed
 
     def _by_definition(self, spot: _Spot, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[Name]:
@@ -192,6 +191,14 @@ class Effects:
                 if hears or bases or any(keyword.arg == "metaclass" for keyword in node.keywords):
                     return True
         return False
+
+
+def _changed_in_place(node: ast.AST) -> ast.expr | None:
+    if isinstance(node, ast.AugAssign):  # `rows += [1]` is seen by all that know the list
+        return node.target
+    if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+        return node
+    return None
 
 
 def _root(node: ast.AST) -> Words | None:

@@ -209,9 +209,14 @@ def _serve(stream: socket.socket) -> None:
                 elif source in pipes:
                     _hear(pipes[source])
             _hear_all(ended)
-            for pid in [pid for pid in running if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)]:
+            for pid in list(running):
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if not found:
+                    continue
+                if status:  # what it started ends with it, unless it left by itself
+                    with suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)
                 task = running.pop(pid)
-                status = _bury(pid)
                 _hear(task)  # whoever else holds the pipe, this process has said all
                 os.close(task.pipe)
                 _send(stream, (task.number, "done", (status, b"".join(task.said))))
@@ -240,14 +245,6 @@ def _hear_all(pipe: int) -> bytes:
         while part := os.read(pipe, 1 << 16):
             parts.append(part)
     return b"".join(parts)
-
-
-def _bury(pid: int) -> int:
-    """The status of a process that has ended; what it started ends with it, unless it left by itself."""
-    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    if found is None or found.si_code != os.CLD_EXITED:
-        _kill(pid, signal.SIGKILL)  # its id is taken as long as nobody has waited for it
-    return os.waitpid(pid, 0)[1]
 
 
 def _fork(payload: bytes, others: list[int]) -> tuple[int, int]:

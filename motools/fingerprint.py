@@ -14,7 +14,7 @@ import ast
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -170,8 +170,9 @@ class _Reach:
         self._follow_effects()
         numbers = {path: number for number, path in enumerate(self.modules)}  # names of folders do not count
         content = []
+        counting = self._counted | self._imports_in_time()
         for path, module in self.modules.items():
-            counted = [each for each in module.statements if each in self._counted or self._is_in_time(module, each)]
+            counted = [statement for statement in module.statements if statement in counting]
             movable = {statement for statement in counted if syntax.is_movable(module, statement)}
             edges = [(name, text, numbers.get(to) if to else None) for name, text, to in self._edges.get(path, ())]
             content.append(
@@ -247,22 +248,14 @@ class _Reach:
     def _that_may_change_values(self) -> list[Module]:
         """The modules that are imported with the counted code and import, themselves or through others, what has
         a reached value."""
-        loaded = self._loaded(self.modules)
-        importers: dict[Path | str, list[Path]] = {}
-        for path, executed in loaded.items():
-            for other in executed:
-                importers.setdefault(other, []).append(path)
-        queue: list[Path | str] = [path or name for path, name in self._names]
-        seen = set(queue)
-        for found in queue:
-            queue += [path for path in importers.get(found, ()) if path not in seen]
-            seen.update(importers.get(found, ()))
-        return [self._imports.module(path) for path in loaded if path in seen]
+        loaded = self._loaded()
+        importers = _importers(loaded, [path or name for path, name in self._names])
+        return [self._imports.module(path) for path in loaded if path in importers]
 
-    def _loaded(self, files: Iterable[Path]) -> dict[Path, list[Path | str]]:
-        """The files that are executed with some, each with what it executes next, in order."""
+    def _loaded(self) -> dict[Path, list[Path | str]]:
+        """The files that are executed with the counted code, each with what it executes next, in order."""
         found: dict[Path, list[Path | str]] = {}
-        queue = list(files)
+        queue = list(self.modules)
         for path in queue:
             if path in found:
                 continue
@@ -275,16 +268,31 @@ class _Reach:
             queue += [other for other in found[path] if isinstance(other, Path)]
         return found
 
-    def _is_in_time(self, module: Module, statement: ast.stmt) -> bool:
-        """Whether it matters when an import is carried out: it changes values, or binds what others bind too."""
-        if not isinstance(statement, IMPORTS):
-            return False
-        names = [syntax.imported_as(alias, statement) for alias in statement.names]
-        if any(len(module.bindings[name]) > 1 for name in names if (module.path, name) in self._names):
-            return True
-        if "*" in names:
-            return any(text.endswith(" import *") for _, text, _ in self._edges.get(module.path, ()))
-        if not self._changing:
-            return False
-        files = [file for file in self._imports.executed(module, [statement]) if isinstance(file, Path)]
-        return bool(self._changing & self._loaded(file for file in files if file != module.path).keys())
+    def _imports_in_time(self) -> set[ast.stmt]:
+        """The imports whose place matters: they change values, or bind a name that others bind too."""
+        changing = _importers(self._loaded(), self._changing) if self._changing else set()
+        found: set[ast.stmt] = set()
+        for path, module in self.modules.items():
+            star = any(text.endswith(" import *") for _, text, _ in self._edges.get(path, ()))
+            for statement in module.statements:
+                if isinstance(statement, IMPORTS):
+                    names = [syntax.imported_as(alias, statement) for alias in statement.names]
+                    again = any(len(module.bindings[name]) > 1 for name in names if (path, name) in self._names)
+                    executed = {file for file in self._imports.executed(module, [statement]) if file != path}
+                    if again or (star and "*" in names) or (changing and changing & executed):
+                        found.add(statement)
+        return found
+
+
+def _importers(loaded: Mapping[Path, Iterable[Path | str]], wanted: Iterable[Path | str]) -> set[Path | str]:
+    """What executes any of the wanted when it is imported, the wanted among them."""
+    importers: dict[Path | str, list[Path]] = {}
+    for path, executed in loaded.items():
+        for other in executed:
+            importers.setdefault(other, []).append(path)
+    queue = list(wanted)
+    found = set(queue)
+    for name in queue:
+        queue += [path for path in importers.get(name, ()) if path not in found]
+        found.update(importers.get(name, ()))
+    return found

@@ -21,7 +21,7 @@ from typing import Any
 from motools import identity, pipeline, records, stepcache
 from motools.atom import Atom, EvalAtom, write_atom
 from motools.code import Place
-from motools.config import parse
+from motools.config import parse, parser_of
 from motools.errors import AtomError, ConfigError, MotoolsError, StepError, listed
 from motools.files import replace_file
 from motools.fingerprint import Sources
@@ -216,7 +216,10 @@ def loaded(reference: str, place: Place) -> Workflow:
 
     _ = warmed(place).project.store  # reads the DVC configuration, once for all forks
     with place.importable():
-        return load_workflow(reference, place)
+        workflow = load_workflow(reference, place)
+    for step in workflow.steps:
+        parser_of(step.config_class)
+    return workflow
 
 
 @contextmanager

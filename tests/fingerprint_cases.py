@@ -159,6 +159,22 @@ def step(): return ROWS
     "something appended in a class body": "ROWS = []\nclass A:\n    ROWS.append(«1|2»)\ndef step(): return ROWS",
     "something deleted": "TABLE = {1: 1, 2: 2}\ndel TABLE[«1|2»]\ndef step(): return TABLE",
     "something added in place": "ROWS = [0]\nROWS += [«1|2»]\ndef step(): return ROWS",
+    "something added in place to a list of another file": """
+from helpers import ROWS
+import helpers
+ROWS += [«1|2»]
+def step(): return helpers.ROWS
+--- helpers.py
+ROWS = []
+""",
+    "something added in place under another name": "ROWS = []\nsame = ROWS\nsame += [«1|2»]\ndef step(): return ROWS",
+    "something appended under another name": "ROWS = []\nsame = ROWS\nsame.append(«1|2»)\ndef step(): return ROWS",
+    "something appended to what a function gives": """
+ROWS = []
+def rows(): return ROWS
+rows().append(«1|2»)
+def step(): return ROWS
+""",
     "a number added in place": "LIMIT = 0\nLIMIT += «1|2»\ndef step(): return LIMIT",
     "the name of a builtin deleted": "max = min\n«pass|del max»\ndef step(): return max([1, 2])",
     "the order of two changes": "ROWS = []\nROWS.append(«1|2»)\nROWS.append(«2|1»)\ndef step(): return ROWS",

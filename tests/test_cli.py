@@ -1,0 +1,238 @@
+"""The command line: help of every command, JSON that parses, plain output where it is piped, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+
+from motools.atom import EvalAtom, ModelAtom
+from motools.cli import app, main
+
+METRICS = {"task": {"score": {"mean": 0.25, "stderr": 0.1}}}
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Done]
+
+
+@pytest.fixture
+def motools(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Calls the command line in this process, with its output going to files as in a pipe."""
+
+    def call(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["motools", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        code = caught.value.code
+        return Done(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def atoms(project: Path) -> dict[str, str]:
+    """A project with a model and an evaluation of it."""
+    model = ModelAtom.create(user="ada", metadata={"model_id": "m"}).id
+    return {
+        "model": model,
+        "eval": EvalAtom.create(user="ada", made_from={"m": model}, metadata={"metrics": METRICS}).id,
+    }
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group by the words that call it."""
+    yield path, command
+    for name, found in (getattr(command, "commands", None) or {}).items():
+        yield from commands(found, (*path, name))
+
+
+EVERY = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_the_help_of_every_command_says_what_it_is_for(path: tuple[str, ...], motools: Call) -> None:
+    command = EVERY[path]
+    done = motools(*path, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == motools(*path, "-h").out
+    assert "\x1b" not in done.out
+    if hasattr(command, "commands"):
+        assert command.help
+        assert all(name in done.out for name in command.commands)
+        return
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    described = bool(arguments) and all(getattr(p, "help", None) for p in arguments)
+    assert "Example" in command.help or described or path[-1] == "list"
+    assert all(getattr(p, "help", None) for p in command.params if p.name != "help"), path
+    if "Example" in command.help:
+        example = command.help[command.help.index("Example") :]
+        assert f"motools {' '.join(path)}" in " ".join(example.split())
+
+
+@pytest.mark.parametrize("path", [p for p, c in EVERY.items() if hasattr(c, "commands")], ids=" ".join)
+def test_a_group_alone_shows_its_help(path: tuple[str, ...], motools: Call) -> None:
+    done = motools(*path)
+    assert "Usage: motools" in done.out + done.err
+
+
+def test_every_command_that_shows_results_has_json() -> None:
+    silent = {("init",), ("step", "run"), ("workflow", "validate"), ("workflow", "schema")}
+    for path, command in EVERY.items():
+        if not hasattr(command, "commands"):
+            flags = {flag for parameter in command.params for flag in parameter.opts}
+            assert ("--json" in flags) == (path not in silent), path
+
+
+JSON = [
+    ("workflow", "list"),
+    ("zoo", "datasets", "list"),
+    ("zoo", "datasets", "show", "hello_world"),
+    ("zoo", "tasks", "show", "hello_world"),
+    ("zoo", "workflows", "show", "evaluate_only"),
+    ("atoms", "list"),
+    ("atoms", "show", "{eval}"),
+    ("compare", "{eval}", "{eval}"),
+    ("lineage", "{eval}"),
+    ("workflow", "run", "evaluate_only", "--config", "config.yaml", "--dry-run"),
+]
+
+
+@pytest.mark.parametrize("words", JSON, ids=" ".join)
+def test_json_parses_and_the_same_without_it_is_plain_text(
+    words: tuple[str, ...], motools: Call, atoms: dict[str, str]
+) -> None:
+    Path("config.yaml").write_text("evaluate_model: {backend_name: dummy}\n")
+    words = tuple(word.format(**atoms) for word in words)
+    done = motools(*words, "--json")
+    assert (done.code, done.err) == (0, "")
+    json.loads(done.out)
+    plain = motools(*words)
+    assert (plain.code, plain.err) == (0, "")
+    assert "\x1b" not in plain.out
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(plain.out)
+
+
+def test_json_of_an_atom_says_all_of_it(motools: Call, atoms: dict[str, str]) -> None:
+    shown = json.loads(motools("atoms", "show", atoms["eval"], "--json").out)
+    assert shown["id"] == atoms["eval"]
+    assert shown["made_from"] == {"m": atoms["model"]}
+    assert shown["metrics"] == METRICS
+    assert shown["record"]["user"] == "ada"
+    told = json.loads(motools("lineage", atoms["eval"], "--json").out)
+    assert told["made_from"]["m"]["id"] == atoms["model"]
+    assert json.loads(motools("compare", atoms["eval"], "--json").out) == {atoms["eval"]: METRICS}
+
+
+def test_the_schema_parses_in_both_formats(motools: Call, project: Path) -> None:
+    from motools import yaml12
+
+    found = json.loads(motools("workflow", "schema", "evaluate_only").out)
+    assert yaml12.loads(motools("workflow", "schema", "evaluate_only", "--format", "yaml").out) == found
+
+
+def test_a_piped_table_has_tabs_and_no_line_is_cut(motools: Call, atoms: dict[str, str]) -> None:
+    lines = motools("compare", atoms["eval"], atoms["eval"]).out.splitlines()
+    assert [line.split("\t") for line in lines] == [
+        ["metric", atoms["eval"], atoms["eval"]],
+        ["task.score.mean", "0.25", "0.25"],
+        ["task.score.stderr", "0.1", "0.1"],
+    ]
+    assert atoms["model"] in motools("lineage", atoms["eval"]).out
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_a_terminal_gets_colours_unless_no_color_is_set(
+    colours: bool, motools: Call, atoms: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rich.console
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not colours:
+        monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(rich.console.Console, "is_terminal", property(lambda self: True))
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
+    Path("config.yaml").write_text("evaluate_model: {backend_name: dummy}\n")
+    out = motools("workflow", "run", "evaluate_only", "--config", "config.yaml", "--dry-run").out
+    assert bool(re.search(r"\x1b\[[0-9;]*3\dm", out)) == colours
+    assert "existing_model" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nope",), "No such command 'nope'"),
+        (("run", "--nope"), "No such option"),
+        (("run", "--jobs", "0"), "Invalid value for '--jobs'"),
+        (("run", "--jobs", "many"), "Invalid value for '--jobs'"),
+        (("workflow", "schema", "evaluate_only", "--format", "xml"), "'xml' is not one of"),
+        (("compare",), "Missing argument"),
+        (("run",), "Error: "),
+        (("status",), "Error: "),
+        (("status", "--stages", "x"), "Error: "),
+        (("compare", "{model}"), "is a model, not an eval"),
+        (("lineage", "{model}0"), "Error: "),
+        (("workflow", "run", "evaluate_only", "-i", "nonsense"), "--input 'nonsense': write NAME=ATOM-ID."),
+        (("workflow", "run", "evaluate_only", "-i", "x={model}"), "takes no input 'x'"),
+        (("workflow", "validate", "missing.py:workflow"), "Error: "),
+        (("zoo", "tasks", "show", "hello_wold"), "Did you mean 'hello_world'?"),
+        (("step", "run", "evaluate_only", "nope"), "Error: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_input_exits_with_2_and_a_sentence(
+    words: tuple[str, ...], said: str, motools: Call, atoms: dict[str, str]
+) -> None:
+    done = motools(*(word.format(**atoms) for word in words))
+    assert done.code == 2
+    assert done.out == ""
+    assert said in " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.err).split())
+    assert "Traceback" not in done.err
+    assert "\x1b" not in done.err
+
+
+def test_the_version_is_that_of_the_package(motools: Call) -> None:
+    from motools import __version__
+
+    assert motools("--version") == (0, f"motools {__version__}\n", "")
+
+
+def test_outside_of_a_project_a_workflow_can_be_validated_and_nothing_else(
+    motools: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = motools("workflow", "validate", "evaluate_only")
+    assert done == (0, "evaluate_only: valid. Steps: existing_model, evaluate_model.\n", "")
+    for words in (("run",), ("status",), ("atoms", "list"), ("workflow", "run", "evaluate_only")):
+        done = motools(*words)
+        assert (done.code, done.out) == (2, "")
+        assert "motools init" in done.err
+    assert os.listdir() == []
+
+
+def test_an_interrupt_exits_with_130_and_says_nothing(
+    motools: Call, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools import lineage
+
+    def stop(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lineage, "list_atoms", stop)
+    assert motools("atoms", "list") == (130, "", "")

@@ -1,0 +1,291 @@
+"""Code by name: what a reference finds, what is said where there is nothing, and how often a file is loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from motools import code
+from motools.code import Place
+from motools.errors import ConfigError
+from motools.repo import Project
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def place(bare_project: Path) -> Iterator[Place]:
+    """A pipeline's folder inside a project; the modules it loads are gone afterwards."""
+    before = set(sys.modules), list(code._beside)
+    folder = bare_project / "experiment"
+    folder.mkdir()
+    yield Place(Project(bare_project), folder)
+    code._beside[:] = before[1]
+    for name in set(sys.modules) - before[0]:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(bare_project)):
+            del sys.modules[name]
+
+
+ROWS = "def rows(): return [1]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("loaders:rows", "experiment/loaders.py"),
+        ("loaders.py:rows", "experiment/loaders.py"),
+        ("loaders.py@rows", "experiment/loaders.py"),
+        ("./loaders.py:rows", "experiment/loaders.py"),
+        ("deep/er/loaders.py:rows", "experiment/deep/er/loaders.py"),
+        ("deep.er.loaders:rows", "experiment/deep/er/loaders.py"),
+        ("../shared.py:rows", "shared.py"),
+        ("shared:rows", "shared.py"),
+        ("package:rows", "experiment/package/__init__.py"),
+        ("both:rows", "experiment/both/__init__.py"),
+        ("everywhere:rows", "experiment/everywhere.py"),
+        ("my-loaders.py:rows", "experiment/my-loaders.py"),
+    ],
+)
+def test_a_reference_to_the_project_finds_its_file(place: Place, text: str, file: str) -> None:
+    names = ["loaders", "deep/er/loaders", "package/__init__", "both/__init__", "both", "everywhere", "my-loaders"]
+    write(place.folder, {f"{name}.py": ROWS for name in names})
+    write(place.project.root, {"shared.py": ROWS, "everywhere.py": ROWS})
+    reference = code.check(text, place)
+    assert reference.file == place.project.root / file
+    assert (reference.text, reference.name, reference.module, reference.package) == (text, "rows", None, None)
+    assert code.load(text, place)() == [1]
+
+
+def test_a_reference_to_installed_code_names_its_module(place: Place) -> None:
+    reference = code.check("textwrap:dedent", place)
+    assert (reference.module, reference.name, reference.file) == ("textwrap", "dedent", None)
+    assert code.load("textwrap:dedent", place)("  a") == "a"
+    assert code.load("math:sqrt", place)(4) == 2  # compiled: its names are known to no file
+    assert code.load("os.path:join", place)("a", "b") == "a/b"
+
+
+def test_a_name_in_a_registry_is_left_to_the_registry(place: Place) -> None:
+    assert code.check("mozoo/hello_world", place).package == "mozoo"
+    with pytest.raises(ConfigError, match=r"is in Inspect's registry; here, write module:function"):
+        code.load("mozoo/hello_world", place)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "rows", "loaders", "loaders:", ":rows", "loaders:rows()", "loaders:Rows.make", "loaders.rows", "a b:c"]
+    + ["loaders.py", "loaders.py:", "loaders.py:1", "a/b/c", "http://host/x", "loaders:rows:more", "gpt-4o", "a\n:b"],
+)
+def test_what_has_not_the_form_of_a_reference_is_refused_with_the_form(place: Place, text: str) -> None:
+    assert code.parse(text, place) is None
+    with pytest.raises(ConfigError, match=r"does not name code. Write module:function or path/to/file\.py:function"):
+        code.check(text, place)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("loader:rows", r"no module 'loader', neither installed nor in .*experiment\. Did you mean 'loaders'\?"),
+        ("no.such.module:rows", r"no module 'no\.such\.module'"),
+        ("loaders.deeper:rows", r"no module 'loaders\.deeper'"),
+        ("textwrap.deeper:rows", r"no module 'textwrap\.deeper'"),
+        ("nosuchpackage/task", r"no module 'nosuchpackage'"),
+        ("nowhere.py:rows", r"no file .*experiment/nowhere\.py"),
+        ("../../nowhere.py:rows", r"no file .*nowhere\.py"),
+        ("loaders:rosw", r"loaders\.py defines no 'rosw'\. Did you mean 'rows'\?"),
+        ("loaders.py:zzz", r"loaders\.py defines no 'zzz'\.$"),
+        ("textwrap:dedemt", r"textwrap\.py defines no 'dedemt'\. Did you mean 'dedent'\?"),
+        ("loaders:script", r"loaders\.py defines no 'script'"),
+        ("loaders:local", r"loaders\.py defines no 'local'"),
+        ("broken:rows", r"broken\.py, line 2: "),
+        ("__main__:rows", r"no module '__main__'"),
+        ("raising.inner:rows", r"'raising\.inner:rows' cannot be imported: RuntimeError: no"),
+    ],
+)
+def test_code_that_is_not_there_is_told_in_one_sentence(place: Place, text: str, said: str) -> None:
+    source = f"{ROWS}def other():\n    local = 1\nif __name__ == '__main__':\n    script = 1\n"
+    write(place.folder, {"loaders.py": source, "broken.py": "x = 1\ndef rows(:\n"})
+    outside = write(place.project.root.parent / "site", {"raising/__init__.py": "raise RuntimeError('no')\n"})
+    sys.path.append(str(outside))
+    try:
+        for find in (code.check, code.load):
+            with pytest.raises(ConfigError, match=said) as caught:
+                find(text, place)
+            assert "\n" not in str(caught.value)
+    finally:
+        sys.path.remove(str(outside))
+
+
+def test_checking_executes_nothing_of_the_project(place: Place) -> None:
+    write(place.folder, {"loaders.py": f"{ROWS}raise SystemExit('executed')\n"})
+    code.check("loaders:rows", place)
+    assert "loaders" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("raise ValueError('no rows today')", "ValueError: no rows today"),
+        ("import nosuchmodule", "ModuleNotFoundError: No module named 'nosuchmodule'"),
+        ("from math import nosuchname", "ImportError: cannot import name 'nosuchname'"),
+        ("import sys\nsys.exit()", "SystemExit: it ends the program"),
+        ("import sys\nsys.exit(3)", "SystemExit: it ends the program"),
+    ],
+)
+def test_a_module_that_fails_says_why_and_can_be_mended(place: Place, source: str, said: str) -> None:
+    write(place.folder, {"loaders.py": ROWS + source})
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=rf"^'loaders:rows' cannot be imported: {said}"):
+            code.load("loaders:rows", place)
+        assert "loaders" not in sys.modules
+        assert not code.is_loading()
+    write(place.folder, {"loaders.py": ROWS})
+    assert code.load("loaders:rows", place)() == [1]
+
+
+SCRIPT = """
+from motools.workflow import run_workflow
+first = 1
+run_workflow(workflow=None)
+second = 2
+"""
+
+
+def test_a_script_is_executed_up_to_where_it_runs_its_workflow(place: Place) -> None:
+    write(place.folder, {"script.py": SCRIPT})
+    assert code.load("script.py:first", place) == 1
+    with pytest.raises(ConfigError, match="script defines no 'second' before it runs a workflow"):
+        code.load("script.py:second", place)
+    assert not code.is_loading()
+
+
+def test_a_script_that_is_imported_by_another_stops_that_one_too(place: Place) -> None:
+    write(place.folder, {"script.py": SCRIPT, "outer.py": "before = 1\nimport script\nafter = 2\n"})
+    assert code.load("outer:before", place) == 1
+    with pytest.raises(ConfigError, match="outer defines no 'after'"):
+        code.load("outer:after", place)
+
+
+def test_a_file_is_loaded_once_by_whatever_name(place: Place) -> None:
+    counting = "import sys\nsys.loads = getattr(sys, 'loads', 0) + 1\nclass A: pass\n"
+    write(
+        place.folder,
+        {
+            "package/__init__.py": "",
+            "package/inner.py": counting,
+            "package/other.py": "from package.inner import A\n",
+            "relative.py": "import package.inner\nA = package.inner.A\n",
+        },
+    )
+    texts = ["package/inner.py:A", "package.inner:A", "./package/inner.py:A", "package.other:A", "relative:A"]
+    try:
+        assert len({id(code.load(text, place)) for text in texts}) == 1
+        assert sys.loads == 1  # type: ignore[attr-defined]
+    finally:
+        del sys.loads  # type: ignore[attr-defined]
+
+
+def test_a_module_of_a_package_is_its_attribute_and_imports_relatively(place: Place) -> None:
+    write(
+        place.folder,
+        {
+            "package/__init__.py": "",
+            "package/one.py": "from .two import get\nfrom . import two\nfrom .. import nothing\n",
+            "package/two.py": "import package.three\ndef get(): return package.three.A, package.four\n",
+            "package/three.py": "A = 1\n",
+            "package/four.py": "from package import three\n",
+        },
+    )
+    code.load("package/four.py:three", place)
+    four = sys.modules["package.four"]
+    assert code.load("package/two.py:get", place)() == (1, four)
+    with pytest.raises(ConfigError, match=r"'package/one\.py:get' cannot be imported: ImportError: .*relative import"):
+        code.load("package/one.py:get", place)
+
+
+def test_two_folders_may_have_files_of_one_name(place: Place, bare_project: Path) -> None:
+    other = Place(place.project, bare_project / "other")
+    write(place.folder, {"loaders.py": "rows = 1"})
+    write(other.folder, {"loaders.py": "rows = 2"})
+    assert [code.load("loaders:rows", each) for each in (place, other, place)] == [1, 2, 1]
+    assert [code.load("loaders.py:rows", each) for each in (other, place)] == [2, 1]
+
+
+def test_a_file_called_like_a_standard_module_does_not_take_its_place(place: Place) -> None:
+    import textwrap
+
+    write(place.folder, {"textwrap.py": "def rows(): return 'mine'\n"})
+    assert code.load("textwrap.py:rows", place)() == "mine"
+    assert sys.modules["textwrap"] is textwrap
+    assert code.load("textwrap.py:rows", place) is code.load("textwrap.py:rows", place)
+
+
+def test_a_file_outside_of_the_project_is_loaded_but_not_the_projects_own(place: Place, tmp_path: Path) -> None:
+    write(tmp_path, {"elsewhere/loaders.py": ROWS})
+    text = f"{tmp_path}/elsewhere/loaders.py:rows"
+    assert code.load(text, place)() == [1]
+    file = code.check(text, place).file
+    assert file is not None
+    assert not place.owns(file)
+
+
+def test_what_is_installed_under_the_projects_root_is_not_its_own(place: Place) -> None:
+    root = place.project.root
+    own = ["a.py", "experiment/b.py", "src/lib/c.py", "environment/d.py"]
+    others = [".venv/lib/x.py", "env/lib/python3.11/site-packages/x.py", ".hidden/x.py", "experiment/.x.py"]
+    write(root, dict.fromkeys([*own, *others], ""))
+    assert [name for name in [*own, *others] if place.owns(root / name)] == own
+    assert not place.owns(Path(code.__file__))
+    (root / "link.py").symlink_to(root.parent / "outside.py")
+    assert not place.owns(root / "link.py")
+
+
+def test_the_folders_are_importable_only_while_code_is_loaded(place: Place) -> None:
+    before = list(sys.path)
+    with place.importable():
+        assert sys.path[:2] == [str(place.folder), str(place.project.root)]
+        assert sys.path[-len(before) :] == before
+    assert sys.path == before
+    write(place.folder, {"loaders.py": "raise ValueError"})
+    with pytest.raises(ConfigError):
+        code.load("loaders:rows", place)
+    assert sys.path == before
+
+
+def test_a_module_that_was_loaded_by_file_is_found_in_a_fresh_process_by_name(place: Place) -> None:
+    write(place.folder, {"package/__init__.py": "", "package/inner.py": "class A: pass\n"})
+    assert code.load("package/inner.py:A", place).__module__ == "package.inner"
+    done = subprocess.run(
+        [sys.executable, "-c", "from package.inner import A; print(A.__module__)"],
+        cwd=place.folder,
+        capture_output=True,
+    )
+    assert done.stdout == b"package.inner\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("def rows(a, b=1, *, c): pass", ["a", "b", "c"]),
+        ("async def rows(a): pass", ["a"]),
+        ("def rows(a, *more): pass", ["a"]),
+        ("def rows(a, **more): pass", None),
+        ("rows = print", None),
+        ("class rows: pass", None),
+        ("import functools\n@functools.cache\ndef rows(a): pass", None),
+    ],
+)
+def test_the_parameters_of_a_function_are_read_without_executing_it(
+    place: Place, source: str, names: list[str] | None
+) -> None:
+    write(place.folder, {"loaders.py": f"{source}\nraise SystemExit"})
+    assert code.parameters("loaders:rows", place) == names

@@ -1,0 +1,220 @@
+"""The step cache: its entries are files in the format of DVC's run-cache, and what makes a key."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motools import identity, stepcache, yaml12
+from motools.config import StepConfig
+from motools.identity import Identity
+from motools.stepcache import Entry
+from motools.store import Store
+from motools.workflow import Step
+
+COMMAND = stepcache.step_command("0" * 64)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+def kept(cache: Store, tmp_path: Path, text: str, logs: bool = False, names: tuple[str, ...] = ("model",)) -> Entry:
+    """An entry whose objects are in the cache, with outputs that hold `text`."""
+    folder = tmp_path / f"folder-{text}"
+    folder.mkdir(exist_ok=True)
+    (folder / "file").write_text(text)
+    record = tmp_path / f"record-{text}"
+    record.write_text(text)
+    out = cache.add(folder)
+    return Entry(dict.fromkeys(names, out), cache.add(record), out if logs else None)
+
+
+def files(cache: Store) -> list[Path]:
+    return sorted(path for path in cache.cache.glob("runs/*/*/*") if path.is_file())
+
+
+def test_an_entry_comes_back_as_it_was_kept(cache: Store, tmp_path: Path) -> None:
+    for entry in (kept(cache, tmp_path, "a"), kept(cache, tmp_path, "b", logs=True, names=("x", "y"))):
+        stepcache.store(cache, COMMAND, entry)
+        assert stepcache.lookup(cache, COMMAND, entry.outputs, logs=entry.logs is not None) == entry
+
+
+def test_dvc_accepts_an_entry_as_one_of_its_run_cache(cache: Store, tmp_path: Path) -> None:
+    from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
+    from dvc.stage.cache import _get_cache_hash
+    from dvc.utils.serialize import load_yaml
+
+    stepcache.store(cache, COMMAND, kept(cache, tmp_path, "a", logs=True))
+    (path,) = files(cache)
+    content = load_yaml(str(path))
+    assert COMPILED_LOCK_FILE_STAGE_SCHEMA(content) == content
+    assert path.name == _get_cache_hash(content, key=False)
+    assert path.parent.parent.name == path.parent.name[:2]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_dvc_counts_the_objects_of_an_entry_as_used(project: Path, tmp_path: Path) -> None:
+    from motools.repo import Project
+
+    found = Project.find()
+    entry = kept(found.store, tmp_path, "a", logs=True)
+    stepcache.store(found.store, COMMAND, entry)
+    (path,) = files(found.store)
+    with found.dvc() as repo:
+        used = repo.stage_cache.get_used_objs([(path.parent.name, path.name)])
+    assert {info.value for infos in used.values() for info in infos} >= set(entry.oids())
+
+
+def test_the_newest_entry_whose_objects_are_here_is_taken(cache: Store, tmp_path: Path) -> None:
+    entries = [kept(cache, tmp_path, text) for text in "abc"]
+    for age, entry in enumerate(entries):
+        before = set(files(cache))
+        stepcache.store(cache, COMMAND, entry)
+        (new,) = set(files(cache)) - before
+        os.utime(new, (1_000_000 + age, 1_000_000 + age))
+    assert stepcache.lookup(cache, COMMAND, ["model"]) == entries[2]
+    assert list(stepcache.candidates(cache, COMMAND, ["model"])) == entries[::-1]
+    cache.path(entries[2].record.md5).unlink()
+    assert stepcache.lookup(cache, COMMAND, ["model"]) == entries[1]
+    assert list(stepcache.candidates(cache, COMMAND, ["model"])) == entries[::-1]
+
+
+def test_keeping_an_equal_entry_again_makes_no_second_one(cache: Store, tmp_path: Path) -> None:
+    for _ in range(2):
+        stepcache.store(cache, COMMAND, kept(cache, tmp_path, "a"))
+    assert len(files(cache)) == 1
+    assert not list(cache.cache.glob("runs/.motools-*"))
+
+
+def test_another_command_other_outputs_or_logs_find_nothing(cache: Store, tmp_path: Path) -> None:
+    stepcache.store(cache, COMMAND, kept(cache, tmp_path, "a"))
+    assert stepcache.lookup(cache, stepcache.step_command("1" * 64), ["model"]) is None
+    assert stepcache.lookup(cache, COMMAND, ["other"]) is None
+    assert stepcache.lookup(cache, COMMAND, ["model", "other"]) is None
+    assert stepcache.lookup(cache, COMMAND, []) is None
+    assert stepcache.lookup(cache, COMMAND, ["model"], logs=True) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"cmd: [",
+        b"\xff\xfe\x00",
+        b"- a\n- b\n",
+        b"just words",
+        b"outs: 3",
+        b"outs: [a, b]",
+        b"outs:\n- path: record.json\n",
+        b"outs:\n- {path: record.json, md5: abc, size: many}\n",
+        b"outs:\n- {path: out/model, md5: abc, size: 1}\n",
+    ],
+)
+def test_a_damaged_entry_counts_as_absent(cache: Store, tmp_path: Path, damage: bytes) -> None:
+    sound = kept(cache, tmp_path, "a")
+    stepcache.store(cache, COMMAND, sound)
+    (path,) = files(cache)
+    os.utime(path, (1, 1))
+    (path.parent / "damaged").write_bytes(damage)
+    (path.parent / ".motools-half").write_bytes(damage)
+    assert stepcache.lookup(cache, COMMAND, ["model"]) == sound
+    path.unlink()
+    assert stepcache.lookup(cache, COMMAND, ["model"]) is None
+    assert list(stepcache.naming(cache, sound.outputs["model"].md5)) == []
+
+
+def test_a_folder_where_an_entry_would_be_counts_as_absent(cache: Store, tmp_path: Path) -> None:
+    sound = kept(cache, tmp_path, "a")
+    stepcache.store(cache, COMMAND, sound)
+    (files(cache)[0].parent / "folder").mkdir()
+    assert stepcache.lookup(cache, COMMAND, ["model"]) == sound
+
+
+def test_an_entry_of_dvcs_own_harms_nothing(cache: Store, tmp_path: Path) -> None:
+    sound = kept(cache, tmp_path, "a")
+    stepcache.store(cache, COMMAND, sound)
+    other = cache.cache / "runs" / "ab" / ("ab" + "0" * 62)
+    other.mkdir(parents=True)
+    content = {
+        "cmd": "python x.py",
+        "outs": [{"path": "x", "hash": "md5", "md5": sound.outputs["model"].md5, "size": 1}],
+    }
+    (other / ("1" * 64)).write_text(yaml12.dumps(content))
+    assert list(stepcache.naming(cache, sound.outputs["model"].md5)) == [sound]
+
+
+def test_an_entry_is_found_by_what_it_made_but_not_by_its_record(cache: Store, tmp_path: Path) -> None:
+    entry = kept(cache, tmp_path, "a")
+    stepcache.store(cache, COMMAND, entry)
+    assert list(stepcache.naming(cache, entry.outputs["model"].md5)) == [entry]
+    assert list(stepcache.naming(cache, entry.record.md5)) == []
+
+
+def test_an_entry_tells_the_ids_of_its_atoms(cache: Store, tmp_path: Path) -> None:
+    entry = kept(cache, tmp_path, "a")
+    md5 = entry.outputs["model"].md5.removesuffix(".dir")
+    assert entry.atoms({"model": "lora"}) == {"model": f"lora-{md5}"}
+
+
+# -- keys ---------------------------------------------------------------------
+
+
+@dataclass
+class Config(StepConfig):
+    """Whatever."""
+
+    free: dict[str, Any] = field(default_factory=dict)
+
+
+def work(config: Any, input_atoms: Any, workspace: Any) -> list[Any]:
+    """Never called."""
+    return []
+
+
+BASE: dict[str, Any] = {
+    "values": {"free": {"n": 1}},
+    "inputs": {"i": "model-" + "0" * 32},
+    "outputs": {"o": "model"},
+    "parts": {"function": "f"},
+    "logs": False,
+}
+
+
+def key(**changes: Any) -> str:
+    about = {**BASE, **changes}
+    step = Step("s", {"i": "model"}, about["outputs"], Config, work, keeps_logs=about["logs"])
+    return identity.key(step, about["values"], Identity(about["parts"], {}), about["inputs"])
+
+
+def test_everything_that_may_change_a_result_changes_the_key() -> None:
+    values: list[Any] = [2, 1.0, True, "1", None, [1], {"n": 1}, -1, 1e-5, "", [], {}, False, 0, 0.0]
+    others = [{"values": {"free": {"n": value}}} for value in values]
+    for name in ("size", "nfiles"):  # which DVC's own keys leave out
+        others += [{"values": {"free": {"n": 1, name: value}}} for value in (1, 2)]
+        others += [{"values": {"free": {"n": {name: value}}}} for value in (1, 2)]
+    others += [
+        {"values": {"free": {"n": [1, 2]}}},
+        {"values": {"free": {"n": [2, 1]}}},
+        {"outputs": {"p": "model"}},
+        {"outputs": {"o": "lora"}},
+        {"inputs": {"i": "model-" + "1" * 32}},
+        {"inputs": {"j": "model-" + "0" * 32}},
+        {"parts": {"function": "g"}},
+        {"parts": {"function": "f", "config.free.n": "x"}},
+        {"logs": True},
+    ]
+    keys = [key(), *(key(**other) for other in others)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_order_of_keys_and_the_name_of_the_step_change_nothing() -> None:
+    assert key(values={"free": {"a": 1, "b": 2}}) == key(values={"free": {"b": 2, "a": 1}})
+    one, other = (Step(name, {}, {"o": "model"}, Config, work) for name in ("one", "other"))
+    known = Identity({"function": "f"}, {})
+    assert identity.key(one, {}, known, {}) == identity.key(other, {}, known, {})
