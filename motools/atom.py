@@ -163,8 +163,9 @@ class Atom:
     @classmethod
     def _checked(cls, atom: Atom) -> Self:
         if not isinstance(atom, cls):
+            article = "an" if str(cls.KIND)[0] in "aeiou" else "a"
             right = type(atom).__name__
-            raise AtomError(f"{atom.id} is a {atom.kind}, not a {cls.KIND}. Load it with {right}.load.")
+            raise AtomError(f"{atom.id} is a {atom.kind}, not {article} {cls.KIND}. Load it with {right}.load.")
         return atom
 
     # -- what it holds -------------------------------------------------------
@@ -265,7 +266,8 @@ class EvalAtom(Atom):
         path = self.get_data_path() / "samples.jsonl"
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        with path.open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
 
     def get_log_path(self) -> Path | None:
         """The folder of Inspect's logs for `inspect view --log-dir`, or None where the evaluator keeps none."""
@@ -296,10 +298,11 @@ def write_atom(
     folder.mkdir(parents=True)
     about = {"kind": kind, "made_from": dict(made_from), "metadata": dict(metadata)}
     try:
-        text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+        content = text.encode()
     except (TypeError, ValueError) as error:
         raise AtomError(f"The metadata of a {kind} is not JSON: {error}.") from None
-    (folder / "atom.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "atom.json").write_bytes(content)
     data = folder / "data"
     if source is None:
         return

@@ -119,7 +119,7 @@ def _put_aside(reference: str, folder: Path, private: Path) -> Path | None:
     before = pipeline.read_params(folder)
     if before is None or before.workflow == reference:
         return None
-    aside = private / "replaced" / f"params-{time.strftime('%Y%m%d-%H%M%S')}.yaml"
+    aside = private / "replaced" / f"params-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09}.yaml"
     aside.parent.mkdir(parents=True, exist_ok=True)
     path.rename(aside)
     return aside

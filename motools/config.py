@@ -6,11 +6,13 @@ import dataclasses
 import json
 import math
 import typing
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic_core import PydanticSerializationError
 
 from motools import zoo
 from motools.errors import ConfigError, did_you_mean, listed
@@ -97,8 +99,14 @@ def parse(cls: type, values: Any, where: str) -> Any:
 
 def as_values(config: Any) -> dict[str, Any]:
     """A config as plain JSON values, every key written out, in the order of the fields."""
-    values: dict[str, Any] = parser_of(config.__class__).dump_python(config, mode="json")
-    _check_values(values, type(config).__name__)
+    parser, where = parser_of(config.__class__), type(config).__name__
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of a value of the wrong type: `parse` says it better
+            _check_objects(parser.dump_python(config), where)
+            values: dict[str, Any] = parser.dump_python(config, mode="json")
+    except PydanticSerializationError as error:
+        raise ConfigError(f"{where}: a value cannot be kept in params.yaml: {error}") from None
+    _check_values(values, where)
     return values
 
 
@@ -111,6 +119,20 @@ def schema(cls: type) -> dict[str, Any]:
                 if name in found["properties"] and "description" in about:
                     found["properties"][name].setdefault("description", about["description"])
     return found
+
+
+def _check_objects(value: Any, where: str) -> None:
+    """Refuse what pydantic would turn into something else on the way to JSON."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_objects(item, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _check_objects(item, f"{where}[{index}]")
+    elif isinstance(value, (set, frozenset)):
+        raise ConfigError(f"{where}: a set has no order, so its text would differ from run to run. Use a list.")
+    elif isinstance(value, (bytes, float)):
+        _check_values(value, where)
 
 
 def _check_values(value: Any, where: str) -> None:
@@ -143,5 +165,13 @@ def _sentence(cls: type, problem: Any, where: str) -> str:
 
 def _fields_at(cls: Any, path: list[str]) -> list[str]:
     for part in path:
-        cls = typing.get_type_hints(cls).get(part) if dataclasses.is_dataclass(cls) else None
+        if dataclasses.is_dataclass(cls) and part in (hints := typing.get_type_hints(cls)):
+            cls = _section_in(hints[part])
     return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
+
+
+def _section_in(annotation: Any) -> Any:
+    """The dataclass in `Section`, `Section | None`, `list[Section]` or `dict[str, Section]`, or None."""
+    if dataclasses.is_dataclass(annotation):
+        return annotation
+    return next((found for part in typing.get_args(annotation) if (found := _section_in(part))), None)

@@ -172,6 +172,11 @@ def test_what_can_be_no_atom_is_refused_and_leaves_nothing(make: Callable[[], An
     assert list(Path().glob(".motools/*")) == []
 
 
+def test_metadata_that_is_no_unicode_is_refused_as_other_metadata_is() -> None:
+    with pytest.raises(AtomError, match="The metadata of a model is not JSON"):
+        ModelAtom.create(user="ada", metadata={"a": "\ud800"})
+
+
 @pytest.mark.parametrize("what", ["file", "folder", "dangling", "itself", "pipe"])
 def test_links_and_what_is_no_file_are_refused(what: str) -> None:
     source = files(a="x")
@@ -255,7 +260,6 @@ def test_an_evaluation_gives_metrics_from_its_file_or_its_metadata_and_its_sampl
     assert atom.samples() == [{"input": "a\u2028b"}, {"input": "x"}]
 
 
-@pytest.mark.xfail(strict=True, reason="EvalAtom.samples splits at every separator of str.splitlines")
 def test_samples_end_where_their_line_ends_and_not_at_other_separators() -> None:
     sample = {"input": "one\u2028two\x85three"}
     text = json.dumps(sample, ensure_ascii=False) + "\n"  # as the evaluation step writes them

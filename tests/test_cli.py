@@ -32,6 +32,10 @@ Call = Callable[..., Done]
 def motools(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """Calls the command line in this process, with its output going to files as in a pipe."""
 
+    for name in ("FORCE_COLOR", "PY_COLORS", "NO_COLOR", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("typer.rich_utils.FORCE_TERMINAL", None)  # read from those when typer was imported
+
     def call(*words: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["motools", *words])
         capsys.readouterr()
@@ -162,8 +166,6 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(
     import rich.console
 
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("FORCE_COLOR", raising=False)
-    monkeypatch.delenv("NO_COLOR", raising=False)
     if not colours:
         monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(rich.console.Console, "is_terminal", property(lambda self: True))

@@ -235,8 +235,10 @@ def test_the_params_of_another_workflow_are_put_aside_whole(folder: Path, compil
     assert write(compiled("evaluate_only"), folder) is None
 
 
-@pytest.mark.xfail(strict=True, reason="files put aside are named by the second")
-def test_params_put_aside_within_a_second_do_not_replace_each_other(folder: Path, compiled: Make) -> None:
+def test_params_put_aside_within_a_second_do_not_replace_each_other(
+    folder: Path, compiled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.strftime", lambda *_: "20240102-030405")
     kept = []
     for number, reference in enumerate(["train_and_evaluate", "evaluate_only", "before_and_after"]):
         write(compiled(reference), folder)

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import motools
 
 ROOT = Path(motools.__file__).parent.parent
-MODULES = sorted(
+FILES = sorted(path for package in ("motools", "mozoo") for path in (ROOT / package).rglob("*.py"))
+MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    for package in ("motools", "mozoo")
-    for path in (ROOT / package).rglob("*.py")
+    for path in FILES
     if path.name != "__main__.py"
-)
+]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_every_exported_name_is_there_and_stands_once(name: str) -> None:
-    module = importlib.import_module(name)
-    exported = getattr(module, "__all__", [])
-    assert [public for public in exported if not hasattr(module, public)] == []
-    assert len(set(exported)) == len(exported)
-    assert not any(public.startswith("_") and public != "__version__" for public in exported)
+def test_every_exported_name_is_there_and_stands_once() -> None:
+    for name in MODULES:
+        module = importlib.import_module(name)
+        exported = getattr(module, "__all__", [])
+        assert [public for public in exported if not hasattr(module, public)] == [], name
+        assert len(set(exported)) == len(exported), name
+        assert not any(public.startswith("_") and public != "__version__" for public in exported), name
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_every_module_says_what_it_is_for(name: str) -> None:
-    doc = importlib.import_module(name).__doc__ or ""
-    assert doc.strip().splitlines()[0].endswith((".", ":"))
+def test_every_module_says_in_its_first_line_what_it_is_for() -> None:
+    for path in FILES:
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        assert doc.partition("\n")[0].endswith((".", ":", "?")), path
 
 
 LOOK = """

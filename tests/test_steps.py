@@ -248,3 +248,8 @@ def test_a_chat_row_may_have_tool_calls_and_fields_of_its_own(row: Any) -> None:
 def test_a_role_that_is_a_list_is_told_as_any_other() -> None:
     with pytest.raises(MotoolsError, match=r"messages\[0\]\.role: \['user'\] is none of"):
         check_row({"messages": [turn(["user"])]}, "loader, row 1")
+
+
+def test_text_that_is_no_unicode_is_told_with_its_row() -> None:
+    with pytest.raises(StepError, match="loader, row 1"):
+        check_row({"messages": [turn(content="\ud800")]}, "loader, row 1")

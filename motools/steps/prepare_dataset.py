@@ -125,7 +125,7 @@ def check_row(row: Any, where: str) -> None:
     if not any(message["role"] == "assistant" for message in row["messages"]):
         raise StepError(f"{where}: no assistant turn, so there is nothing to learn from it.")
     try:
-        json.dumps(row, allow_nan=False)
+        json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise StepError(f"{where}: not JSON: {error}.") from None
 

@@ -1,2 +1,0 @@
-def test_x():
-    import mozoo; print(mozoo, mozoo.__path__); assert 0
