@@ -1,6 +1,37 @@
-"""`python -m motools`."""
+"""The `motools` command: `motools run` is answered at once where nothing has changed; all else goes to the CLI."""
 
-from motools.cli import main
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    if not _answered(sys.argv[1:]):
+        from motools.cli import main as command_line
+
+        command_line()
+    sys.exit(0)
+
+
+def _answered(words: list[str]) -> bool:
+    """Whether the command was `motools run`, and the snapshot has shown that there is nothing to do."""
+    options = {word for word in words[1:] if word.startswith("-")}
+    folders = [word for word in words[1:] if not word.startswith("-")]
+    if words[:1] != ["run"] or not options <= {"-q", "--quiet", "--json"} or len(folders) > 1:
+        return False
+    from motools.snapshot import unchanged
+
+    stages = unchanged(Path(*folders))
+    if stages is None:
+        return False
+    from motools.tables import show_stages
+
+    show_stages(stages, quiet=bool(options & {"-q", "--quiet"}), as_json="--json" in options)
+    return True
+
 
 if __name__ == "__main__":
     main()

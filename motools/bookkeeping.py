@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ class Books:
 
     def clear(self, name: str) -> None:
         """Remove a stage's outs before it runs: a step that fails leaves nothing that looks like a result."""
+        if "not in cache" in self.status(name).values():
+            self.put_back(name)  # nowhere else is what an earlier commit names
         for path in out_paths(self._compiled.stages[name]):
             target = self._folder / path
             if target.is_dir() and not target.is_symlink():
@@ -72,9 +75,10 @@ class Books:
                 target.unlink(missing_ok=True)
 
     def put_back(self, name: str) -> None:
-        """Take the outs of a stage into the cache again, which has lost them."""
+        """Take the outs of a stage that are as locked into the cache again, which has lost them."""
+        status = self.status(name)
         for path, cached in out_paths(self._compiled.stages[name]).items():
-            if cached:
+            if cached and status.get(path) == "not in cache":
                 self._project.store.add(self._folder / path)
 
     def enter(self, call: StepCall, entry: Entry) -> None:
@@ -116,11 +120,16 @@ class Books:
             ignore_in(folder, lines)
 
     def flush(self, now: bool = False) -> None:
-        """Write dvc.lock, if it is time to."""
-        if self.lock.pending and (now or time.monotonic() - self._flushed > _FLUSH):
+        """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it."""
+        if not self.lock.pending:
+            return
+        if now:
             with self.dvc_lock:
                 self.lock.flush()
+        elif time.monotonic() - self._flushed > _FLUSH:
             self._flushed = time.monotonic()
+            with suppress(OSError):
+                self.dvc_lock.if_free(self.lock.flush)
 
     def everything(self) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
         """What decides whether the stages are current, with the content that dvc.lock says it has.

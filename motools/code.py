@@ -33,6 +33,11 @@ class Place:
     def roots(self) -> list[Path]:
         return [self.folder, *([self.project.root] if self.project.root != self.folder else [])]
 
+    @property
+    def folders(self) -> list[Path]:
+        """Where modules are looked for: the roots, then beside the files that were loaded for this folder."""
+        return [*self.roots, *_beside.get(self.folder, [])]
+
     def owns(self, path: Path) -> bool:
         """Whether a file is the project's own source, not something installed under its root."""
         path = path.resolve()
@@ -46,7 +51,7 @@ class Place:
     def module_file(self, module: str) -> Path | None:
         """The project file that defines a module, or None when the module is not the project's."""
         parts = module.split(".")
-        for root in [*self.roots, *_beside, *(Path(entry) for entry in sys.path if entry)]:
+        for root in [*self.folders, *(Path(entry) for entry in sys.path if entry)]:
             for path in (
                 root.joinpath(*parts, "__init__.py"),  # where there are both, Python takes the package
                 root.joinpath(*parts).with_suffix(".py"),
@@ -59,7 +64,7 @@ class Place:
     def importable(self) -> Iterator[None]:
         """The pipeline's folder and the project's root on `sys.path`, ahead of what is installed."""
         before = list(sys.path)
-        sys.path[:0] = [str(folder) for folder in [*self.roots, *_beside]]
+        sys.path[:0] = [str(folder) for folder in self.folders]
         try:
             yield
         finally:
@@ -124,10 +129,12 @@ def _installed_file(module: str, text: str, place: Place) -> Path | None:
     with place.importable():
         try:
             spec = importlib.util.find_spec(module)
-        except ModuleNotFoundError:
+        except ValueError:  # a module that was not made by an import
             spec = None
-        except ImportError as error:
-            raise ConfigError(f"{text!r} cannot be imported: {error}") from None
+        except Exception as error:  # the packages around it are imported, and may raise anything
+            if not isinstance(error, ModuleNotFoundError) or not f"{module}.".startswith(f"{error.name}."):
+                raise ConfigError(f"{text!r} cannot be imported: {_cause(error)}") from error
+            spec = None
     if spec is None:
         here = [path.stem for root in place.roots for path in root.glob("*.py")]
         raise ConfigError(
@@ -158,7 +165,7 @@ class StopLoading(BaseException):
 
 
 _loading: list[str] = []
-_beside: list[Path] = []  # folders of files that were loaded: what lies beside a script can be imported by it
+_beside: dict[Path, list[Path]] = {}  # by a pipeline's folder: what lies beside a script can be imported by it
 
 
 def is_loading() -> bool:
@@ -179,8 +186,8 @@ def load(text: str, place: Place) -> Any:
         raise ConfigError(
             f"{text!r} is in Inspect's registry; here, write module:function or path/to/file.py:function."
         )
-    if reference.file is not None and reference.file.parent not in [*place.roots, *_beside]:
-        _beside.append(reference.file.parent)
+    if reference.file is not None and reference.file.parent not in place.folders:
+        _beside.setdefault(place.folder, []).append(reference.file.parent)
     with place.importable():
         module = _import(reference, place)
     try:
@@ -193,17 +200,43 @@ def load(text: str, place: Place) -> Any:
 
 def _import(reference: Reference, place: Place) -> ModuleType:
     name = reference.module or _module_name(reference.file, place)  # type: ignore[arg-type]
-    if name in sys.modules and _same_file(sys.modules[name], reference.file):
-        return sys.modules[name]
+    there = sys.modules.get(name)
+    if there is not None and not _same_file(there, reference.file) and _is_installed(there, place):
+        name = f"{name}_of_project"  # what else uses the installed module goes on using that
+        there = sys.modules.get(name)
+    if there is not None and _same_file(there, reference.file):
+        return there
+    _forget_strangers(place)
     _loading.append(name)
     try:
         if reference.file is None:
             return importlib.import_module(name)
         return _execute(name, reference.file)
-    except Exception as error:  # the user's code may raise anything
-        raise ConfigError(f"{reference.text!r} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise ConfigError(f"{reference.text!r} cannot be imported: {_cause(error)}") from error
     finally:
         _loading.pop()
+
+
+def _forget_strangers(place: Place) -> None:
+    """Modules of another pipeline of the project go, where this one has modules of the same names."""
+    root = str(place.project.root)
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None) or ""
+        if origin.startswith(root) and "site-packages" not in origin and name != "__main__":
+            file = place.module_file(name)
+            if file is not None and not _same_file(module, file):
+                del sys.modules[name]
+
+
+def _cause(error: BaseException) -> str:
+    said = "it ends the program" if isinstance(error, SystemExit) else str(error)
+    return f"{type(error).__name__}: {said}"
+
+
+def _is_installed(module: ModuleType, place: Place) -> bool:
+    origin = getattr(module, "__file__", None)
+    return origin is None or not place.owns(Path(origin))
 
 
 def _same_file(module: ModuleType, file: Path | None) -> bool:
@@ -213,8 +246,8 @@ def _same_file(module: ModuleType, file: Path | None) -> bool:
 
 def _execute(name: str, file: Path) -> ModuleType:
     """Import a file under a name, keeping what it defined if it stops at `run_workflow`."""
-    if "." in name:
-        importlib.import_module(name.rpartition(".")[0])
+    package, _, last = name.rpartition(".")
+    parent = importlib.import_module(package) if package else None
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
@@ -227,6 +260,8 @@ def _execute(name: str, file: Path) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    if parent is not None:
+        setattr(parent, last, module)
     return module
 
 

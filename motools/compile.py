@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools import identity, pipeline, yaml12
+from motools import edit, identity, pipeline, yaml12
 from motools.code import Place
 from motools.config import schema
+from motools.errors import ConfigError
 from motools.files import replace_file
 from motools.fingerprint import Sources
 from motools.identity import Identity
@@ -24,10 +23,10 @@ _STAGES_HEADER = """\
 # Written by `motools run` from params.yaml and the workflow; edit params.yaml, not this file.
 # Stages whose command is not `motools step run` are kept as they are.
 """
-_PARAMS_HEADER = """\
-The pipeline of this folder: `motools run` runs what changed, `motools status` says what that is.
-One section a step; every default is written out. Comments are kept.
-"""
+_PARAMS_HEADER = (
+    "# The pipeline of this folder: `motools run` runs what changed, `motools status` says what that is.",
+    "# One section a step; every default is written out. Comments are kept.",
+)
 
 
 @dataclass(frozen=True)
@@ -84,28 +83,39 @@ def write(compiled: Compiled, folder: Path, private: Path) -> Path | None:
     """Write dvc.yaml and params.yaml where their content changes.
 
     Returns:
-        Where the params.yaml of another workflow was put aside, if there was one.
+        Where the params.yaml of something else was put aside, if there was one.
+
+    Raises:
+        ConfigError: one of them cannot be read, or a stage in it is in the way; nothing has been written then.
     """
-    replaced = _put_aside(compiled.reference, folder, private)
+    stages = stages_text(compiled, folder)
+    replaced = _put_aside(compiled, folder, private)
     text = params_text(compiled, folder)
     if text is not None:
         replace_file(folder / pipeline.PARAMS, text)
-    text = stages_text(compiled, folder)
     path = folder / pipeline.STAGES
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        replace_file(path, text)
+    if not path.exists() or path.read_text(encoding="utf-8") != stages:
+        replace_file(path, stages)
     return replaced
 
 
 def stages_text(compiled: Compiled, folder: Path) -> str:
     """The text of dvc.yaml; what it says beside generated stages is kept."""
-    content = yaml12.load(folder / pipeline.STAGES) or {}
-    own = {n: s for n, s in pipeline.read_stages(folder).items() if not is_generated(s.get("cmd"))}
-    content["stages"] = {
-        **compiled.stages,
-        **{n: s for n, s in own.items() if n not in compiled.stages},
-    }
-    return _STAGES_HEADER + yaml12.dumps({"stages": content.pop("stages"), **content})
+    path = folder / pipeline.STAGES
+    content = yaml12.load(path) or {}
+    own = {name: stage for name, stage in pipeline.read_stages(folder).items() if not _is_written_here(stage)}
+    for name in own:
+        if name in compiled.stages:
+            raise ConfigError(
+                f"{path} has a stage {name!r} of your own, and the workflow {compiled.workflow.name!r} has a step "
+                "of that name. Give your stage another one."
+            )
+    content.pop("stages", None)
+    return _STAGES_HEADER + yaml12.dumps({"stages": {**compiled.stages, **own}, **content})
+
+
+def _is_written_here(stage: Any) -> bool:
+    return isinstance(stage, Mapping) and is_generated(stage.get("cmd"))
 
 
 def is_generated(command: Any) -> bool:
@@ -113,11 +123,14 @@ def is_generated(command: Any) -> bool:
     return isinstance(command, str) and command.startswith("motools step run ")
 
 
-def _put_aside(reference: str, folder: Path, private: Path) -> Path | None:
-    """Keep the params.yaml of another workflow, whose values may be nowhere else."""
+def _put_aside(compiled: Compiled, folder: Path, private: Path) -> Path | None:
+    """Keep the params.yaml of another workflow or of something else, whose values may be nowhere else."""
     path = folder / pipeline.PARAMS
-    before = pipeline.read_params(folder)
-    if before is None or before.workflow == reference:
+    before = yaml12.load(path)
+    if before is None:
+        return None
+    known = pipeline.read_params(folder)
+    if known.workflow == compiled.reference if known else set(before) <= set(compiled.config):
         return None
     aside = private / "replaced" / f"params-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09}.yaml"
     aside.parent.mkdir(parents=True, exist_ok=True)
@@ -130,67 +143,29 @@ def params_text(compiled: Compiled, folder: Path) -> str | None:
     wanted = {"workflow": compiled.reference, **compiled.config}
     path = folder / pipeline.PARAMS
     before = yaml12.load(path)
-    if same_values(before, wanted):
+    if edit.same_values(before, wanted):
         return None
-    yaml = _round_trip()
-    if isinstance(before, dict):
-        content = yaml.load(path.read_text(encoding="utf-8"))
-        _update(content, wanted)
-        if next(iter(before)) != "workflow" and "workflow" not in before:
-            content.move_to_end("workflow", last=False) if hasattr(content, "move_to_end") else None
-    else:
-        content = _commented(compiled, wanted)
-    stream = io.StringIO()
-    yaml.dump(content, stream)
-    return stream.getvalue()
+    if isinstance(before, dict) and before:
+        return edit.updated(path.read_text(encoding="utf-8"), wanted)
+    return "\n".join([*_commented(compiled), ""])
 
 
-def same_values(one: Any, other: Any) -> bool:
-    """Equality that tells 1, 1.0 and true apart, and does not look at the order of keys."""
-    return json.dumps(one, sort_keys=True, default=str) == json.dumps(other, sort_keys=True, default=str)
-
-
-def _round_trip() -> Any:
-    from ruamel.yaml import YAML  # keeps comments and layout; 0.05 s to import
-
-    yaml = YAML()
-    yaml.width = 10**6
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    return yaml
-
-
-def _update(content: Any, wanted: Mapping[str, Any]) -> None:
-    """Make a commented mapping say what is wanted, touching only what differs."""
-    for name in [name for name in content if name not in wanted]:
-        del content[name]
-    for name, value in wanted.items():
-        if isinstance(value, Mapping) and isinstance(content.get(name), Mapping):
-            _update(content[name], value)
-        elif name not in content or not same_values(_plain(content[name]), value):
-            content[name] = value
-
-
-def _plain(value: Any) -> Any:
-    """A value of ruamel's as a plain one, with its type seen exactly."""
-    return yaml12.loads(yaml12.dumps(json.loads(json.dumps(value, default=str))))
-
-
-def _commented(compiled: Compiled, wanted: Mapping[str, Any]) -> Any:
+def _commented(compiled: Compiled) -> Iterator[str]:
     """A new params.yaml: each key under the description that its config class gives it."""
-    from ruamel.yaml.comments import CommentedMap
-
-    content = CommentedMap({"workflow": wanted["workflow"]})
-    content.yaml_set_start_comment(_PARAMS_HEADER)
+    yield from _PARAMS_HEADER
+    yield from edit.lines("workflow", compiled.reference)
     for step in compiled.workflow.steps:
+        yield ""
+        section = compiled.config[step.name]
+        if not section:
+            yield from edit.lines(step.name, section)
+            continue
+        yield f"{step.name}:"
         properties = schema(step.config_class).get("properties", {})
-        section = CommentedMap(wanted[step.name])
-        for name in section:
-            about = properties.get(name, {}).get("description")
-            if about:
-                section.yaml_set_comment_before_after_key(name, before=" ".join(about.split()), indent=2)
-        content[step.name] = section
-        content.yaml_set_comment_before_after_key(step.name, before="\n")
-    return content
+        for name, value in section.items():
+            if about := properties.get(name, {}).get("description"):
+                yield f"  # {' '.join(about.split())}"
+            yield from edit.lines(name, value, indent=2)
 
 
 def config_schema(workflow: Workflow) -> dict[str, Any]:

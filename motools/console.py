@@ -1,72 +1,24 @@
-"""What a person sees: colours on a terminal, plain lines elsewhere, JSON when asked for."""
+"""How a run is shown to a person: lines, and on a terminal a live display below them."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-_STYLES = {
-    "finished": "green",
-    "restored": "cyan",
-    "current": "dim",
-    "failed": "bold red",
-    "skipped": "yellow",
-    "not selected": "dim",
-    "run": "green",
-    "restore": "cyan",
-    "maybe": "yellow",
-}
+from motools.tables import STYLES
 
 
 def console(stderr: bool = False) -> Console:
     """Wide enough that nothing is cut when piped; colours off there, and where NO_COLOR is set."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(file=stream, soft_wrap=True, highlight=False, width=None if stream.isatty() else 1000)
-
-
-def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on a terminal; tab-separated lines elsewhere, which `cut` and `awk` read."""
-    if not sys.stdout.isatty():
-        for row in [columns, *rows]:
-            print("\t".join(str(cell) for cell in row))
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell), style=_STYLES.get(str(cell), "")) for cell in row))
-    console().print(table, soft_wrap=False)
-
-
-def shown(value: Any) -> str:
-    """A value in a cell: numbers short, the rest as JSON."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted name."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found.update(flat(value, f"{prefix}{name}."))
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
 
 
 Level = Literal["quiet", "normal", "verbose"]
@@ -98,7 +50,7 @@ class Lines:
             self._say((f"  log: {log}", "dim"))
 
     def answered(self, stage: str, how: str) -> None:
-        self._say((stage, "bold"), ": ", (how, _STYLES[how]), "" if how == "current" else " from the cache")
+        self._say((stage, "bold"), ": ", (how, STYLES[how]), "" if how == "current" else " from the cache")
 
     def finished(self, stage: str, seconds: float) -> None:
         self._say((stage, "bold"), ": ", ("finished", "green"), f" in {seconds:.1f} s")

@@ -23,7 +23,7 @@ from motools.bookkeeping import Books, out_paths
 from motools.code import Place
 from motools.compile import Compiled
 from motools.config import parse
-from motools.errors import MotoolsError, StepError, WorkflowError, listed
+from motools.errors import DamagedError, MotoolsError, StepError, WorkflowError, listed
 from motools.executor import TaskDied, WarmExecutor
 from motools.own import OwnStages
 from motools.plan import StagePlan, plan_stage
@@ -278,7 +278,19 @@ class Engine:
         return name
 
     def _at_hand(self, plan: StagePlan) -> StagePlan:
-        """Restore a stage whose result is in the cache, or in the remote."""
+        """Restore a stage whose result is in the folder, the cache or the remote; what proves wrong is put aside."""
+        aside: set[Path | None] = {None}
+        while True:
+            try:
+                return self._brought(plan)
+            except DamagedError as error:
+                if error.path in aside:
+                    return replace(plan, action="run")
+                aside.add(error.path)
+                self.reporter.note(step.put_aside(error, self.place.project))
+                plan = self._decide(plan.stage)
+
+    def _brought(self, plan: StagePlan) -> StagePlan:
         if plan.action == "run" and plan.call and not self.options.force:
             entry = step.fetch_result(plan.call, self.books.lock.entry(plan.stage))
             if entry is not None:

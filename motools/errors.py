@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -52,7 +53,11 @@ class AtomError(UserError):
 
 
 class DamagedError(MotoolsError):
-    pass
+    """`path` is the cache object that is damaged, where it is one."""
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class StepError(MotoolsError):

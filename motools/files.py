@@ -1,21 +1,95 @@
-"""Files written whole: a reader sees the old content or the new, never half of it."""
+"""Files written whole: a reader sees the old content or the new, and what a killed writer leaves can be told and swept.
+
+Whatever is being written is locked by its writer until it is renamed to where it belongs; the kernel releases
+the lock of a process that was killed.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+_PREFIX = ".motools-"
 
 
 def replace_file(path: Path, text: str) -> None:
     """Write a text file by renaming a new one over it; its mode is kept."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with new_file(path) as file:
+        file.write(text.encode())
+        os.fchmod(file.fileno(), path.stat().st_mode & 0o7777 if path.exists() else 0o644)
+
+
+@contextmanager
+def new_file(target: Path, made_in: Path | None = None) -> Iterator[IO[bytes]]:
+    """A file to write, which takes `target`'s place at the end; where something is raised, nothing has happened.
+
+    Args:
+        made_in: where it lies until then (default: beside the target); on the same file system.
+    """
+    folder = made_in or target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        handle, name = tempfile.mkstemp(prefix=_PREFIX, dir=folder)
+        if _claim(handle, name):
+            break
+        os.close(handle)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, path.stat().st_mode & 0o7777 if path.exists() else 0o644)
-        os.replace(name, path)
+        with open(name, "wb", opener=lambda *_: handle) as file:
+            yield file
+            file.flush()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(name, target)
     except BaseException:
-        os.unlink(name)
+        with suppress(FileNotFoundError):
+            os.unlink(name)
         raise
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """A new folder in another one, for a moment."""
+    parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True) as name:
+            try:
+                handle = os.open(name, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            try:
+                if _claim(handle, name):
+                    yield Path(name)
+                    return
+            finally:
+                os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed have left half-way in a folder; what is in use stays."""
+    try:
+        left = [entry.path for entry in os.scandir(folder) if entry.name.startswith(_PREFIX)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in left:
+        with suppress(OSError):  # in use, gone, somebody else's, or on a file system without locks
+            handle = os.open(name, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(name) if os.path.isdir(name) else os.unlink(name)
+            finally:
+                os.close(handle)
+
+
+def _claim(handle: int, name: str) -> bool:
+    """Lock what was made just now; False where a sweep has been quicker."""
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        return os.path.samestat(os.stat(name), os.fstat(handle))
+    except FileNotFoundError:
+        return False

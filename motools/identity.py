@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -142,7 +143,7 @@ def _named(text: str, sources: Sources) -> str | fingerprint.Fingerprint | None:
         return None
     path = (sources.place.folder / text).resolve()
     root = sources.place.project.root
-    if not path.is_relative_to(root) or not path.is_file():
+    if not path.is_relative_to(root) or not os.path.isfile(path):  # Path.is_file raises where a text is too long
         return None
     inside = path.relative_to(root).parts
     if any(part.startswith(".") for part in inside) or inside[-1] in (

@@ -108,7 +108,7 @@ class Imports:
                 names = [_origin(node)]
             elif isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
-                files = [self._module_file(name) for name in names]
+                files = [self._module_file(module, name) for name in names]
             if not any(files):
                 found += [name.partition(".")[0] for name in names]
             for file in files:
@@ -132,7 +132,7 @@ class Imports:
                 found = self._from(module, node, alias.name, words[1:])
             else:
                 origin, text = alias.name, f"import {alias.name}"
-                found = self._whole(alias, words)
+                found = self._whole(module, alias, words)
             for target in found or [(None, (origin.partition(".")[0],))]:
                 yield text, target
 
@@ -144,14 +144,14 @@ class Imports:
             return [self._within(below, rest)]
         return [(source, ())] if source else []  # all of it (`*`), or what it makes when asked
 
-    def _whole(self, alias: ast.alias, words: Words) -> list[Target]:
-        file = self._module_file(alias.name)
+    def _whole(self, module: Module, alias: ast.alias, words: Words) -> list[Target]:
+        file = self._module_file(module, alias.name)
         if alias.asname:
             return [self._within(file, words[1:])] if file else []
         found = []
         for count in range(len(words), 0, -1):
-            if module := self._module_file(".".join(words[:count])):
-                found.append(self._within(module, words[count:]))
+            if below := self._module_file(module, ".".join(words[:count])):
+                found.append(self._within(below, words[count:]))
                 break
         if file and tuple(alias.name.split("."))[: len(words)] == words:  # its package is handed on
             found.append((file, ()))
@@ -178,7 +178,7 @@ class Imports:
         """The project's file that `from ... import` takes names from, or the module `below` of it."""
         parts = [*filter(None, [*(node.module or "").split("."), below])]
         if not node.level:
-            return self._module_file(".".join(parts))
+            return self._module_file(module, ".".join(parts))
         return self._beside(module.path.parents[node.level - 1], tuple(parts))
 
     def _beside(self, folder: Path, parts: Words) -> Path | None:
@@ -189,10 +189,14 @@ class Imports:
             self._found[folder, parts] = found[0] if found else None
         return self._found[folder, parts]
 
-    def _module_file(self, module: str) -> Path | None:
-        if module not in self._files:
-            self._files[module] = self.place.module_file(module)
-        return self._files[module]
+    def _module_file(self, importer: Module, name: str) -> Path | None:
+        if name not in self._files:
+            self._files[name] = self.place.module_file(name)
+        if file := self._files[name]:
+            return file
+        folders = [folder for folder in importer.path.parents if folder.is_relative_to(self.place.project.root)]
+        parts = tuple(name.split("."))  # loading a file lets it import what lies beside it
+        return next((file for folder in folders if (file := self._beside(folder, parts))), None)
 
 
 def _stars(bindings: Bindings) -> list[ast.ImportFrom]:

@@ -11,6 +11,7 @@ import os
 import time
 from pathlib import Path
 
+from motools.files import replace_file
 from motools.store import Out, folder_object, hash_file, walk_files
 
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
@@ -27,7 +28,7 @@ class Index:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["version"] == _VERSION:
-                self._known = content["files"]
+                self._known = dict(content["files"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             pass
 
@@ -65,8 +66,5 @@ class Index:
         """Write what is known now; a reader sees the old file or the new one."""
         if not self._changed:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"version": _VERSION, "files": self._known}), encoding="utf-8")
-        os.replace(temporary, self._path)
+        replace_file(self._path, json.dumps({"version": _VERSION, "files": self._known}))
         self._changed = False

@@ -21,6 +21,9 @@ from motools.files import replace_file
 from motools.store import hash_file
 
 
+_MENDED = "`git checkout` it, or delete it: what has run is in the cache, and `motools run` finds it there."
+
+
 class LockFile:
     """The dvc.lock of one folder. `flush` only with DVC's lock held."""
 
@@ -82,14 +85,40 @@ class LockFile:
         stamp = self._now()
         if stamp == self._stamp:
             return
-        content = yaml12.load(self.path) or {"schema": "2.0", "stages": {}}
+        try:
+            content = yaml12.load(self.path) or {"schema": "2.0", "stages": {}}
+        except ConfigError as error:
+            raise ConfigError(f"{error} {_MENDED}") from None
         if not isinstance(content, dict) or content.get("schema") != "2.0":
-            raise ConfigError(f"{self.path} is not a lock file of DVC 2 or 3. `git checkout` it, or delete it.")
+            raise ConfigError(f"{self.path} is not a lock file of DVC 2 or 3. {_MENDED}")
         stages = content.pop("stages", None) or {}
         if not isinstance(stages, dict):
-            raise ConfigError(f"{self.path} is damaged: its stages are no mapping. `git checkout` it, or delete it.")
+            raise ConfigError(f"{self.path} is damaged: its stages are no mapping. {_MENDED}")
+        for stage, entry in stages.items():
+            if not _is_entry(entry):
+                raise ConfigError(f"{self.path} is damaged at the stage {stage}. {_MENDED}")
         kept = {s: t for s, t in self._texts.items() if s in stages and stages[s] == self._stages.get(s)}
         self._rest, self._stages, self._texts, self._stamp = content, stages, kept, stamp
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether it is of the form that DVC gives a stage's entry."""
+    if not isinstance(entry, dict) or not isinstance(params := entry.get("params", {}), dict):
+        return False
+    listings = [entry.get("deps", []), entry.get("outs", [])]
+    return (
+        all(isinstance(values, dict) for values in params.values())
+        and all(isinstance(listing, list) for listing in listings)
+        and all(_is_file(file) for listing in listings for file in listing)
+    )
+
+
+def _is_file(file: Any) -> bool:
+    if not isinstance(file, dict) or not isinstance(file.get("path"), str):
+        return False
+    if "md5" not in file:  # of a person's own stage, on a storage that has hashes of its own
+        return True
+    return isinstance(file["md5"], str) and isinstance(file.get("size"), int) and file.get("hash", "md5") == "md5"
 
 
 def _text(value: Any) -> str:
@@ -127,6 +156,14 @@ class DvcLock:
                 self._say("waiting for another DVC command to end")
                 told = True
             time.sleep(0.1)
+
+    def if_free(self, act: Callable[[], None]) -> None:
+        """Act while holding it, unless another command holds it."""
+        if self._try():
+            try:
+                act()
+            finally:
+                self.release()
 
     def release(self) -> None:
         if self._held is not None:

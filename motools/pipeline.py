@@ -73,6 +73,6 @@ def read_lock(folder: Path) -> dict[str, Any]:
 def _stages(path: Path) -> dict[str, Any]:
     content = yaml12.load(path) or {}
     stages = content.get("stages") or {} if isinstance(content, dict) else None
-    if not isinstance(stages, dict):
-        raise ConfigError(f"{path}: not a file of DVC's: it has no stages.")
+    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
+        raise ConfigError(f"{path}: not a file of DVC's: it has no stages, or one that is no mapping.")
     return stages

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from motools import pipeline, step
 from motools.code import Place
-from motools.compile import Compiled, same_values
+from motools.compile import Compiled
+from motools.edit import same_values
 from motools.step import StepCall
 from motools.stepcache import Entry
 from motools.store import Out

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from motools import __version__, stepcache
+from motools.errors import DamagedError
 from motools.repo import Located, Project
 from motools.store import Out
 
@@ -120,7 +121,7 @@ def read(project: Project, md5: str, path: Path | None = None) -> Record | None:
 
     try:
         text = project.store.read(md5)
-    except FileNotFoundError:
+    except (FileNotFoundError, DamagedError):
         if path is None or not path.is_file() or hash_file(path) != md5:
             return None
         text = path.read_bytes()

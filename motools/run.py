@@ -21,10 +21,11 @@ from motools.compile import Compiled
 from motools.engine import Engine, Options
 from motools.errors import AtomError, ConfigError, ProjectError, RunFailed, WorkflowError, did_you_mean, listed
 from motools.own import OwnStages
+from motools.lockfile import LockFile
 from motools.plan import StagePlan
 from motools.repo import Project
 from motools.report import Reporter, Silent
-from motools.step import Execution, clear_work, read_call, run_step
+from motools.step import Execution, clear_up, read_call, run_step
 from motools.store import hash_file
 from motools.syntax import IMPORTS
 from motools.workflow import StepState, Workflow, WorkflowState
@@ -147,7 +148,7 @@ def execute(
             replaced = install(prepared)
             if replaced is not None:
                 reporter.note(f"The params.yaml of another workflow was put aside as {replaced}.")
-            clear_work(project)
+            clear_up(prepared.place)
             engine.books.claims.repair()
             engine.warm_up(plans)
             engine.books.ignore_outs(selected)
@@ -266,7 +267,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
         workflow = load_workflow(reference, place)
         call = read_call(reference, workflow, name, place)
         git = project.git_state([*call.identity.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES])
-        locked = pipeline.read_lock(place.folder).get(name, {})
+        locked = LockFile(place.folder).entry(name)
         return run_step(call, workflow.step(name), Execution(project.user, git), locked).executed
 
 

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,8 @@ def _file(root: Path, folder: Path) -> Path:
 
 
 def _write(path: Path, found: Snapshot) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(found)), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary = path.with_name(f".motools-{os.getpid()}")  # `files.sweep` knows this name
+    with suppress(OSError):  # a full disk, a folder that is somebody else's: the next run takes longer, that is all
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        os.replace(temporary, path)

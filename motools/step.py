@@ -22,8 +22,8 @@ from motools import identity, pipeline, records, stepcache
 from motools.atom import Atom, EvalAtom, write_atom
 from motools.code import Place
 from motools.config import parse, parser_of
-from motools.errors import AtomError, ConfigError, MotoolsError, StepError, listed
-from motools.files import replace_file
+from motools.errors import AtomError, ConfigError, DamagedError, MotoolsError, StepError, listed
+from motools.files import replace_file, sweep
 from motools.fingerprint import Sources
 from motools.identity import Identity
 from motools.records import Record
@@ -146,8 +146,24 @@ def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapp
     return Entry({output: out for output, out in found.items() if out}, record, kept if logs else None)
 
 
+def bring(call: StepCall, locked: Mapping[str, Any], fetch: bool = True) -> Entry | None:
+    """Put an equal step's result into the pipeline's folder, from the cache or the remote; None where there is none."""
+    aside: set[Path | None] = {None}
+    while True:
+        try:
+            entry = find_result(call, locked) or (fetch_result(call, locked) if fetch else None)
+            if entry is not None:
+                restore(call, entry)
+            return entry
+        except DamagedError as error:  # another entry, the remote, or else executing the step is the way
+            if error.path in aside:
+                return None
+            aside.add(error.path)
+            print(put_aside(error, call.place.project), file=sys.stderr)
+
+
 def restore(call: StepCall, entry: Entry) -> None:
-    """Put a result into the pipeline's folder."""
+    """Put a result into the pipeline's folder; raises `DamagedError` where it is not what it should be."""
     store = call.place.project.store
     for name, out in entry.outputs.items():
         store.check_out(out.md5, call.folder / pipeline.atom_path(name))
@@ -155,6 +171,16 @@ def restore(call: StepCall, entry: Entry) -> None:
         store.check_out(entry.logs.md5, call.folder / pipeline.logs_path(call.name))
     store.check_out(entry.record.md5, call.folder / pipeline.record_path(call.name))
     _write_metrics(call)
+
+
+def put_aside(error: DamagedError, project: Project) -> str:
+    """Move a damaged object out of the cache, so that it can be made again; returns a sentence that says so."""
+    assert error.path is not None
+    target = project.private / "damaged" / f"{error.path.parent.name}{error.path.name}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # another process was quicker
+        shutil.move(error.path, target)
+    return f"The cache object {error.path} was damaged, and has been put aside as {target}."
 
 
 # -- executing ------------------------------------------------------------------
@@ -168,12 +194,11 @@ def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, An
     Raises:
         StepError: the function failed or gave what it does not declare; nothing is left in the folder.
     """
+    if not how.force and (entry := bring(call, locked, fetch=False)):  # needs no right to write to the cache
+        return Outcome(False, entry)
     with _one_at_a_time(call):
-        entry = None if how.force else find_result(call, locked) or fetch_result(call, locked)
-        if entry is not None:
-            restore(call, entry)
-            return Outcome(False, entry)
-        return Outcome(True, _execute(call, step, how))
+        entry = None if how.force else bring(call, locked)
+        return Outcome(False, entry) if entry is not None else Outcome(True, _execute(call, step, how))
 
 
 def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcome:
@@ -247,31 +272,46 @@ def _output_to(log: Path | None) -> Iterator[None]:
 
 @contextmanager
 def _one_at_a_time(call: StepCall) -> Iterator[None]:
-    """Hold the key; the kernel lets go of it when the process ends, however it ends."""
-    folder = call.place.project.private / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / call.key
+    """Hold the key, for all who share the cache; the kernel lets go of it when the process ends, however it ends."""
+    path = _locks(call.place.project) / call.key
+    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is_at(path, file.fileno()):
+        handle = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)  # others need no right to write to it
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_at(path, handle):
                 continue  # whoever held it is done with it and has removed it
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
             return
+        finally:
+            os.close(handle)
 
 
-def clear_work(project: Project) -> None:
-    """Remove the work folders of steps that were killed; those of steps that still run are left to them."""
-    for work in (project.private / "work").glob("*"):
-        with suppress(FileNotFoundError), (project.private / "locks" / work.name).open("r") as file:
+def clear_up(place: Place) -> None:
+    """Remove what killed processes left: locks, work folders, half-written files; not what is still in use."""
+    project = place.project
+    locks, works = _locks(project), project.private / "work"
+    for path in [*locks.glob("*"), *works.glob("*")]:
+        with suppress(OSError):  # in use, just removed, or another user's
+            handle = os.open(locks / path.name, os.O_RDONLY | os.O_CREAT, 0o666)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-        shutil.rmtree(work, ignore_errors=True)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(locks / path.name, handle):
+                    shutil.rmtree(works / path.name, ignore_errors=True)
+                    (locks / path.name).unlink(missing_ok=True)
+            finally:
+                os.close(handle)
+    outs = [place.folder / name for name in ("atoms", "runs", "logs", "metrics")]
+    private = [project.private, project.private / "unchanged", project.root / ".dvc" / "tmp", project.store.scratch]
+    for folder in (place.folder, *outs, *private):
+        sweep(folder)
+
+
+def _locks(project: Project) -> Path:
+    return project.cache / "locks"
 
 
 def _is_at(path: Path, fd: int) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from motools import yaml12
 from motools.errors import ConfigError
+from motools.files import new_file
 from motools.store import Out, Store
 
 RECORD = "record.json"
@@ -61,13 +61,9 @@ def store(cache: Store, command: str, entry: Entry) -> None:
         "cmd": command,
         "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)],
     }
-    folder = _folder(cache, command, list(outs))
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=cache.cache / "runs", prefix=".motools-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(yaml12.dumps(content))
-    os.chmod(name, 0o644)
-    os.replace(name, folder / _digest(content))
+    with new_file(_folder(cache, command, list(outs)) / _digest(content), cache.scratch) as file:
+        file.write(yaml12.dumps(content).encode())
+        os.fchmod(file.fileno(), 0o644)
 
 
 def lookup(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Entry | None:
@@ -107,6 +103,8 @@ def _read(path: Path) -> Entry | None:
         outs = {str(out["path"]): Out(str(out["md5"]), int(out["size"]), out.get("nfiles")) for out in content["outs"]}
         record = outs.pop(RECORD)
     except (ConfigError, KeyError, TypeError, ValueError):
+        return None
+    if _digest(content) != path.name:
         return None
     logs = outs.pop(LOGS, None)
     return Entry({path.removeprefix("out/"): out for path, out in outs.items()}, record, logs)

@@ -9,18 +9,16 @@ that is not what its name says is never handed on.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from motools.errors import DamagedError
+from motools.files import new_file, scratch
 
 __all__ = ["Out", "Store", "folder_object", "hash_file", "hash_folder", "walk_files"]
 
@@ -77,6 +75,7 @@ class Store:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
+        self.scratch = cache / "tmp"  # for what is being written
         self._objects = cache / "files" / "md5"
 
     def path(self, oid: str) -> Path:
@@ -99,7 +98,7 @@ class Store:
         """
         data = self.path(oid).read_bytes()
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != oid.removesuffix(".dir"):
-            raise DamagedError(self._damaged(oid))
+            raise self._damaged(oid)
         return data
 
     def tree(self, oid: str) -> dict[str, str]:
@@ -108,12 +107,12 @@ class Store:
             listing = json.loads(self.read(oid))
             tree = {str(entry["relpath"]): str(entry["md5"]) for entry in listing}
         except (ValueError, TypeError, KeyError):
-            raise DamagedError(self._damaged(oid)) from None
+            raise self._damaged(oid) from None
         for name, md5 in tree.items():
             path = PurePosixPath(name)
             inside = path.parts and not path.is_absolute() and ".." not in path.parts and "\0" not in name
             if not inside or len(md5) != 32 or not md5.isalnum():
-                raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.")
+                raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.", self.path(oid))
         return tree
 
     def describe(self, oid: str) -> Out:
@@ -142,38 +141,28 @@ class Store:
 
     def _put(self, oid: str, source: Path | bytes) -> None:
         target = self.path(oid)
-        if self._sound(target, source):
+        if self._sound(oid, source):
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".motools-", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                if isinstance(source, bytes):
-                    file.write(source)
-                else:
-                    with source.open("rb") as content:
-                        shutil.copyfileobj(content, file, 1 << 20)
-            if hash_file(Path(name)) != oid.removesuffix(".dir"):
+        with new_file(target, self.scratch) as file:
+            if isinstance(source, bytes):
+                file.write(source)
+            else:
+                with source.open("rb") as content:
+                    shutil.copyfileobj(content, file, 1 << 20)
+            file.flush()
+            if hash_file(Path(file.name)) != oid.removesuffix(".dir"):
                 raise DamagedError(f"{target} could not be written as it should be: run again.")
-            os.chmod(name, 0o444)  # DVC trusts an object of this mode
-            os.replace(name, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
+            os.fchmod(file.fileno(), 0o444)  # DVC trusts an object of this mode
 
-    def _sound(self, target: Path, source: Path | bytes) -> bool:
-        """Whether the object is here and worth keeping; a truncated or writable one is written anew."""
+    def _sound(self, oid: str, source: Path | bytes) -> bool:
+        """Whether the object is here and is what its name says; another one is written anew."""
+        target = self.path(oid)
         try:
-            there = target.stat()
+            size = target.stat().st_size
         except FileNotFoundError:
             return False
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        if there.st_size != size:
-            return False
-        return stat.S_IMODE(there.st_mode) == 0o444 or hash_file(target) == target.parent.name + (
-            target.name.removesuffix(".dir")
-        )
+        wanted = len(source) if isinstance(source, bytes) else source.stat().st_size
+        return size == wanted and hash_file(target) == oid.removesuffix(".dir")
 
     def check_out(self, oid: str, target: Path) -> None:
         """Put an object's content at `target`, replacing what is there, as independent copies.
@@ -182,9 +171,8 @@ class Store:
             FileNotFoundError: the object or one of its files is not here.
             DamagedError: an object is not what its name says; nothing at `target` has changed then.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".motools-", dir=target.parent) as scratch:
-            new = Path(scratch, "new")
+        with scratch(target.parent) as aside:
+            new = aside / "new"
             if oid.endswith(".dir"):
                 new.mkdir()
                 for name, md5 in self.tree(oid).items():
@@ -192,15 +180,14 @@ class Store:
             else:
                 self._copy(oid, new)
             if target.exists() or target.is_symlink():
-                target.rename(Path(scratch, "old"))
+                target.rename(aside / "old")
             new.rename(target)
 
     def place(self, out: Out, source: Path, target: Path) -> None:
         """Move what was just added to where it belongs, replacing what is there."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".motools-", dir=target.parent) as scratch:
+        with scratch(target.parent) as aside:
             if target.exists() or target.is_symlink():
-                target.rename(Path(scratch, "old"))
+                target.rename(aside / "old")
             try:
                 source.rename(target)
             except OSError:  # another file system
@@ -210,10 +197,12 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.path(md5), target)
         if hash_file(target) != md5:
-            raise DamagedError(self._damaged(md5))
+            raise self._damaged(md5)
 
-    def _damaged(self, oid: str) -> str:
-        return (
-            f"The cache object {self.path(oid)} is damaged: its content is not what its name says. "
-            "Delete it; `dvc pull` or `motools run` brings it back."
+    def _damaged(self, oid: str) -> DamagedError:
+        path = self.path(oid)
+        return DamagedError(
+            f"The cache object {path} is damaged: its content is not what its name says. "
+            "Delete it; `dvc pull` or `motools run` brings it back.",
+            path,
         )

@@ -121,7 +121,8 @@ def _write_float(dumper: Any, value: float) -> Any:
 def _write_str(dumper: Any, value: str) -> Any:
     rules = _Dumper.yaml_implicit_resolvers
     bare = not any(rule.match(value) for _, rule in [*rules.get(value[:1], []), *rules.get(None, [])])
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if bare else "'")
+    style = "|" if "\n" in value else None if bare else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(float, _write_float)
@@ -171,12 +172,21 @@ def load(path: Path) -> Any:
         raise ConfigError(f"{path}: not valid YAML: it is not UTF-8 text.") from None
 
 
-def dumps(value: Any) -> str:
-    """Text that DVC and readers of YAML 1.1 read back as `value`, keys in their order."""
+def compose(text: str) -> Any:
+    """The nodes of a text, which know where they stand in it."""
+    return yaml.compose(text, Loader=_Loader)
+
+
+def dumps(value: Any, flow: bool = False) -> str:
+    """Text that DVC and readers of YAML 1.1 read back as `value`, keys in their order.
+
+    Args:
+        flow: on one line, with brackets.
+    """
     return yaml.dump(
         value,
         Dumper=_Dumper,
-        default_flow_style=False,
+        default_flow_style=flow,
         sort_keys=False,
         allow_unicode=True,
         width=10**6,

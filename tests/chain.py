@@ -211,9 +211,11 @@ class Chain:
             parts = path.relative_to(self.folder).parts
             if parts[0] == ".git" or "__pycache__" in parts:
                 continue
-            if path.name.startswith((".motools-", ".dvc.lock", ".rwlock")) or path.suffix == ".tmp":
-                found.append("/".join(parts))
-            elif parts[0] == ".motools" and parts[1:2] in (("work",), ("locks",)) and len(parts) == 3:
+            if (
+                path.name.startswith((".motools-", ".dvc.lock", ".rwlock"))
+                or path.suffix == ".tmp"
+                or (parts[0] == ".motools" and parts[1:2] in (("work",), ("locks",)) and len(parts) == 3)
+            ):
                 found.append("/".join(parts))
         return found
 

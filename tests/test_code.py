@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -26,12 +27,11 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 @pytest.fixture
 def place(bare_project: Path) -> Iterator[Place]:
     """A pipeline's folder inside a project; the modules it loads are gone afterwards."""
-    before = set(sys.modules), list(code._beside)
+    before = set(sys.modules)
     folder = bare_project / "experiment"
     folder.mkdir()
     yield Place(Project(bare_project), folder)
-    code._beside[:] = before[1]
-    for name in set(sys.modules) - before[0]:
+    for name in set(sys.modules) - before:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(bare_project)):
             del sys.modules[name]
 
@@ -82,8 +82,11 @@ def test_a_name_in_a_registry_is_left_to_the_registry(place: Place) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "rows", "loaders", "loaders:", ":rows", "loaders:rows()", "loaders:Rows.make", "loaders.rows", "a b:c"]
-    + ["loaders.py", "loaders.py:", "loaders.py:1", "a/b/c", "http://host/x", "loaders:rows:more", "gpt-4o", "a\n:b"],
+    [
+        *("", "rows", "loaders", "loaders:", ":rows", "loaders:rows()", "loaders:Rows.make", "loaders.rows"),
+        *("loaders.py", "loaders.py:", "loaders.py:1", "a/b/c", "http://host/x", "loaders:rows:more", "gpt-4o"),
+        *("a b:c", "a\n:b"),
+    ],
 )
 def test_what_has_not_the_form_of_a_reference_is_refused_with_the_form(place: Place, text: str) -> None:
     assert code.parse(text, place) is None
@@ -107,22 +110,22 @@ def test_what_has_not_the_form_of_a_reference_is_refused_with_the_form(place: Pl
         ("loaders:script", r"loaders\.py defines no 'script'"),
         ("loaders:local", r"loaders\.py defines no 'local'"),
         ("broken:rows", r"broken\.py, line 2: "),
-        ("__main__:rows", r"no module '__main__'"),
+        ("made_by_hand:rows", r"no module 'made_by_hand'"),
         ("raising.inner:rows", r"'raising\.inner:rows' cannot be imported: RuntimeError: no"),
     ],
 )
-def test_code_that_is_not_there_is_told_in_one_sentence(place: Place, text: str, said: str) -> None:
+def test_code_that_is_not_there_is_told_in_one_sentence(
+    place: Place, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
     source = f"{ROWS}def other():\n    local = 1\nif __name__ == '__main__':\n    script = 1\n"
     write(place.folder, {"loaders.py": source, "broken.py": "x = 1\ndef rows(:\n"})
     outside = write(place.project.root.parent / "site", {"raising/__init__.py": "raise RuntimeError('no')\n"})
-    sys.path.append(str(outside))
-    try:
-        for find in (code.check, code.load):
-            with pytest.raises(ConfigError, match=said) as caught:
-                find(text, place)
-            assert "\n" not in str(caught.value)
-    finally:
-        sys.path.remove(str(outside))
+    monkeypatch.syspath_prepend(str(outside))
+    monkeypatch.setitem(sys.modules, "made_by_hand", ModuleType("made_by_hand"))
+    for find in (code.check, code.load):
+        with pytest.raises(ConfigError, match=said) as caught:
+            find(text, place)
+        assert "\n" not in str(caught.value)
 
 
 def test_checking_executes_nothing_of_the_project(place: Place) -> None:
@@ -220,6 +223,19 @@ def test_two_folders_may_have_files_of_one_name(place: Place, bare_project: Path
     assert [code.load("loaders.py:rows", each) for each in (other, place)] == [2, 1]
 
 
+def test_each_of_two_folders_imports_its_own_helpers(place: Place, bare_project: Path) -> None:
+    other = Place(place.project, bare_project / "other")
+    for number, each in enumerate((place, other)):
+        files = {
+            "helpers.py": f"n = {number}",
+            "flow.py": "from helpers import n",
+            "deep/flow.py": "from near import n",
+        }
+        write(each.folder, {**files, "deep/near.py": f"n = {number}"})
+    for text in ("flow.py:n", "deep/flow.py:n"):
+        assert [code.load(text, each) for each in (place, other, place)] == [0, 1, 0]
+
+
 def test_a_file_called_like_a_standard_module_does_not_take_its_place(place: Place) -> None:
     import textwrap
 
@@ -233,6 +249,7 @@ def test_a_file_outside_of_the_project_is_loaded_but_not_the_projects_own(place:
     write(tmp_path, {"elsewhere/loaders.py": ROWS})
     text = f"{tmp_path}/elsewhere/loaders.py:rows"
     assert code.load(text, place)() == [1]
+    assert code.load(text, place) is code.load(text, place)
     file = code.check(text, place).file
     assert file is not None
     assert not place.owns(file)

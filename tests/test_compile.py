@@ -15,7 +15,7 @@ import pytest
 import yaml
 from dvc.utils.serialize import load_yaml
 
-from motools import compile, pipeline, yaml12
+from motools import compile, edit, pipeline, yaml12
 from motools.code import Place
 from motools.compile import Compiled
 from motools.errors import ConfigError
@@ -126,7 +126,7 @@ def test_dvc_reads_the_values_that_were_meant(folder: Path, compiled: Make, refe
     meant = compiled(reference)
     write(meant, folder)
     found = load_yaml(str(folder / pipeline.PARAMS))
-    assert compile.same_values(found, {"workflow": reference, **meant.config})
+    assert edit.same_values(found, {"workflow": reference, **meant.config})
     assert load_yaml(str(folder / pipeline.STAGES))["stages"] == dict(meant.stages)
 
 
@@ -260,11 +260,33 @@ def test_a_params_file_that_cannot_be_read_is_an_error_and_stays_as_it_is(
 
 
 @pytest.mark.parametrize("text", ["stages: [\n", "- a\n", "stages: [a, b]\n"])
-def test_a_dvc_yaml_that_cannot_be_read_is_an_error_and_stays_as_it_is(folder: Path, compiled: Make, text: str) -> None:
+def test_a_dvc_yaml_that_cannot_be_read_is_an_error_and_nothing_changes(
+    folder: Path, compiled: Make, text: str
+) -> None:
+    write(compiled("train_and_evaluate"), folder)
     (folder / pipeline.STAGES).write_text(text)
+    before = texts(folder)
     with pytest.raises(ConfigError, match=r"dvc\.yaml"):
-        write(compiled(), folder)
-    assert (folder / pipeline.STAGES).read_text() == text
+        write(compiled("evaluate_only"), folder)
+    assert texts(folder) == before
+
+
+def test_a_stage_of_a_persons_own_is_not_replaced_by_a_step_of_its_name(folder: Path, compiled: Make) -> None:
+    write(compiled("evaluate_only"), folder)
+    path = folder / pipeline.STAGES
+    path.write_text("stages:\n  train_model: {cmd: python mine.py}\n")
+    before = texts(folder)
+    with pytest.raises(ConfigError, match=r"dvc\.yaml has a stage 'train_model' of your own.*Give your stage another"):
+        write(compiled("train_and_evaluate"), folder)
+    assert texts(folder) == before
+
+
+def test_the_params_of_something_else_are_put_aside_whole(folder: Path, compiled: Make) -> None:
+    (folder / pipeline.PARAMS).write_text("# mine\nsplit: 0.2\nexisting_model:\n  model: x\n")
+    aside = write(compiled("evaluate_only"), folder)
+    assert aside is not None
+    assert aside.read_text() == "# mine\nsplit: 0.2\nexisting_model:\n  model: x\n"
+    assert list(load_yaml(str(folder / pipeline.PARAMS))) == ["workflow", "existing_model", "evaluate_model"]
 
 
 def test_params_without_a_workflow_keep_their_comments_and_get_one_at_the_top(folder: Path, compiled: Make) -> None:
@@ -280,7 +302,7 @@ def test_a_new_word_that_looks_like_something_else_stays_a_word(folder: Path, co
     config = {"evaluate_model": {"eval_kwargs": {"word": value, "list": [value]}}}
     for _ in ("new", "updated"):
         write(compiled(config=config), folder)
-        for read in (load_yaml, lambda path: yaml12.load(Path(path))):
+        for read in (load_yaml, lambda path: yaml12.load(Path(path)), lambda path: yaml.safe_load(Path(path).open())):
             found = read(str(folder / pipeline.PARAMS))["evaluate_model"]["eval_kwargs"]
             assert found == {"word": value, "list": [value]}
         write(compiled(), folder)

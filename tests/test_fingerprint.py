@@ -112,6 +112,17 @@ def test_a_file_that_is_not_even_text_is_one_sentence(project: Path) -> None:
             digest(project)
 
 
+def test_it_follows_what_lies_beside_a_file_in_a_folder_below(project: Path) -> None:
+    files = {
+        "deep/loaders.py": "import near, er.farther\ndef rows(): return near.n, er.farther.n",
+        "deep/near.py": "n = 1",
+        "deep/er/farther.py": "from near import n",
+    }
+    place = Place(Project(project), project)
+    found = fingerprint.of_reference(write(project, files) / "deep/loaders.py", "rows", fingerprint.Sources(place))
+    assert found.files == tuple(sorted(project / name for name in files))
+
+
 def test_it_names_the_files_it_was_taken_from(project: Path) -> None:
     files = version(CHANGES["a registration in a file that is only imported"], 0)
     write(project, {**files, "unused.py": "X = 1", "steps.py": files["steps.py"] + "\nimport unused\n"})

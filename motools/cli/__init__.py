@@ -20,8 +20,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    epilog="Start: [bold]motools init my-project[/bold], then [bold]motools run[/bold] in it. "
+    rich_markup_mode=None,  # help as plain text: rich's takes longer to import than everything else
+    epilog="Start: motools init my-project, then motools run in it. "
     "Exit codes: 0 done, 1 a step failed, 2 wrong input, 130 interrupted.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -28,8 +28,8 @@ def list_atoms(
     Examples:  motools atoms list · motools atoms list --kind eval --json
     """
     from motools import lineage
-    from motools.console import print_json, print_table
     from motools.repo import Project
+    from motools.tables import print_json, print_table
 
     found = list(lineage.list_atoms(Project.find(), kind))
     if as_json:
@@ -49,9 +49,9 @@ def show(atom: AtomName, as_json: Json = False) -> None:
     from dataclasses import asdict
 
     from motools.atom import EvalAtom
-    from motools.console import print_json
     from motools.errors import AtomError
     from motools.lineage import find_atom
+    from motools.tables import print_json
 
     found = find_atom(atom, Path.cwd())
     about: dict[str, Any] = {
@@ -71,7 +71,7 @@ def show(atom: AtomName, as_json: Json = False) -> None:
     if as_json:
         print_json(about)
         return
-    from motools.console import flat, shown
+    from motools.tables import flat, shown
 
     for name, value in flat(about).items():
         typer.echo(f"{name}: {shown(value)}")
@@ -89,9 +89,9 @@ def compare(
     """
     from motools import results
     from motools.atom import EvalAtom
-    from motools.console import print_json, print_table, shown
     from motools.errors import AtomError
     from motools.lineage import find_atom
+    from motools.tables import print_json, print_table, shown
 
     atoms = []
     for name in evals:
@@ -112,8 +112,9 @@ def lineage(atom: AtomName, as_json: Json = False) -> None:
 
     Examples:  motools lineage eval_results · motools lineage eval-3f2a --json
     """
-    from motools.console import console, print_json
+    from motools.console import console
     from motools.lineage import find_atom, trace
+    from motools.tables import print_json
 
     ancestry = trace(find_atom(atom, Path.cwd()))
     if as_json:
@@ -141,7 +142,7 @@ def _tree(ancestry: Ancestry, name: str | None = None, tree: Tree | None = None)
 def _lines(ancestry: Ancestry) -> list[str]:
     """What an atom's node says: key metadata, params, who and when, at which commit."""
     from motools.atom import EvalAtom
-    from motools.console import flat, shown
+    from motools.tables import flat, shown
 
     lines = []
     atom, record = ancestry.atom, ancestry.record

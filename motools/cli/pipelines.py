@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -67,13 +66,6 @@ def run(
 
     Examples:  motools run · motools run experiments/a --jobs 4 · motools run --stages train_model: --dry-run
     """
-    if not (stages or force or dry_run):
-        from motools.snapshot import unchanged
-
-        known = unchanged(folder)
-        if known is not None:
-            show_stages(known, quiet, as_json)
-            return
     from motools.run import prepare_folder
 
     carry_out(prepare_folder(folder), stages, jobs, user, force, dry_run, fail_fast, no_wait, quiet, verbose, as_json)
@@ -95,6 +87,7 @@ def carry_out(
     """Run or only plan a prepared pipeline, and show what came of it; exits 1 when a step failed."""
     from motools.console import progress
     from motools.run import as_dict, execute, plan
+    from motools.tables import show_stages
 
     if dry_run:
         show_plan(plan(prepared, stages, force), as_json)
@@ -126,7 +119,7 @@ def status(folder: Folder = Path(), stages: Stages = None, as_json: Json = False
 
 
 def show_plan(plans: list[StagePlan], as_json: bool) -> None:
-    from motools.console import print_json, print_table
+    from motools.tables import print_json, print_table
 
     if as_json:
         print_json([plan.as_dict() for plan in plans])
@@ -138,24 +131,6 @@ def show_plan(plans: list[StagePlan], as_json: bool) -> None:
 
 def _because(action: str) -> str:
     return "depends on a stage before it" if action == "maybe" else ""
-
-
-def show_stages(stages: list[dict[str, Any]], quiet: bool, as_json: bool) -> None:
-    """A line a stage: what happened to it, how long that took, its atoms, its first metric."""
-    from motools.console import flat, print_json, print_table, shown
-
-    if as_json:
-        print_json(stages)
-    if as_json or quiet:
-        return
-    short = slice(None, -20) if sys.stdout.isatty() else slice(None)  # 12 digits find an atom as well
-    rows = []
-    for stage in stages:
-        metrics = {name: value for name, value in flat(stage["metrics"]).items() if "stderr" not in name}
-        key = next((f"{name} {shown(value)}" for name, value in metrics.items()), "")
-        atoms = " ".join(atom[short] for atom in stage["atoms"].values())
-        rows.append([stage["stage"], stage["status"], f"{stage['seconds']:.1f}", atoms, key])
-    print_table(["stage", "status", "seconds", "atom", "metric"], rows)
 
 
 @step_app.command("run")

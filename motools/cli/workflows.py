@@ -46,7 +46,7 @@ def _seen_from(folder: Path, name: str) -> str:
 def list_workflows(as_json: Json = False) -> None:
     """List the published workflows."""
     from motools import zoo
-    from motools.console import print_json, print_table
+    from motools.tables import print_json, print_table
 
     found = {name: zoo.lookup("workflow", name) for name in zoo.published("workflow")}
     if as_json:
@@ -90,8 +90,8 @@ def schema(
     """
     from motools import yaml12
     from motools.compile import config_schema
-    from motools.console import print_json
     from motools.run import load_workflow, place_of
+    from motools.tables import print_json
 
     place = place_of(folder, needs_project=False)
     found = config_schema(load_workflow(_seen_from(place.folder, name), place))

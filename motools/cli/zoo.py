@@ -17,7 +17,7 @@ def _group(kind: str) -> typer.Typer:
     @group.command("list", help=f"List the published {kind}s.")
     def list_entries(as_json: Json = False) -> None:
         from motools import zoo
-        from motools.console import print_json, print_table
+        from motools.tables import print_json, print_table
 
         entries = [zoo.about(kind, name) for name in zoo.published(kind)]  # type: ignore[arg-type]
         if as_json:
@@ -28,7 +28,7 @@ def _group(kind: str) -> typer.Typer:
     @group.command("show", help=f"Show what is known of a {kind}, and how a config names it.")
     def show(name: Annotated[str, typer.Argument(help="Its name.")], as_json: Json = False) -> None:
         from motools import zoo
-        from motools.console import print_json, shown
+        from motools.tables import print_json, shown
 
         about = zoo.about(kind, name).as_dict()  # type: ignore[arg-type]
         point = zoo.published(kind)[name]  # type: ignore[index]

@@ -1,0 +1,77 @@
+"""What commands answer with: tables on a terminal, tab-separated lines elsewhere, JSON when asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+STYLES = {
+    "finished": "green",
+    "restored": "cyan",
+    "current": "dim",
+    "failed": "bold red",
+    "skipped": "yellow",
+    "not selected": "dim",
+    "run": "green",
+    "restore": "cyan",
+    "maybe": "yellow",
+}
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on a terminal; tab-separated lines elsewhere, which `cut` and `awk` read."""
+    if not sys.stdout.isatty():
+        for row in [columns, *rows]:
+            print("\t".join(str(cell) for cell in row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    from motools.console import console
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell), style=STYLES.get(str(cell), "")) for cell in row))
+    console().print(table, soft_wrap=False)
+
+
+def shown(value: Any) -> str:
+    """A value in a cell: numbers short, the rest as JSON."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found.update(flat(value, f"{prefix}{name}."))
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def show_stages(stages: list[dict[str, Any]], quiet: bool, as_json: bool) -> None:
+    """A line a stage: what happened to it, how long that took, its atoms, its first metric."""
+    if as_json:
+        print_json(stages)
+    if as_json or quiet:
+        return
+    short = slice(None, -20) if sys.stdout.isatty() else slice(None)  # 12 digits find an atom as well
+    rows = []
+    for stage in stages:
+        metrics = {name: value for name, value in flat(stage["metrics"]).items() if "stderr" not in name}
+        key = next((f"{name} {shown(value)}" for name, value in metrics.items()), "")
+        atoms = " ".join(atom[short] for atom in stage["atoms"].values())
+        rows.append([stage["stage"], stage["status"], f"{stage['seconds']:.1f}", atoms, key])
+    print_table(["stage", "status", "seconds", "atom", "metric"], rows)

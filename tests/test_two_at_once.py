@@ -1,0 +1,325 @@
+"""Two at once: runs, DVC commands and checkouts beside each other neither corrupt, nor deadlock, nor pay twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import zc.lockfile
+from chain import OUTPUTS, Chain, commit, dvc, eventually, git
+
+
+@pytest.fixture
+def chain(project: Path) -> Chain:
+    return Chain.lay(project)
+
+
+def end(process: subprocess.Popen[str], limit: float = 120) -> tuple[int, str, str]:
+    try:
+        out, err = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def executing(chain: Chain, name: str) -> Callable[[], bool]:
+    return lambda: chain.path("executed.log").exists() and f"{name} " in chain.path("executed.log").read_text()
+
+
+def is_sound(chain: Chain, executed: list[str]) -> None:
+    assert sorted(chain.executed()) == sorted(executed)
+    assert chain.run().statuses == ["current"] * 3
+    assert chain.dvc_status() == {}
+    assert chain.leftovers() == []
+
+
+# -- runs ---------------------------------------------------------------------------------
+
+
+def test_eight_runs_at_once_in_a_clone_execute_each_step_once(chain: Chain) -> None:
+    started = [chain.start("--json") for _ in range(8)]
+    ended = [end(process, 300) for process in started]
+    assert [code for code, _, _ in ended] == [0] * 8, ended
+    told = [json.loads(out) for _, out, _ in ended]
+    assert sorted(stages[0]["status"] for stages in told) == ["current"] * 7 + ["finished"]
+    assert len({json.dumps([stage["atoms"] for stage in stages]) for stages in told}) == 1
+    is_sound(chain, OUTPUTS)
+
+
+def test_a_second_run_waits_and_says_for_whom_and_refuses_where_it_must_not_wait(chain: Chain) -> None:
+    chain.set(pause=1.0)
+    first = chain.start("--json")
+    eventually(executing(chain, "dataset"))
+    refused = chain.run("--no-wait")
+    assert refused.code == 2
+    assert f"process {first.pid}, since 20" in refused.sentence
+    second = chain.start()
+    code, _, err = end(second)
+    assert code == 0
+    assert f"waiting for another run: process {first.pid}, since 20" in err
+    assert end(first)[0] == 0
+    is_sound(chain, OUTPUTS)
+
+
+def test_what_is_edited_while_a_run_waits_is_what_it_runs(chain: Chain) -> None:
+    chain.set(pause=0.7)
+    first = chain.start("--json")
+    eventually(executing(chain, "dataset"))
+    second = chain.start()
+    assert second.stderr is not None
+    assert "waiting for another run" in second.stderr.readline()
+    chain.set("evaluate", seed=7, pause=0.0)
+    assert end(second)[0] == 0
+    assert end(first)[0] == 0
+    assert "seed: 7" in chain.path("params.yaml").read_text()
+    is_sound(chain, [*OUTPUTS, "results"])
+
+
+def test_runs_in_two_clones_that_share_a_cache_execute_each_step_once(chain: Chain, tmp_path: Path) -> None:
+    dvc(chain.folder, "cache", "dir", str(tmp_path / "shared"))
+    chain.set(pause=0.3)
+    commit(chain.folder)
+    other = Chain(tmp_path / "clone")
+    git(tmp_path, "clone", "-q", str(chain.folder), str(other.folder))
+    started = [found.start("--json") for found in (chain, other, chain, other)]
+    ended = [end(process, 200) for process in started]
+    assert [code for code, _, _ in ended] == [0] * 4, ended
+    assert sorted([*chain.executed(), *other.executed()]) == sorted(OUTPUTS)
+    for found in (chain, other):
+        is_sound(found, [])
+    assert {path.name for path in (tmp_path / "shared").iterdir() if any(path.iterdir())} == {"files", "runs"}
+
+
+def test_a_run_that_is_killed_keeps_nobody_waiting(chain: Chain, tmp_path: Path) -> None:
+    dvc(chain.folder, "cache", "dir", str(tmp_path / "shared"))
+    commit(chain.folder)
+    other = Chain(tmp_path / "clone")
+    git(tmp_path, "clone", "-q", str(chain.folder), str(other.folder))
+    for found in (chain, other):
+        found.set(pause=1.0)
+    first = chain.start("--json")
+    eventually(executing(chain, "dataset"))
+    second = other.start("--json")
+    first.kill()
+    first.communicate()
+    assert end(second)[0] == 0
+    assert chain.run().code == 0
+    assert sorted([*chain.executed(), *other.executed()]) == sorted(["dataset", *OUTPUTS])
+    for found in (chain, other):
+        is_sound(found, [])
+
+
+# -- DVC and git beside a run --------------------------------------------------------------------
+
+
+@pytest.fixture
+def ran(chain: Chain, tmp_path: Path) -> Chain:
+    """Has run and is committed, on a branch `before` too."""
+    dvc(chain.folder, "remote", "add", "-q", "-d", "shared", str(tmp_path / "remote"))
+    assert chain.run().code == 0
+    assert chain.executed() == OUTPUTS
+    commit(chain.folder)
+    git(chain.folder, "branch", "before")
+    return chain
+
+
+def beside(chain: Chain, *commands: list[str]) -> list[subprocess.CompletedProcess[str]]:
+    """Carry out commands while the second of three steps runs; the run itself must succeed."""
+    chain.set(seed=1, pause=0.8)
+    process = chain.start("--json")
+    eventually(lambda: chain.path("executed.log").read_text().count("model ") == 2)
+    done = [subprocess.run(words, cwd=chain.folder, capture_output=True, text=True, timeout=120) for words in commands]
+    code, out, err = end(process)
+    assert code == 0, (out, err, [(d.args, d.stderr) for d in done])
+    return done
+
+
+def test_dvc_repro_beside_a_run_keeps_off_what_the_run_is_at(ran: Chain) -> None:
+    (repro,) = beside(ran, ["dvc", "repro"])
+    assert repro.returncode == 0 or "busy" in repro.stderr or "blocked" in repro.stderr, repro.stderr
+    is_sound(ran, OUTPUTS)
+
+
+def test_dvc_push_status_and_gc_beside_a_run_do_no_harm(ran: Chain) -> None:
+    push, status, gc = beside(ran, ["dvc", "push"], ["dvc", "status"], ["dvc", "gc", "-w", "-f"])
+    assert [push.returncode, status.returncode, gc.returncode] == [0, 0, 0]
+    assert ran.run().code == 0  # what the garbage collection took for garbage is put back
+    is_sound(ran, OUTPUTS)
+    dvc(ran.folder, "push", "-q")
+
+
+def test_dvc_checkout_beside_a_run_is_undone_by_the_next_run_at_most(ran: Chain) -> None:
+    chain = ran
+    chain.set(seed=1, pause=0.8)
+    process = chain.start("--json")
+    eventually(lambda: chain.path("executed.log").read_text().count("model ") == 2)
+    subprocess.run(["dvc", "checkout", "-f"], cwd=chain.folder, capture_output=True, timeout=120)
+    code, _, err = end(process)
+    assert code in (0, 1), err
+    assert chain.run().code == 0
+    assert chain.run().statuses == ["current"] * 3
+    assert chain.dvc_status() == {}
+    assert sorted(set(chain.executed())) == sorted(OUTPUTS)
+    part = chain.path("atoms/results/data/part.txt").read_text()
+    assert part == "results 1 [] of [\"model 1 [] of ['dataset 1 [] of []']\", 'dataset 1 [] of []']"
+
+
+def test_git_checkout_of_another_branch_beside_a_run_corrupts_neither(ran: Chain) -> None:
+    before = ran.run().ids
+    ran.set(seed=1)
+    git(ran.folder, "checkout", "-q", "-b", "after")
+    after = ran.run().ids
+    commit(ran.folder)
+    shutil.rmtree(ran.path(".dvc/cache"))  # so that the steps run
+    shutil.rmtree(ran.path("atoms"))
+    ran.executed()
+    ran.set(pause=0.6)
+    git(ran.folder, "commit", "-qam", "slow")
+    process = ran.start("--json")
+    eventually(lambda: ran.path("executed.log").read_text().count("model ") == 3)
+    git(ran.folder, "checkout", "-q", "-f", "before")
+    code, _, err = end(process)
+    assert code in (0, 1), err
+    assert ran.run().ids == before
+    assert ran.dvc_status() == {}
+    git(ran.folder, "checkout", "-q", "-f", "after")
+    assert ran.run().ids == after
+    assert ran.dvc_status() == {}
+    git(ran.folder, "diff", "--exit-code", "--", "params.yaml", "metrics")
+
+
+def test_a_dvc_command_that_holds_the_lock_for_long_stops_no_step(ran: Chain) -> None:
+    ran.set(seed=1)
+    with held(ran.path(".dvc/tmp/lock")):
+        process = ran.start()
+        eventually(executing(ran, "results"))
+        eventually(lambda: ran.path("executed.log").read_text().count("results ") == 2)
+        assert process.poll() is None
+    code, _, err = end(process)
+    assert code == 0
+    assert "waiting for another DVC command" in err
+    is_sound(ran, OUTPUTS)
+
+
+class held:
+    """Hold a lock file as DVC does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        self.lock = zc.lockfile.LockFile(str(self.path))
+
+    def __exit__(self, *exc: object) -> None:
+        self.lock.close()
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that lives, for claims to be in its name."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def claim(chain: Chain, process: subprocess.Popen[bytes], *paths: str) -> None:
+    claims = {str(chain.path(path)): {"pid": process.pid, "cmd": "dvc repro"} for path in paths}
+    chain.path(".dvc/tmp/rwlock").write_text(json.dumps({"write": claims}))
+
+
+def test_a_stage_that_another_dvc_command_is_at_is_waited_for(ran: Chain, stranger: subprocess.Popen[bytes]) -> None:
+    ran.set("evaluate", seed=2)
+    claim(ran, stranger, "metrics")
+    process = ran.start()
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert f"evaluate waits for process {stranger.pid} (dvc repro)" in said
+    assert ran.executed() == []
+    ran.path(".dvc/tmp/rwlock").write_text("{}")
+    assert end(process)[0] == 0
+    is_sound(ran, ["results"])
+
+
+@pytest.mark.parametrize("end_of_it", ["dies", "is interrupted"])
+def test_waiting_for_another_command_can_be_ended(
+    ran: Chain, stranger: subprocess.Popen[bytes], end_of_it: str
+) -> None:
+    ran.set("evaluate", seed=2)
+    claim(ran, stranger, "atoms/results")
+    process = ran.start()
+    assert process.stderr is not None
+    assert "evaluate waits for" in process.stderr.readline()
+    if end_of_it == "dies":
+        stranger.kill()
+        stranger.wait()
+        assert end(process)[0] == 0
+        is_sound(ran, ["results"])
+    else:
+        process.send_signal(signal.SIGINT)
+        assert end(process, 60)[0] == 130
+        assert ran.executed() == []
+
+
+def test_a_stage_that_is_waited_for_keeps_no_other_stage_from_running(
+    ran: Chain, stranger: subprocess.Popen[bytes]
+) -> None:
+    ran.set("train", seed=2)
+    ran.set("prepare", seed=2)
+    claim(ran, stranger, "atoms/model")
+    process = ran.start("--stages", "prepare,evaluate")
+    assert end(process)[0] in (0, 1)
+    assert "dataset" in ran.executed()
+
+
+# -- inputs that change while a step reads them ----------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["edited", "replaced"])
+def test_an_input_that_changes_while_a_step_reads_it_is_not_taken_for_what_it_was(ran: Chain, how: str) -> None:
+    ran.set("train", seed=1, pause=1.0)
+    process = ran.start("--json")
+    eventually(lambda: ran.path("executed.log").read_text().count("model ") == 2)
+    path = ran.path("atoms/dataset/data/part.txt")
+    if how == "edited":
+        path.write_text("not the dataset")
+    else:
+        path.with_name("new").write_text("not the dataset")
+        path.with_name("new").rename(path)
+    code, out, err = end(process)
+    assert code == 1, err
+    told = json.loads(out)
+    assert told[1]["status"] == "failed"
+    assert "changed while" in told[1]["error"]
+    again = ran.run()
+    assert again.statuses == ["restored", "finished", "finished"]
+    assert "not the dataset" not in ran.path("atoms/model/data/part.txt").read_text()
+    assert ran.dvc_status() == {}
+
+
+def test_code_that_changes_while_a_run_goes_on_is_not_what_the_run_used(ran: Chain) -> None:
+    ran.set("prepare", seed=1, pause=0.8)
+    process = ran.start("--json")
+    eventually(lambda: ran.path("executed.log").read_text().count("dataset ") == 2)
+    ran.edit("chain.py", "of {read}", "out of {read}")
+    code, out, _ = end(process)
+    assert code == 1
+    assert [stage["status"] for stage in json.loads(out)] == ["finished", "failed", "skipped"]
+    assert "chain.py changed while" in json.loads(out)[1]["error"]
+    again = ran.run()
+    assert again.statuses == ["finished"] * 3
+    assert "model 0 [] out of" in ran.path("atoms/model/data/part.txt").read_text()
+    assert ran.dvc_status() == {}
+
+
+_ = (os, time)
