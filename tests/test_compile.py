@@ -302,7 +302,11 @@ def test_a_new_word_that_looks_like_something_else_stays_a_word(folder: Path, co
     config = {"evaluate_model": {"eval_kwargs": {"word": value, "list": [value]}}}
     for _ in ("new", "updated"):
         write(compiled(config=config), folder)
-        for read in (load_yaml, lambda path: yaml12.load(Path(path)), lambda path: yaml.safe_load(Path(path).open())):
+        for read in (
+            load_yaml,
+            lambda path: yaml12.load(Path(path)),
+            lambda path: yaml.safe_load(Path(path).read_text()),
+        ):
             found = read(str(folder / pipeline.PARAMS))["evaluate_model"]["eval_kwargs"]
             assert found == {"word": value, "list": [value]}
         write(compiled(), folder)
