@@ -20,12 +20,12 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 HEADING = "## Figures\n"
 
 
-def measured(name: str, folder: Path, arguments: list[str]) -> list[Figure]:
-    """The figures of one benchmark, which runs in a process and a folder of its own."""
+def measured(name: str, folder: Path, arguments: list[str]) -> list[Figure] | None:
+    """The figures of one benchmark, which runs in a process and a folder of its own; None where it failed."""
     command = [sys.executable, str(HERE / f"{name}.py"), "--json", "--folder", str(folder), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise SystemExit(f"{name} ended with {done.returncode}")
+        return None  # it has said why on standard error
     fields = Figure.__dataclass_fields__
     found = json.loads(done.stdout)["figures"]
     return [Figure(**{key: value for key, value in each.items() if key in fields}) for each in found]
@@ -49,11 +49,16 @@ def main() -> None:
     arguments = parser.parse_args()
     on = machine()
     figures: dict[str, list[Figure]] = {}
+    failed = []
     with tempfile.TemporaryDirectory(prefix="motools-benchmark-") as folder:
         # Removed after the last one: a file system is slow for minutes where much was deleted.
         for name in arguments.only.split(","):
             print(f"{name} ...", file=sys.stderr, flush=True)
-            figures[name] = measured(name, Path(folder, name), ["--small"] if arguments.small else [])
+            found = measured(name, Path(folder, name), ["--small"] if arguments.small else [])
+            if found is None:
+                failed.append(name)
+            else:
+                figures[name] = found
     rows = [row(figure) for found in figures.values() for figure in found]
     if arguments.json:
         print(json.dumps({name: [each.as_dict() for each in found] for name, found in figures.items()}, indent=2))
@@ -62,6 +67,8 @@ def main() -> None:
     if arguments.markdown:
         head = PAGE.read_text(encoding="utf-8").partition(HEADING)[0]
         PAGE.write_text(head + markdown(rows, on, arguments.small), encoding="utf-8")
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

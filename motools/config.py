@@ -26,7 +26,7 @@ class StepConfig:
     A docstring under a field becomes its description in schemas and its comment in params.yaml.
     """
 
-    __pydantic_config__ = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_default=True)
+    __pydantic_config__ = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class WorkflowConfig:
@@ -90,11 +90,15 @@ def parse(cls: type, values: Any, where: str) -> Any:
     values = {} if values is None else values
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: expected keys and values, found {values!r}.")
-    _check_values(values, where)
     try:
-        return parser_of(cls).validate_json(json.dumps(values), strict=True)
+        _check_values(values, where)
+        config = parser_of(cls).validate_json(json.dumps(values), strict=True)
+        # Again with every key written out: defaults are checked by the rules that hold for what a person writes.
+        return parser_of(cls).validate_json(json.dumps(as_values(config)), strict=True)
     except ValidationError as error:
         raise ConfigError(" ".join(_sentence(cls, problem, where) for problem in error.errors())) from None
+    except RecursionError:
+        raise ConfigError(f"{where}: it holds itself, or is too deep.") from None
 
 
 def as_values(config: Any) -> dict[str, Any]:
@@ -107,7 +111,12 @@ def as_values(config: Any) -> dict[str, Any]:
     except PydanticSerializationError as error:
         raise ConfigError(f"{where}: a value cannot be kept in params.yaml: {error}") from None
     _check_values(values, where)
-    return values
+    return {name: value for name, value in values.items() if name not in _made_by_itself(type(config))}
+
+
+def _made_by_itself(cls: type) -> set[str]:
+    """The fields that a class computes, and takes from nobody."""
+    return {field.name for field in dataclasses.fields(cls) if not field.init}
 
 
 def schema(cls: type) -> dict[str, Any]:
@@ -160,7 +169,8 @@ def _sentence(cls: type, problem: Any, where: str) -> str:
     if problem["type"] in ("missing", "missing_argument"):
         return f"{key}: missing, and it has no default."
     message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"{key}: {json.dumps(problem['input'])} {message}." if message.startswith("should") else f"{key}: {message}."
+    seen = json.dumps(problem["input"], default=str)
+    return f"{key}: {seen} {message}." if message.startswith("should") else f"{key}: {message}."
 
 
 def _fields_at(cls: Any, path: list[str]) -> list[str]:

@@ -13,12 +13,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from motools import pipeline, step, stepcache
+from motools import own, pipeline, step, stepcache
 from motools.bookkeeping import Books, out_paths
 from motools.code import Place
 from motools.compile import Compiled
@@ -32,6 +32,11 @@ from motools.step import Execution, Outcome
 from motools.workflow import Status, StepState
 
 _GRACE = 10.0  # seconds that interrupted steps have to end by themselves
+_RETRY = 0.2  # seconds between looks at what another command is at work on
+
+
+class _Busy(MotoolsError):
+    """Another command is at work on what a stage reads or writes; the stage is tried again later."""
 
 
 class Interrupted(MotoolsError):
@@ -90,10 +95,10 @@ class Engine:
         self.known: dict[str, str | None] = dict(inputs)
         self.states: dict[str, StepState] = {}
         self.running: dict[str, _Running] = {}
+        self.blocked: dict[str, str] = {}  # by whom
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.signals = 0
         self._executors: dict[tuple[str, ...], Executor] = {}
-        self._threads: ThreadPoolExecutor | None = None
 
     # -- planning ------------------------------------------------------------
 
@@ -160,8 +165,8 @@ class Engine:
             Interrupted: by a signal, after the running steps were ended.
         """
         upstream = self._upstream()
-        own = list(self.own.stages) if self.own and len(selected) == len(self.compiled.stages) else []
-        waiting = {name: set(upstream[name]) for name in [*selected, *own]}
+        others = list(self.own.stages) if self.own and len(selected) == len(self.compiled.stages) else []
+        waiting = {name: set(upstream[name]) for name in [*selected, *others]}
         for name in self.compiled.stages:
             if name not in waiting:
                 self._settle_unselected(name, waiting)
@@ -172,12 +177,20 @@ class Engine:
         ready = [name for name, needed in waiting.items() if not needed]
         with self._signals():
             while ready or self.running:
+                blocked = []
                 while ready and not self._stopped() and self._has_room(ready[0]):
-                    ready += self._ready_after(self._begin(ready.pop(0)), waiting, followers)
+                    name = ready.pop(0)
+                    ready += self._ready_after(self._begin(name), waiting, followers)
+                    if name in self.blocked:
+                        blocked.append(name)
                 if self._stopped():
                     ready.clear()
-                if self.running:
-                    ready += self._ready_after(self._handle(*self._next_event()), waiting, followers)
+                    blocked.clear()
+                if self.running or blocked:
+                    event = self._next_event(_RETRY if blocked else None)
+                    settled = self._handle(*event) if event else None
+                    ready += self._ready_after(settled, waiting, followers)
+                ready += blocked
             for name in waiting:
                 if name not in self.states:
                     self.states[name] = StepState(name, "skipped", error="the run was stopped before it")
@@ -263,12 +276,18 @@ class Engine:
     def _begin(self, name: str) -> str | None:
         """Answer a stage from what is at hand and return its name, or start its command and return None."""
         clock = time.monotonic()
+        before = self.blocked.pop(name, None)
         try:
             generated = name in self.compiled.stages
             plan = self._at_hand(self._decide(name)) if generated else self._own_at_hand(name)
             if plan.action == "run":
                 self._start(name, plan)
                 return None
+        except _Busy as busy:
+            self.blocked[name] = str(busy)
+            if before != str(busy):
+                self.reporter.note(str(busy))
+            return None
         except (MotoolsError, OSError) as error:
             self._fail(name, _sentence(error), None)
             return name
@@ -336,8 +355,7 @@ class Engine:
             assert self.own is not None
             with self.books.dvc_lock:
                 run.before = self.own.prepare(name)
-            self._threads = self._threads or ThreadPoolExecutor(self.options.jobs)
-            future = self._threads.submit(self.own.execute, name, log)
+            future = self._workers(()).submit(own.execute, self.own.command(name), log)
         self.running[name] = run
         future.add_done_callback(lambda done: self.events.put(("done", (name, done))))
         self.reporter.started(name, plan.reasons, log)
@@ -360,12 +378,8 @@ class Engine:
         else:
             assert self.own is not None
             read, write = self.own.reads(name), self.own.writes(name)
-        told = False
-        while (holder := self.books.claims.busy(read, write)) is not None:
-            if not told:
-                self.reporter.note(f"{name} waits for {holder}")
-                told = True
-            time.sleep(0.2)
+        if (holder := self.books.claims.busy(read, write)) is not None:
+            raise _Busy(f"{name} waits for {holder}")
         return self.books.claims.held(read, write)
 
     def _executor(self, name: str) -> Executor:
@@ -373,7 +387,9 @@ class Engine:
         if self.options.executor is not None:
             return self.options.executor
         definition = self.compiled.workflow.step(name)
-        modules = tuple(definition.preload(self._config(name))) if definition.preload else ()
+        return self._workers(tuple(definition.preload(self._config(name))) if definition.preload else ())
+
+    def _workers(self, modules: tuple[str, ...]) -> Executor:
         if modules not in self._executors:
             preload = ("motools.run", "motools.step", *modules)
             self._executors[modules] = WarmExecutor(preload, (step.loaded, (self.compiled.reference, self.place)))
@@ -381,13 +397,15 @@ class Engine:
 
     # -- what comes back -----------------------------------------------------
 
-    def _next_event(self) -> tuple[str, Any]:
-        """The next thing that happens; dvc.lock is written while nothing does."""
+    def _next_event(self, patience: float | None) -> tuple[str, Any] | None:
+        """The next thing that happens, None where patience (in seconds) ends; dvc.lock is written meanwhile."""
         while True:
             try:
-                return self.events.get(timeout=0.5 if self.books.lock.pending else None)
+                return self.events.get(timeout=patience or (0.5 if self.books.lock.pending else None))
             except queue.Empty:
                 self.books.flush()
+                if patience is not None:
+                    return None
 
     def _handle(self, kind: str, what: Any) -> str | None:
         if kind == "signal":
@@ -402,7 +420,7 @@ class Engine:
             outcome = self._outcome(name, run, future)
             if outcome.error is not None:
                 raise StepError(outcome.error)
-        except (MotoolsError, OSError, TaskDied) as error:
+        except Exception as error:  # an executor of another engine has errors of its own
             self._fail(name, "it was interrupted" if self.signals else _sentence(error), run.log, seconds=seconds)
             return name
         outputs = outcome.entry.atoms(run.plan.call.outputs) if outcome.entry and run.plan.call else {}
@@ -443,8 +461,12 @@ class Engine:
         for executor in self._executors.values():
             if isinstance(executor, WarmExecutor):
                 executor.kill(word)
-        if self.own is not None:
-            self.own.kill(word)
+
+    def close(self) -> None:
+        """End the workers."""
+        for executor in self._executors.values():
+            executor.shutdown(cancel_futures=True)
+        self._executors.clear()
 
     def _done(
         self, name: str, outputs: Mapping[str, str], status: Any, seconds: float, log: Path | None = None
@@ -471,8 +493,7 @@ class Engine:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            for executor in self._executors.values():
-                executor.shutdown(cancel_futures=True)
+            self.close()
             for run in self.running.values():  # only where something went wrong in here
                 run.claim.close()
         if self.signals:
@@ -481,6 +502,13 @@ class Engine:
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error)
+    if isinstance(error, OSError):
+        return refusal(error)
+    return str(error) if isinstance(error, MotoolsError | TaskDied) else f"{type(error).__name__}: {error}"
+
+
+def refusal(error: OSError) -> str:
+    """What the system refused, and of which file."""
+    if not error.strerror:
+        return str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror

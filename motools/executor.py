@@ -261,6 +261,7 @@ def _fork(payload: bytes, others: list[int]) -> tuple[int, int]:
         _die_with(server)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, _leave)  # as an exception, so that a step can put its things in order
         for other in (ours, *others):
             os.close(other)
         _run(payload, theirs)
@@ -274,6 +275,10 @@ def _die_with(parent: int) -> None:
         _C.prctl(_PARENT_DIED, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def _leave(number: int, _: Any) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _run(payload: bytes, pipe: int) -> NoReturn:

@@ -45,9 +45,11 @@ def new_file(target: Path, made_in: Path | None = None) -> Iterator[IO[bytes]]:
             file.flush()
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(name, target)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.unlink(name)
+        if isinstance(error, OSError) and error.filename is None:  # the disk is full: while writing what?
+            error.filename = str(target)
         raise
 
 

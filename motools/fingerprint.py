@@ -4,8 +4,8 @@ Comments, formatting and docstrings do not count; neither does an edit elsewhere
 file lies. The source is read, never executed. Followed: names of the module, imports from the project
 (also inside functions), attributes of imported modules, and what else runs on import and changes a value
 that is reached (`TABLE.update(...)`, a decorator that registers, `Class.x = 1`), in all modules that are
-imported. Not followed: names made up at run time (`getattr(module, text)`, `importlib`), what a method
-changes besides its own object, and installed code, which has versions.
+imported. Not followed: names made up at run time (`getattr(module, text)`, `importlib`), what functions that
+run on import import themselves, and installed code, which has versions.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from motools.errors import ConfigError
 from motools.files import replace_file
 from motools.store import hash_file
 
-
 _MENDED = "`git checkout` it, or delete it: what has run is in the cache, and `motools run` finds it there."
 
 
@@ -242,7 +241,8 @@ class Claims:
         try:
             yield
         finally:
-            self._edit(give_up)
+            with contextlib.suppress(OSError):  # a full disk: they end with this process
+                self._edit(give_up)
 
     def _load(self) -> dict[str, Any]:
         try:

@@ -22,7 +22,6 @@ class OwnStages:
 
     def __init__(self, repo: Any, place: Place) -> None:
         self._repo = repo
-        self._processes: set[subprocess.Popen[bytes]] = set()
         stages = repo.stage.collect(str(place.folder / pipeline.STAGES))
         self.stages = {stage.name: stage for stage in stages if not is_generated(stage.cmd)}
 
@@ -58,37 +57,17 @@ class OwnStages:
             stage.save_deps()
         return [dep.hash_info for dep in stage.deps]
 
-    def execute(self, name: str, log: Path) -> int:
-        """Run the stage's command as DVC would, its output into a log; returns its exit code."""
+    def command(self, name: str) -> dict[str, Any]:
+        """The stage's command as DVC would run it: what `subprocess.Popen` is called with."""
         from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 
         stage = self.stages[name]
-        arguments = prepare_kwargs(stage)
+        lines = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
+        arguments: dict[str, Any] = prepare_kwargs(stage)
         arguments.pop("shell", None)
         path = arguments["env"].get("PATH", "")
         arguments["env"]["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
-        lines = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as file:
-            command = _make_cmd(get_executable(), "\n".join(["set -e", *lines]))
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                **arguments,
-            )
-        self._processes.add(process)
-        try:
-            return process.wait()
-        finally:
-            self._processes.discard(process)
-
-    def kill(self, number: signal.Signals) -> None:
-        for process in list(self._processes):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
+        return {**arguments, "args": _make_cmd(get_executable(), "\n".join(["set -e", *lines]))}
 
     def enter(self, name: str, before: list[Any] | None) -> None:
         """Enter a stage whose outs are in place; `before` is what `prepare` gave."""
@@ -106,6 +85,18 @@ class OwnStages:
                 raise MotoolsError(f"The outputs of {name} could not be put into the cache. Is the disk full?")
             self._repo.stage_cache.save(stage)
             stage.dvcfile.dump_stages([stage], update_pipeline=False)
+
+
+def execute(command: dict[str, Any], log: Path) -> int:
+    """Run a command in a worker, so that it ends when the run does; its output goes into a log.
+
+    Returns:
+        Its exit code.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the command hears of it too, and ends in its own way
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        return subprocess.run(**command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT).returncode
 
 
 @contextlib.contextmanager

@@ -6,10 +6,11 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,20 @@ from motools.atom import Atom
 from motools.bookkeeping import Books, ignore_in
 from motools.code import Place
 from motools.compile import Compiled
-from motools.engine import Engine, Options
-from motools.errors import AtomError, ConfigError, ProjectError, RunFailed, WorkflowError, did_you_mean, listed
-from motools.own import OwnStages
+from motools.engine import Engine, Options, refusal
+from motools.errors import (
+    AtomError,
+    ConfigError,
+    MotoolsError,
+    ProjectError,
+    RunFailed,
+    WorkflowError,
+    did_you_mean,
+    listed,
+)
+from motools.files import replace_file
 from motools.lockfile import LockFile
+from motools.own import OwnStages
 from motools.plan import StagePlan
 from motools.repo import Project
 from motools.report import Reporter, Silent
@@ -52,6 +63,7 @@ class Prepared:
     compiled: Compiled
     place: Place
     inputs: Mapping[str, Atom]
+    again: Callable[[], Prepared] | None = None  # from the folder's params.yaml, where that is what it is made from
 
 
 def run_in_folder(
@@ -108,7 +120,8 @@ def prepare_folder(folder: Path) -> Prepared:
             "`motools workflow run NAME --config FILE`."
         )
     workflow = load_workflow(params.workflow, place)
-    return prepare(workflow, params.workflow, place, params.sections)
+    prepared = prepare(workflow, params.workflow, place, params.sections)
+    return replace(prepared, again=partial(prepare_folder, folder))
 
 
 def plan(prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False) -> list[StagePlan]:
@@ -136,11 +149,13 @@ def execute(
         UserError: a step that would run refuses its config; nothing has run.
         Interrupted: by a signal.
     """
-    selected = prepared.compiled.workflow.select(stages)
     reporter = reporter or Silent()
     options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user, executor)
     project = prepared.place.project
-    with one_run(project, reporter, wait):
+    with _refusals(), one_run(project, reporter, wait) as waited:
+        if waited and prepared.again is not None:
+            prepared = prepared.again()  # it may have been edited meanwhile
+        selected = prepared.compiled.workflow.select(stages)
         with _engine(prepared, options, reporter) as engine:
             plans = engine.plan(selected)
             engine.check(plans)  # before anything is written
@@ -208,8 +223,12 @@ def _engine(prepared: Prepared, options: Options, reporter: Reporter) -> Iterato
     inputs = {name: atom.id for name, atom in prepared.inputs.items()}
     place = prepared.place
     books = Books(place.project, place.folder, prepared.compiled, reporter.note)
+    engine = Engine(prepared.compiled, place, inputs, books, options, reporter)
     with place.importable():
-        yield Engine(prepared.compiled, place, inputs, books, options, reporter)
+        try:
+            yield engine
+        finally:
+            engine.close()
 
 
 @contextmanager
@@ -229,14 +248,25 @@ def _own_stages(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def one_run(project: Project, reporter: Reporter, wait: bool = True) -> Iterator[None]:
-    """One run at a time in a clone; the kernel releases the lock of a run that was killed."""
+def _refusals() -> Iterator[None]:
+    """What the system refuses (the disk is full, a folder is read-only) as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise MotoolsError(f"{refusal(error)}. What has finished is kept; `motools run` goes on from there.") from error
+
+
+@contextmanager
+def one_run(project: Project, reporter: Reporter, wait: bool = True) -> Iterator[bool]:
+    """One run at a time in a clone; the kernel releases the lock of a run that was killed. Gives whether it waited."""
     project.private.mkdir(exist_ok=True)
     path = project.private / "run.lock"
     with path.open("a+") as file:
+        waited = False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            waited = True
             holder = path.read_text() or "another process"
             if not wait:
                 raise ProjectError(f"Another run is active in {project.root}: {holder}.") from None
@@ -246,7 +276,7 @@ def one_run(project: Project, reporter: Reporter, wait: bool = True) -> Iterator
         file.write(f"process {os.getpid()}, since {records.now()}")
         file.flush()
         try:
-            yield
+            yield waited
         finally:
             file.truncate(0)
 
@@ -375,5 +405,5 @@ def _materialise(atom: Atom, name: str, place: Place) -> None:
         place.project.store.check_out(out.md5, target)
     text = yaml12.dumps(entry)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+        replace_file(path, text)
     ignore_in(target.parent, [f"/{name}"])

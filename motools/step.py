@@ -29,7 +29,7 @@ from motools.identity import Identity
 from motools.records import Record
 from motools.repo import GitState, Project
 from motools.stepcache import Entry
-from motools.store import Out, hash_file
+from motools.store import Out, hash_file, walk_files
 from motools.workflow import AtomConstructor, Step, Workflow
 
 
@@ -122,7 +122,10 @@ def fetch_result(call: StepCall, locked: Mapping[str, Any]) -> Entry | None:
     found = [*stepcache.candidates(project.store, *call.slots)]
     if entry := locked_result(call, locked):
         found.append(entry)
-    return next((entry for entry in found if all(project.pull(oid) for oid in entry.oids())), None)
+    try:
+        return next((entry for entry in found if all(project.pull(oid) for oid in entry.oids())), None)
+    except AtomError as error:
+        raise StepError(f"{error} `motools run --stages {call.name} --force` executes it instead.") from None
 
 
 def locked_result(call: StepCall, locked: Mapping[str, Any]) -> Entry | None:
@@ -372,21 +375,32 @@ def _keep(call: StepCall, built: Mapping[str, Path]) -> Entry:
 
 def _call(call: StepCall, step: Step, workspace: Path) -> Any:
     config = parse(step.config_class, call.values, call.name)
-    atoms = {}
+    atoms, stamps = {}, {}
     for name, known in call.inputs.items():
-        atoms[name] = Atom.from_folder(call.folder / pipeline.atom_path(name), call.place.project)
+        folder = call.folder / pipeline.atom_path(name)
+        stamps[folder] = _stamps(folder)
+        atoms[name] = Atom.from_folder(folder, call.place.project)
         if atoms[name].id != known:
             raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
     try:
         made = step.fn(config, atoms, workspace)
         if inspect.iscoroutine(made):
             made = asyncio.run(made)
-        return made
     except MotoolsError:
         raise
-    except Exception as error:  # the user's function may raise anything; its traceback goes to the log
-        traceback.print_exc()
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # the user's function may raise anything
+        traceback.print_exc()  # into the log
         raise StepError(f"The step {call.name!r} failed: {type(error).__name__}: {error}") from error
+    for folder, before in stamps.items():
+        if _stamps(folder) != before:
+            raise StepError(f"The input {folder.name!r} changed while the step was reading it. Run again.")
+    return made
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """By what it shows that a file has been written or replaced."""
+    stats = {str(path): path.stat() for path in walk_files(folder)}
+    return {path: (stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats.items()}
 
 
 def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:

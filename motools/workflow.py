@@ -186,7 +186,8 @@ class Workflow:
         """
         names = [step.name for step in self.steps]
         if dataclasses.is_dataclass(config) and not isinstance(config, type):
-            config = {f.name: as_values(getattr(config, f.name)) for f in dataclasses.fields(config)}
+            sections = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+            config = {name: as_values(s) if dataclasses.is_dataclass(s) else s for name, s in sections.items()}
         if config is None:
             config = {}
         if not isinstance(config, Mapping):

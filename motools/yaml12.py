@@ -121,7 +121,9 @@ def _write_float(dumper: Any, value: float) -> Any:
 def _write_str(dumper: Any, value: str) -> Any:
     rules = _Dumper.yaml_implicit_resolvers
     bare = not any(rule.match(value) for _, rule in [*rules.get(value[:1], []), *rules.get(None, [])])
-    style = "|" if "\n" in value else None if bare else "'"
+    style = None if bare else "'"
+    if "\n" in value:  # as a block of lines, where each reader takes the same for a line
+        style = "|" if value.replace("\n", "").isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -211,4 +213,6 @@ def _same_in_c(value: Any) -> bool:
         return all(_same_in_c(item) for pair in value.items() for item in pair)
     if isinstance(value, list):
         return all(item is not None and _same_in_c(item) for item in value)
-    return not isinstance(value, str) or (value.isprintable() and len(value) < 70 and max(value, default="") < "\uffff")
+    if not isinstance(value, str):
+        return True
+    return value.isprintable() and len(value) < 70 and "'" not in value and max(value, default="") < "\uffff"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import enum
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from motools.config import Code, Name, StepConfig, as_values, marked, parse, schema
 from motools.errors import ConfigError
@@ -220,6 +224,74 @@ def test_an_unknown_key_in_an_optional_or_listed_section_gets_a_suggestion(key: 
 
     with pytest.raises(ConfigError, match=r"Did you mean 'steps'\? Known: steps, schedule\."):
         parse(Deep, {key: value}, "step")
+
+
+@dataclass
+class Rich(StepConfig):
+    """Defaults that are written as text."""
+
+    path: Path = Path("rows/all.txt")
+    day: datetime.date = datetime.date(2024, 1, 2)
+    length: datetime.timedelta = datetime.timedelta(minutes=90)
+    share: decimal.Decimal = decimal.Decimal("0.10")
+    computed: int = field(default=2, init=False)
+
+
+def test_defaults_that_are_objects_are_written_as_text_and_read_back() -> None:
+    written = {"path": "rows/all.txt", "day": "2024-01-02", "length": "PT1H30M", "share": "0.10"}
+    assert as_values(Rich()) == written
+    assert parse(Rich, {}, "step") == parse(Rich, written, "step") == Rich()
+    assert parse(Rich, {"path": "other"}, "step").path == Path("other")
+    with pytest.raises(ConfigError, match=r"^step\.day: \"today\" should be a valid date"):
+        parse(Rich, {"day": "today"}, "step")
+
+
+def test_a_default_is_held_to_the_rules_that_hold_for_what_is_written() -> None:
+    @dataclass
+    class Careless(StepConfig):
+        count: int = "3"  # type: ignore[assignment]
+        path: int = Path("x")  # type: ignore[assignment]
+
+    with pytest.raises(ConfigError) as caught:
+        parse(Careless, {}, "step")
+    assert str(caught.value) == ('step.count: "3" should be a valid integer. step.path: "x" should be a valid integer.')
+    assert parse(Careless, {"count": 1, "path": 2}, "step").count == 1
+
+
+@dataclass
+class Plain:
+    """A section that is no StepConfig."""
+
+    steps: int = 1
+
+
+def test_a_section_that_is_a_plain_dataclass_is_as_strict() -> None:
+    @dataclass
+    class Outer(StepConfig):
+        inner: Plain = field(default_factory=Plain)
+
+    with pytest.raises(ConfigError, match=r"^step\.inner\.step: unknown key\. Did you mean 'steps'\?"):
+        parse(Outer, {"inner": {"step": 2}}, "step")
+    with pytest.raises(ConfigError, match=r"^step\.inner\.steps: \"2\" should be a valid integer"):
+        parse(Outer, {"inner": {"steps": "2"}}, "step")
+
+
+def test_values_that_hold_themselves_are_refused() -> None:
+    loop: dict[str, Any] = {}
+    loop["a"] = loop
+    with pytest.raises(ConfigError, match=r"^step: it holds itself"):
+        parse(Config, {"free": loop}, "step")
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+VALUES = st.recursive(PLAIN, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3))
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text(), VALUES, max_size=3))
+def test_any_value_in_an_untyped_place_is_kept_exactly(free: dict[str, Any]) -> None:
+    kept = as_values(parse(Config, {"free": free}, "step"))["free"]
+    assert json.dumps(kept) == json.dumps(free)
 
 
 def test_the_schema_describes_every_documented_field_inherited_ones_too() -> None:

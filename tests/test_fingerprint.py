@@ -81,6 +81,17 @@ def test_it_is_the_same_in_a_fresh_process(project: Path) -> None:
         assert json.loads(done.stdout) == [digest(folder) for folder in folders]
 
 
+def test_fingerprints_that_are_taken_together_are_those_that_are_taken_alone(project: Path) -> None:
+    for number, text in enumerate(CHANGES.values()):
+        folder = write(project / f"t{number}", version(text, 0))
+        file, place = folder / "steps.py", Place(Project(project), folder)
+        names = [name for name in fingerprint.names_in(file) if name != "*"]
+        alone = [fingerprint.of_reference(file, name, fingerprint.Sources(place)) for name in names]
+        for order in (1, -1):
+            together = fingerprint.Sources(place)
+            assert [fingerprint.of_reference(file, name, together) for name in names[::order]] == alone[::order], text
+
+
 def test_it_is_the_same_wherever_a_folder_lies_and_whatever_it_is_called(project: Path) -> None:
     files = version(CHANGES["a registration in a file that is only imported by the package"], 0)
     folders = [project, project / "one", project / "far" / "away" / "é two", project / "lib" / "steps"]

@@ -62,3 +62,23 @@ def test_importing_loads_nothing_heavy_sets_up_no_logging_and_reads_no_env_file(
     assert command_line == {"handlers": 0, "env": None, "level": 30}
     assert done.stderr == ""
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+HELP = """
+import json, sys
+from motools.cli import main
+sys.argv = ["motools", "--help"]
+try:
+    main()
+finally:
+    heavy = "inspect_ai openai datasets dvc git numpy torch pandas dotenv pydantic".split()
+    print(json.dumps([name for name in heavy if name in sys.modules]), file=sys.stderr)
+"""
+
+
+def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SECRET=read\n")
+    done = subprocess.run([sys.executable, "-c", HELP], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "workflow" in done.stdout
+    assert json.loads(done.stderr) == []

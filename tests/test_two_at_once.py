@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +28,15 @@ def end(process: subprocess.Popen[str], limit: float = 120) -> tuple[int, str, s
         raise
     assert "Traceback" not in err, err
     return process.returncode, out, err
+
+
+def hears(process: subprocess.Popen[str], words: str) -> None:
+    """Wait until a process says something on standard error."""
+    assert process.stderr is not None
+    said = [""]
+    while words not in said[-1]:
+        said.append(process.stderr.readline())
+        assert said[-1], said
 
 
 def executing(chain: Chain, name: str) -> Callable[[], bool]:
@@ -76,8 +83,7 @@ def test_what_is_edited_while_a_run_waits_is_what_it_runs(chain: Chain) -> None:
     first = chain.start("--json")
     eventually(executing(chain, "dataset"))
     second = chain.start()
-    assert second.stderr is not None
-    assert "waiting for another run" in second.stderr.readline()
+    hears(second, "waiting for another run")
     chain.set("evaluate", seed=7, pause=0.0)
     assert end(second)[0] == 0
     assert end(first)[0] == 0
@@ -152,7 +158,8 @@ def test_dvc_repro_beside_a_run_keeps_off_what_the_run_is_at(ran: Chain) -> None
 
 def test_dvc_push_status_and_gc_beside_a_run_do_no_harm(ran: Chain) -> None:
     push, status, gc = beside(ran, ["dvc", "push"], ["dvc", "status"], ["dvc", "gc", "-w", "-f"])
-    assert [push.returncode, status.returncode, gc.returncode] == [0, 0, 0]
+    assert (push.returncode, gc.returncode) == (0, 0), (push.stderr, gc.stderr)
+    assert status.returncode == 0 or "is busy" in status.stderr  # DVC's word on what is claimed
     assert ran.run().code == 0  # what the garbage collection took for garbage is put back
     is_sound(ran, OUTPUTS)
     dvc(ran.folder, "push", "-q")
@@ -199,15 +206,13 @@ def test_git_checkout_of_another_branch_beside_a_run_corrupts_neither(ran: Chain
 
 
 def test_a_dvc_command_that_holds_the_lock_for_long_stops_no_step(ran: Chain) -> None:
-    ran.set(seed=1)
+    ran.set(seed=1, pause=0.6)  # long enough that dvc.lock would have been written in between
     with held(ran.path(".dvc/tmp/lock")):
         process = ran.start()
-        eventually(executing(ran, "results"))
-        eventually(lambda: ran.path("executed.log").read_text().count("results ") == 2)
+        hears(process, "evaluate: finished")
+        hears(process, "waiting for another DVC command")
         assert process.poll() is None
-    code, _, err = end(process)
-    assert code == 0
-    assert "waiting for another DVC command" in err
+    assert end(process)[0] == 0
     is_sound(ran, OUTPUTS)
 
 
@@ -242,9 +247,7 @@ def test_a_stage_that_another_dvc_command_is_at_is_waited_for(ran: Chain, strang
     ran.set("evaluate", seed=2)
     claim(ran, stranger, "metrics")
     process = ran.start()
-    assert process.stderr is not None
-    said = process.stderr.readline()
-    assert f"evaluate waits for process {stranger.pid} (dvc repro)" in said
+    hears(process, f"evaluate waits for process {stranger.pid} (dvc repro)")
     assert ran.executed() == []
     ran.path(".dvc/tmp/rwlock").write_text("{}")
     assert end(process)[0] == 0
@@ -258,8 +261,7 @@ def test_waiting_for_another_command_can_be_ended(
     ran.set("evaluate", seed=2)
     claim(ran, stranger, "atoms/results")
     process = ran.start()
-    assert process.stderr is not None
-    assert "evaluate waits for" in process.stderr.readline()
+    hears(process, "evaluate waits for")
     if end_of_it == "dies":
         stranger.kill()
         stranger.wait()
@@ -274,12 +276,16 @@ def test_waiting_for_another_command_can_be_ended(
 def test_a_stage_that_is_waited_for_keeps_no_other_stage_from_running(
     ran: Chain, stranger: subprocess.Popen[bytes]
 ) -> None:
-    ran.set("train", seed=2)
-    ran.set("prepare", seed=2)
+    ran.edit("chain.py", '"model": "model", "dataset": "dataset"', '"dataset": "dataset"')  # two that need one
+    ran.set(seed=2)
     claim(ran, stranger, "atoms/model")
-    process = ran.start("--stages", "prepare,evaluate")
-    assert end(process)[0] in (0, 1)
-    assert "dataset" in ran.executed()
+    process = ran.start()
+    hears(process, "train waits for")
+    hears(process, "evaluate: finished")
+    assert process.poll() is None
+    ran.path(".dvc/tmp/rwlock").write_text("{}")
+    assert end(process)[0] == 0
+    is_sound(ran, OUTPUTS)
 
 
 # -- inputs that change while a step reads them ----------------------------------------------------
@@ -320,6 +326,3 @@ def test_code_that_changes_while_a_run_goes_on_is_not_what_the_run_used(ran: Cha
     assert again.statuses == ["finished"] * 3
     assert "model 0 [] out of" in ran.path("atoms/model/data/part.txt").read_text()
     assert ran.dvc_status() == {}
-
-
-_ = (os, time)

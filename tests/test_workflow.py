@@ -182,6 +182,17 @@ def test_a_config_object_resolves_as_the_mapping_it_stands_for() -> None:
     assert ABCD.resolve(Whole(Config(count=4), Config())) == ABCD.resolve({"a": {"count": 4}})
 
 
+def test_a_config_object_may_hold_plain_sections() -> None:
+    @dataclass
+    class Whole(WorkflowConfig):
+        a: Any
+        b: Any = None
+
+    assert ABCD.resolve(Whole({"count": 4})) == ABCD.resolve({"a": {"count": 4}})
+    with pytest.raises(ConfigError, match=r"^a: expected keys and values, found 4\."):
+        ABCD.resolve(Whole(4))
+
+
 def test_one_section_can_be_resolved_though_another_is_wrong() -> None:
     workflow = Workflow("w", [step("a"), step("b", config=Needy)])
     assert workflow.resolve({"a": {"count": 1}, "b": {}}, only="a") == {"a": {"count": 1, "rate": 0.5}}

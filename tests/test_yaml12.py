@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+from dvc.utils.serialize import YAMLFileCorruptedError, dumps_yaml, parse_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,6 +155,25 @@ def test_what_is_written_reads_back_the_same_here_in_dvc_and_in_yaml_1_1(value: 
     assert exact(yaml12.loads(text)) == exact({"a": value})
     assert exact(dvcs(text)) == exact({"a": value})
     assert exact(yaml.safe_load(text)) == exact({"a": value})
+
+
+LOCKED = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=90)
+    | st.sampled_from([*WORDS, "python train.py --rate 1e-4 " * 4, "two\nlines", "a: b", "é" * 80]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(KEYS, LOCKED, max_size=3))
+def test_a_lock_file_is_written_as_dvc_writes_it(value: Any) -> None:
+    text = yaml12.dumps_lock(value)
+    assert text == dumps_yaml(value)
+    assert exact(yaml12.loads(text)) == exact(dvcs(text) or {})
 
 
 def test_a_written_text_is_what_a_person_would_write() -> None:
