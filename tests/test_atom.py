@@ -140,7 +140,7 @@ def test_an_unknown_atom_and_one_of_another_kind_are_told_apart() -> None:
         Atom.load("eval-00000000")
     with pytest.raises(AtomError, match=f"There is {atom.id}"):
         Atom.load(f"eval-{atom.md5}")
-    with pytest.raises(AtomError, match=f"{atom.id} is a model, not a eval. Load it with ModelAtom.load"):
+    with pytest.raises(AtomError, match=f"{atom.id} is a model, not an eval. Load it with ModelAtom.load"):
         EvalAtom.load(atom.id)
 
 

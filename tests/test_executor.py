@@ -177,6 +177,8 @@ def test_a_task_that_dies_says_how(executor: WarmExecutor) -> None:
     with pytest.raises(TaskDied, match="exit code 3") as left:
         executor.submit(os._exit, 3).result(60)
     assert left.value.signal is None
+    with pytest.raises(TaskDied, match="exit code 4"):
+        executor.submit(sys.exit, 4).result(60)
     with pytest.raises(TaskDied, match="signal 9") as killed:
         executor.submit(os.kill, 0, signal.SIGKILL).result(60)
     assert killed.value.signal == signal.SIGKILL
@@ -203,9 +205,25 @@ def test_kill_reaches_what_a_task_has_started(executor: WarmExecutor, tmp_path: 
     future = executor.submit(sleep_after, tmp_path / "pids")
     pids = told(tmp_path / "pids")
     executor.kill(signal.SIGTERM)
-    with pytest.raises(TaskDied, match="signal 15"):
+    with pytest.raises(TaskDied, match="exit code 143"):
         future.result(60)
     assert eventually(lambda: not any(alive(pid) for pid in pids))
+
+
+def put_in_order(path: Path) -> None:
+    try:
+        sleep_after(path)
+    finally:
+        path.with_name("order").write_text("in order")
+
+
+def test_a_task_that_is_told_to_end_can_put_its_things_in_order(executor: WarmExecutor, tmp_path: Path) -> None:
+    future = executor.submit(put_in_order, tmp_path / "pids")
+    told(tmp_path / "pids")
+    executor.kill(signal.SIGTERM)
+    with pytest.raises(TaskDied):
+        future.result(60)
+    assert (tmp_path / "order").read_text() == "in order"
 
 
 def test_shutdown_ends_what_runs_when_told_to_and_waits_for_it_otherwise(tmp_path: Path) -> None:
