@@ -285,6 +285,8 @@ def _run(payload: bytes, pipe: int) -> NoReturn:
     try:
         fn, args, kwargs = pickle.loads(payload)
         result = pickle.dumps((True, fn(*args, **kwargs)))
+    except SystemExit as error:
+        os._exit(error.code if isinstance(error.code, int) else 1)
     except Exception as error:
         try:
             result = pickle.dumps((False, error))
