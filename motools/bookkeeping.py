@@ -16,14 +16,16 @@ from typing import Any
 
 from motools import pipeline
 from motools.call import StepCall
-from motools.compile import Compiled
+from motools.compile import Compiled, set_deps, write_stages
 from motools.errors import MotoolsError
 from motools.files import replace_file
 from motools.index import Index
 from motools.lockfile import Claims, DvcLock, LockFile
 from motools.repo import Project
-from motools.stepcache import Entry
+from motools.reuse import Result
+from motools.stepcache import roles_of
 from motools.store import Out
+from motools.trace import dependencies
 
 _FLUSH = 1.0  # seconds between writes of dvc.lock; a crash loses none of it, the step cache has every result
 
@@ -81,14 +83,18 @@ class Books:
             if cached and status.get(path) == "not in cache":
                 self._project.store.add(self._folder / path)
 
-    def enter(self, call: StepCall, entry: Entry) -> None:
-        """Enter a stage whose result stands in the folder; what it read is what its call says it read."""
-        stage = self._compiled.stages[call.name]
-        outs = {pipeline.atom_path(name): out for name, out in entry.outputs.items()}
+    def enter(self, call: StepCall, result: Result, executed: bool = False) -> None:
+        """Enter a stage whose result stands in the folder.
+
+        Args:
+            executed: just now, so that DVC is told what was read then, not what is there now.
+        """
+        entry = result.entry
+        outs = {pipeline.atom_path(name): entry.outputs[role] for name, role in roles_of(call.outputs).items()}
         outs[pipeline.record_path(call.name)] = entry.record
         if entry.logs is not None:
             outs[pipeline.logs_path(call.name)] = entry.logs
-        for path in out_paths(stage):
+        for path in out_paths(self._compiled.stages[call.name]):
             if path not in outs:  # a metric
                 found = self.hash(path)
                 if found is None:
@@ -96,9 +102,14 @@ class Books:
                 outs[path] = found
         paths = {pipeline.atom_path(name): atom for name, atom in call.inputs.items()}
         deps = {path: self._describe(path, atom) for path, atom in paths.items()}
-        for file, md5 in call.identity.hashes.items():
-            path = Path(os.path.relpath(file, self._folder)).as_posix()
-            deps[path] = Out(md5, os.stat(file).st_size)
+        for path, md5 in dependencies(result.trace, call.place).items():
+            here = self.hash(path)
+            if here is None or path in outs:
+                continue
+            as_read = executed and md5 is not None and not md5.endswith(".dir")
+            deps.setdefault(path, Out(str(md5), here.size) if as_read else here)
+        set_deps(self._compiled, call.name, [*paths, *sorted(path for path in deps if path not in paths)])
+        stage = self._compiled.stages[call.name]
         locked: dict[str, Any] = {"cmd": stage["cmd"]}
         if deps:
             locked["deps"] = [{"path": path, **deps[path].as_dict()} for path in sorted(deps)]
@@ -134,11 +145,17 @@ class Books:
             return
         if now:
             with self.dvc_lock:
-                self.lock.flush()
+                self._write()
         elif time.monotonic() - self._flushed > _FLUSH:
             self._flushed = time.monotonic()
             with suppress(OSError):
-                self.dvc_lock.if_free(self.lock.flush)
+                self.dvc_lock.if_free(self._write)
+
+    def _write(self) -> None:
+        write_stages(
+            self._compiled, self._folder
+        )  # first: what dvc.lock names and dvc.yaml does not would look removed
+        self.lock.flush()
 
     def everything(self) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
         """What decides whether the stages are current, with the content that dvc.lock says it has.

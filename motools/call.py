@@ -1,18 +1,19 @@
-"""A step's call: all that its result depends on, as one small value, and the key that it makes."""
+"""A step's call: what it is asked to do and where, as one small value, and the key that it makes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from motools import identity, pipeline, stepcache
+from motools import pipeline, stepcache
 from motools.atom import Atom
 from motools.code import Place
 from motools.errors import AtomError, ConfigError
-from motools.fingerprint import Sources
-from motools.identity import Identity
+from motools.key import StepCode, of_step, step_key
+from motools.stepcache import roles_of
 from motools.workflow import Step, Workflow
 
 __all__ = ["StepCall", "make_call", "read_call"]
@@ -20,14 +21,15 @@ __all__ = ["StepCall", "make_call", "read_call"]
 
 @dataclass(frozen=True)
 class StepCall:
-    """All that a step's result depends on, in the folder where its outputs go; small, and can be sent to a worker."""
+    """What a step is asked to do, in the folder where its outputs go; small, and can be sent to a worker."""
 
     workflow: str  # the reference, as the stage's command has it
     name: str
+    takes: Mapping[str, str]  # input name -> kind
     outputs: Mapping[str, str]  # output name -> kind
     keeps_logs: bool
     values: Mapping[str, Any]
-    identity: Identity
+    code: StepCode
     inputs: Mapping[str, str]  # input name -> atom id
     place: Place
     key: str
@@ -36,17 +38,22 @@ class StepCall:
     def folder(self) -> Path:
         return self.place.folder
 
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """Input name -> role."""
+        return roles_of(self.takes)
+
     @property
-    def slots(self) -> tuple[str, Mapping[str, str], bool]:
-        """What the step cache files a result under: command, outputs, logs."""
-        return stepcache.step_command(self.key), self.outputs, self.keeps_logs
+    def slots(self) -> tuple[str, list[str], bool]:
+        """What the step cache files a result under: command, outputs by role, logs."""
+        return stepcache.step_command(self.key), list(roles_of(self.outputs).values()), self.keeps_logs
 
 
 def make_call(
-    reference: str, step: Step, values: Mapping[str, Any], known: Identity, inputs: Mapping[str, str], place: Place
+    reference: str, step: Step, values: Mapping[str, Any], what: StepCode, inputs: Mapping[str, str], place: Place
 ) -> StepCall:
-    key = identity.key(step, values, known, inputs)
-    return StepCall(reference, step.name, step.outputs, step.keeps_logs, values, known, inputs, place, key)
+    key = step_key(step, values, what, inputs)
+    return StepCall(reference, step.name, step.inputs, step.outputs, step.keeps_logs, values, what, inputs, place, key)
 
 
 def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> StepCall:
@@ -66,4 +73,4 @@ def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> St
         if atom.kind != kind:
             raise AtomError(f"The step {name!r} takes {given!r} as a {kind}, but {atom.id} is a {atom.kind}.")
         inputs[given] = atom.id
-    return make_call(reference, step, values, identity.of_step(step, values, Sources(place)), inputs, place)
+    return make_call(reference, step, values, of_step(step, values, place), inputs, place)

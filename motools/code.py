@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from motools.blocks import bindings
 from motools.errors import ConfigError, did_you_mean
+from motools.observe import is_project, observer
 from motools.repo import Project
 
 _FILE = re.compile(r"(?P<file>[^:@\s]+\.py)[:@](?P<name>[A-Za-z_]\w*)")
@@ -38,16 +41,6 @@ class Place:
         """Where modules are looked for: the roots, then beside the files that were loaded for this folder."""
         return [*self.roots, *_beside.get(self.folder, [])]
 
-    def owns(self, path: Path) -> bool:
-        """Whether a file is the project's own source, not something installed under its root."""
-        path = path.resolve()
-        if not path.is_relative_to(self.project.root) or "site-packages" in path.parts:
-            return False
-        inside = path.relative_to(self.project.root)
-        if any(part.startswith(".") for part in inside.parts) or path.is_relative_to(Path(sys.prefix).resolve()):
-            return False
-        return not path.is_relative_to(Path(__file__).resolve().parent)  # the tool itself is versioned
-
     def module_file(self, module: str) -> Path | None:
         """The project file that defines a module, or None when the module is not the project's."""
         parts = module.split(".")
@@ -56,8 +49,8 @@ class Place:
                 root.joinpath(*parts, "__init__.py"),  # where there are both, Python takes the package
                 root.joinpath(*parts).with_suffix(".py"),
             ):
-                if path.is_file() and self.owns(path):
-                    return path.resolve()
+                if path.is_file():
+                    return Path(os.path.abspath(path)) if is_project(str(path)) else None
         return None
 
     @contextmanager
@@ -86,8 +79,7 @@ class Reference:
 def parse(text: str, place: Place) -> Reference | None:
     """What a string refers to, or None where it is not of the form of a reference."""
     if match := _FILE.fullmatch(text):
-        path = (place.folder / match["file"]).resolve()
-        return Reference(text, match["name"], file=path)
+        return Reference(text, match["name"], file=Path(os.path.abspath(place.folder / match["file"])))
     if match := _MODULE.fullmatch(text):
         file = place.module_file(match["module"])
         if file is not None:
@@ -104,8 +96,6 @@ def check(text: str, place: Place) -> Reference:
     Raises:
         ConfigError: not a reference, no such file or module, or no such name in it.
     """
-    from motools.fingerprint import names_in
-
     reference = parse(text, place)
     if reference is None:
         raise ConfigError(f"{text!r} does not name code. Write module:function or path/to/file.py:function.")
@@ -118,10 +108,29 @@ def check(text: str, place: Place) -> Reference:
         return reference
     if not file.is_file():
         raise ConfigError(f"{text!r}: there is no file {file}.")
-    names = names_in(file)
+    names = bound_in(file)
     if reference.name not in names and "*" not in names:
         raise ConfigError(f"{text!r}: {file.name} defines no {reference.name!r}.{did_you_mean(reference.name, names)}")
     return reference
+
+
+def bound_in(file: Path) -> dict[str, list[ast.AST]]:
+    """The names that a file binds at its top level, and what binds each; `*` stands for all of another module.
+
+    Raises:
+        ConfigError: it is not Python; the message gives file and line.
+    """
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except SyntaxError as error:
+        raise ConfigError(f"{file}, line {error.lineno or 1}: {error.msg}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: not Python: {error}.") from None
+    found: dict[str, list[ast.AST]] = {}
+    for statement in tree.body:
+        for name, node in bindings(statement):
+            found.setdefault(name, []).append(node)
+    return found
 
 
 def _installed_file(module: str, text: str, place: Place) -> Path | None:
@@ -146,13 +155,11 @@ def _installed_file(module: str, text: str, place: Place) -> Path | None:
 
 def parameters(text: str, place: Place) -> list[str] | None:
     """The names of a function's parameters, read without executing it; None where it takes any, or is no `def`."""
-    from motools import syntax
-
     reference = check(text, place)
     if reference.package is not None:
         return None
     file = reference.file or _installed_file(str(reference.module), text, place)
-    found = syntax.read(file).bindings.get(reference.name, []) if file else []
+    found = bound_in(file).get(reference.name, []) if file else []
     if not found or not isinstance(function := found[-1], (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
     if function.args.kwarg is not None or (function.decorator_list and reference.file is not None):
@@ -188,6 +195,7 @@ def load(text: str, place: Place) -> Any:
         )
     if reference.file is not None and reference.file.parent not in place.folders:
         _beside.setdefault(place.folder, []).append(reference.file.parent)
+    observer().attending(place.project.root)
     with place.importable():
         module = _import(reference, place)
     try:
@@ -223,7 +231,7 @@ def _forget_strangers(place: Place) -> None:
     root = str(place.project.root)
     for name, module in list(sys.modules.items()):
         origin = getattr(module, "__file__", None) or ""
-        if origin.startswith(root) and "site-packages" not in origin and name != "__main__":
+        if origin.startswith(root) and is_project(origin) and name != "__main__":
             file = place.module_file(name)
             if file is not None and not _same_file(module, file):
                 del sys.modules[name]
@@ -236,12 +244,12 @@ def _cause(error: BaseException) -> str:
 
 def _is_installed(module: ModuleType, place: Place) -> bool:
     origin = getattr(module, "__file__", None)
-    return origin is None or not place.owns(Path(origin))
+    return origin is None or not is_project(origin)
 
 
 def _same_file(module: ModuleType, file: Path | None) -> bool:
     origin = getattr(module, "__file__", None)
-    return file is None or (origin is not None and Path(origin).resolve() == file)
+    return file is None or (origin is not None and Path(origin).resolve() == file.resolve())
 
 
 def _execute(name: str, file: Path) -> ModuleType:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools import edit, identity, pipeline, yaml12
+from motools import code, edit, pipeline, yaml12
 from motools.code import Place
 from motools.config import schema
 from motools.errors import ConfigError
 from motools.files import replace_file
-from motools.fingerprint import Sources
-from motools.identity import Identity
+from motools.key import StepCode, of_step
 from motools.workflow import Step, Workflow
 
 _STAGES_HEADER = """\
@@ -36,15 +35,17 @@ class Compiled:
     Attributes:
         reference: how `motools step run` finds the workflow.
         config: step name -> complete section.
-        identities: step name -> what its result depends on.
-        stages: the content of dvc.yaml.
+        codes: step name -> the part of its key that the workflow gives.
+        stages: the content of dvc.yaml; what a stage depends on is known better when it has run (`set_deps`).
+        source: the file that defines the workflow, where that is the project's.
     """
 
     workflow: Workflow
     reference: str
     config: Mapping[str, Mapping[str, Any]]
-    identities: Mapping[str, Identity]
-    stages: Mapping[str, Any]
+    codes: Mapping[str, StepCode]
+    stages: dict[str, Any]
+    source: Path | None = None
 
 
 def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Place) -> Compiled:
@@ -54,14 +55,42 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
         ConfigError: the config is wrong, or names code that is not there.
     """
     sections = workflow.resolve(config)
-    sources = Sources(place)
-    identities = {s.name: identity.of_step(s, sections[s.name], sources) for s in workflow.steps}
-    stages = {s.name: _stage(s, reference, identities[s.name], place.folder) for s in workflow.steps}
-    return Compiled(workflow, reference, sections, identities, stages)
+    found = code.parse(reference, place)
+    source = found.file if found is not None else None
+    codes = {s.name: of_step(s, sections[s.name], place, source) for s in workflow.steps}
+    locked = pipeline.read_lock(place.folder)
+    stages = {}
+    for step in workflow.steps:
+        stage = _stage(step, reference)
+        entry = locked.get(step.name, {})
+        before = [dep["path"] for dep in entry.get("deps", []) if (place.folder / dep["path"]).exists()]
+        deps = before if entry.get("cmd") == stage["cmd"] else _first_deps(codes[step.name], place)
+        inputs = [pipeline.atom_path(name) for name in step.inputs]
+        stages[step.name] = _with_deps(stage, list(dict.fromkeys([*inputs, *deps])))
+    return Compiled(workflow, reference, sections, codes, stages, source)
 
 
-def _stage(step: Step, reference: str, known: Identity, folder: Path) -> dict[str, Any]:
-    sources = sorted(Path(os.path.relpath(file, folder)).as_posix() for file in known.files)
+def _first_deps(what: StepCode, place: Place) -> list[str]:
+    """What a stage that has not run here depends on, as far as the workflow and the config tell."""
+    inside = [file for file in what.files if file.is_relative_to(place.project.root) and file.exists()]
+    return sorted(Path(os.path.relpath(file, place.folder)).as_posix() for file in inside)
+
+
+def _with_deps(stage: dict[str, Any], deps: list[str]) -> dict[str, Any]:
+    stage = {
+        "cmd": stage["cmd"],
+        "deps": deps,
+        **{name: each for name, each in stage.items() if name not in ("cmd", "deps")},
+    }
+    return {name: value for name, value in stage.items() if value}
+
+
+def set_deps(compiled: Compiled, name: str, deps: list[str]) -> None:
+    """Say what a stage depends on, as its execution has shown; `write` has dvc.yaml say it."""
+    compiled.stages[name] = _with_deps(compiled.stages[name], deps)
+
+
+def _stage(step: Step, reference: str) -> dict[str, Any]:
     # `persist` keeps DVC's own run-cache away from the stage: it leaves out of its keys every parameter called
     # size or nfiles, and would restore the result of another value. The step cache does its work, exactly.
     record = {pipeline.record_path(step.name): {"persist": True}}
@@ -70,13 +99,12 @@ def _stage(step: Step, reference: str, known: Identity, folder: Path) -> dict[st
         outs.append(pipeline.logs_path(step.name))
     stage: dict[str, Any] = {
         "cmd": f"motools step run {shlex.quote(reference)} {step.name}",
-        "deps": [*(pipeline.atom_path(name) for name in step.inputs), *sources],
         "params": [step.name],
         "outs": [*outs, record],
     }
     if "eval" in step.outputs.values():
         stage["metrics"] = [{pipeline.metrics_path(step.name): {"cache": False}}]
-    return {name: value for name, value in stage.items() if value}
+    return stage
 
 
 def write(compiled: Compiled, folder: Path, private: Path) -> Path | None:
@@ -93,10 +121,19 @@ def write(compiled: Compiled, folder: Path, private: Path) -> Path | None:
     text = params_text(compiled, folder)
     if text is not None:
         replace_file(folder / pipeline.PARAMS, text)
-    path = folder / pipeline.STAGES
-    if not path.exists() or path.read_text(encoding="utf-8") != stages:
-        replace_file(path, stages)
+    _write_stages(folder, stages)
     return replaced
+
+
+def write_stages(compiled: Compiled, folder: Path) -> None:
+    """Have dvc.yaml say what the stages depend on now."""
+    _write_stages(folder, stages_text(compiled, folder))
+
+
+def _write_stages(folder: Path, text: str) -> None:
+    path = folder / pipeline.STAGES
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        replace_file(path, text)
 
 
 def stages_text(compiled: Compiled, folder: Path) -> str:

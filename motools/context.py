@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motools.errors import StepError
+from motools.observe import observer
 from motools.repo import Project
 
 __all__ = ["StepContext", "current_step", "held"]
@@ -43,6 +44,7 @@ class StepContext:
         """
         folder = kept_folder(self.project, self.key)
         folder.mkdir(parents=True, exist_ok=True)
+        observer().keep()  # it may be taken up only if all that this execution has used is still so
         return folder
 
     @property

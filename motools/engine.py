@@ -209,7 +209,8 @@ class Engine:
 
     def _submit(self, call: StepCall, name: str, log: Path) -> Future[Any]:
         self.books.clear(name)
-        git = self.place.project.git_state([*call.identity.files, *self._definition_files()])
+        deps = [self.place.folder / dep for dep in self.compiled.stages[name].get("deps", [])]
+        git = self.place.project.git_state([*deps, *self._definition_files()])
         how = Execution(self._user(), git, self.options.force, log)
         return self._executor(name).submit(step.perform, call, how, self.books.lock.entry(name))
 
@@ -271,7 +272,7 @@ class Engine:
         except Exception as error:  # an executor of another engine has errors of its own
             self._fail(name, "it was interrupted" if self.signals else _sentence(error), run.log, seconds=seconds)
             return name
-        outputs = outcome.entry.atoms(run.plan.call.outputs) if outcome.entry and run.plan.call else {}
+        outputs = outcome.result.entry.atoms(run.plan.call.outputs) if outcome.result and run.plan.call else {}
         self._done(name, outputs, "finished" if outcome.executed else "restored", seconds, run.log)
         if outcome.executed:
             self.reporter.finished(name, seconds)
@@ -290,8 +291,9 @@ class Engine:
                 self.stages.own.enter(name, run.before)
             return Outcome(True)
         outcome: Outcome = result
-        if outcome.entry is not None:
-            self.books.enter(run.plan.call, outcome.entry)
+        if outcome.result is not None:
+            self.stages.traces[name] = outcome.result.trace
+            self.books.enter(run.plan.call, outcome.result, outcome.executed)
         return outcome
 
     def _stop(self, number: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from pathlib import Path
 
-from motools import code, syntax, zoo
+from motools import code, zoo
 from motools.code import Place
 from motools.errors import ConfigError, ProjectError, WorkflowError, did_you_mean, listed
+from motools.observe import is_project
 from motools.repo import Project
-from motools.syntax import IMPORTS
 from motools.workflow import Workflow
 
 __all__ = ["load_workflow", "place_of", "reference_to"]
@@ -62,13 +63,13 @@ def reference_to(workflow: Workflow, place: Place) -> str:
     found = []
     for module in list(sys.modules.values()):
         file = Path(getattr(module, "__file__", None) or "")
-        if not file.is_file() or not place.owns(file):
+        if not file.is_file() or not is_project(str(file)):
             continue
         for name, value in list(vars(module).items()):
             if value is workflow and not name.startswith("__"):
                 # rather where it is made than where it is imported, rather a module than the script that runs
-                imported = all(isinstance(node, IMPORTS) for node in syntax.read(file).bindings.get(name, []))
-                found.append((imported, module.__name__ == "__main__", file.resolve(), name))
+                imported = all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in code.bound_in(file).get(name, []))
+                found.append((imported, module.__name__ == "__main__", Path(os.path.abspath(file)), name))
     for _, _, file, name in sorted(found):
         return f"{Path(os.path.relpath(file, place.folder)).as_posix()}:{name}"
     raise WorkflowError(

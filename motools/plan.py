@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from motools import pipeline, reuse
+from motools import pipeline, records, reuse
 from motools.call import StepCall, make_call
 from motools.code import Place
 from motools.compile import Compiled
 from motools.edit import same_values
-from motools.stepcache import Entry
+from motools.records import Record
+from motools.reuse import Result
 from motools.store import Out
+from motools.trace import World, dependencies
 
 Action = Literal["current", "restore", "run", "maybe"]
 
@@ -27,6 +29,9 @@ class StagePlan:
             stage before it will run, and its result decides).
         reasons: why, in words; empty where it is current.
         outputs: output name -> atom id, where known beforehand.
+        result: the result that is current or will be restored.
+        in_place: the result stands in the folder already; only what dvc.lock says of it is out of date.
+        unseen: what of its last execution nobody could look at.
     """
 
     stage: str
@@ -34,10 +39,20 @@ class StagePlan:
     reasons: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     call: StepCall | None = field(default=None, repr=False)
-    entry: Entry | None = field(default=None, repr=False)
+    result: Result | None = field(default=None, repr=False)
+    in_place: bool = False
+
+    @property
+    def unseen(self) -> list[str]:
+        return self.result.trace.unseen if self.result is not None else []
 
     def as_dict(self) -> dict[str, Any]:
-        return {"stage": self.stage, "action": self.action, "reasons": list(self.reasons)}
+        return {
+            "stage": self.stage,
+            "action": self.action,
+            "reasons": list(self.reasons),
+            **({"unseen": self.unseen} if self.unseen else {}),
+        }
 
 
 def plan_stage(
@@ -47,6 +62,7 @@ def plan_stage(
     locked: Mapping[str, Any],
     outs_status: Mapping[str, str],
     known: Mapping[str, str | None],
+    world: World,
     hash: Callable[[str], Out | None],
     force: bool = False,
 ) -> StagePlan:
@@ -56,42 +72,50 @@ def plan_stage(
         locked: the stage's entry in dvc.lock; empty where it has none.
         outs_status: DVC's word on each out that is not as locked: `deleted`, `modified`, `not in cache`, `new`.
         known: atom id of every input that is made or will be restored; None where that is not known yet.
+        world: what files and code are now.
         hash: what a path of the pipeline's folder hashes to now.
         force: execute whatever is at hand.
     """
     definition = compiled.workflow.step(name)
     inputs = {given: known.get(given) for given in definition.inputs}
-    reasons = (
-        ["--force"]
-        if force
-        else [
-            *_changed_definition(compiled, name, locked),
-            *_changed_inputs(inputs, locked),
-            *_changed_files(compiled, name, hash, locked),
-            *_changed_outs(outs_status, bool(locked)),
-        ]
-    )
     certain = {given: atom for given, atom in inputs.items() if atom is not None}
-    if not reasons and len(certain) == len(inputs):
-        return StagePlan(name, "current", outputs=locked_outputs(definition.outputs, locked))
+    asked = [*_changed_definition(compiled, name, locked), *_changed_inputs(inputs, locked)]
+    outs = _changed_outs(outs_status, bool(locked))
     if len(certain) < len(inputs):
-        return StagePlan(name, "run" if force or locked == {} else "maybe", tuple(reasons))
-    call = make_call(compiled.reference, definition, compiled.config[name], compiled.identities[name], certain, place)
-    entry = None if force else reuse.find_result(call, locked)
-    if entry is None and reasons and set(reasons) == set(_changed_outs(outs_status, True)):
-        lost_only = set(outs_status.values()) == {"not in cache"}
-        if lost_only and reuse.locked_result(call, locked):  # put back from the workspace
-            return StagePlan(name, "restore", tuple(reasons), locked_outputs(definition.outputs, locked), call)
-    if entry is None:
-        return StagePlan(name, "run", tuple(reasons), call=call)
-    return StagePlan(name, "restore", tuple(reasons), entry.atoms(definition.outputs), call, entry)
+        reasons = ("--force",) if force else (*asked, *outs)
+        return StagePlan(name, "run" if force or locked == {} else "maybe", reasons)
+    call = make_call(compiled.reference, definition, compiled.config[name], compiled.codes[name], certain, place)
+    if force:
+        return StagePlan(name, "run", ("--force",), call=call)
+    last = reuse.locked_result(call, locked)
+    if last is not None and (used := world.changes(last.trace, call.roles)) == []:
+        files = _changed_files(deps_of(last, certain, place), hash, locked)
+        plan = StagePlan(name, "current", (), last.entry.atoms(definition.outputs), call, last)
+        if not asked and not outs and not files:
+            return plan
+        if not outs:
+            return _restored(plan, (*asked, *files), in_place=True)
+        if set(outs_status.values()) == {"not in cache"}:  # put back from the workspace
+            return _restored(plan, (*asked, *files, *outs), in_place=True)
+    elif last is not None:
+        asked += used
+    elif locked and not asked:
+        asked += _other_key(compiled, name, place, locked) or outs or ["its last run left no trace here"]
+    reasons = tuple(dict.fromkeys([*asked, *outs]))
+    found = reuse.find_result(call, locked, world)
+    if found is None:
+        return StagePlan(name, "run", reasons, call=call)
+    return StagePlan(name, "restore", reasons, found.entry.atoms(definition.outputs), call, found)
 
 
-def locked_outputs(kinds: Mapping[str, str], locked: Mapping[str, Any]) -> dict[str, str]:
-    """Output name -> atom id as dvc.lock has them."""
-    outs = _md5s(locked.get("outs", []))
-    paths = {name: pipeline.atom_path(name) for name in kinds}
-    return {name: f"{kind}-{outs[paths[name]]}" for name, kind in kinds.items() if paths[name] in outs}
+def _restored(plan: StagePlan, reasons: tuple[str, ...], in_place: bool) -> StagePlan:
+    return StagePlan(plan.stage, "restore", reasons, plan.outputs, plan.call, plan.result, in_place)
+
+
+def deps_of(result: Result | None, inputs: Mapping[str, str], place: Place) -> list[str]:
+    """The paths that a stage depends on by what its execution used, inputs first."""
+    used = sorted(dependencies(result.trace, place)) if result is not None else []
+    return list(dict.fromkeys([*(pipeline.atom_path(given) for given in inputs), *used]))
 
 
 def _md5s(entries: Any) -> dict[str, str]:
@@ -140,20 +164,38 @@ def _changed_inputs(inputs: Mapping[str, str | None], locked: Mapping[str, Any])
     return reasons
 
 
-def _changed_files(
-    compiled: Compiled, name: str, hash: Callable[[str], Out | None], locked: Mapping[str, Any]
-) -> list[str]:
-    before = _md5s(locked.get("deps", []))
-    inputs = {pipeline.atom_path(given) for given in compiled.workflow.step(name).inputs}
-    now = [dep for dep in compiled.stages[name].get("deps", []) if dep not in inputs]
+def _changed_files(deps: list[str], hash: Callable[[str], Out | None], locked: Mapping[str, Any]) -> list[str]:
+    """Files that are not as DVC knows them, although nothing of them that the step used has changed."""
+    before = {entry["path"]: entry.get("md5") for entry in locked.get("deps", [])}
     reasons = []
-    for dep in now:
-        if dep not in before and locked:
-            reasons.append(f"it depends on {dep} now")
-        elif dep in before and ((out := hash(dep)) is None or out.md5 != before[dep]):
-            reasons.append(f"{dep} changed")
-    gone = [dep for dep in before if dep not in now and dep not in inputs]
-    return reasons + [f"it no longer depends on {dep}" for dep in gone]
+    for dep in deps:
+        if dep not in before:
+            reasons.append(f"dvc.lock does not name {dep}")
+        elif not dep.startswith("atoms/") and ((out := hash(dep)) is None or out.md5 != before[dep]):
+            reasons.append(f"{dep} changed, not what it uses of it")
+    return reasons + [f"it no longer depends on {dep}" for dep in before if dep not in deps]
+
+
+def _other_key(compiled: Compiled, name: str, place: Place, locked: Mapping[str, Any]) -> list[str]:
+    """What of its key differs from its last run's, where the config and the inputs do not."""
+    definition = compiled.workflow.step(name)
+    entry = reuse.locked_entry(name, definition.outputs, definition.keeps_logs, locked)
+    path = place.folder / pipeline.record_path(name)
+    record = records.read(place.project, entry.record.md5, path) if entry is not None else None
+    return _other_code(record, compiled, name) if record is not None else []
+
+
+def _other_code(record: Record, compiled: Compiled, name: str) -> list[str]:
+    now = compiled.codes[name]
+    before = dict(record.declared)
+    reasons = [
+        f"{where}: {before.get(where, '(none)')} -> {now.versions.get(where, '(none)')}"
+        for where in {**before, **now.versions}
+        if before.get(where) != now.versions.get(where)
+    ]
+    if record.function != now.function:
+        reasons.append("its function, or a value that it was made with, is another one")
+    return reasons or ["its outputs or inputs are of other kinds"]
 
 
 def _changed_outs(status: Mapping[str, str], ran: bool) -> list[str]:

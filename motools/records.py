@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,10 @@ class Record:
         key: the step's key in the step cache.
         config: the step's config, every default written out.
         usage: what the provider counted, as the step gave it.
-        versions: of Python, MOTools and the libraries that were loaded.
+        versions: of Python, MOTools and every installed distribution that was loaded.
+        function: what the step's function is as an object, as its key has it.
+        declared: the versions that its key has.
+        trace: what the execution used (see `trace.Trace`).
     """
 
     user: str
@@ -47,10 +53,14 @@ class Record:
     config: Mapping[str, Any] = field(default_factory=dict)
     usage: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    function: str = ""
+    declared: Mapping[str, str] = field(default_factory=dict)
+    trace: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def now() -> str:
@@ -58,18 +68,26 @@ def now() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, MOTools, and of what else is loaded in this process of the libraries that make results."""
-    import sys
-    from importlib.metadata import version
+    """Of Python, MOTools, and of every installed distribution that this process has loaded a module of."""
+    found = {"python": platform.python_version(), "motools": __version__}
+    for name in sorted({name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names):
+        for distribution in _distributions().get(name, ()):
+            found.setdefault(distribution, installed_version(distribution) or "")
+    return found
 
-    known = {
-        "numpy": "numpy",
-        "inspect_ai": "inspect-ai",
-        "openai": "openai",
-        "datasets": "datasets",
-    }
-    loaded = {package: version(package) for module, package in known.items() if module in sys.modules}
-    return {"python": platform.python_version(), "motools": __version__, **loaded}
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+@cache
+def installed_version(distribution: str) -> str | None:
+    """The version of a distribution here, None where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def keep_for_atom(project: Project, atom: Out, user: str, scratch: Path) -> None:

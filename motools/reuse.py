@@ -1,79 +1,123 @@
-"""Results that are at hand: found under a step's key, in dvc.lock or the remote, and put into the pipeline's folder."""
+"""Results that are at hand: found by a step's key and their traces, in dvc.lock, the cache or the remote."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools import pipeline, records, stepcache
+from motools import pipeline, records, stepcache, trace
 from motools.atom import EvalAtom
 from motools.call import StepCall
 from motools.errors import AtomError, DamagedError, StepError
 from motools.files import replace_file
+from motools.records import Record
 from motools.repo import Project
-from motools.stepcache import Entry
+from motools.stepcache import Entry, roles_of
 from motools.store import Out
+from motools.trace import Trace, World
 
-__all__ = ["bring", "fetch_result", "find_result", "locked_result", "put_aside", "restore", "write_metrics"]
+__all__ = [
+    "Result",
+    "bring",
+    "fetch_result",
+    "find_result",
+    "locked_entry",
+    "locked_result",
+    "put_aside",
+    "restore",
+    "write_metrics",
+]
 
 
-def find_result(call: StepCall, locked: Mapping[str, Any]) -> Entry | None:
-    """An equal step's result, or None: from the step cache (whatever folder, branch or machine made it), or
-    from the stage's entry in dvc.lock, which is all that a clone has after `dvc pull`."""
-    store = call.place.project.store
-    entry = stepcache.lookup(store, *call.slots)
-    if entry is None and (found := locked_result(call, locked)) and all(store.has(oid) for oid in found.oids()):
-        return found
-    return entry
+@dataclass(frozen=True)
+class Result:
+    """A result under a step's key, with what its execution used."""
+
+    entry: Entry
+    record: Record
+    trace: Trace
 
 
-def fetch_result(call: StepCall, locked: Mapping[str, Any]) -> Entry | None:
-    """An equal step's result that is known here but whose files are in the default remote only, brought here."""
+def find_result(call: StepCall, locked: Mapping[str, Any], world: World) -> Result | None:
+    """The result of a call whose trace holds, or None: first what dvc.lock names, which is all that a clone has after
+    `dvc pull`; then the step cache, whatever folder, branch or machine filled it."""
+    return next(
+        (r for r in _results(call, locked) if _is_here(r, call) and not world.changes(r.trace, call.roles)), None
+    )
+
+
+def _results(call: StepCall, locked: Mapping[str, Any]) -> Iterator[Result]:
+    if (found := locked_result(call, locked)) is not None:
+        yield found
+    for entry in stepcache.candidates(call.place.project.store, *call.slots):
+        if (found := _result(call, entry)) is not None:
+            yield found
+
+
+def _is_here(result: Result, call: StepCall) -> bool:
+    return all(call.place.project.store.has(oid) for oid in result.entry.oids())
+
+
+def _result(call: StepCall, entry: Entry, path: Path | None = None) -> Result | None:
+    record = records.read(call.place.project, entry.record.md5, path)
+    if record is None or record.key != call.key:
+        return None
+    found = trace.from_dict(record.trace)
+    return Result(entry, record, found) if found is not None else None
+
+
+def fetch_result(call: StepCall, locked: Mapping[str, Any], world: World) -> Entry | None:
+    """The same where its files are in the default remote only; they are brought here."""
     project = call.place.project
-    found = [*stepcache.candidates(project.store, *call.slots)]
-    if entry := locked_result(call, locked):
-        found.append(entry)
+    entries = [*stepcache.candidates(project.store, *call.slots)]
+    if (entry := locked_entry(call.name, call.outputs, call.keeps_logs, locked)) is not None:
+        entries.insert(0, entry)
     try:
-        return next((entry for entry in found if all(project.pull(oid) for oid in entry.oids())), None)
+        for entry in entries:
+            if not project.pull(entry.record.md5) or (found := _result(call, entry)) is None:
+                continue
+            if not world.changes(found.trace, call.roles) and all(project.pull(oid) for oid in entry.oids()):
+                return entry
     except AtomError as error:
         raise StepError(f"{error} `motools run --stages {call.name} --force` executes it instead.") from None
+    return None
 
 
-def locked_result(call: StepCall, locked: Mapping[str, Any]) -> Entry | None:
+def locked_result(call: StepCall, locked: Mapping[str, Any]) -> Result | None:
     """What dvc.lock says the step made, where its run record names this call's key."""
     entry = locked_entry(call.name, call.outputs, call.keeps_logs, locked)
-    if entry is None:
-        return None
-    path = call.folder / pipeline.record_path(call.name)
-    record = records.read(call.place.project, entry.record.md5, path)
-    return entry if record is not None and record.key == call.key else None
+    return _result(call, entry, call.folder / pipeline.record_path(call.name)) if entry is not None else None
 
 
 def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapping[str, Any]) -> Entry | None:
     """A stage's entry in dvc.lock as a result, or None where it lacks an output."""
     outs = {o["path"]: Out(o["md5"], o["size"], o.get("nfiles")) for o in locked.get("outs", []) if "md5" in o}
     record = outs.get(pipeline.record_path(name))
-    found = {output: outs.get(pipeline.atom_path(output)) for output in outputs}
+    found = {role: outs.get(pipeline.atom_path(output)) for output, role in roles_of(outputs).items()}
     kept = outs.get(pipeline.logs_path(name))
     if record is None or None in found.values() or (logs and kept is None):
         return None
-    return Entry({output: out for output, out in found.items() if out}, record, kept if logs else None)
+    return Entry({role: out for role, out in found.items() if out}, record, kept if logs else None)
 
 
-def bring(call: StepCall, locked: Mapping[str, Any], fetch: bool = True) -> Entry | None:
-    """Put an equal step's result into the pipeline's folder, from the cache or the remote; None where there is none."""
+def bring(call: StepCall, locked: Mapping[str, Any], fetch: bool = True) -> Result | None:
+    """Put a call's result into the pipeline's folder, from the cache or the remote; None where there is none."""
     aside: set[Path | None] = {None}
     while True:
+        world = World(call.place)
         try:
-            entry = find_result(call, locked) or (fetch_result(call, locked) if fetch else None)
-            if entry is not None:
-                restore(call, entry)
-            return entry
+            if fetch and find_result(call, locked, world) is None:
+                fetch_result(call, locked, world)
+            found = find_result(call, locked, world)
+            if found is not None:
+                restore(call, found.entry)
+            return found
         except DamagedError as error:  # another entry, the remote, or else executing the step is the way
             if error.path in aside:
                 return None
@@ -84,8 +128,8 @@ def bring(call: StepCall, locked: Mapping[str, Any], fetch: bool = True) -> Entr
 def restore(call: StepCall, entry: Entry) -> None:
     """Put a result into the pipeline's folder; raises `DamagedError` where it is not what it should be."""
     store = call.place.project.store
-    for name, out in entry.outputs.items():
-        store.check_out(out.md5, call.folder / pipeline.atom_path(name))
+    for name, role in roles_of(call.outputs).items():
+        store.check_out(entry.outputs[role].md5, call.folder / pipeline.atom_path(name))
     if entry.logs is not None:
         store.check_out(entry.logs.md5, call.folder / pipeline.logs_path(call.name))
     store.check_out(entry.record.md5, call.folder / pipeline.record_path(call.name))

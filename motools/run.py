@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -28,16 +29,17 @@ from motools.errors import (
     RunFailed,
 )
 from motools.finding import load_workflow, place_of, reference_to
-from motools.identity import not_there
 from motools.inputs import checked_inputs, put_in_place
 from motools.leftovers import clear_up
 from motools.lockfile import LockFile
+from motools.observe import observer
 from motools.plan import StagePlan
 from motools.repo import Project
 from motools.report import Reporter, Silent
 from motools.stages import Stages
 from motools.step import Execution, run_step
 from motools.store import hash_file
+from motools.trace import Trace, real_paths
 from motools.workflow import StepState, Workflow, WorkflowState
 
 __all__ = [
@@ -184,13 +186,13 @@ def execute(
                 engine.books.close()
         if len(states) == len(selected) == len(prepared.compiled.stages):
             with suppress(OSError):  # another command may be cleaning the cache; then there is no proof
-                _remember(prepared, engine.books, states)
+                _remember(prepared, engine.books, states, engine.stages.traces.values())
     names = [step.name for step in prepared.compiled.workflow.steps]
     own = [name for name in states if name not in names]
     return WorkflowState([states[name] for name in [*names, *own]])
 
 
-def _remember(prepared: Prepared, books: Books, states: Mapping[str, StepState]) -> None:
+def _remember(prepared: Prepared, books: Books, states: Mapping[str, StepState], traces: Iterable[Trace]) -> None:
     """Where all stages are current now, leave the proof of it for the next run."""
     if any(state.status not in ("current", "restored", "finished") for state in states.values()):
         return
@@ -199,28 +201,52 @@ def _remember(prepared: Prepared, books: Books, states: Mapping[str, StepState])
     files: dict[str, str | None] = {str(path): None for path in place.project.config_files()}
     files |= dict.fromkeys(snapshot.loaded_files())
     files |= {str(place.folder / f"{pipeline.atom_path(name)}.dvc"): None for name in prepared.inputs}
-    for identity in compiled.identities.values():
-        files |= identity.hashes
     md5s = {str(path): hash_file(path) for path in (params, stages)}
     if compile.params_text(compiled, place.folder) is not None:
         return  # edited while the run was going on
     if compile.stages_text(compiled, place.folder) != stages.read_text(encoding="utf-8"):
         return
     outs, folders, objects = books.everything()
-    folders |= {str(folder): sorted(os.listdir(folder)) for folder in _looked_in(compiled, place)}
-    files |= {str(path): None for config in compiled.config.values() for path in not_there(config, place)}
+    used, looked_in, env = _used(traces, place)
+    files |= used
+    folders |= {folder: sorted(os.listdir(folder)) if os.path.isdir(folder) else None for folder in looked_in}
     now = {"status": "current", "seconds": 0.0}
     told = [results.as_dict(state, place.folder) | now for state in states.values()]
     snapshot.save(
-        place.project.root, place.folder, place.project.cache, {**files, **md5s, **outs}, folders, objects, told
+        place.project.root, place.folder, place.project.cache, {**files, **md5s, **outs}, folders, objects, told, env
     )
 
 
-def _looked_in(compiled: Compiled, place: Place) -> set[Path]:
-    """The folders of the project where a new file could hide one that the steps use."""
-    used = [file for known in compiled.identities.values() for file in known.files]
-    above = {folder for file in used for folder in file.parents if folder.is_relative_to(place.project.root)}
-    return {*place.folders, *above}
+def _used(traces: Iterable[Trace], place: Place) -> tuple[dict[str, str | None], set[str], set[str]]:
+    """What the steps' traces and the definition of the workflow rest on: files (with what was verified of them),
+    folders where a new name could change something, and variables."""
+    files: dict[str, str | None] = {}
+    folders = {str(folder) for folder in place.folders}
+    env: set[str] = set()
+    loading = observer().loading
+    for path, source in observer().sources.items():
+        files[path] = hashlib.md5(source.data).hexdigest()
+        folders.add(os.path.dirname(path))
+    files |= {path: digest for path, digest in loading.files.items() if digest is not None}
+    files |= dict.fromkeys([*loading.exists, *(path for path, digest in loading.files.items() if digest is None)])
+    folders |= set(loading.folders)
+    env |= set(loading.env)
+    for trace in traces:
+        for told, digest in [*((path, code.md5) for path, code in trace.code.items()), *trace.files.items()]:
+            for path in real_paths(told, place):
+                if os.path.isdir(path):
+                    for parent, _, names in os.walk(path, followlinks=True):
+                        folders.add(parent)
+                        files |= dict.fromkeys(os.path.join(parent, name) for name in names)
+                else:
+                    files[path] = digest if os.path.isfile(path) else None
+        for told in trace.exists:
+            files |= dict.fromkeys(real_paths(told, place))
+        for told in [*trace.folders, *trace.paths]:
+            folders |= set(real_paths(told, place))
+        folders |= {os.path.dirname(path) for told in trace.code for path in real_paths(told, place)}
+        env |= set(trace.env)
+    return files, {folder for folder in folders if os.path.isdir(folder)}, env
 
 
 @contextmanager
@@ -286,6 +312,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
     with place.importable():
         workflow = load_workflow(reference, place)
         call = read_call(reference, workflow, name, place)
-        git = project.git_state([*call.identity.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES])
+        files = [*call.code.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES]
+        git = project.git_state(files)
         locked = LockFile(place.folder).entry(name)
         return run_step(call, workflow.step(name), Execution(project.user, git), locked).executed

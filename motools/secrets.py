@@ -21,6 +21,11 @@ _SHAPES = re.compile(  # of keys that providers give out
 _BLOCK = 1 << 20
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of this name holds what nobody else may read."""
+    return _NAMES.search(name.upper()) is not None
+
+
 def known() -> dict[str, str]:
     """The secrets of this process's environment: variable -> value."""
     return {name: value for name, value in os.environ.items() if _NAMES.search(name) and len(value) >= _LEAST}

@@ -21,7 +21,7 @@ from typing import Any
 
 STARTED = time.time_ns()
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
-_VERSION = 1
+_VERSION = 2
 _ENVIRONMENT = ("PYTHONPATH", "HOME")  # and all that begin with these:
 _PREFIXES = ("MOTOOLS_", "DVC_", "XDG_")
 
@@ -37,6 +37,7 @@ class Snapshot:
         objects: the cache objects that the outputs need; looked for where the buckets changed.
         buckets: the digest of the stats of the cache's buckets, "" where they were too young.
         stages: what to say of each stage.
+        env: variables that code has read.
     """
 
     world: str
@@ -48,6 +49,7 @@ class Snapshot:
     objects: list[str] = field(default_factory=list)
     buckets: str = ""
     stages: list[dict[str, Any]] = field(default_factory=list)
+    env: list[str] = field(default_factory=list)
     version: int = _VERSION
 
 
@@ -66,7 +68,7 @@ def unchanged(folder: Path) -> list[dict[str, Any]] | None:
         found = Snapshot(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    if found.version != _VERSION or found.world != _world() or _digest(found.paths) != found.stats:
+    if found.version != _VERSION or found.world != _world(found.env) or _digest(found.paths) != found.stats:
         return None
     now = time.time_ns()
     if not _same_young(found) or not _same_cache(found):
@@ -86,6 +88,7 @@ def save(
     folders: Mapping[str, list[str] | None],
     objects: Iterable[str],
     stages: list[dict[str, Any]],
+    env: Iterable[str] = (),
 ) -> None:
     """Remember that all stages are current; nothing where a file is young and its verified content unknown.
 
@@ -94,8 +97,10 @@ def save(
         folders: path -> the names in it, or None where only its stat is known.
         objects: cache objects that must exist.
         stages: what to say of each stage.
+        env: variables that code has read.
     """
-    found = Snapshot(_world(), str(cache), objects=sorted(set(objects)), stages=stages)
+    names = sorted(set(env))
+    found = Snapshot(_world(names), str(cache), objects=sorted(set(objects)), stages=stages, env=names)
     limit = STARTED - _GRAIN
     both: tuple[tuple[Mapping[str, Any], dict[str, Any]], ...] = (
         (files, found.young_files),
@@ -206,10 +211,11 @@ def _buckets(cache: str) -> list[str]:
     return [f"{cache}/files/md5/{number:02x}" for number in range(256)]
 
 
-def _world() -> str:
+def _world(names: Iterable[str]) -> str:
     """What else decides: this interpreter, and the environment that moves configuration and code."""
     env = {n: v for n, v in os.environ.items() if n in _ENVIRONMENT or n.startswith(_PREFIXES)}
     env.pop("MOTOOLS_USER", None)  # whoever asks, nothing has changed
+    env |= {name: os.environ.get(name, "\0") for name in names}
     text = json.dumps([sys.prefix, sys.version, env], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()  # there may be a key among them
 

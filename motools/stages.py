@@ -18,6 +18,7 @@ from motools.errors import DamagedError, MotoolsError, WorkflowError
 from motools.own import OwnStages
 from motools.plan import StagePlan, plan_stage
 from motools.report import Reporter
+from motools.trace import Trace, World
 
 
 class Busy(MotoolsError):
@@ -48,6 +49,12 @@ class Stages:
         self.force = force
         self.own: OwnStages | None = None
         self.known: dict[str, str | None] = dict(inputs)
+        self.world = World(place, self._digest)
+        self.traces: dict[str, Trace] = {}  # of the results that stand in the folder now
+
+    def _digest(self, path: str) -> str | None:
+        out = self.books.index.file(path)
+        return out.md5 if out is not None else None
 
     def config(self, name: str) -> Any:
         return parse(self.compiled.workflow.step(name).config_class, self.compiled.config[name], name)
@@ -121,7 +128,12 @@ class Stages:
     def decide(self, name: str) -> StagePlan:
         locked = self.books.lock.entry(name)
         status = self.books.status(name) if locked else {}
-        return plan_stage(self.compiled, name, self.place, locked, status, self.known, self.books.hash, self.force)
+        plan = plan_stage(
+            self.compiled, name, self.place, locked, status, self.known, self.world, self.books.hash, self.force
+        )
+        if plan.result is not None:
+            self.traces[name] = plan.result.trace
+        return plan
 
     def decide_own(self, name: str) -> StagePlan:
         assert self.own is not None
@@ -143,25 +155,26 @@ class Stages:
 
     def _brought(self, plan: StagePlan) -> StagePlan:
         if plan.action == "run" and plan.call and not self.force:
-            entry = reuse.fetch_result(plan.call, self.books.lock.entry(plan.stage))
-            if entry is not None:
-                plan = replace(plan, action="restore", entry=entry, outputs=entry.atoms(plan.call.outputs))
+            locked = self.books.lock.entry(plan.stage)
+            if reuse.fetch_result(plan.call, locked, self.world) is not None:
+                found = reuse.find_result(plan.call, locked, self.world)
+                if found is not None:
+                    plan = replace(plan, action="restore", result=found, outputs=found.entry.atoms(plan.call.outputs))
         if plan.action == "restore":
             self.restore(plan)
         return plan
 
     def restore(self, plan: StagePlan) -> None:
         assert plan.call is not None
-        entry = plan.entry
-        if entry is None:  # the outputs are right where they lie, only the cache has lost them
-            self.books.put_back(plan.stage)
-            entry = reuse.locked_result(plan.call, self.books.lock.entry(plan.stage))
-            assert entry is not None
+        assert plan.result is not None
+        entry = plan.result.entry
+        if plan.in_place:
+            self.books.put_back(plan.stage)  # what the cache has lost
             stepcache.store(self.place.project.store, stepcache.step_command(plan.call.key), entry)
         else:
             with self.claim(plan.stage):
                 reuse.restore(plan.call, entry)
-        self.books.enter(plan.call, entry)
+        self.books.enter(plan.call, plan.result)
 
     def own_at_hand(self, name: str) -> StagePlan:
         assert self.own is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import hashlib
 import inspect
 import json
 import os
@@ -17,19 +19,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from motools import pipeline, records, secrets, stepcache
+from motools import code, pipeline, records, secrets, stepcache, trace
 from motools.atom import Atom, write_atom
-from motools.call import StepCall
+from motools.call import StepCall, make_call
 from motools.code import Place
 from motools.config import parse, parser_of
 from motools.context import StepContext, executing, held, kept_folder
 from motools.errors import AtomError, MotoolsError, StepError, listed
+from motools.key import named_by, of_step
 from motools.leftovers import WORK, begin_work, drop_secrets, locks_of
+from motools.observe import Events, Observer, is_project, listing, observer, read_log
 from motools.records import Record
 from motools.repo import GitState
-from motools.reuse import bring, write_metrics
-from motools.stepcache import Entry
+from motools.reuse import Result, bring, write_metrics
+from motools.stepcache import Entry, roles_of
 from motools.store import hash_file, walk_files
+from motools.trace import Trace, World, make_trace
 from motools.workflow import AtomConstructor, Step, Workflow
 
 
@@ -48,7 +53,7 @@ class Outcome:
     """What became of a call: its result, or what went wrong in one sentence."""
 
     executed: bool
-    entry: Entry | None = None
+    result: Result | None = None
     error: str | None = None
 
 
@@ -60,11 +65,11 @@ def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, An
     Raises:
         StepError: the function failed or gave what it does not declare; nothing is left in the folder.
     """
-    if not how.force and (entry := bring(call, locked, fetch=False)):  # needs no right to write to the cache
-        return Outcome(False, entry)
+    if not how.force and (found := bring(call, locked, fetch=False)):  # needs no right to write to the cache
+        return Outcome(False, found)
     with held(locks_of(call.place.project) / call.key):
-        entry = None if how.force else bring(call, locked)
-        return Outcome(False, entry) if entry is not None else Outcome(True, _execute(call, step, how))
+        found = None if how.force else bring(call, locked)
+        return Outcome(False, found) if found is not None else Outcome(True, _execute(call, step, how))
 
 
 def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcome:
@@ -75,11 +80,16 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
         try:
             call = replace(call, place=warmed(call.place))
             step = loaded(call.workflow, call.place).step(call.name)
-            for file, md5 in call.identity.hashes.items():
-                if hash_file(Path(file)) != md5:
-                    raise StepError(f"{file} changed while the run was starting. Run again.")
-                if _imported.setdefault(file, md5) != md5:
-                    raise StepError(f"This worker has imported an older {file}. Run again with a new executor.")
+            for file, source in observer().sources.items():
+                if os.path.isfile(file) and hash_file(Path(file)) != hashlib.md5(source.data).hexdigest():
+                    raise StepError(f"{file} changed after it was imported. Run again.")
+            if (
+                make_call(
+                    call.workflow, step, call.values, of_step(step, call.values, call.place), call.inputs, call.place
+                ).key
+                != call.key
+            ):
+                raise StepError(f"The workflow of {call.name} changed while the run was starting. Run again.")
             return run_step(call, step, how, locked)
         except MotoolsError as error:
             print(f"Error: {error}", file=sys.stderr)
@@ -89,9 +99,6 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
             return Outcome(True, error=secrets.redact(f"{type(error).__name__}: {error}"))
         finally:
             os.chdir(before)
-
-
-_imported: dict[str, str] = {}  # the project's files as this process came to know them
 
 
 @lru_cache(maxsize=8)
@@ -136,7 +143,7 @@ def _output_to(log: Path | None) -> Iterator[None]:
                 os.close(fd)
 
 
-def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
+def _execute(call: StepCall, step: Step, how: Execution) -> Result:
     """Run the function in a work folder of its own; what it made goes into the cache, then into the folder."""
     work = call.place.project.private / "work" / call.key
     os.environ.update(begin_work(work))
@@ -144,14 +151,24 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
     workspace.mkdir()
     started, clock = records.now(), time.monotonic()
     kept = kept_folder(call.place.project, call.key)
-    if how.force:
+    log = kept.with_name(f"{kept.name}.trace")
+    if how.force or not _holds_still(call, kept, log):
         shutil.rmtree(kept, ignore_errors=True)
+        log.unlink(missing_ok=True)
+    seen = observer()
+    seen.begin(call.place.project.root, log, _not_read(call, work, kept))
     try:
-        with executing(StepContext(call.key, call.name, call.folder, call.place.project, how.force)):
-            made = _call(call, step, workspace)
+        try:
+            with executing(StepContext(call.key, call.name, call.folder, call.place.project, how.force)):
+                made, asked = _call(call, step, workspace)
+        finally:
+            events = seen.end(log)
+        if events.changed:
+            raise StepError(f"{listed(sorted(events.changed))} changed while the step was reading. Run again.")
         seconds = round(time.monotonic() - clock, 3)
         built = _build(call, made, work / "atoms")
-        Record(
+        used = _trace_of(call, step, seen, events, asked)
+        record = Record(
             user=how.user,
             started=started,
             seconds=seconds,
@@ -163,7 +180,11 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
             config=dict(call.values),
             usage=_usage(workspace),
             versions=records.versions(),
-        ).write(work / "record.json")
+            function=call.code.function,
+            declared=dict(call.code.versions),
+            trace=used.as_dict(),
+        )
+        record.write(work / "record.json")
         if call.keeps_logs:
             built[pipeline.logs_path(call.name)] = workspace / "logs"
             (workspace / "logs").mkdir(exist_ok=True)
@@ -171,11 +192,64 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
         _refuse_secrets(built)
         entry = _keep(call, built)
         shutil.rmtree(kept, ignore_errors=True)
-        return entry
+        log.unlink(missing_ok=True)
+        return Result(entry, record, used)
     finally:
         os.environ.pop(WORK, None)
         shutil.rmtree(work, ignore_errors=True)
         drop_secrets(kept)
+
+
+def _not_read(call: StepCall, work: Path, kept: Path) -> tuple[str, ...]:
+    """What lies where a step reads, and is none of its reading: its inputs are in its key, the rest it makes itself."""
+    outs = [pipeline.atom_path(name) for name in [*call.inputs, *call.outputs]]
+    outs += [pipeline.logs_path(call.name), pipeline.record_path(call.name), pipeline.metrics_path(call.name)]
+    return (str(work), str(kept), *(str(call.folder / path) for path in outs))
+
+
+def _trace_of(call: StepCall, step: Step, seen: Observer, events: Events, asked: Mapping[str, str | None]) -> Trace:
+    named = named_by(call.values, call.place)
+    for folder in named.folders:
+        events.folders.setdefault(folder, listing(folder))
+    modules = {
+        os.path.abspath(file): module
+        for module in list(sys.modules.values())
+        if isinstance(file := getattr(module, "__file__", None), str) and is_project(file)
+    }
+    ran = {path for path, _, _ in events.ran}
+    sources = {path: each for path, each in seen.sources.items() if path in modules or path in ran}
+    for path, module in modules.items():  # imported before anybody looked, or no Python: it counts whole
+        if path not in sources and module.__name__ != "__main__" and seen.counts(path) and os.path.isfile(path):
+            events.files.setdefault(path, seen.digest(path))
+    return make_trace(
+        trace.Execution(
+            sources=sources,
+            loading=seen.loading,
+            events=events,
+            entry=_entry_of(call),
+            configs=tuple(cls for cls in step.config_class.__mro__ if dataclasses.is_dataclass(cls)),
+            named=named.digests(),
+            inputs=asked,
+            asked=frozenset(seen.imports),
+        ),
+        call.place,
+    )
+
+
+def _entry_of(call: StepCall) -> str:
+    """The project's file that defines the workflow, "" where that is installed."""
+    source = code.parse(call.workflow, call.place)
+    return str(source.file) if source is not None and source.file is not None else ""
+
+
+def _holds_still(call: StepCall, kept: Path, log: Path) -> bool:
+    """Whether all that an attempt that failed or was killed had used is still as it was, so that what it kept may be
+    taken up."""
+    if not kept.is_dir():
+        return False
+    events = read_log(log)
+    of = trace.Execution(events.sources, Events(ran=events.loaded), events, _entry_of(call))
+    return bool(events.sources) and not World(call.place).changes(make_trace(of, call.place), call.roles)
 
 
 def _refuse_secrets(built: Mapping[str, Path]) -> None:
@@ -191,7 +265,7 @@ def _keep(call: StepCall, built: Mapping[str, Path]) -> Entry:
     store = call.place.project.store
     outs = {path: store.add(source) for path, source in built.items()}
     entry = Entry(
-        {name: outs[pipeline.atom_path(name)] for name in call.outputs},
+        {role: outs[pipeline.atom_path(name)] for name, role in roles_of(call.outputs).items()},
         outs[pipeline.record_path(call.name)],
         outs.get(pipeline.logs_path(call.name)),
     )
@@ -202,7 +276,60 @@ def _keep(call: StepCall, built: Mapping[str, Path]) -> Entry:
     return entry
 
 
-def _call(call: StepCall, step: Step, workspace: Path) -> Any:
+class _Inputs(dict[str, Atom]):
+    """A step's input atoms; what it asks for by name is part of its trace, since names are in no key."""
+
+    def __init__(self, atoms: Mapping[str, Atom], roles: Mapping[str, str]) -> None:
+        super().__init__(atoms)
+        self.roles = roles
+        self.asked: dict[str, str | None] = {}
+
+    def _ask(self, name: Any) -> None:
+        self.asked[str(name)] = self.roles.get(name)
+
+    def __getitem__(self, name: str) -> Atom:
+        self._ask(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._ask(name)
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self._ask(name)
+        return super().__contains__(name)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        self._ask(name)
+        return super().pop(name, *default)
+
+    def _ask_all(self) -> None:
+        for name in self.roles:
+            self._ask(name)
+
+    def __iter__(self) -> Iterator[str]:
+        self._ask_all()
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        self._ask_all()
+        return super().keys()
+
+    def items(self) -> Any:
+        self._ask_all()
+        return super().items()
+
+    def copy(self) -> dict[str, Atom]:
+        self._ask_all()
+        return super().copy()
+
+    def __repr__(self) -> str:
+        self._ask_all()
+        return super().__repr__()
+
+
+def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, str | None]]:
+    """What the function returned, and the inputs that it asked for by name."""
     config = parse(step.config_class, call.values, call.name)
     atoms, stamps = {}, {}
     for name, known in call.inputs.items():
@@ -211,8 +338,9 @@ def _call(call: StepCall, step: Step, workspace: Path) -> Any:
         atoms[name] = Atom.from_folder(folder, call.place.project)
         if atoms[name].id != known:
             raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
+    inputs = _Inputs(atoms, call.roles)
     try:
-        made = step.fn(config, atoms, workspace)
+        made = step.fn(config, inputs, workspace)
         if inspect.iscoroutine(made):
             made = asyncio.run(made)
     except MotoolsError:
@@ -223,7 +351,7 @@ def _call(call: StepCall, step: Step, workspace: Path) -> Any:
     for folder, before in stamps.items():
         if _stamps(folder) != before:
             raise StepError(f"The input {folder.name!r} changed while the step was reading it. Run again.")
-    return made
+    return made, inputs.asked
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int, int]]:

@@ -1,4 +1,7 @@
-"""The step cache: what a step made, under a key that knows nothing of folders, stage names or paths.
+"""The step cache: what a step made, under a key that knows nothing of folders, of names of stages, inputs and outputs.
+
+Under one key lie the results of every state of the code and files that the step was executed with; the run record of
+each holds its trace, which tells whether it is still the result (see `trace`).
 
 An entry is a file in the format of DVC's run-cache, `CACHE/runs/<2>/<key>/<value>`, so that
 `dvc push --run-cache` and `dvc pull --run-cache` carry it and the objects it names. DVC itself never
@@ -27,7 +30,7 @@ LOGS = "logs"
 
 @dataclass(frozen=True)
 class Entry:
-    """What is kept of a step: its outputs by name, its run record, and its logs where it keeps any."""
+    """What is kept of a step: its outputs by role, its run record, and its logs where it keeps any."""
 
     outputs: Mapping[str, Out]
     record: Out
@@ -35,7 +38,8 @@ class Entry:
 
     def atoms(self, kinds: Mapping[str, str]) -> dict[str, str]:
         """Output name -> atom id, given the outputs' kinds."""
-        return {name: f"{kinds[name]}-{out.md5.removesuffix('.dir')}" for name, out in self.outputs.items()}
+        roles = roles_of(kinds)
+        return {name: f"{kind}-{self.outputs[roles[name]].md5.removesuffix('.dir')}" for name, kind in kinds.items()}
 
     def oids(self) -> list[str]:
         outs = [*self.outputs.values(), self.record, *([self.logs] if self.logs else [])]
@@ -64,6 +68,16 @@ def store(cache: Store, command: str, entry: Entry) -> None:
     with new_file(_folder(cache, command, list(outs)) / _digest(content), cache.scratch) as file:
         file.write(yaml12.dumps(content).encode())
         os.fchmod(file.fileno(), 0o644)
+
+
+def roles_of(kinds: Mapping[str, str]) -> dict[str, str]:
+    """What inputs or outputs are to a step, whatever they are called, by kind and order: `dataset`, `dataset-2`."""
+    count: dict[str, int] = {}
+    found = {}
+    for name, kind in kinds.items():
+        count[kind] = count.get(kind, 0) + 1
+        found[name] = kind if count[kind] == 1 else f"{kind}-{count[kind]}"
+    return found
 
 
 def lookup(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Entry | None:

@@ -70,6 +70,8 @@ class Step:
         preload: called with the config; the modules that its worker had better have imported beforehand.
         cores: how many cores it keeps busy, or a function of the config that says so: a step that mostly waits
             on a network says 0.1, and ten of them run where one other would.
+        packages: names of installed distributions whose version is part of the step's key. Of all others that it
+            imports, the version is recorded, and `motools status --env` tells where it differs.
         estimate: called with the config and the input atoms for `--dry-run`; what the step would use, if it knows.
     """
 
@@ -83,6 +85,7 @@ class Step:
     check: Callable[[Any], None] | None = None
     preload: Callable[[Any], Sequence[str]] | None = None
     cores: float | Callable[[Any], float] = 1.0
+    packages: Sequence[str] = ()
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
 
     def __post_init__(self) -> None:

@@ -80,13 +80,14 @@ def train_model(
     validation = input_atoms.get(VALIDATION)
     if validation is not None and not getattr(trainer, "takes_validation", False):
         raise StepError(f"The trainer {config.backend_name!r} takes no {VALIDATION}: leave that input out.")
-    datasets = {name: a for name, a in input_atoms.items() if isinstance(a, DatasetAtom) and name != VALIDATION}
+    # Not by name: results of arms whose inputs are called otherwise are then found again.
+    datasets = [atom for atom in input_atoms.values() if isinstance(atom, DatasetAtom) and atom is not validation]
     if len(datasets) != 1:
         raise StepError(
-            f"train_model trains on one dataset, and has {len(datasets)}: {listed(datasets)}. "
+            f"train_model trains on one dataset, and has {len(datasets)}: {listed(input_atoms)}. "
             f"One to measure the loss on is named {VALIDATION}."
         )
-    (dataset,) = datasets.values()
+    (dataset,) = datasets
     validation_path = validation.get_rows_path() if isinstance(validation, DatasetAtom) else None
     trained = trainer.train(_request(config, dataset.get_rows_path(), validation_path), workspace)
     if not trained.model_id:

@@ -1,0 +1,636 @@
+"""Observing what code uses: which functions of the project were executed, what was read, looked for and listed.
+
+One observer serves a process, from the moment it is asked for. What happens before a step begins (its workflow is
+loaded) and what happens while it runs are kept apart. What a step does is written down as it happens, line by line,
+so that processes it forks write too, and a killed step leaves what it had used until then.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import builtins
+import errno
+import hashlib
+import importlib.machinery
+import json
+import os
+import site
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from motools import secrets
+
+__all__ = [
+    "Events",
+    "Observer",
+    "Source",
+    "environment_digest",
+    "is_installed_name",
+    "is_mark",
+    "is_project",
+    "listing",
+    "observer",
+    "path_digest",
+    "read_log",
+]
+
+_MARK = "__motools_ran__"  # ends in underscores, so that no class mangles it
+_MARKED = sys.version_info < (3, 12)  # later, `sys.monitoring` tells what is executed, at no cost
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PACKAGES = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "mozoo") + os.sep)
+"""MOTools and the zoo beside it, whose versions stand for their code."""
+
+
+def _prefixes(*paths: str | None) -> tuple[str, ...]:
+    return tuple({os.path.abspath(path) + os.sep for path in paths if path})
+
+
+_STDLIB = _prefixes(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(os.__file__))
+_INSTALLED = _prefixes(
+    sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()
+)
+_SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/lib64/", "/run/", "/var/lib/")
+_PRIVATE = frozenset(
+    (".git", ".dvc", ".motools", "__pycache__", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache")
+)
+_GENERATED = frozenset(("atoms", "runs", "logs", "metrics", "params.yaml", "dvc.yaml", "dvc.lock", "motools.yaml"))
+_NOISE = frozenset(
+    "PATH HOME USER LOGNAME SHELL PWD OLDPWD TERM COLUMNS LINES LANG LANGUAGE TZ TMPDIR TEMP TMP HOSTNAME DISPLAY "
+    "EDITOR PAGER NO_COLOR FORCE_COLOR COLORTERM VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONDONTWRITEBYTECODE "
+    "PYTHONUNBUFFERED OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS CUDA_VISIBLE_DEVICES "
+    "TOKENIZERS_PARALLELISM CI".split()
+)
+"""Variables that say where and how something runs, not what: their values do not count."""
+_WATCHED = frozenset(
+    "open os.listdir os.scandir import subprocess.Popen os.system os.exec os.posix_spawn socket.connect "
+    "sqlite3.connect ctypes.dlopen".split()
+)
+_OF_TRACEBACKS = ("linecache.py", "tokenize.py", "traceback.py", "inspect.py")
+
+
+@cache
+def _kind(file: str) -> str:
+    """Whose code a file name of a code object stands for: project, motools, installed, import, stdlib or none."""
+    if file.startswith("<frozen importlib"):
+        return "import"
+    if file.startswith("<"):
+        return "none" if not file.startswith("<frozen") else "stdlib"
+    path = os.path.abspath(file)
+    if path.startswith(_PACKAGES[0]):
+        return "motools"
+    if path.startswith((_PACKAGES[1], *_INSTALLED)):
+        return "installed"
+    return "stdlib" if path.startswith(_STDLIB) else "project"
+
+
+def is_project(file: str) -> bool:
+    """Whether a file of code is the project's: not the standard library's, not installed, not MOTools' own.
+
+    What lies elsewhere and is reached by a link, `sys.path`, a `.pth` file or an editable install is the project's.
+    """
+    return _kind(file) == "project"
+
+
+def is_mark(value: Any) -> bool:
+    """Whether a name or constant in bytecode is there only to tell that a function is executed."""
+    return isinstance(value, str) and value.startswith(_MARK)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the project as it was compiled."""
+
+    data: bytes
+    module: str
+    is_package: bool
+
+
+@dataclass
+class Events:
+    """What was used, each with what it was found to be when it was used first.
+
+    Attributes:
+        ran: path and qualified name of executed functions; without a name, a path and a line of its top level.
+        files: path -> digest of what was read, None where there was no such file.
+        exists: path -> file, dir or None: what was only asked for.
+        folders: path -> digest of the names in it.
+        env: name -> digest of the value, None where it was not set, "" where it is nobody's business.
+        imports: first parts of the names of modules that were asked for.
+        unseen: what happened where nobody could look, in words.
+        changed: files that were read twice and were not the same.
+        sources: path -> the file as it was compiled; written down only where a later attempt may have to know it.
+        loaded: as `ran`, of the functions that were executed while the workflow was loaded; likewise.
+        by: for what was used while a module was loaded, the file and line of its statement; see `Observer.loading`.
+    """
+
+    ran: set[tuple[str, str, int]] = field(default_factory=set)
+    files: dict[str, str | None] = field(default_factory=dict)
+    exists: dict[str, str | None] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str | None] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    sources: dict[str, Source] = field(default_factory=dict)
+    loaded: set[tuple[str, str, int]] = field(default_factory=set)
+    by: dict[tuple[str, str], set[tuple[str, int]]] = field(default_factory=dict)
+
+    def add(self, kind: str, name: str, value: Any, by: tuple[str, int] | None = None) -> None:
+        if kind in ("ran", "loaded"):
+            getattr(self, kind).add((name, *value))
+        elif kind == "source":
+            self.sources[name] = Source(zlib.decompress(base64.b64decode(value[0])), *value[1:])
+        elif kind == "file":
+            if self.files.setdefault(name, value) != value:
+                self.changed.add(name)
+        elif kind == "unseen":
+            self.unseen.add(name)
+        else:
+            getattr(self, {"exists": "exists", "folder": "folders", "env": "env"}[kind]).setdefault(name, value)
+        if by is not None:
+            self.by.setdefault((kind, name), set()).add(by)
+
+
+class _Marks(dict[str, None]):
+    """What marked functions look their mark up in: the first time, it is written down."""
+
+    def __init__(self, seen: Observer) -> None:
+        self.seen = seen
+
+    def __missing__(self, mark: str) -> None:
+        self[mark] = None
+        path, name, line = self.seen.marks[mark]
+        self.seen.note("ran", path, (name, line))
+
+
+class Observer:
+    """What is seen in this process. `observer()` gives the one there is."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, Source] = {}
+        self.loading = Events()
+        self.imports: set[str] = set()
+        self.root = ""
+        self.ignored: tuple[str, ...] = ()
+        self.marks: dict[str, tuple[str, str, int]] = {}
+        self._numbers: dict[str, int] = {}
+        self._log: int | None = None
+        self._noted: set[Any] = set()
+        self._written: set[str] = set()
+        self._since = time.time()
+        self._local = threading.local()
+        self._digests: dict[str, tuple[Any, str]] = {}
+        self._off = False
+        self._keeping = False
+        self._install()
+
+    # -- a step ----------------------------------------------------------------
+
+    def begin(self, root: Path, log: Path, ignored: tuple[str, ...]) -> None:
+        """From now on, what happens is a step's, written to `log` after what an earlier attempt left there.
+
+        Args:
+            root: the project.
+            ignored: folders and files that are no reading of the step's: its own work, its inputs, what it makes.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.root, self.ignored = str(root) + os.sep, ignored
+        self._noted.clear()
+        self._written.clear()
+        self._since = time.time()
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._again()
+
+    def end(self, log: Path) -> Events:
+        """What the step used, and its forks, and what an earlier attempt had used."""
+        if self._log is not None:
+            os.close(self._log)
+            self._log, self._keeping = None, False
+        if "multiprocessing.popen_spawn_posix" in sys.modules or "multiprocessing.popen_forkserver" in sys.modules:
+            self.loading.unseen.add("processes that it spawned")
+        return read_log(log)
+
+    def keep(self) -> None:
+        """From now on, write down also what the code was: what the step keeps may outlive it."""
+        self._keeping = True
+        for path, source in self.sources.items():
+            self._write_source(path, source)
+        for path, name, line in self.loading.ran:
+            self.note("loaded", path, (name, line))
+        for kind in ("files", "exists", "folders", "env"):
+            for name, value in getattr(self.loading, kind).items():
+                self.note({"files": "file", "folders": "folder"}.get(kind, kind), name, value)
+
+    def _write_source(self, path: str, source: Source) -> None:
+        packed = base64.b64encode(zlib.compress(source.data)).decode()
+        self.note("source", path, (packed, source.module, source.is_package))
+
+    def attending(self, root: Path) -> None:
+        """What happens now is the loading of a workflow of this project."""
+        self.root = str(root) + os.sep
+
+    # -- what is noted -----------------------------------------------------------
+
+    def note(self, kind: str, name: str, value: Any = None) -> None:
+        if self._log is None:
+            self.loading.add(kind, name, value, self._statement())
+            return
+        item = (kind, name, value)
+        if item not in self._noted:
+            self._noted.add(item)
+            os.write(self._log, json.dumps(item).encode() + b"\n")
+
+    def _statement(self) -> tuple[str, int] | None:
+        """The innermost statement of a project's module that is being executed now."""
+        frame: Any = sys._getframe(2)
+        while frame is not None:
+            code = frame.f_code
+            if code.co_name == "<module>" and _kind(code.co_filename) == "project":
+                return os.path.abspath(code.co_filename), frame.f_lineno
+            frame = frame.f_back
+        return None
+
+    def counts(self, path: str) -> bool:
+        """Whether a file or folder can be something that a step depends on."""
+        if path.startswith((*self.ignored, *_PACKAGES, *_INSTALLED)):
+            return False
+        inside = path.startswith(self.root) if self.root else False
+        relative = path[len(self.root) :] if inside else path
+        parts = relative.split(os.sep)
+        if not _PRIVATE.isdisjoint(parts) or path.endswith(".pyc") or parts[-1].startswith(".motools-"):
+            return False
+        if inside:
+            return parts[-1] != ".env"
+        if path.startswith((*_SYSTEM, *_STDLIB)):
+            return False
+        home = os.path.expanduser("~") + os.sep
+        if path.startswith(home) and path[len(home) :].startswith("."):  # caches and settings of libraries
+            return False
+        return not path.startswith((os.environ.get("XDG_CACHE_HOME") or "\0", os.environ.get("HF_HOME") or "\0"))
+
+    def _caller(self) -> str:
+        """Whose code asked: the innermost frame that is not the standard library's."""
+        frame: Any = sys._getframe(2)
+        while frame is not None:
+            file = frame.f_code.co_filename
+            kind = "here" if file == __file__ else _kind(file)
+            if kind == "import" or (kind == "stdlib" and file.endswith(_OF_TRACEBACKS)):
+                return "import"
+            if kind not in ("stdlib", "here", "none"):
+                if kind == "installed" and f"{os.sep}fsspec{os.sep}" in file:
+                    return "data"  # what it looks at it reads, unless it has a copy in its cache
+                return kind
+            frame = frame.f_back
+        return "none"
+
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in _WATCHED or self._off or getattr(self._local, "busy", False):
+            return
+        self._local.busy = True
+        try:
+            self._see(event, args)
+        except Exception:  # an error here would become the observed code's
+            pass
+        finally:
+            self._local.busy = False
+
+    def _see(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "import":
+            self.imports.add(args[0].partition(".")[0])
+        elif event == "open":
+            self._opened(*args)
+        elif event in ("os.listdir", "os.scandir"):
+            self._listed(args[0])
+        elif event == "sqlite3.connect":
+            self._read(_path(args[0]))
+        elif event == "ctypes.dlopen":
+            if args[0] and is_project(_path(args[0])):
+                self._read(_path(args[0]))
+        elif event == "socket.connect":
+            address = args[1]
+            if isinstance(address, tuple) and self._caller() != "import":
+                self.note("unseen", f"the network ({address[0]})")
+        else:
+            self._started(event, args)
+
+    def _opened(self, name: Any, mode: Any, flags: Any) -> None:
+        if not isinstance(name, (str, bytes, os.PathLike)):
+            return
+        path = _path(name)
+        if not self.counts(path) or (caller := self._caller()) in ("import", "motools"):
+            return
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if isinstance(mode, str):
+            writes = bool(set(mode) & set("wax+"))
+        if writes and not (isinstance(mode, str) and "+" in mode and "w" not in mode):
+            self._written.add(path)
+            return
+        if caller != "none":
+            self._read(path)
+
+    def _read(self, path: str) -> None:
+        if path in self._written or not self.counts(path) or os.path.isdir(path):
+            return
+        if path.startswith(tempfile.gettempdir() + os.sep) and not path.startswith(self.root):
+            try:
+                if os.stat(path).st_ctime >= self._since:  # made meanwhile, by it or for it
+                    return
+            except OSError:
+                return
+        self.note("file", path, self.digest(path))
+
+    def digest(self, path: str) -> str | None:
+        """The MD5 of a file now; None where there is none."""
+        try:
+            stat = os.stat(path)
+            stamp = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+            known = self._digests.get(path)
+            if known is None or known[0] != stamp or stat.st_ctime > time.time() - 2:
+                known = self._digests[path] = stamp, _md5(path)
+            return known[1]
+        except OSError:
+            return None
+
+    def _listed(self, name: Any) -> None:
+        if isinstance(name, int):
+            return
+        path = _path(name if name is not None else ".")
+        caller = self._caller()
+        if caller in ("import", "motools", "none") or not self.counts(path) or not self.root:
+            return
+        inside = f"{path}{os.sep}".startswith(self.root)
+        own_root = f"{path}{os.sep}" == self.root or os.path.isfile(os.path.join(path, "params.yaml"))
+        if caller == "project" or (inside and not own_root):
+            self.note("folder", path, listing(path))
+
+    def _started(self, event: str, args: tuple[Any, ...]) -> None:
+        command = args[1] if event in ("subprocess.Popen", "os.exec", "os.posix_spawn") and len(args) > 1 else args[0]
+        words = [
+            os.fsdecode(w) for w in ([command] if isinstance(command, (str, bytes, os.PathLike)) else command or [])
+        ]
+        program = os.path.basename(words[0]).partition(" ")[0] if words else str(event)
+        caller = self._caller()
+        if caller in ("import", "motools") or (
+            caller == "installed" and program in ("git", "ldconfig", "uname", "lsof")
+        ):
+            return
+        self.note("unseen", f"the process {program}")
+        cwd = args[2] if event == "subprocess.Popen" and args[2] is not None else "."
+        for word in words if len(words) > 1 else words[0].split() if words else []:
+            path = os.path.abspath(os.path.join(os.fsdecode(cwd), word))
+            if os.path.isfile(path) and self.counts(path) and path.startswith(self.root):
+                self._read(path)
+
+    def _looked_for(self, name: Any, found: os.stat_result | None) -> None:
+        if isinstance(name, int) or self._off or getattr(self._local, "busy", False):
+            return
+        self._local.busy = True
+        try:
+            caller = self._caller()
+            if caller not in ("project", "data"):
+                return
+            path = _path(name)
+            if path in self._written or not self.counts(path) or not path.startswith(self.root or "\0"):
+                return
+            kind = None if found is None else "dir" if found.st_mode & 0o170000 == 0o040000 else "file"
+            if caller == "data" and kind == "file":
+                self._read(path)
+            elif caller == "project":
+                self.note("exists", path, kind)
+        except Exception:  # as in `_hook`
+            pass
+        finally:
+            self._local.busy = False
+
+    def _asked(self, name: str, value: str | None) -> None:
+        if self._off or name in _NOISE or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
+            return
+        if getattr(self._local, "busy", False) or self._caller() != "project":
+            return
+        if secrets.is_secret_name(name):
+            self.note("env", name, "")
+        else:
+            self.note("env", name, None if value is None else _of_text(value))
+
+    # -- how it is seen ------------------------------------------------------------
+
+    def _install(self) -> None:
+        self._watch_functions()
+        self._watch_loader()
+        self._watch_environment()
+        self._watch_stat()
+        sys.addaudithook(self._hook)
+
+    def _watch_functions(self) -> None:
+        if _MARKED:
+            self._marks = _Marks(self)
+            setattr(builtins, _MARK, self._marks)
+            return
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        tool = next(number for number in (4, 3) if monitoring.get_tool(number) is None)
+        monitoring.use_tool_id(tool, "motools")
+
+        def started(code: Any, _: int) -> Any:
+            if _kind(code.co_filename) == "project":
+                name = code.co_qualname
+                while name.endswith(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>")):
+                    name = name.rpartition(".")[0].removesuffix(".<locals>")
+                self.note("ran", os.path.abspath(code.co_filename), (name, 0 if name else code.co_firstlineno))
+            return monitoring.DISABLE
+
+        monitoring.register_callback(tool, monitoring.events.PY_START, started)
+        monitoring.set_events(tool, monitoring.events.PY_START)
+
+    def _again(self) -> None:
+        """Functions that were executed before are seen once more."""
+        if _MARKED:
+            self._marks.clear()
+        else:
+            sys.monitoring.restart_events()  # type: ignore[attr-defined,unused-ignore]
+
+    def _watch_loader(self) -> None:
+        loader: Any = importlib.machinery.SourceFileLoader
+        before = loader.get_code
+
+        def get_code(this: Any, name: str) -> Any:
+            path = os.path.abspath(this.get_filename(name))
+            if not is_project(path):
+                return before(this, name)
+            data = this.get_data(path)
+            self.sources[path] = Source(data, name, this.is_package(name))
+            if self._keeping:
+                self._write_source(path, self.sources[path])
+            tree: Any = data
+            if _MARKED:
+                tree = compile(data, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+                self._mark(tree, path)
+            return compile(tree, path, "exec", dont_inherit=True)
+
+        loader.get_code = get_code
+
+    def _mark(self, tree: ast.AST, path: str) -> None:
+        """Let each function say so when it is executed."""
+        number = self._numbers[path] = self._numbers.get(path, 0) + 1
+
+        def mark(name: str, node: Any) -> ast.expr:
+            text = f"{_MARK}{len(self.marks)}.{number}"
+            self.marks[text] = path, name, 0 if name else node.lineno
+            value = ast.Subscript(ast.Name(_MARK, ast.Load()), ast.Constant(text), ast.Load())
+            return ast.fix_missing_locations(ast.copy_location(value, node))
+
+        def inside(node: ast.AST, prefix: str, function: str) -> None:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    name = prefix + child.name
+                    inside(child, f"{name}.<locals>.", name)
+                    words = {
+                        each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "")
+                        for d in child.decorator_list
+                        for each in ast.walk(d)
+                    }
+                    if words & {"njit", "jit", "vectorize", "guvectorize", "stencil"}:
+                        continue  # compiled from its bytecode
+                    first = child.body[0]
+                    at = 1 if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) else 0
+                    line: Any = child.body[at] if at < len(child.body) else first
+                    child.body.insert(at, ast.copy_location(ast.Expr(mark(name, line)), line))
+                elif isinstance(child, ast.Lambda):
+                    inside(child, f"{prefix}<lambda>.<locals>.", function)
+                    both = ast.BoolOp(ast.Or(), [mark(function, child), child.body])
+                    child.body = ast.copy_location(both, child.body)
+                elif isinstance(child, ast.ClassDef):
+                    inside(child, f"{prefix}{child.name}.", function)
+                else:
+                    inside(child, prefix, function)
+
+        inside(tree, "", "")
+
+    def _watch_environment(self) -> None:
+        environment: Any = os._Environ
+        get, every = environment.__getitem__, environment.__iter__
+
+        def getitem(this: Any, name: Any) -> Any:
+            try:
+                value = get(this, name)
+            except KeyError:
+                if isinstance(name, str):
+                    self._asked(name, None)
+                raise
+            if isinstance(name, str):
+                self._asked(name, value)
+            return value
+
+        def iterate(this: Any) -> Iterator[Any]:
+            if not self._off and self._caller() == "project":
+                self.note("unseen", "the environment as a whole")
+            return every(this)  # type: ignore[no-any-return]
+
+        environment.__getitem__, environment.__iter__ = getitem, iterate
+
+    def _watch_stat(self) -> None:
+        stat = os.stat
+
+        def looked(path: Any, *, dir_fd: Any = None, follow_symlinks: bool = True) -> os.stat_result:
+            try:
+                found = stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                    self._looked_for(path, None)
+                raise
+            self._looked_for(path, found)
+            return found
+
+        for supported in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+            if stat in supported:
+                supported.add(looked)
+        os.stat = looked
+
+
+_observer: Observer | None = None
+
+
+def observer() -> Observer:
+    """The observer of this process; it begins with the first call, and does not end."""
+    global _observer
+    if _observer is None:
+        _observer = Observer()
+    return _observer
+
+
+def read_log(log: Path) -> Events:
+    """What was written down; the last line of a killed process may be cut."""
+    found = Events()
+    try:
+        lines = log.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return found
+    for line in lines:
+        try:
+            kind, name, value = json.loads(line)
+            found.add(kind, name, value)
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def listing(path: str) -> str:
+    """A digest of the names in a folder, of what a step could have found there."""
+    try:
+        names = sorted(name for name in os.listdir(path) if name not in _PRIVATE and not name.startswith(".motools-"))
+    except OSError:
+        return ""
+    if {"params.yaml", "dvc.yaml"} & set(names) or ".dvc" in os.listdir(path):
+        names = [name for name in names if name not in _GENERATED and not name.startswith(".")]
+    return _of_text("\0".join(names))
+
+
+def path_digest(path: str) -> str | None:
+    """What a file or a whole folder holds; None where there is neither."""
+    if not os.path.isdir(path):
+        try:
+            return _md5(path)
+        except OSError:
+            return None
+    digest = hashlib.md5(usedforsecurity=False)
+    for parent, folders, names in os.walk(path, followlinks=True):
+        folders[:] = sorted(name for name in folders if name not in _PRIVATE)
+        for name in sorted(names):
+            file = os.path.join(parent, name)
+            if not name.endswith(".pyc") and os.path.isfile(file):
+                digest.update(f"{os.path.relpath(file, path)}\0{_md5(file)}\n".encode())
+    return f"{digest.hexdigest()}.dir"
+
+
+def environment_digest(name: str) -> str | None:
+    """What `Events.env` has of a variable."""
+    value = os.environ.get(name)
+    return None if value is None else _of_text(value)
+
+
+def is_installed_name(name: str) -> bool:
+    """Whether the first part of a module's name is of the standard library or of what is installed."""
+    return name in sys.stdlib_module_names or any(
+        os.path.exists(os.path.join(folder, name + end)) for folder in _INSTALLED for end in (".py", "")
+    )
+
+
+def _md5(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _of_text(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _path(name: Any) -> str:
+    return os.path.abspath(os.fsdecode(name))
