@@ -12,7 +12,7 @@ import ast
 import builtins
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -47,6 +47,8 @@ _HARMLESS_BUILTINS = frozenset(dir(builtins)) - frozenset(
 )
 _CALLING_BUILTINS = frozenset("map filter sorted min max list tuple set dict sum any all next iter".split())
 """Builtins that may call what they are given, or drive what calls it."""
+_PLAIN = frozenset("object StepConfig WorkflowConfig Exception Enum NamedTuple ABC Protocol".split())
+"""Base classes that do nothing with the classes made of them but what their names say."""
 _COMPILED = frozenset("njit jit vectorize guvectorize stencil".split())
 """Decorators that compile a function from its bytecode, so that it cannot be marked."""
 
@@ -125,6 +127,11 @@ def _read(data: bytes, name: str, is_package: bool) -> Module | None:
                     elif bound:
                         plain = alias is None and bound == target.partition(".")[0]
                         module.imported[bound] = bound if plain else _full(target, alias)
+    for index, statement in enumerate(module.body):  # loading a script ends where it runs its workflow
+        value = getattr(statement, "value", None)
+        if isinstance(value, ast.Call) and _dotted(value.func, module) == "motools.workflow.run_workflow":
+            del module.body[index + 1 :]
+            break
     module.literal = {name for name, kind in module.kinds.items() if kind == "value"} - set(_unknown_values(module))
     return module
 
@@ -284,7 +291,9 @@ class _Count:
                     if (path, name) not in learned:
                         learned.add((path, name))
                         for node in module.functions.get(name, []):  # type: ignore[union-attr]
-                            self.learn(_outside(node, body=True))
+                            self.learn(_outside(node))  # its decorators and defaults are evaluated outside of it
+                            for part in node.body:
+                                self.learn(_outside(part), _own_names(node))
                         changed = True
             for path, names in self.loaded.items():
                 for name in names:
@@ -304,10 +313,11 @@ class _Count:
                         self.ran[path].add(name)
                         changed = True
 
-    def learn(self, nodes: Iterable[ast.AST]) -> None:
+    def learn(self, nodes: Iterable[ast.AST], own: Collection[str] = ()) -> None:
+        """Note the words of code that counts, but for names of a function's own variables."""
         for node in nodes:
             words: list[str] = []
-            if isinstance(node, ast.Name):
+            if isinstance(node, ast.Name) and node.id not in own:
                 words = [node.id]
             elif isinstance(node, ast.Attribute):
                 words = [node.attr]
@@ -588,7 +598,9 @@ def _callee(func: ast.expr, module: Module, counting: _Count) -> tuple[set[str],
     dotted = _dotted(func, module)
     if dotted is not None:
         if counting.is_project(dotted) or counting.is_project(dotted.rpartition(".")[0]):
-            return set(), True
+            above, _, name = dotted.rpartition(".")
+            defining = next((each for each in counting.modules.values() if each.name == above), None)
+            return set(), defining is None or not _is_record(name, defining, counting)
         return set(), not _is_harmless(dotted)
     if isinstance(func, ast.Attribute):
         root = _root(func)
@@ -601,10 +613,39 @@ def _callee(func: ast.expr, module: Module, counting: _Count) -> tuple[set[str],
             return set(), not hasattr(builtins, root)  # such as dict.fromkeys; else a name of a loop or comprehension
         return {root}, module.kinds[root] != "value" or root not in module.literal
     if isinstance(func, ast.Name):
+        if module.kinds.get(func.id) == "class":
+            return set(), not _is_record(func.id, module, counting)
         return set(), func.id in module.kinds or func.id not in _HARMLESS_BUILTINS
     if isinstance(func, ast.Call):  # a factory of decorators: it is met by itself
         return _callee(func.func, module, counting)
     return set(), True
+
+
+def _is_record(name: str, module: Module, counting: _Count, depth: int = 5) -> bool:
+    """Whether a class of the project only holds values, so that making an instance runs no code of the project's."""
+    found = [each for each in module.body if isinstance(each, ast.ClassDef) and each.name == name]
+    if len(found) != 1 or found[0].keywords or depth == 0:
+        return False
+    for part in found[0].body:
+        if isinstance(part, _FUNCTIONS) and part.name.startswith("__") and part.name not in ("__repr__", "__str__"):
+            return False
+        if any(isinstance(each, ast.Call) and _call(each, module, counting)[1] for each in at_import(part)):
+            return False
+        handed = (
+            n.id
+            for each in at_import(part)
+            if isinstance(each, ast.Call)
+            for n in ast.walk(each)
+            if isinstance(n, ast.Name)
+        )
+        if any(module.kinds.get(each) == "def" for each in handed):  # a factory of defaults
+            return False
+    bases = [base.id if isinstance(base, ast.Name) else "" for base in found[0].bases]
+    return all(
+        _last(each) == "dataclass"
+        and not (isinstance(each, ast.Name) and each.id in module.kinds and module.kinds[each.id] != "import")
+        for each in found[0].decorator_list
+    ) and all(base in _PLAIN or _is_record(base, module, counting, depth - 1) for base in bases)
 
 
 def _of_project(name: str, module: Module, counting: _Count) -> bool:
@@ -677,8 +718,7 @@ def _names_used(key: int, module: Module) -> frozenset[str]:
 
 def _is_schema(node: ast.AST) -> bool:
     """Whether a class may make a schema of its docstrings: it has a base that is not plain."""
-    plain = ("object", "StepConfig", "WorkflowConfig", "Exception", "Enum", "NamedTuple", "ABC", "Protocol")
-    return isinstance(node, ast.ClassDef) and not all(_last(base) in plain for base in node.bases)
+    return isinstance(node, ast.ClassDef) and not all(_last(base) in _PLAIN for base in node.bases)
 
 
 def _is_docstring(node: ast.stmt) -> bool:
@@ -730,6 +770,13 @@ def _text(node: Any, keep: bool, body: bool = False, names: Mapping[str, str] | 
         if value is not None and value != []:
             found.append([name, _text(value, keep, False, names)])
     return found
+
+
+def _own_names(function: Function) -> set[str]:
+    """A function's parameters and local variables."""
+    shared = {n for each in ast.walk(function) if isinstance(each, (ast.Global, ast.Nonlocal)) for n in each.names}
+    bound = {name for part in function.body for name, _ in bindings(part)}
+    return ({arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)} | bound) - shared
 
 
 def _local_names(function: Function) -> dict[str, str]:

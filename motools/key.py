@@ -223,7 +223,9 @@ def _forms(text: str) -> Iterator[str]:
     text = text.removeprefix("file://")
     if "://" in text:
         return
-    yield from dict.fromkeys([text, text.partition("#")[0], re.sub(r"[:@]\w+$", "", text)])
+    yield from dict.fromkeys([text, text.partition("#")[0]])
+    if (cut := re.fullmatch(r"(.+)[:@]\w+", text)) and not cut[1].endswith(".py"):  # code is seen when it is executed
+        yield cut[1]
 
 
 def _places(form: str, place: Place) -> Iterator[str]:

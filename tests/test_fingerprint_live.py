@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from fingerprint_cases import LIVE_CHANGES, LIVE_SAME, version, write
+from motools.fingerprint import Fingerprint
 
 from motools import code, fingerprint
 from motools.code import Place
 from motools.errors import WorkflowError
-from motools.fingerprint import Fingerprint
 from motools.repo import Project
 
 

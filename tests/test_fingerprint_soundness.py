@@ -20,8 +20,8 @@ from motools.repo import Project
 # of them differ. Whatever that does to the result, an unchanged digest must mean an unchanged result.
 
 NUMBER = st.integers(0, 9).map(str)
-NAME = st.sampled_from("A B C D".split())  # noqa: SIM905
-FUNCTION = st.sampled_from("f g h".split())  # noqa: SIM905
+NAME = st.sampled_from("A B C D".split())
+FUNCTION = st.sampled_from("f g h".split())
 STATEMENT = st.one_of(
     st.builds("{0} = [{1}]".format, NAME, NUMBER),
     st.builds("{0} = [{1}]".format, NAME, NUMBER),

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from motools.fingerprint import Sources
+from motools.identity import Identity
 
 from motools import code, identity
 from motools.code import Place
 from motools.config import Code, Name, StepConfig
 from motools.errors import ConfigError, UserError, WorkflowError
-from motools.fingerprint import Sources
-from motools.identity import Identity
 from motools.repo import Project
 from motools.workflow import Step
 from motools.zoo import versioned

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from motools import identity, stepcache, yaml12
+from motools import stepcache, yaml12
 from motools.config import StepConfig
-from motools.identity import Identity
+from motools.key import StepCode, step_key
 from motools.stepcache import Entry
 from motools.store import Store
 from motools.workflow import Step
@@ -159,7 +159,7 @@ def test_an_entry_is_found_by_what_it_made_but_not_by_its_record(cache: Store, t
 def test_an_entry_tells_the_ids_of_its_atoms(cache: Store, tmp_path: Path) -> None:
     entry = kept(cache, tmp_path, "a")
     md5 = entry.outputs["model"].md5.removesuffix(".dir")
-    assert entry.atoms({"model": "lora"}) == {"model": f"lora-{md5}"}
+    assert entry.atoms({"trained": "model"}) == {"trained": f"model-{md5}"}
 
 
 # -- keys ---------------------------------------------------------------------
@@ -181,7 +181,7 @@ BASE: dict[str, Any] = {
     "values": {"free": {"n": 1}},
     "inputs": {"i": "model-" + "0" * 32},
     "outputs": {"o": "model"},
-    "parts": {"function": "f"},
+    "versions": {"function": "f@1"},
     "logs": False,
 }
 
@@ -189,7 +189,7 @@ BASE: dict[str, Any] = {
 def key(**changes: Any) -> str:
     about = {**BASE, **changes}
     step = Step("s", {"i": "model"}, about["outputs"], Config, work, keeps_logs=about["logs"])
-    return identity.key(step, about["values"], Identity(about["parts"], {}), about["inputs"])
+    return step_key(step, about["values"], StepCode("f", about["versions"], ()), about["inputs"])
 
 
 def test_everything_that_may_change_a_result_changes_the_key() -> None:
@@ -201,20 +201,28 @@ def test_everything_that_may_change_a_result_changes_the_key() -> None:
     others += [
         {"values": {"free": {"n": [1, 2]}}},
         {"values": {"free": {"n": [2, 1]}}},
-        {"outputs": {"p": "model"}},
         {"outputs": {"o": "lora"}},
+        {"outputs": {"o": "model", "p": "model"}},
         {"inputs": {"i": "model-" + "1" * 32}},
-        {"inputs": {"j": "model-" + "0" * 32}},
-        {"parts": {"function": "g"}},
-        {"parts": {"function": "f", "config.free.n": "x"}},
+        {"versions": {"function": "f@2"}},
+        {"versions": {"function": "f@1", "config.free.n": "x"}},
         {"logs": True},
     ]
     keys = [key(), *(key(**other) for other in others)]
     assert len(set(keys)) == len(keys)
 
 
+def test_names_of_inputs_and_outputs_change_nothing_and_what_they_are_for_does() -> None:
+    def of(takes: dict[str, str], given: dict[str, str], makes: dict[str, str]) -> str:
+        return step_key(Step("s", takes, makes, Config, work), {}, StepCode("f", {}, ()), given)
+
+    one = of({"a": "model", "b": "model"}, {"a": "model-1", "b": "model-2"}, {"o": "eval"})
+    assert of({"x": "model", "y": "model"}, {"x": "model-1", "y": "model-2"}, {"p": "eval"}) == one
+    assert of({"a": "model", "b": "model"}, {"a": "model-2", "b": "model-1"}, {"o": "eval"}) != one
+
+
 def test_the_order_of_keys_and_the_name_of_the_step_change_nothing() -> None:
     assert key(values={"free": {"a": 1, "b": 2}}) == key(values={"free": {"b": 2, "a": 1}})
     one, other = (Step(name, {}, {"o": "model"}, Config, work) for name in ("one", "other"))
-    known = Identity({"function": "f"}, {})
-    assert identity.key(one, {}, known, {}) == identity.key(other, {}, known, {})
+    known = StepCode("f", {}, ())
+    assert step_key(one, {}, known, {}) == step_key(other, {}, known, {})

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from motools import identity
 from motools.code import Place
 from motools.errors import BackendError, ConfigError
 from motools.evals import EvalRequest
 from motools.evals.dummy import DummyEvaluator
 from motools.evals.inspect import InspectEvaluator
 from motools.evals.keys import key_of
-from motools.fingerprint import Sources
+from motools.key import of_step, step_key
 from motools.repo import Project
 from motools.workflow import Workflow
 from mozoo.workflows.evaluate_only import workflow
@@ -34,8 +33,7 @@ def key(folder: Path, **section: Any) -> str:
     assert isinstance(workflow, Workflow)
     step = workflow.step("evaluate_model")
     values = workflow.resolve({"evaluate_model": section}, only="evaluate_model")["evaluate_model"]
-    known = identity.of_step(step, values, Sources(Place(Project.find(), folder)))
-    return identity.key(step, values, known, {"base_model": "model-1"})
+    return step_key(step, values, of_step(step, values, Place(Project.find(), folder)), {"base_model": "model-1"})
 
 
 def test_the_code_of_every_task_of_a_list_is_in_the_key(scene: Path) -> None:
@@ -52,8 +50,8 @@ def test_the_version_of_every_published_task_of_a_list_is_in_the_key(scene: Path
     step = workflow.step("evaluate_model")
     tasks = ["mozoo.tasks.hello_world:hello_world", "mozoo.tasks.gsm8k_language:gsm8k_french"]
     values = workflow.resolve({"evaluate_model": {"eval_task": tasks}}, only="evaluate_model")["evaluate_model"]
-    parts = identity.of_step(step, values, Sources(Place(Project.find(), scene))).parts
-    assert [parts[f"config.eval_task[{n}]"].rpartition("@")[0] for n in (0, 1)] == tasks
+    versions = of_step(step, values, Place(Project.find(), scene)).versions
+    assert [versions[f"config.eval_task[{n}]"].rpartition("@")[0] for n in (0, 1)] == tasks
 
 
 def test_the_grader_is_in_the_key(scene: Path) -> None:
