@@ -17,19 +17,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from motools import pipeline, records, secrets, stepcache
-from motools.atom import Atom, write_atom
+from motools import aside, pipeline, records, secrets, stepcache
+from motools.atom import Atom, check_files, write_atom
 from motools.call import StepCall
 from motools.code import Place
 from motools.config import parse, parser_of
 from motools.context import StepContext, executing, held, kept_folder
 from motools.errors import AtomError, MotoolsError, StepError, listed
-from motools.leftovers import WORK, begin_work, drop_secrets, locks_of
+from motools.leftovers import WORK, begin_work, drop_secrets, end_processes, end_work, locks_of
 from motools.records import Record
 from motools.repo import GitState
 from motools.reuse import bring, write_metrics
 from motools.stepcache import Entry
-from motools.store import hash_file, walk_files
+from motools.store import Out, hash_file, walk_files
 from motools.workflow import AtomConstructor, Step, Workflow
 
 
@@ -138,19 +138,55 @@ def _output_to(log: Path | None) -> Iterator[None]:
 
 def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
     """Run the function in a work folder of its own; what it made goes into the cache, then into the folder."""
-    work = call.place.project.private / "work" / call.key
+    project = call.place.project
+    work = project.private / "work" / call.key
+    kept = kept_folder(project, call.key)
+    end_processes(work)
+    made: Any = None if how.force else aside.take_up(call, work)
+    if made is None:
+        made = _made_now(call, step, how, work, kept)
+    else:
+        print("An earlier execution has finished, and what it made is taken up.")
+    try:
+        with aside.kept_aside(call, work):
+            built = _build(call, made, work / "atoms")
+            if call.keeps_logs:
+                built[pipeline.logs_path(call.name)] = _logs(call, work)
+            built[pipeline.record_path(call.name)] = work / "record.json"
+            _refuse_secrets(built)
+            entry, outs = _keep(call, built)
+    finally:
+        drop_secrets(kept)
+    try:
+        aside.safe(work)
+        for path, source in built.items():
+            project.store.place(outs[path], source, call.folder / path)
+        write_metrics(call)
+        shutil.rmtree(kept, ignore_errors=True)
+        return entry
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path) -> Any:
+    """Call the function; what it returned, its record and its result stand in the work folder then."""
     os.environ.update(begin_work(work))
     workspace = work / "workspace"
     workspace.mkdir()
     started, clock = records.now(), time.monotonic()
-    kept = kept_folder(call.place.project, call.key)
     if how.force:
         shutil.rmtree(kept, ignore_errors=True)
     try:
-        with executing(StepContext(call.key, call.name, call.folder, call.place.project, how.force)):
+        with aside.room(work), executing(StepContext(call.key, call.name, call.folder, call.place.project, how.force)):
             made = _call(call, step, workspace)
-        seconds = round(time.monotonic() - clock, 3)
-        built = _build(call, made, work / "atoms")
+    except BaseException:
+        end_work(work)
+        drop_secrets(kept)
+        raise
+    finally:
+        os.environ.pop(WORK, None)
+    seconds = round(time.monotonic() - clock, 3)
+    with aside.kept_aside(call, work):
         Record(
             user=how.user,
             started=started,
@@ -164,18 +200,8 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
             usage=_usage(workspace),
             versions=records.versions(),
         ).write(work / "record.json")
-        if call.keeps_logs:
-            built[pipeline.logs_path(call.name)] = workspace / "logs"
-            (workspace / "logs").mkdir(exist_ok=True)
-        built[pipeline.record_path(call.name)] = work / "record.json"
-        _refuse_secrets(built)
-        entry = _keep(call, built)
-        shutil.rmtree(kept, ignore_errors=True)
-        return entry
-    finally:
-        os.environ.pop(WORK, None)
-        shutil.rmtree(work, ignore_errors=True)
-        drop_secrets(kept)
+        aside.note(call, work, made)
+    return made
 
 
 def _refuse_secrets(built: Mapping[str, Path]) -> None:
@@ -183,11 +209,11 @@ def _refuse_secrets(built: Mapping[str, Path]) -> None:
         for file in walk_files(source) if source.is_dir() else [source]:
             if (name := secrets.found_in(file)) is not None:
                 inside = f"{path}/{file.relative_to(source)}" if source.is_dir() else path
-                raise StepError(f"{inside} would hold the value of {name}, for all to read. Nothing was kept.")
+                raise StepError(f"{inside} would hold the value of {name}, for all to read.")
 
 
-def _keep(call: StepCall, built: Mapping[str, Path]) -> Entry:
-    """Into the cache first, then the entry, then the folder: from the entry on, nothing can be lost."""
+def _keep(call: StepCall, built: Mapping[str, Path]) -> tuple[Entry, dict[str, Out]]:
+    """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
     store = call.place.project.store
     outs = {path: store.add(source) for path, source in built.items()}
     entry = Entry(
@@ -196,10 +222,7 @@ def _keep(call: StepCall, built: Mapping[str, Path]) -> Entry:
         outs.get(pipeline.logs_path(call.name)),
     )
     stepcache.store(store, stepcache.step_command(call.key), entry)
-    for path, source in built.items():
-        store.place(outs[path], source, call.folder / path)
-    write_metrics(call)
-    return entry
+    return entry, outs
 
 
 def _call(call: StepCall, step: Step, workspace: Path) -> Any:
@@ -251,7 +274,8 @@ def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
                 f"The step {call.name!r} returned {item.name!r} as a {item.type}, but declares it as a {declared}."
             )
         try:
-            write_atom(folder / item.name, item.type, call.inputs, item.metadata or {}, Path(item.path))
+            about = item.metadata or {}
+            write_atom(folder / item.name, item.type, call.inputs, about, Path(item.path), folder.parent / "workspace")
         except AtomError as error:
             raise StepError(f"The step {call.name!r} cannot keep its output {item.name!r}: {error}") from None
         built[pipeline.atom_path(item.name)] = folder / item.name
@@ -262,9 +286,29 @@ def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
     return built
 
 
+def _logs(call: StepCall, work: Path) -> Path:
+    """The logs that a step leaves; as with its outputs, a link is none."""
+    logs = work / "workspace" / "logs"
+    logs.mkdir(exist_ok=True)
+    try:
+        check_files(logs)
+    except AtomError as error:
+        raise StepError(f"The step {call.name!r} cannot keep its logs: {error}") from None
+    return logs
+
+
 def _usage(workspace: Path) -> dict[str, Any]:
+    """What the function says it used; where that cannot be read the result is kept without it."""
     path = workspace / "usage.json"
-    if not path.exists():
+    try:
+        usage = json.loads(path.read_bytes(), parse_constant=_refused)
+    except FileNotFoundError:
         return {}
-    usage = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        print(f"usage.json is left out of the run record: {error}", file=sys.stderr)
+        return {}
     return usage if isinstance(usage, dict) else {"usage": usage}
+
+
+def _refused(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
