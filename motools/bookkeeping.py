@@ -37,8 +37,9 @@ class Books:
         self._compiled = compiled
         self.index = Index(project.private / "index.json")
         self.lock = LockFile(folder)
-        self.dvc_lock = DvcLock(project.root, project.setting("core", "hardlink_lock") == "true", say)
-        self.claims = Claims(project.root)
+        hardlink = project.setting("core", "hardlink_lock") == "true"
+        self.dvc_lock = DvcLock(project.root, hardlink, say)
+        self.claims = Claims(project.root, hardlink)
         self._flushed = time.monotonic()
 
     def status(self, name: str) -> dict[str, str]:

@@ -14,14 +14,10 @@ from motools.bookkeeping import Books, out_paths
 from motools.code import Place
 from motools.compile import Compiled
 from motools.config import parse
-from motools.errors import DamagedError, MotoolsError, WorkflowError
+from motools.errors import DamagedError, WorkflowError
 from motools.own import OwnStages
 from motools.plan import StagePlan, plan_stage
 from motools.report import Reporter
-
-
-class Busy(MotoolsError):
-    """Another command is at work on what a stage reads or writes; the stage is tried again later."""
 
 
 class Stages:
@@ -180,9 +176,7 @@ class Stages:
         else:
             assert self.own is not None
             read, write = self.own.reads(name), self.own.writes(name)
-        if (holder := self.books.claims.busy(read, write)) is not None:
-            raise Busy(f"{name} waits for {holder}")
-        return self.books.claims.held(read, write)
+        return self.books.claims.held(name, read, write)
 
     def check(self, plans: list[StagePlan]) -> None:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""
