@@ -12,6 +12,7 @@ from motools.call import StepCall, make_call
 from motools.code import Place
 from motools.compile import Compiled
 from motools.edit import same_values
+from motools.errors import WorkflowError
 from motools.stepcache import Entry
 from motools.store import Out
 
@@ -60,6 +61,8 @@ def plan_stage(
         force: execute whatever is at hand.
     """
     definition = compiled.workflow.step(name)
+    if compiled.stages[name].get("frozen"):  # by `dvc freeze`: what it depends on does not count
+        return _frozen(name, definition.outputs, locked, outs_status)
     inputs = {given: known.get(given) for given in definition.inputs}
     reasons = (
         ["--force"]
@@ -85,6 +88,19 @@ def plan_stage(
     if entry is None:
         return StagePlan(name, "run", tuple(reasons), call=call)
     return StagePlan(name, "restore", tuple(reasons), entry.atoms(definition.outputs), call, entry)
+
+
+def _frozen(
+    name: str, kinds: Mapping[str, str], locked: Mapping[str, Any], outs_status: Mapping[str, str]
+) -> StagePlan:
+    lost = {path: state for path, state in outs_status.items() if state != "not in cache"}
+    if not locked or lost:
+        why = "; ".join(_changed_outs(lost, True)) or "it has no result"
+        raise WorkflowError(
+            f"{name} is frozen in dvc.yaml, but {why}. `dvc checkout` brings back what dvc.lock names, "
+            f"`dvc unfreeze {name}` lets it run."
+        )
+    return StagePlan(name, "current", outputs=locked_outputs(kinds, locked))
 
 
 def locked_outputs(kinds: Mapping[str, str], locked: Mapping[str, Any]) -> dict[str, str]:

@@ -156,6 +156,7 @@ class Stages:
             stepcache.store(self.place.project.store, stepcache.step_command(plan.call.key), entry)
         else:
             with self.claim(plan.stage):
+                self.books.spare(plan.stage)
                 reuse.restore(plan.call, entry)
         self.books.enter(plan.call, entry)
 
