@@ -92,4 +92,7 @@ def drop_secrets(kept: Path) -> None:
 
 def locks_of(project: Project) -> Path:
     """Where the keys are held that are being executed, for all who share the cache."""
-    return project.cache / "locks"
+    folder = project.cache / "locks"
+    with suppress(OSError):  # a cache that may only be read
+        project.store.make(folder)
+    return folder

@@ -76,7 +76,7 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The object store that the DVC configuration names."""
-        return Store(self.cache)
+        return Store(self.cache, self.setting("cache", "shared") == "group")
 
     @cached_property
     def cache(self) -> Path:
