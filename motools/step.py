@@ -154,7 +154,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
                 built[pipeline.logs_path(call.name)] = _logs(call, work)
             built[pipeline.record_path(call.name)] = work / "record.json"
             _refuse_secrets(built)
-            entry, outs = _keep(call, built)
+            entry, outs = _keep(call, built, work)
     finally:
         drop_secrets(kept)
     try:
@@ -212,7 +212,10 @@ def _refuse_secrets(built: Mapping[str, Path]) -> None:
                 raise StepError(f"{inside} would hold the value of {name}, for all to read.")
 
 
-def _keep(call: StepCall, built: Mapping[str, Path]) -> tuple[Entry, dict[str, Out]]:
+_DEAR = 10.0  # seconds; what took longer is on the disk before it counts, and survives a power cut
+
+
+def _keep(call: StepCall, built: Mapping[str, Path], work: Path) -> tuple[Entry, dict[str, Out]]:
     """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
     store = call.place.project.store
     outs = {path: store.add(source) for path, source in built.items()}
@@ -221,7 +224,12 @@ def _keep(call: StepCall, built: Mapping[str, Path]) -> tuple[Entry, dict[str, O
         outs[pipeline.record_path(call.name)],
         outs.get(pipeline.logs_path(call.name)),
     )
+    is_dear = json.loads((work / "record.json").read_text(encoding="utf-8"))["seconds"] > _DEAR
+    if is_dear:
+        store.sync()
     stepcache.store(store, stepcache.step_command(call.key), entry)
+    if is_dear:
+        store.sync()
     return entry, outs
 
 
