@@ -10,10 +10,12 @@ Loading reads files and never executes anything.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,7 +24,7 @@ from motools import records
 from motools.errors import AtomError, DamagedError, listed
 from motools.records import Record
 from motools.repo import Project
-from motools.store import hash_folder
+from motools.store import hash_folder, walk_files
 
 __all__ = ["Atom", "DatasetAtom", "EvalAtom", "ModelAtom", "write_atom"]
 
@@ -292,8 +294,12 @@ def write_atom(
     made_from: Mapping[str, str],
     metadata: Mapping[str, Any],
     source: Path | None,
+    workspace: Path | None = None,
 ) -> None:
     """Write an atom's files into a new folder, from a file or folder that is copied.
+
+    Args:
+        workspace: a folder whose files may be had without a copy: nobody will write to them.
 
     Raises:
         AtomError: the source does not exist, holds a link or something that is no file, or the metadata is not JSON.
@@ -311,16 +317,33 @@ def write_atom(
         return
     if not source.exists():
         raise AtomError(f"{source} does not exist.")
+    check_files(source)
+    ours = workspace is not None and source.resolve().is_relative_to(workspace.resolve())
+    for file in walk_files(source) if source.is_dir() else [source]:
+        target = data / (file.relative_to(source) if source.is_dir() else file.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _take(file, target, ours)
+
+
+def check_files(source: Path) -> None:
+    """Raises `AtomError` where a file or folder holds what DVC does not keep, or keeps as something else."""
     for path in [source, *(source.rglob("*") if source.is_dir() else [])]:
+        shown = str(path).encode(errors="backslashreplace").decode()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise AtomError(f"{path} is a link or no plain file: an atom holds files only.")
+            raise AtomError(f"{shown} is a link or no plain file: an atom holds files only.")
         if path.name in _NOT_DATA and path != source:
-            raise AtomError(f"{path}: DVC does not keep what has the name {path.name}. Give it another.")
-    if source.is_dir():
-        shutil.copytree(source, data)
-    else:
-        data.mkdir()
-        shutil.copyfile(source, data / source.name)
+            raise AtomError(f"{shown}: DVC does not keep what has the name {path.name}. Give it another.")
+        if shown != str(path):
+            raise AtomError(f"{shown}: its name is not UTF-8, and DVC could not read it again. Give it another.")
+
+
+def _take(file: Path, target: Path, ours: bool) -> None:
+    """A second name for a file, where it is ours alone and the file system can do it; else a copy."""
+    if ours and file.stat().st_nlink == 1:
+        with suppress(OSError):
+            os.link(file, target)
+            return
+    shutil.copyfile(file, target)
 
 
 def _matching(project: Project, prefix: str) -> Iterator[Atom]:

@@ -65,7 +65,9 @@ def store(cache: Store, command: str, entry: Entry) -> None:
         "cmd": command,
         "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)],
     }
-    with new_file(_folder(cache, command, list(outs)) / _digest(content), cache.scratch) as file:
+    folder = _folder(cache, command, list(outs))
+    cache.make(folder)
+    with new_file(folder / _digest(content), cache.scratch) as file:
         file.write(yaml12.dumps(content).encode())
         os.fchmod(file.fileno(), 0o644)
 

@@ -9,11 +9,13 @@ that is not what its name says is never handed on.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,6 +74,29 @@ def walk_files(folder: Path) -> Iterator[Path]:
             yield Path(parent, name)
 
 
+def _as_taken_out(source: Path, scratch: Path) -> None:
+    """Give files and folders the modes that new ones get, as `check_out` does; folders without files go."""
+    (scratch / "file").touch()
+    (scratch / "folder").mkdir()
+    modes = {kind: stat.S_IMODE((scratch / kind).stat().st_mode) for kind in ("file", "folder")}
+    for parent, _, names in os.walk(source, topdown=False):
+        for name in names:
+            _set_mode(Path(parent, name), modes["file"])
+        if parent != str(source):
+            with suppress(OSError):  # there is something in it
+                os.rmdir(parent)
+                continue
+        _set_mode(Path(parent), modes["folder"])
+    if source.is_file():
+        _set_mode(source, modes["file"])
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        with suppress(OSError):
+            path.chmod(mode)
+
+
 PROTECTED = 0o444
 """The mode of an object that DVC trusts without looking into it."""
 
@@ -81,11 +106,15 @@ def _protect(path: Path) -> None:
         path.chmod(PROTECTED)
 
 
-class Store:
-    """One cache folder."""
+_EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
-    def __init__(self, cache: Path) -> None:
+
+class Store:
+    """One cache folder; `shared` where all of a group write to it (DVC's `cache.shared group`)."""
+
+    def __init__(self, cache: Path, shared: bool = False) -> None:
         self.cache = cache
+        self._shared = shared
         self.scratch = cache / "tmp"  # for what is being written
         self._objects = cache / "files" / "md5"
 
@@ -104,7 +133,10 @@ class Store:
         """Whether one object is here; as DVC does it, one that could have been written to is looked into."""
         path = self.path(oid)
         try:
-            if stat.S_IMODE(path.stat().st_mode) == PROTECTED:
+            known = path.stat()
+            if known.st_size == 0 and oid != _EMPTY:  # what a power cut makes of a file that was just written
+                return False
+            if stat.S_IMODE(known.st_mode) == PROTECTED:
                 return True
             sound = hash_file(path) == oid.removesuffix(".dir")
         except FileNotFoundError:
@@ -163,10 +195,28 @@ class Store:
         self._put(out.md5, text)  # last, so that a folder object promises its files
         return out
 
+    def make(self, folder: Path) -> None:
+        """Make a folder of the cache, with the mode that DVC gives it."""
+        missing = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache) and not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in missing if self._shared else ():
+            path.chmod(0o2775)
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written; one such call takes little longer than that for a single file."""
+        handle = os.open(self.cache, os.O_RDONLY)
+        try:
+            if sys.platform != "linux" or ctypes.CDLL(None).syncfs(handle):
+                os.sync()
+        finally:
+            os.close(handle)
+
     def _put(self, oid: str, source: Path | bytes) -> None:
         target = self.path(oid)
         if self._sound(oid, source):
             return
+        self.make(target.parent)
+        self.make(self.scratch)
         with new_file(target, self.scratch) as file:
             if isinstance(source, bytes):
                 file.write(source)
@@ -211,8 +261,9 @@ class Store:
             new.rename(target)
 
     def place(self, out: Out, source: Path, target: Path) -> None:
-        """Move what was just added to where it belongs, replacing what is there."""
+        """Move what was just added to where it belongs, replacing what is there; it is then as if it was taken out."""
         with scratch(target.parent) as aside:
+            _as_taken_out(source, aside)
             if target.exists() or target.is_symlink():
                 target.rename(aside / "old")
             try:
