@@ -163,6 +163,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Entry:
             config=dict(call.values),
             usage=_usage(workspace),
             versions=records.versions(),
+            changed=how.git.changed,
         ).write(work / "record.json")
         if call.keeps_logs:
             built[pipeline.logs_path(call.name)] = workspace / "logs"

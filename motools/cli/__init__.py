@@ -13,6 +13,7 @@ import typer
 from motools import __version__
 from motools.cli import atoms, jobs, pipelines, trust, workflows, zoo
 from motools.errors import MotoolsError
+from motools.foreign import visible
 from motools.secrets import redact
 
 app = typer.Typer(
@@ -61,7 +62,7 @@ def main() -> NoReturn:
         app(prog_name="motools")
     except MotoolsError as error:
         sys.stdout.flush()
-        print(f"Error: {redact(str(error))}", file=sys.stderr)
+        print(f"Error: {visible(redact(str(error)))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
