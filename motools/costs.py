@@ -56,16 +56,23 @@ def spent(usage: Mapping[str, Any], config: Mapping[str, Any], settings: Setting
     if trained := usage.get("trained_tokens"):
         model = str(config.get("model", ""))
         free = config.get("backend_name") in _FREE
-        parts.append(_priced(model, {"training": int(trained)}, settings, free))
+        parts.append(_priced(model, {"training": _count(trained)}, settings, free))
     for model, counts in usage.items():
         if isinstance(counts, Mapping) and model != "roles":  # roles: the same tokens, told apart by who asked
+            told = {name: _count(count) for name, count in counts.items()}
             kinds = {
-                "input": counts.get("input_tokens", 0) + (counts.get("input_tokens_cache_write") or 0),
-                "cached_input": counts.get("input_tokens_cache_read") or 0,
-                "output": counts.get("output_tokens", 0),
+                "input": told.get("input_tokens", 0) + told.get("input_tokens_cache_write", 0),
+                "cached_input": told.get("input_tokens_cache_read", 0),
+                "output": told.get("output_tokens", 0),
             }
             parts.append(_priced(model, kinds, settings, model.partition("/")[0] in _FREE))
     return total(parts)
+
+
+def _count(told: Any) -> int:
+    """A number of tokens; a step may write anything into its usage, and what is no number counts for nothing."""
+    known = isinstance(told, (int, float)) and not isinstance(told, bool) and 0 <= told < 1e18
+    return int(told) if known else 0
 
 
 def _priced(model: str, counts: Mapping[str, int], settings: Settings, free: bool) -> Spent:
@@ -144,7 +151,9 @@ def of_pipeline(project: Project, folder: Path, settings: Settings) -> dict[str,
     found = {}
     for stage, entry in pipeline.read_lock(folder).items():
         path = folder / pipeline.record_path(stage)
-        md5 = next((str(o["md5"]) for o in entry.get("outs", []) if o.get("path") == pipeline.record_path(stage)), None)
+        outs = entry.get("outs")
+        named = [out for out in (outs if isinstance(outs, list) else []) if isinstance(out, dict)]
+        md5 = next((str(o["md5"]) for o in named if o.get("path") == pipeline.record_path(stage) and "md5" in o), None)
         record = records.read(project, md5 or (hash_file(path) if path.is_file() else ""), path)
         if record is not None:
             found[stage] = spent(record.usage, record.config, settings)

@@ -167,7 +167,7 @@ class Project:
                 within = (folder for folder in path.parents if (folder / ".git").exists())
                 new.setdefault(next(within, Path()), []).append(path)
         for top, files in new.items():  # a submodule has commits of its own
-            self._compared |= dict.fromkeys(files, False)
+            self._compared.update(dict.fromkeys(files, False))
             if self.head is None or not top.is_relative_to(self._top):
                 continue
             names = [path.relative_to(top).as_posix() for path in files]
@@ -177,7 +177,7 @@ class Project:
                 *where, "cat-file", "--batch-check=%(objectname)", input="".join(f"HEAD:{name}\n" for name in names)
             )
             same = [one == other for one, other in zip(now.splitlines(), told.splitlines(), strict=True)]
-            self._compared |= dict(zip(files, same, strict=True))
+            self._compared.update(zip(files, same, strict=True))
         differing = [path for path in asked if not self._compared.get(path, True)]
         return [os.path.relpath(path, self._top).replace(os.sep, "/") for path in differing]
 
