@@ -127,6 +127,7 @@ def trace(atom: Atom | Output) -> Ancestry:
     Each ancestor is visited once. One that is damaged, or not to be had, ends its own branch only.
     """
     survey = Survey(atom.project)
+    survey.look_ahead()
     outputs = _Outputs(survey) if isinstance(atom, Output) else None
     found: dict[str, Atom | Output | DamagedError] = {atom.id: atom}
     level: list[Atom | Output] = [atom]

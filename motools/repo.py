@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from motools.store import Store
 
 # Folders that hold no pipeline and are not worth walking.
 _NOT_WALKED = {".git", ".hg", ".dvc", ".motools", "node_modules", "__pycache__", "site-packages"}
+
+
+_CHANGES = [re.compile(rf"^\{sign}.*\bmd5: '?([0-9a-f]{{32}})", re.MULTILINE) for sign in "+-"]
 
 
 class GitState(NamedTuple):
@@ -224,33 +229,19 @@ class Project:
         """By MD5: the commits, newest first, whose dvc.lock and .dvc files gained or lost it; git is read once."""
         if self.head is None:
             return {}
-        only = ("--", ":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
-        told = self.git("log", "--all", "--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", *only).decode(
-            "latin-1"
-        )
-        changes: list[tuple[str, list[tuple[str, str]]]] = []
-        for part in told.split("\x01")[1:]:
-            commit, *lines = part.split("\n")
-            changes.append(
-                (commit, [(line[1:].split(" ")[2], line.split(" ")[3]) for line in lines if line[:1] == ":"])
-            )
-        blobs = self._md5s({blob for _, pairs in changes for pair in pairs for blob in pair if blob.strip("0")})
+        plain = ("--unified=0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+        files = ("--", ":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
+        words = ("-c", "log.showRoot=true", "log", "--all", "--no-show-signature", "--format=%x01%H", "--patch")
         found: dict[str, list[str]] = {}
-        nothing: frozenset[str] = frozenset()
-        for commit, pairs in changes:
-            touched = {md5 for old, new in pairs for md5 in blobs.get(old, nothing) ^ blobs.get(new, nothing)}
-            for md5 in touched:
-                found.setdefault(md5, []).append(commit)
+        for part in self.git(*words, *plain, *files).decode(errors="replace").split("\x01")[1:]:
+            commit, _, patch = part.partition("\n")
+            for file in patch.split("\ndiff --git "):
+                gained, lost = (Counter(rule.findall(file)) for rule in _CHANGES)
+                for md5 in (gained - lost) + (lost - gained):
+                    commits = found.setdefault(md5, [])
+                    if commits[-1:] != [commit]:
+                        commits.append(commit)
         return found
-
-    def _md5s(self, blobs: set[str]) -> dict[str, frozenset[str]]:
-        """The MD5s that lock files name, by the blob of the file."""
-        texts = self._texts(blobs)
-        known: dict[str, str] = {}  # each text once, however many versions of a file name it
-        return {
-            blob: frozenset(known.setdefault(md5, md5) for md5 in (part[:33].strip("'\"")[:32] for part in parts))
-            for blob, parts in ((blob, text.split("md5: ")[1:]) for blob, text in texts)
-        }
 
     def _texts(self, blobs: Iterable[str]) -> Iterator[tuple[str, str]]:
         told = self.git("cat-file", "--batch", input="".join(f"{blob}\n" for blob in blobs))
