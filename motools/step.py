@@ -210,6 +210,7 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
             function=call.code.function,
             declared=dict(call.code.versions),
             trace=seen.trace(step, asked).as_dict(),
+            changed=how.git.changed,
         ).write(work / "record.json")
         aside.note(call, work, made)
     return made

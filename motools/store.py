@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from motools.errors import DamagedError
 from motools.files import new_file, scratch
+from motools.foreign import read_json
 
 __all__ = ["Out", "Store", "folder_object", "hash_file", "hash_folder", "walk_files"]
 
@@ -160,7 +161,7 @@ class Store:
     def tree(self, oid: str) -> dict[str, str]:
         """The MD5 of each file of a folder object by relative path, every path checked to stay inside."""
         try:
-            listing = json.loads(self.read(oid))
+            listing = read_json(self.read(oid))
             tree = {str(entry["relpath"]): str(entry["md5"]) for entry in listing}
         except (ValueError, TypeError, KeyError):
             raise self._damaged(oid) from None
@@ -169,6 +170,8 @@ class Store:
             inside = path.parts and not path.is_absolute() and ".." not in path.parts and "\0" not in name
             if not inside or len(md5) != 32 or not md5.isalnum():
                 raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.", self.path(oid))
+            if any(parent.as_posix() in tree for parent in path.parents):
+                raise DamagedError(f"The folder object {oid} names {name!r}, and what would be its folder is a file.")
         return tree
 
     def describe(self, oid: str) -> Out:

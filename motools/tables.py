@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from motools.foreign import visible, visible_json
+
 if TYPE_CHECKING:
     from motools.costs import Spent
     from motools.settings import Settings
@@ -25,14 +27,14 @@ STYLES = {
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(visible_json(value))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on a terminal; tab-separated lines elsewhere, which `cut` and `awk` read."""
     if not sys.stdout.isatty():
         for row in [columns, *rows]:
-            print("\t".join(str(cell) for cell in row))
+            print("\t".join(visible(str(cell), True) for cell in row))
         return
     from rich.table import Table
     from rich.text import Text
@@ -43,7 +45,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell), style=STYLES.get(str(cell), "")) for cell in row))
+        table.add_row(*(Text(visible(str(cell)), style=STYLES.get(str(cell), "")) for cell in row))
     console().print(table, soft_wrap=False)
 
 

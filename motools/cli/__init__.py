@@ -11,8 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, jobs, pipelines, workflows, zoo
+from motools.cli import atoms, jobs, pipelines, trust, workflows, zoo
 from motools.errors import MotoolsError
+from motools.foreign import visible
 from motools.secrets import redact
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.command("compare")(atoms.compare)
 app.command("costs")(pipelines.costs)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(zoo.app, name="zoo")
+app.command("trust")(trust.trust)
 app.add_typer(pipelines.step_app, name="step")
 
 
@@ -60,7 +62,7 @@ def main() -> NoReturn:
         app(prog_name="motools")
     except MotoolsError as error:
         sys.stdout.flush()
-        print(f"Error: {redact(str(error))}", file=sys.stderr)
+        print(f"Error: {visible(redact(str(error)))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
