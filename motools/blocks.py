@@ -11,10 +11,12 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 __all__ = ["Blocks", "Module", "at_import", "bindings", "count", "imports_of", "read", "statement_digest"]
@@ -57,6 +59,7 @@ class Module:
 
     Attributes:
         functions: qualified name -> definitions of it, in order.
+        globals: qualified name -> the names that its bytecode looks up outside of it, attributes among them.
         imported: name -> the dotted name that it stands for, of all imports at the top level.
         kinds: name -> what binds it at the top level: def, class, import or value.
         literal: names of values that are bound to nothing but displays and what installed code gave.
@@ -66,6 +69,7 @@ class Module:
     is_package: bool
     body: list[ast.stmt]
     functions: dict[str, list[Function]] = field(default_factory=dict)
+    globals: dict[str, set[str]] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
@@ -101,6 +105,7 @@ def read(data: bytes, name: str, is_package: bool = False) -> Module | None:
 def _read(data: bytes, name: str, is_package: bool) -> Module | None:
     try:
         tree = ast.parse(data)
+        code = compile(tree, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):
         return None
     for node in ast.walk(tree):
@@ -111,6 +116,7 @@ def _read(data: bytes, name: str, is_package: bool) -> Module | None:
     module = Module(name, is_package, [s for s in tree.body if not _is_script_guard(s)])
     for qualname, node in _definitions(tree):
         module.functions.setdefault(qualname, []).append(node)
+    _globals(code, module.globals)
     for statement in module.body:
         for bound, node in bindings(statement):
             kind = "import" if isinstance(node, _IMPORTS) else "def" if isinstance(node, _FUNCTIONS) else "value"
@@ -127,6 +133,14 @@ def _read(data: bytes, name: str, is_package: bool) -> Module | None:
                         module.imported[bound] = bound if plain else _full(target, alias)
     module.literal = {name for name, kind in module.kinds.items() if kind == "value"} - set(_unknown_values(module))
     return module
+
+
+def _globals(code: CodeType, found: dict[str, set[str]]) -> set[str]:
+    """The names of a code object and of those inside it."""
+    inside = (_globals(each, found) for each in code.co_consts if isinstance(each, CodeType))
+    names = set(code.co_names).union(*inside)
+    found.setdefault(code.co_qualname, set()).update(names)
+    return names
 
 
 def _unknown_values(module: Module) -> Iterator[str]:
@@ -216,6 +230,8 @@ def bindings(statement: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         return
     if isinstance(statement, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and statement.name:
         yield statement.name, statement
+    if isinstance(statement, ast.MatchMapping) and statement.rest:
+        yield statement.rest, statement
     for child in ast.iter_child_nodes(statement):
         yield from bindings(child)
 
@@ -284,7 +300,9 @@ class _Count:
                     if (path, name) not in learned:
                         learned.add((path, name))
                         for node in module.functions.get(name, []):  # type: ignore[union-attr]
-                            self.learn(_outside(node, body=True))
+                            self.learn(_outside(node))
+                            inside = [each for part in node.body for each in _outside(part)]
+                            self.learn(inside, module.globals.get(name))  # type: ignore[union-attr]
                         changed = True
             for path, names in self.loaded.items():
                 for name in names:
@@ -304,15 +322,19 @@ class _Count:
                         self.ran[path].add(name)
                         changed = True
 
-    def learn(self, nodes: Iterable[ast.AST]) -> None:
+    def learn(self, nodes: Iterable[ast.AST], known: set[str] | None = None) -> None:
+        """Names that code uses; of a function's body only those that are not its own, which are `known`."""
         for node in nodes:
             words: list[str] = []
+            for hint in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+                if hint is not None:  # in whatever form, somebody may look up what it says
+                    words += _WORD.findall(ast.unparse(hint))
             if isinstance(node, ast.Name):
-                words = [node.id]
+                words += [node.id] if known is None or node.id in known else []
             elif isinstance(node, ast.Attribute):
                 words = [node.attr]
             elif isinstance(node, ast.alias):
-                words = node.name.split(".")
+                words = ["__all__"] if node.name == "*" else node.name.split(".")
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
                 words = [node.value]
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -369,17 +391,24 @@ class _Count:
         top: list[tuple[str, str]] = []
         imports: set[tuple[str, str]] = set()
         active = False
-        for index in sorted(self.counted[path]):
-            statement = module.body[index]
+        for index, statement in enumerate(module.body):
+            if active and isinstance(statement, _IMPORTS) and index not in self.counted[path]:
+                targets = [target for target, _, _ in imports_of(statement) if self.is_project(target)]
+                top += [(f"import of {target}", "at this place") for target in targets]
+            if index not in self.counted[path]:
+                continue
             if isinstance(statement, _IMPORTS):
                 for target, alias, bound in imports_of(statement):
                     side_effect = not _is_named(bound, module) and not self.is_project(target)
                     if bound == "*" or bound in self.needed or side_effect or self.dynamic:
-                        imports.add((f"import of {bound}", _digest([_full(target, alias), bound])))
+                        block = f"import of {bound}", _digest([_full(target, alias), bound])
+                        # In any order, where nothing tells what comes first.
+                        if bound == "*" or active or module.kinds[bound] != "import":
+                            top.append(block)
+                        else:
+                            imports.add(block)
                 continue
-            active |= not isinstance(statement, (*_FUNCTIONS, ast.ClassDef)) and bool(
-                self.effects[path, index].unknown or self.effects[path, index].touches
-            )
+            active |= self.effects[path, index].unknown or bool(self.effects[path, index].touches)
             if isinstance(statement, _FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
                 text = _digest(_text(statement, True)) if self.reflecting else ""
@@ -471,6 +500,8 @@ def _effects(statement: ast.stmt, module: Module, counting: _Count) -> _Effects:
             touched, more = _call(node, module, counting)
             touches |= touched
             unknown |= more
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            touches.add(node.target.id)  # in place, where it can be
         elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
             root = _root(node)
             touches |= {root} if root else set()
@@ -782,3 +813,4 @@ def _digest(value: Any) -> str:
 
 
 _STDLIB = sys.stdlib_module_names
+_WORD = re.compile(r"[^\W\d]\w*")

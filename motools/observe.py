@@ -186,6 +186,7 @@ class Observer:
         self._log: int | None = None
         self._noted: set[Any] = set()
         self._written: set[str] = set()
+        self._own: set[str] = set()
         self._since = time.time()
         self._local = threading.local()
         self._digests: dict[str, tuple[Any, str]] = {}
@@ -412,7 +413,7 @@ class Observer:
             self._local.busy = False
 
     def _asked(self, name: str, value: str | None) -> None:
-        if self._off or name in _NOISE or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
+        if self._off or name in _NOISE or name in self._own or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
             return
         if getattr(self._local, "busy", False) or self._caller() != "project":
             return
@@ -420,6 +421,10 @@ class Observer:
             self.note("env", name, "")
         else:
             self.note("env", name, None if value is None else _of_text(value))
+
+    def _set_by_code(self, name: Any) -> None:
+        if not self._off and self._caller() == "project":
+            self._own.add(name)  # what it is from now on, the code says
 
     # -- how it is seen ------------------------------------------------------------
 
@@ -516,7 +521,7 @@ class Observer:
 
     def _watch_environment(self) -> None:
         environment: Any = os._Environ
-        get, every = environment.__getitem__, environment.__iter__
+        get, put, drop, every = (getattr(environment, f"__{name}__") for name in ("getitem", "setitem", "delitem", "iter"))
 
         def getitem(this: Any, name: Any) -> Any:
             try:
@@ -529,12 +534,21 @@ class Observer:
                 self._asked(name, value)
             return value
 
+        def setitem(this: Any, name: Any, value: Any) -> None:
+            put(this, name, value)
+            self._set_by_code(name)
+
+        def delitem(this: Any, name: Any) -> None:
+            drop(this, name)
+            self._set_by_code(name)
+
         def iterate(this: Any) -> Iterator[Any]:
             if not self._off and self._caller() == "project":
                 self.note("unseen", "the environment as a whole")
             return every(this)  # type: ignore[no-any-return]
 
-        environment.__getitem__, environment.__iter__ = getitem, iterate
+        environment.__getitem__, environment.__setitem__, environment.__delitem__ = getitem, setitem, delitem
+        environment.__iter__ = iterate
 
     def _watch_stat(self) -> None:
         stat = os.stat
