@@ -988,3 +988,1145 @@ def make(n):
 step = make(1)
 """,
 }
+
+READS = {
+    "a template in a folder, by Jinja": """
+from jinja2 import Environment, FileSystemLoader
+def step(): return Environment(loader=FileSystemLoader("templates")).get_template("a.j2").render()
+--- templates/a.j2
+{% include "b.j2" %}
+--- templates/b.j2
+«one|two»
+""",
+    "a template in a package, by Jinja": """
+from jinja2 import Environment, PackageLoader
+def step(): return Environment(loader=PackageLoader("lib")).get_template("a.j2").render()
+--- lib/__init__.py
+--- lib/templates/a.j2
+«one|two»
+""",
+    "a module of a folder that is walked": """
+import importlib, pkgutil, plugins
+def step():
+    found = [importlib.import_module(f"plugins.{m.name}") for m in pkgutil.iter_modules(plugins.__path__)]
+    return [module.get() for module in found]
+--- plugins/__init__.py
+--- plugins/one.py
+def get(): return «1|2»
+""",
+    "a module that comes into a folder that is walked": """
+import importlib, pkgutil, plugins
+def step(): return sorted(m.name for m in pkgutil.iter_modules(plugins.__path__))
+--- plugins/__init__.py
+--- plugins/one.py
+--- «notes.txt|plugins/two.py»
+""",
+    "a module that comes into a folder that was walked at import": """
+import importlib, pkgutil, plugins
+for m in pkgutil.walk_packages(plugins.__path__, "plugins."): importlib.import_module(m.name)
+from registry import FOUND
+def step(): return sorted(FOUND)
+--- registry.py
+FOUND = []
+--- plugins/__init__.py
+--- plugins/one.py
+import registry
+registry.FOUND.append("one")
+--- «notes.txt|plugins/two.py»
+import registry
+registry.FOUND.append("two")
+""",
+    "the order of two modules that register by a decorator": """
+import «one, two|two, one»
+from registry import FOUND
+def step(): return [name for name in FOUND]
+--- registry.py
+FOUND = []
+def register(fn):
+    FOUND.append(fn.__name__)
+    return fn
+--- one.py
+from registry import register
+@register
+def first(): pass
+--- two.py
+from registry import register
+@register
+def second(): pass
+""",
+    "the order of two modules that register by being imported": """
+import «one, two|two, one»
+from base import Base
+def step(): return [cls.__name__ for cls in Base.known]
+--- base.py
+class Base:
+    known = []
+    def __init_subclass__(cls): Base.known.append(cls)
+--- one.py
+from base import Base
+class One(Base): pass
+--- two.py
+from base import Base
+class Two(Base): pass
+""",
+    "a prompt in YAML that a coroutine reads": """
+import asyncio, yaml
+async def judge():
+    await asyncio.sleep(0)
+    return yaml.safe_load(open("judge.yaml"))["prompt"]
+def step(): return asyncio.run(judge())
+--- judge.yaml
+prompt: «a|b»
+""",
+    "a file that a thread of a coroutine reads": """
+import asyncio, pathlib
+async def judge(): return await asyncio.to_thread(pathlib.Path("judge.txt").read_text)
+def step(): return asyncio.run(judge())
+--- judge.txt
+«a|b»
+""",
+    "the docstring of a tool, by Inspect": """
+from inspect_ai.tool import tool, ToolDef
+@tool
+def look():
+    async def execute(place: str):
+        '''Look somewhere.
+
+        Args:
+            place: «Where|In which place».
+        '''
+        return place
+    return execute
+def step(): return str(ToolDef(look()).parameters)
+""",
+    "a description of a field, by pydantic": """
+from pydantic import BaseModel, Field
+class A(BaseModel):
+    x: int = Field(description="«a|b»")
+def step(): return A.model_json_schema()
+""",
+    "the docstring of a model, by pydantic": """
+from pydantic import BaseModel
+class A(BaseModel):
+    '''«a|b»'''
+    x: int = 1
+def step(): return A.model_json_schema()
+""",
+    "the docstrings of fields, by pydantic": """
+from pydantic import BaseModel, ConfigDict
+class A(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    x: int = 1
+    '''«a|b»'''
+def step(): return A.model_json_schema()
+""",
+    "a type of a field, by pydantic": """
+from pydantic import BaseModel
+class A(BaseModel):
+    x: «int|str»
+def step():
+    try: return A(x="1")
+    except Exception as error: return str(error)
+""",
+    "a type in the future, by pydantic": """
+from __future__ import annotations
+from pydantic import BaseModel
+class Part(BaseModel):
+    n: int = «1|2»
+class A(BaseModel):
+    parts: list[Part] = [{}]
+def step(): return A(parts=[{}]).parts[0].n
+""",
+    "a validator, by pydantic": """
+from pydantic import BaseModel, field_validator
+class A(BaseModel):
+    x: int = 1
+    @field_validator("x")
+    @classmethod
+    def check(cls, x): return x + «1|2»
+def step(): return A(x=1).x
+""",
+    "a model's class in another module, by pydantic": """
+from models import A
+def step(): return A.model_validate({}).x
+--- models.py
+from pydantic import BaseModel
+class A(BaseModel):
+    x: int = «1|2»
+""",
+    "a model that a function gets for its name": """
+import models
+def step(): return getattr(models, "A")().x
+--- models.py
+from pydantic import BaseModel
+class A(BaseModel):
+    x: int = «1|2»
+""",
+    "a module under src, by sys.path": """
+import pathlib, sys
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "src"))
+import helper
+def step(): return helper.get()
+--- src/helper.py
+def get(): return «1|2»
+""",
+    "a module that hides another one on sys.path": """
+import sys
+sys.path[:0] = ["first", "second"]
+import helper
+def step(): return helper.get()
+--- second/helper.py
+def get(): return 1
+--- first/«notes.txt|helper.py»
+def get(): return 2
+""",
+    "a module that hides an installed one": """
+import jinja2
+def step(): return hasattr(jinja2, "Template")
+--- «notes.txt|jinja2.py»
+""",
+    "a module that was not there": """
+try: import extra
+except ImportError: extra = None
+def step(): return extra is None
+--- «notes.txt|extra.py»
+""",
+    "a module that was not there, asked for by the function": """
+import importlib.util
+def step(): return importlib.util.find_spec("extra") is None
+--- «notes.txt|extra.py»
+""",
+    "a module of a package that was not there": """
+def step():
+    try: from lib import extra
+    except ImportError: return None
+    return 1
+--- lib/__init__.py
+--- lib/«notes.txt|extra.py»
+""",
+    "a part of a namespace package": """
+import space.one
+def step(): return space.one.get()
+--- space/one.py
+from space.deep import two
+def get(): return two.x
+--- space/deep/two.py
+x = «1|2»
+""",
+    "all of a module that says what that is": """
+from helper import *
+def step(): return A
+--- helper.py
+__all__ = ["A"]
+A = «1|2»
+""",
+    "a name that all of a module gives no longer": """
+from helper import *
+def step():
+    try: return A
+    except NameError: return None
+--- helper.py
+__all__ = [«"A"|»]
+A = 1
+""",
+    "what a module gives when asked": """
+import lib
+def step(): return lib.anything
+--- lib.py
+def __getattr__(name): return «1|2»
+""",
+    "what a package imports when asked": """
+import lib
+def step(): return lib.deep.get()
+--- lib/__init__.py
+import importlib
+def __getattr__(name): return importlib.import_module(f"lib.{name}")
+--- lib/deep.py
+def get(): return «1|2»
+""",
+    "a module that is loaded lazily": """
+import importlib.util, sys
+spec = importlib.util.find_spec("helper")
+spec.loader = importlib.util.LazyLoader(spec.loader)
+helper = importlib.util.module_from_spec(spec)
+sys.modules["helper"] = helper
+spec.loader.exec_module(helper)
+def step(): return helper.get()
+--- helper.py
+def get(): return «1|2»
+""",
+    "a module by its file": """
+import importlib.util
+def step():
+    spec = importlib.util.spec_from_file_location("any", "lib/any.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get()
+--- lib/any.py
+def get(): return «1|2»
+""",
+    "source that is executed": """
+def step():
+    found = {}
+    exec(open("settings.py").read(), found)
+    return found["A"]
+--- settings.py
+A = «1|2»
+""",
+    "source that is compiled and executed at import": """
+exec(compile(open("settings.py").read(), "settings.py", "exec"))
+def step(): return A
+--- settings.py
+A = «1|2»
+""",
+    "a module that is run, by runpy": """
+import runpy
+def step(): return runpy.run_module("settings")["A"]
+--- settings.py
+A = «1|2»
+""",
+    "a resource of a package": """
+from importlib.resources import files
+def step(): return files("lib").joinpath("data/a.txt").read_text()
+--- lib/__init__.py
+--- lib/data/a.txt
+«1|2»
+""",
+    "data of a package, by pkgutil": """
+import pkgutil
+def step(): return pkgutil.get_data("lib", "a.txt")
+--- lib/__init__.py
+--- lib/a.txt
+«1|2»
+""",
+    "a file that is read at import": """
+from pathlib import Path
+PROMPT = Path(__file__).with_name("prompt.txt").read_text()
+def step(): return PROMPT
+--- prompt.txt
+«1|2»
+""",
+    "a file that another module reads at import": """
+from prompts import PROMPTS
+def step(): return PROMPTS["a"]
+--- prompts.py
+from pathlib import Path
+PROMPTS = {}
+for path in sorted(Path("prompts").glob("*.txt")):
+    PROMPTS[path.stem] = path.read_text()
+--- prompts/a.txt
+«1|2»
+""",
+    "a file that comes into a folder that was listed at import": """
+from prompts import PROMPTS
+def step(): return sorted(PROMPTS)
+--- prompts.py
+from pathlib import Path
+PROMPTS = {path.stem: path.read_text() for path in Path("prompts").glob("*.txt")}
+--- prompts/a.txt
+1
+--- prompts/«b.md|b.txt»
+1
+""",
+    "a file that a function reads at import": """
+def load(name): return open(f"{name}.txt").read()
+PROMPT = load("prompt")
+def step(): return PROMPT
+--- prompt.txt
+«1|2»
+""",
+    "a file that is read at import into a table": """
+import json
+TABLES = {}
+def table(name):
+    with open(name) as file: TABLES[name] = json.load(file)
+table("a.json")
+def step(): return TABLES
+--- a.json
+[«1|2»]
+""",
+    "a file that a class reads": """
+class Prompt:
+    text = open("prompt.txt").read()
+def step(): return Prompt().text
+--- prompt.txt
+«1|2»
+""",
+    "a file that a decorator reads": """
+def prompted(fn): return lambda: fn(open("prompt.txt").read())
+@prompted
+def get(text): return text
+def step(): return get()
+--- prompt.txt
+«1|2»
+""",
+    "a file that a decorator reads at import": """
+def prompted(fn):
+    text = open("prompt.txt").read()
+    return lambda: fn(text)
+@prompted
+def get(text): return text
+def step(): return get()
+--- prompt.txt
+«1|2»
+""",
+    "a default that is read from a file": """
+from pathlib import Path
+def get(text=Path("prompt.txt").read_text()): return text
+def step(): return get()
+--- prompt.txt
+«1|2»
+""",
+    "a file of a folder, found by a pattern": """
+from pathlib import Path
+def step(): return [path.read_text() for path in sorted(Path().rglob("*.md"))]
+--- notes/deep/a.md
+«1|2»
+""",
+    "a file that comes into a deep folder": """
+from pathlib import Path
+def step(): return sorted(str(path) for path in Path("notes").rglob("*.md"))
+--- notes/deep/a.md
+--- notes/deep/«b.txt|b.md»
+""",
+    "a file that comes into a folder, by os.walk": """
+import os
+def step(): return sorted(name for _, _, names in os.walk("notes") for name in names if name.endswith("md"))
+--- notes/deep/a.md
+--- notes/deep/«b.txt|b.md»
+""",
+    "a file that comes into the project's folder": """
+import glob
+def step(): return sorted(glob.glob("*.md"))
+--- a.md
+--- «b.txt|b.md»
+""",
+    "a file that is a flag": """
+from pathlib import Path
+def step(): return Path("flag").exists()
+--- «other|flag»
+""",
+    "a file that is a flag, at import": """
+import os
+FAST = os.path.isfile("flag")
+def step(): return FAST
+--- «other|flag»
+""",
+    "the size of a file": """
+import os
+def step(): return os.path.getsize("rows.txt")
+--- rows.txt
+1«|2»
+""",
+    "the size of a file, by pathlib": """
+from pathlib import Path
+def step(): return Path("rows.txt").stat().st_size
+--- rows.txt
+1«|2»
+""",
+    "the size of a file, by scandir": """
+import os
+def step(): return [each.stat().st_size for each in os.scandir("rows")]
+--- rows/a.txt
+1«|2»
+""",
+    "a file that is copied": """
+import shutil, tempfile, pathlib
+def step():
+    with tempfile.TemporaryDirectory() as folder: return pathlib.Path(shutil.copy("a.txt", folder)).read_text()
+--- a.txt
+«1|2»
+""",
+    "a folder that is copied": """
+import shutil, tempfile, pathlib
+def step():
+    with tempfile.TemporaryDirectory() as folder:
+        made = shutil.copytree("data", pathlib.Path(folder, "x"))
+        return (made / "a.txt").read_text()
+--- data/a.txt
+«1|2»
+""",
+    "a file that is read by its descriptor": """
+import os
+def step():
+    file = os.open("a.txt", os.O_RDONLY)
+    return os.read(file, 10)
+--- a.txt
+«1|2»
+""",
+    "a file that is mapped": """
+import mmap
+def step():
+    with open("a.txt", "r+b") as file: return bytes(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+--- a.txt
+«1|2»
+""",
+    "a database": """
+import sqlite3
+def step(): return open("rows.db", "rb").read()
+--- rows.db
+«1|2»
+""",
+    "a table, by csv": """
+import csv
+def step(): return list(csv.DictReader(open("a.csv")))
+--- a.csv
+a
+«1|2»
+""",
+    "settings, by configparser": """
+import configparser
+def step():
+    found = configparser.ConfigParser()
+    found.read("a.ini")
+    return found["a"]["x"]
+--- a.ini
+[a]
+x = «1|2»
+""",
+    "settings, by tomllib": """
+import tomllib
+def step(): return tomllib.load(open("a.toml", "rb"))
+--- a.toml
+x = «1|2»
+""",
+    "lines, by fileinput and linecache": """
+import linecache
+def step(): return linecache.getline("a.txt", 1)
+--- a.txt
+«1|2»
+""",
+    "the source of a function": """
+import inspect
+def other(): return 1  # «a|b»
+def step(): return inspect.getsource(other)
+""",
+    "the source of a function in another file": """
+import inspect, helper
+def step(): return inspect.getsource(helper.other)
+--- helper.py
+def other(): return «1|2»
+""",
+    "the source of a module": """
+import inspect, helper
+def step(): return inspect.getsource(helper)
+--- helper.py
+X = 1
+# «1|2»
+""",
+    "the source of the file itself": "def step(): return open(__file__).read()\n# «1|2»",
+    "a generator": """
+def rows():
+    yield «1|2»
+def step(): return list(rows())
+""",
+    "a coroutine that is gathered": """
+import asyncio
+async def one(): return «1|2»
+async def both(): return await asyncio.gather(one(), one())
+def step(): return asyncio.run(both())
+""",
+    "a context manager and an iterator": """
+class A:
+    def __enter__(self): return self
+    def __exit__(self, *error): pass
+    def __iter__(self): yield «1|2»
+def step():
+    with A() as a: return list(a)
+""",
+    "a cached property": """
+from functools import cached_property
+class A:
+    @cached_property
+    def x(self): return «1|2»
+def step(): return A().x
+""",
+    "a descriptor that is told its name": """
+class D:
+    def __set_name__(self, owner, name): owner.told = (name, «1|2»)
+class A: x = D()
+def step(): return A.told
+""",
+    "a metaclass": """
+class Meta(type):
+    def __call__(cls, *args): return «1|2»
+class A(metaclass=Meta): pass
+def step(): return A()
+""",
+    "a subclass hook in another file": """
+from base import Base
+class A(Base): pass
+def step(): return A.x
+--- base.py
+class Base:
+    def __init_subclass__(cls): cls.x = «1|2»
+""",
+    "a class decorator": """
+def deco(cls):
+    cls.x = «1|2»
+    return cls
+@deco
+class A: pass
+def step(): return A.x
+""",
+    "an implementation for a type": """
+from functools import singledispatch
+@singledispatch
+def f(x): return 0
+@f.register
+def _(x: int): return «1|2»
+def step(): return f(1)
+""",
+    "a type that an implementation is for": """
+from functools import singledispatch
+@singledispatch
+def f(x): return 0
+@f.register
+def _(x: «int|str»): return 1
+def step(): return f(1)
+""",
+    "an implementation for a type in another file that the workflow imports": """
+import handlers
+from core import f
+def step(): return f(1)
+--- core.py
+from functools import singledispatch
+@singledispatch
+def f(x): return 0
+--- handlers.py
+from core import f
+@f.register(int)
+def of_int(x): return «1|2»
+""",
+    "a cached function": """
+from functools import cache
+@cache
+def f(): return «1|2»
+VALUE = f()
+def step(): return f()
+""",
+    "a field's default factory": """
+from dataclasses import dataclass, field
+@dataclass
+class A: x: list = field(default_factory=lambda: [«1|2»])
+def step(): return A().x
+""",
+    "a dataclass's options": """
+from dataclasses import dataclass
+@dataclass(order=True«|, repr=False»)
+class A: x: int = 1
+def step(): return "x=1" in repr(A())
+""",
+    "an enumeration": """
+from enum import Enum, auto
+class A(Enum):
+    «one = auto()|two = auto()»
+    «two = auto()|one = auto()»
+def step(): return A.one.value
+""",
+    "a flag of an enumeration, by its name": """
+import enum, modes
+def step(): return modes.Mode["fast"].value
+--- modes.py
+import enum
+class Mode(enum.Enum): fast = «1|2»
+""",
+    "a named tuple": """
+from typing import NamedTuple
+class A(NamedTuple):
+    x: int = 1
+    «|y: int = 2»
+def step(): return A()
+""",
+    "a typed dictionary": """
+from typing import TypedDict
+class A(TypedDict):
+    x: int
+    «|y: int»
+def step(): return sorted(A.__annotations__)
+""",
+    "a variable of a context": """
+from contextvars import ContextVar
+MODE = ContextVar("mode", default=«1|2»)
+def step(): return MODE.get()
+""",
+    "a thread": """
+from concurrent.futures import ThreadPoolExecutor
+from helper import get
+def step():
+    with ThreadPoolExecutor(2) as pool: return list(pool.map(get, [1, 2]))
+--- helper.py
+def get(n): return n * «1|2»
+""",
+    "a fork": """
+import multiprocessing
+from helper import get
+def step():
+    with multiprocessing.get_context("fork").Pool(1) as pool: return pool.map(get, [1])
+--- helper.py
+def get(n): return inside(n)
+def inside(n): return n * «1|2»
+""",
+    "a fork of an executor that reads a file": """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from helper import get
+def step():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        return list(pool.map(get, [1]))
+--- helper.py
+def get(n): return open("a.txt").read()
+--- a.txt
+«1|2»
+""",
+    "a process that is spawned": """
+import multiprocessing
+from helper import get
+def step():
+    with multiprocessing.get_context("spawn").Pool(1) as pool: return pool.map(get, [1])
+--- helper.py
+def get(n): return inside(n)
+def inside(n): return n * «1|2»
+""",
+    "a process that is spawned and reads a file": """
+from concurrent.futures import ProcessPoolExecutor
+import multiprocessing
+from helper import get
+def step():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(get, [1]))
+--- helper.py
+def get(n): return open("a.txt").read()
+--- a.txt
+«1|2»
+""",
+    "a script that is run": """
+import subprocess, sys
+def step(): return subprocess.check_output([sys.executable, "script.py"])
+--- script.py
+print(«1|2»)
+""",
+    "a module that a script imports": """
+import subprocess, sys
+def step(): return subprocess.check_output([sys.executable, "script.py"])
+--- script.py
+import helper
+print(helper.x)
+--- helper.py
+x = «1|2»
+""",
+    "a module that is run in a process": """
+import subprocess, sys
+def step(): return subprocess.check_output([sys.executable, "-m", "lib.script"])
+--- lib/script.py
+print(«1|2»)
+""",
+    "a script of a shell": """
+import subprocess
+def step(): return subprocess.check_output("sh ./script.sh", shell=True)
+--- script.sh
+cat data.txt
+echo «1|2»
+--- data.txt
+""",
+    "a file that a process is given to read": """
+import subprocess
+def step(): return subprocess.check_output(["cat", "a.txt"])
+--- a.txt
+«1|2»
+""",
+    "a file that a process is given to read on its input": """
+import subprocess
+def step(): return subprocess.run(["cat"], stdin=open("a.txt"), capture_output=True).stdout
+--- a.txt
+«1|2»
+""",
+    "a function that is pickled by name": """
+import pickle
+from helper import get
+DATA = pickle.dumps(get)
+def step(): return pickle.loads(DATA)()
+--- helper.py
+def get(): return «1|2»
+""",
+    "a text that names a function": """
+from pydoc import locate
+def step(): return locate("helper.get")()
+--- helper.py
+def get(): return «1|2»
+""",
+    "a weak reference and a finalizer": """
+import weakref
+SEEN = []
+class A:
+    def __del__(self): SEEN.append(«1|2»)
+def step():
+    A()
+    return SEEN
+""",
+    "a hook at the import of another module": """
+import hooks, helper
+def step(): return helper.x
+--- hooks.py
+import builtins
+before = builtins.__import__
+def changed(name, *args, **kwargs):
+    module = before(name, *args, **kwargs)
+    if name == "helper": module.x = «1|2»
+    return module
+builtins.__import__ = changed
+--- helper.py
+x = 0
+""",
+    "a patch of an installed module": """
+import json
+json.dumps = lambda value: «1|2»
+def step(): return json.dumps(3)
+""",
+    "a patch of an installed module in a module that is only imported": """
+import patches
+import textwrap
+def step(): return textwrap.dedent("a")
+--- patches.py
+import textwrap
+def changed(text): return «1|2»
+textwrap.dedent = changed
+""",
+    "a patch by a context": """
+from unittest import mock
+import helper
+def step():
+    with mock.patch("helper.get", lambda: «1|2»): return helper.get()
+--- helper.py
+def get(): return 0
+""",
+    "an operator of a class of another file": """
+from helper import A
+def step(): return A() + A(), A()[1], len(A()), str(A())
+--- helper.py
+class A:
+    def __add__(self, other): return «1|2»
+    def __getitem__(self, key): return 1
+    def __len__(self): return 1
+    def __str__(self): return "a"
+""",
+    "a property that is set": """
+class A:
+    @property
+    def x(self): return self._x
+    @x.setter
+    def x(self, value): self._x = value * «1|2»
+def step():
+    a = A()
+    a.x = 1
+    return a.x
+""",
+    "slots and a class attribute of a base": """
+class Base:
+    __slots__ = ()
+    limit = «1|2»
+class A(Base):
+    __slots__ = ("x",)
+def step(): return A().limit
+""",
+    "a constant of a class that a comprehension at import uses": """
+class Limits: top = «1|2»
+ROWS = [Limits.top for _ in range(2)]
+def step(): return ROWS
+""",
+    "a value that is made by functions of several files": """
+from b import ROWS
+def step(): return ROWS
+--- a.py
+def scale(n): return n * «1|2»
+--- b.py
+from a import scale
+ROWS = [scale(n) for n in (1, 2)]
+""",
+    "a value that is made by an object of another file": """
+from b import MODEL
+def step(): return MODEL.size
+--- a.py
+class Model:
+    def __init__(self, n): self.size = n * self.factor()
+    def factor(self): return «1|2»
+--- b.py
+from a import Model
+MODEL = Model(1)
+""",
+    "a value that is made by an object's method at import": """
+from a import Model
+MODEL = Model()
+MODEL.fit(2)
+def step(): return MODEL.size
+--- a.py
+class Model:
+    def fit(self, n):
+        self.size = _scaled(n)
+        return self
+def _scaled(n): return n * «1|2»
+""",
+    "a global that a function of another file counts": """
+import counter
+counter.up()
+counter.up()
+def step(): return counter.count
+--- counter.py
+count = 0
+def up():
+    global count
+    count += «1|2»
+""",
+    "the number of times that a function is called at import": """
+import counter
+counter.up()
+«|counter.up()»
+def step(): return counter.count
+--- counter.py
+count = 0
+def up():
+    global count
+    count += 1
+""",
+    "what a loop at import goes through": """
+TABLE = {}
+for name in ("a", "b"«|, "c"»):
+    def get(name=name): return name
+    TABLE[name] = get
+def step(): return [each() for each in TABLE.values()]
+""",
+    "a class that is made in a loop": """
+KINDS = {}
+for n in (1, 2):
+    class Kind:
+        size = n * «1|2»
+    KINDS[n] = Kind
+def step(): return [kind.size for kind in KINDS.values()]
+""",
+    "a function that is chosen at import": """
+import sys
+if sys.version_info > (3, «0|99»):
+    from new import get
+else:
+    from old import get
+def step(): return get()
+--- new.py
+def get(): return 1
+--- old.py
+def get(): return 2
+""",
+    "a name that is deleted and bound again": """
+from helper import x
+del x
+x = «1|2»
+def step(): return x
+--- helper.py
+x = 0
+""",
+    "a module that is made by hand": """
+import sys, types
+made = types.ModuleType("made")
+made.x = «1|2»
+sys.modules["made"] = made
+def step():
+    import made
+    return made.x
+""",
+    "a module that is put in the place of another": """
+import sys, other
+sys.modules["helper"] = other
+def step():
+    import helper
+    return helper.x
+--- other.py
+x = «1|2»
+--- helper.py
+x = 0
+""",
+    "a module that is loaded anew": """
+import importlib, helper
+helper.x = 5
+importlib.reload(helper)
+def step(): return helper.x
+--- helper.py
+x = «1|2»
+""",
+    "a closure that is filled afterwards": """
+def make():
+    def get(): return value
+    value = «1|2»
+    return get
+get = make()
+def step(): return get()
+""",
+    "a default that changes": """
+def add(n, rows=[]):
+    rows.append(n)
+    return rows
+add(«1|2»)
+def step(): return add(3)
+""",
+    "an attribute of a function that it counts": """
+def count():
+    count.n = getattr(count, "n", 0) + «1|2»
+    return count.n
+count()
+def step(): return count()
+""",
+    "a random number of a seed in another file": """
+import random, seeding
+def step(): return random.random()
+--- seeding.py
+import random
+random.seed(«1|2»)
+""",
+    "a locale of numbers, by decimal": """
+import decimal
+decimal.getcontext().prec = «3|5»
+def step(): return str(decimal.Decimal(1) / 3)
+""",
+    "a warning that is an error": """
+import warnings
+warnings.simplefilter("«error|ignore»")
+def step():
+    try: warnings.warn("x")
+    except UserWarning: return 1
+""",
+    "a limit of the interpreter": """
+import sys
+sys.setrecursionlimit(«500|600»)
+def step(): return sys.getrecursionlimit()
+""",
+    "the folder that a module works in": """
+import os
+os.chdir("«a|b»")
+def step(): return open("x.txt").read()
+--- a/x.txt
+1
+--- b/x.txt
+2
+""",
+    "a file in the folder that a module works in": """
+import os
+def step():
+    os.chdir("a")
+    return open("x.txt").read()
+--- a/x.txt
+«1|2»
+""",
+}
+
+ASLEEP = {
+    "another step of the workflow": """
+from dataclasses import dataclass
+from motools.workflow import Step, StepConfig, Workflow
+@dataclass
+class Config(StepConfig): n: int = 1
+def other(config, atoms, work): return «1|2»
+def step(): return 1
+one = Step("one", {}, {"a": "thing"}, Config, step)
+«|def third(config, atoms, work): return 1»
+two = Step("two", {}, {"b": "thing"}, Config, other)
+workflow = Workflow("w", [one, two«|, Step("three", {}, {"c": "thing"}, Config, third)»])
+""",
+    "a plain class that nobody names": "def step(): return 1\n«|class A:\n    x = 1»",
+    "a dataclass that nobody names": """
+from dataclasses import dataclass
+def step(): return 1
+@dataclass
+class A: x: int = «1|2»
+""",
+    "a function that did not run": "def a(): return «1|2»\ndef step(): return a() if False else 1",
+    "a method that was not called": """
+class A:
+    def one(self): return 1
+    def two(self): return «1|2»
+def step(): return A().one()
+""",
+    "a method that is new": """
+class A:
+    def one(self): return 1
+«|    def two(self): return 2»
+def step(): return A().one()
+""",
+    "a branch's module that was not imported": """
+def step():
+    if len("a") > 1: import other
+    return 1
+--- other.py
+X = «1|2»
+""",
+    "the docstring of a helper": "def a():\n    '''«One|Two».'''\n    return 1\ndef step(): return a()",
+    "hints of a helper": "def a(n«|: int»)«| -> int»:\n    x«|: int» = n\n    return x\ndef step(): return a(1)",
+    "the name of a local variable": "def step():\n    «one|two» = 1\n    return [«one|two» for _ in range(2)]",
+    "an import made relative": """
+from lib.a import f
+def step(): return f()
+--- lib/__init__.py
+--- lib/a.py
+from «lib.b|.b» import g
+def f(): return g()
+--- lib/b.py
+def g(): return 1
+""",
+    "a file that nobody reads": "def step(): return 1\n--- notes.txt\n«1|2»",
+    "a file that comes beside one that is read": """
+def step(): return open("a.txt").read()
+--- a.txt
+1
+--- «b.txt|c.txt»
+1
+""",
+    "a file that a constant reads that nobody uses": """
+OTHER = open("a.txt").read()
+def step(): return 1
+--- a.txt
+«1|2»
+""",
+    "a scorer that was not used, by Inspect": """
+from inspect_ai.scorer import scorer, accuracy, Score, Target
+@scorer(metrics=[accuracy()])
+def used():
+    async def score(state, target: Target): return Score(value=1)
+    return score
+@scorer(metrics=[accuracy()])
+def unused():
+    async def score(state, target: Target): return Score(value=«0|1»)
+    return score
+def step(): return callable(used())
+""",
+    "a model that nobody names, by pydantic": """
+from pydantic import BaseModel
+class A(BaseModel): x: int = 1
+class B(BaseModel): x: int = «1|2»
+def step(): return A().x
+""",
+    "a logger's name": "import logging\nlog = logging.getLogger('«a|b»')\ndef step(): return 1",
+    "a variable for types": "from typing import TypeVar\nT = TypeVar('«T|U»')\ndef step(): return 1",
+    "a function with a decorator of an installed module": """
+from functools import lru_cache
+@lru_cache
+def other(): return «1|2»
+def step(): return 1
+""",
+    "the order of two classes": "«class A: x = 1|»\nclass B: x = 2\n«|class A: x = 1»\ndef step(): return A.x + B.x",
+    "imports that are sorted": """
+«import json|import os»
+«import os|import json»
+from «helper import a, b|helper import b, a»
+def step(): return a() + b() + len(json.dumps(os.sep))
+--- helper.py
+def a(): return 1
+def b(): return 1
+""",
+    "a __version__ of a package": """
+import lib
+def step(): return lib.get()
+--- lib/__init__.py
+__version__ = "«1|2»"
+__author__ = "«a|b»"
+def get(): return 1
+""",
+    "a test beside the code": "def step(): return 1\n--- tests/test_steps.py\nx = «1|2»",
+    "what is printed as a script": "def step(): return 1\nif __name__ == '__main__':\n    print(step(), «1|2»)",
+}

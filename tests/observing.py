@@ -5,9 +5,11 @@ As a script, it is such a process: a line of JSON asks for a step, a line of JSO
 
 from __future__ import annotations
 
+import asyncio  # noqa: F401  (so that no fork has to)
 import io
 import json
 import os
+import pkgutil  # noqa: F401
 import subprocess
 import sys
 from contextlib import redirect_stdout
