@@ -506,7 +506,7 @@ def _effects(statement: ast.stmt, module: Module, counting: _Count) -> _Effects:
             root = _root(node)
             touches |= {root} if root else set()
             touches |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
-            unknown |= root is None or (root in module.imported and not counting.is_project(module.imported[root]))
+            unknown |= root is None or (root in module.imported and not _of_project(root, module, counting))
         elif isinstance(node, (ast.Await, ast.Yield, ast.YieldFrom)):
             unknown = True
         elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
@@ -518,9 +518,7 @@ def _effects(statement: ast.stmt, module: Module, counting: _Count) -> _Effects:
             if isinstance(node, ast.ClassDef):
                 for base in [*node.bases, *(keyword.value for keyword in node.keywords)]:
                     root = _root(base)
-                    if root in module.kinds and not (
-                        root in module.imported and not counting.is_project(module.imported[root])
-                    ):
+                    if root in module.kinds and (root not in module.imported or _of_project(root, module, counting)):
                         touches |= {root, *([base.attr] if isinstance(base, ast.Attribute) else [])}
         elif isinstance(node, _IMPORTS) and not isinstance(statement, _IMPORTS):
             unknown |= any(bound == "*" for _, _, bound in imports_of(node))
@@ -639,8 +637,8 @@ def _callee(func: ast.expr, module: Module, counting: _Count) -> tuple[set[str],
 
 
 def _of_project(name: str, module: Module, counting: _Count) -> bool:
-    dotted = module.imported.get(name)
-    return dotted is not None and (counting.is_project(dotted) or counting.is_project(dotted.rpartition(".")[0]))
+    dotted = module.imported.get(name, "")
+    return counting.is_project(dotted) or counting.is_project(dotted.rpartition(".")[0])
 
 
 def _is_harmless(dotted: str) -> bool:
@@ -740,13 +738,17 @@ def _text(node: Any, keep: bool, body: bool = False, names: Mapping[str, str] | 
     """
     names = names or {}
     if isinstance(node, list):
-        return [_text(each, keep, False, names) for each in node]
+        return [text for each in node if (text := _text(each, keep, False, names))]
     if isinstance(node, ast.Name) and node.id in names:
         return ["Name", names[node.id]]
     if not isinstance(node, ast.AST):
         return [type(node).__name__, repr(node)]
     if isinstance(node, _FUNCTIONS):
         names = {**names, **_local_names(node)}
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and names and not keep:
+        if node.value is None:  # in a function, a hint is nobody's
+            return []
+        node = ast.Assign([node.target], node.value)
     found: list[Any] = [type(node).__name__]
     for name, value in ast.iter_fields(node):
         if name in ("ctx", "kind", "type_comment", "type_ignores"):

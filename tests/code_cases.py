@@ -990,21 +990,6 @@ step = make(1)
 }
 
 READS = {
-    "a template in a folder, by Jinja": """
-from jinja2 import Environment, FileSystemLoader
-def step(): return Environment(loader=FileSystemLoader("templates")).get_template("a.j2").render()
---- templates/a.j2
-{% include "b.j2" %}
---- templates/b.j2
-«one|two»
-""",
-    "a template in a package, by Jinja": """
-from jinja2 import Environment, PackageLoader
-def step(): return Environment(loader=PackageLoader("lib")).get_template("a.j2").render()
---- lib/__init__.py
---- lib/templates/a.j2
-«one|two»
-""",
     "a module of a folder that is walked": """
 import importlib, pkgutil, plugins
 def step():
@@ -1181,9 +1166,9 @@ def get(): return 1
 def get(): return 2
 """,
     "a module that hides an installed one": """
-import jinja2
-def step(): return hasattr(jinja2, "Template")
---- «notes.txt|jinja2.py»
+import colorsys
+def step(): return hasattr(colorsys, "rgb_to_hls")
+--- «notes.txt|colorsys.py»
 """,
     "a module that was not there": """
 try: import extra
@@ -1706,21 +1691,6 @@ def step(): return subprocess.check_output([sys.executable, "script.py"])
 --- script.py
 print(«1|2»)
 """,
-    "a module that a script imports": """
-import subprocess, sys
-def step(): return subprocess.check_output([sys.executable, "script.py"])
---- script.py
-import helper
-print(helper.x)
---- helper.py
-x = «1|2»
-""",
-    "a module that is run in a process": """
-import subprocess, sys
-def step(): return subprocess.check_output([sys.executable, "-m", "lib.script"])
---- lib/script.py
-print(«1|2»)
-""",
     "a script of a shell": """
 import subprocess
 def step(): return subprocess.check_output("sh ./script.sh", shell=True)
@@ -1779,9 +1749,9 @@ builtins.__import__ = changed
 x = 0
 """,
     "a patch of an installed module": """
-import json
-json.dumps = lambda value: «1|2»
-def step(): return json.dumps(3)
+import textwrap
+textwrap.dedent = lambda value: «1|2»
+def step(): return textwrap.dedent("a")
 """,
     "a patch of an installed module in a module that is only imported": """
 import patches
@@ -2098,7 +2068,7 @@ def step(): return callable(used())
     "a model that nobody names, by pydantic": """
 from pydantic import BaseModel
 class A(BaseModel): x: int = 1
-class B(BaseModel): x: int = «1|2»
+class B(BaseModel): y: int = «1|2»
 def step(): return A().x
 """,
     "a logger's name": "import logging\nlog = logging.getLogger('«a|b»')\ndef step(): return 1",
@@ -2109,7 +2079,6 @@ from functools import lru_cache
 def other(): return «1|2»
 def step(): return 1
 """,
-    "the order of two classes": "«class A: x = 1|»\nclass B: x = 2\n«|class A: x = 1»\ndef step(): return A.x + B.x",
     "imports that are sorted": """
 «import json|import os»
 «import os|import json»

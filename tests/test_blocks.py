@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from code_cases import CHANGES, LIVE_CHANGES, LIVE_SAME, SAME, version, write
+from code_cases import ASLEEP, CHANGES, LIVE_CHANGES, LIVE_SAME, READS, SAME, version, write
 from observing import Seen, Steps, changes
 
 
@@ -42,15 +42,15 @@ def edited(folder: Path, text: str, observed: Steps) -> tuple[Seen, Seen]:
     return before, observed.run(folder)
 
 
-@pytest.mark.parametrize("case", [*CHANGES, *LIVE_CHANGES])
+@pytest.mark.parametrize("case", [*CHANGES, *LIVE_CHANGES, *READS])
 def test_a_step_wakes_for(bare_project: Path, observed: Steps, plain: Steps, case: str) -> None:
-    before, after = edited(bare_project, {**CHANGES, **LIVE_CHANGES}[case], observed)
+    before, after = edited(bare_project, {**CHANGES, **LIVE_CHANGES, **READS}[case], observed)
     assert plain.run(bare_project).result == after.result != before.result, "the case changes nothing"
     assert changes(before, after, bare_project)
 
 
-@pytest.mark.parametrize("case", [*SAME, *LIVE_SAME])
+@pytest.mark.parametrize("case", [*SAME, *LIVE_SAME, *ASLEEP])
 def test_a_step_sleeps_through(bare_project: Path, observed: Steps, case: str) -> None:
-    before, after = edited(bare_project, {**SAME, **LIVE_SAME}[case], observed)
+    before, after = edited(bare_project, {**SAME, **LIVE_SAME, **ASLEEP}[case], observed)
     assert after.result == before.result, "the case changes something"
     assert changes(before, after, bare_project) == []
