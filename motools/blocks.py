@@ -62,6 +62,7 @@ class Module:
         globals: qualified name -> the names that its bytecode looks up outside of it, attributes among them.
         imported: name -> the dotted name that it stands for, of all imports at the top level.
         kinds: name -> what binds it at the top level: def, class, import or value.
+        again: names that are bound more than once there.
         literal: names of values that are bound to nothing but displays and what installed code gave.
     """
 
@@ -72,6 +73,7 @@ class Module:
     globals: dict[str, set[str]] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)
     stars: list[str] = field(default_factory=list)
     literal: set[str] = field(default_factory=set)
 
@@ -122,6 +124,7 @@ def _read(data: bytes, name: str, is_package: bool) -> Module | None:
             kind = "import" if isinstance(node, _IMPORTS) else "def" if isinstance(node, _FUNCTIONS) else "value"
             kind = "class" if isinstance(node, ast.ClassDef) else kind
             before = module.kinds.get(bound, kind)
+            module.again |= {bound} & module.kinds.keys()
             module.kinds[bound] = kind if before == kind else "value"
         for node in at_import(statement):
             if isinstance(node, _IMPORTS):
@@ -403,7 +406,7 @@ class _Count:
                     if bound == "*" or bound in self.needed or side_effect or self.dynamic:
                         block = f"import of {bound}", _digest([_full(target, alias), bound])
                         # In any order, where nothing tells what comes first.
-                        if bound == "*" or active or module.kinds[bound] != "import":
+                        if bound == "*" or active or bound in module.again:
                             top.append(block)
                         else:
                             imports.add(block)
@@ -411,7 +414,7 @@ class _Count:
             active |= self.effects[path, index].unknown or bool(self.effects[path, index].touches)
             if isinstance(statement, _FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
-                text = _digest(_text(statement, True)) if self.reflecting else ""
+                text = _digest(_text(statement, True)) if self.reflecting or statement.name in module.again else ""
                 top.append((f"{statement.name}()", text))
                 continue
             top.append((_label(statement), _digest(self.text_of(path, statement))))

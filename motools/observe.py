@@ -16,6 +16,7 @@ import importlib.machinery
 import inspect
 import json
 import os
+import re
 import site
 import stat
 import sys
@@ -79,6 +80,7 @@ _WATCHED = frozenset(
     "open os.listdir os.scandir import subprocess.Popen os.system os.exec os.posix_spawn socket.connect "
     "sqlite3.connect ctypes.dlopen".split()
 )
+_IN_SHELL = re.compile(r"[\s;|&<>()'\"]+")
 _SPAWNING = frozenset(("multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"))
 _OF_TRACEBACKS = ("traceback.py", "inspect.py", "warnings.py")
 _ASKING = frozenset(("exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "is_mount", "ismount"))
@@ -341,7 +343,7 @@ class Observer:
         elif event == "open":
             self._opened(*args)
         elif event in ("os.listdir", "os.scandir"):
-            self._listed(args[0])
+            self._listed(event, args[0])
         elif event == "sqlite3.connect":
             self._read(_path(args[0]))
         elif event == "ctypes.dlopen":
@@ -394,7 +396,7 @@ class Observer:
         except OSError:
             return None
 
-    def _listed(self, name: Any) -> None:
+    def _listed(self, event: str, name: Any) -> None:
         if isinstance(name, int):
             return
         path = _path(name if name is not None else ".")
@@ -403,7 +405,7 @@ class Observer:
             return
         inside = f"{path}{os.sep}".startswith(self.root)
         if caller == "project" or (inside and not self._is_own(os.path.join(path, "."))):
-            direct = next(_frames())[0] == "project"  # it may ask each entry for more
+            direct = event == "os.scandir" and next(_frames())[0] == "project"  # it may ask each entry for more
             self.note("folder", path, listing(path, sizes=direct))
 
     def _is_own(self, path: str) -> bool:
@@ -424,7 +426,7 @@ class Observer:
             return
         self.note("unseen", f"the process {program}")
         cwd = args[2] if event == "subprocess.Popen" and args[2] is not None else "."
-        for word in [part for word in words for part in dict.fromkeys([word, *word.split()])]:
+        for word in [part for word in words for part in dict.fromkeys([word, *_IN_SHELL.split(word)])]:
             path = os.path.abspath(os.path.join(os.fsdecode(cwd), word))
             if os.path.isfile(path) and self.counts(path) and path.startswith(self.root):
                 self._read(path)
@@ -445,6 +447,9 @@ class Observer:
         if self._off or name in _NOISE or name in self._own or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
             return
         if getattr(self._local, "busy", False) or self._caller() != "project":
+            return
+        if getattr(self._local, "given", None) == name:
+            self._local.given = None
             return
         if secrets.is_secret_name(name):
             self.note("env", name, "")
@@ -616,9 +621,13 @@ class Observer:
             self._set_by_code(name)
 
         def iterate(this: Any) -> Iterator[Any]:
-            if not self._off and self._caller() == "project":
-                self.note("unseen", "the environment as a whole")
-            return every(this)  # type: ignore[no-any-return]
+            if self._off or self._caller() != "project":
+                yield from every(this)
+                return
+            self.note("unseen", "the environment as a whole")
+            for name in every(this):
+                self._local.given = name  # its value goes with it
+                yield name
 
         environment.__getitem__, environment.__setitem__, environment.__delitem__ = getitem, setitem, delitem
         environment.__iter__ = iterate

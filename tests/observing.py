@@ -19,6 +19,7 @@ from typing import Any
 
 from motools import trace
 from motools.code import Place
+from motools.observe import observer
 from motools.repo import Project
 from motools.trace import Trace, World
 
@@ -107,7 +108,6 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     from motools import code, step
     from motools.call import make_call
     from motools.key import of_step
-    from motools.observe import observer
     from motools.workflow import Step, StepConfig
 
     @dataclass
@@ -135,8 +135,7 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 def _serve(observed: bool) -> None:
     if observed:
-        import motools.step
-        from motools.observe import observer
+        import motools.step  # noqa: F401
 
         observer()
     for line in sys.stdin.buffer:
@@ -146,6 +145,8 @@ def _serve(observed: bool) -> None:
         if not pid:
             folder = Path(asked["folder"])
             os.environ.update(asked["env"])
+            if observed:
+                observer()._own.clear()  # the person has set these
             os.chdir(folder)
             try:
                 with redirect_stdout(io.StringIO()):

@@ -36,6 +36,8 @@ def swap(folder: Path, files: dict[str, str]) -> None:
 def edited(folder: Path, text: str, observed: Steps) -> tuple[Seen, Seen]:
     swap(folder, version(text, 0))
     before = observed.run(folder)
+    if "No module named 'inspect_ai'" in before.failed:
+        pytest.skip("Inspect is not installed")
     assert not before.failed
     assert changes(before, before, folder) == []
     swap(folder, version(text, 1))

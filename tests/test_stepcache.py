@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from motools.identity import Identity
 
 from motools import identity, stepcache, yaml12
 from motools.config import StepConfig
-from motools.identity import Identity
 from motools.stepcache import Entry
 from motools.store import Store
 from motools.workflow import Step

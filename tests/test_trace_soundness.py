@@ -22,8 +22,8 @@ from observing import Steps, changes
 
 WORDS = {
     "N": list("0123456789"),
-    "V": list("ABCD"),
-    "F": list("fgh"),
+    "V": list("ABC"),
+    "F": list("fg"),
     "K": ["K", "L"],
     "D": ["one", "two"],
     "E": ["MODE", "SIZE"],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from motools.fingerprint import Sources
 
 from motools import identity
 from motools.code import Place
@@ -16,7 +17,6 @@ from motools.evals import EvalRequest
 from motools.evals.dummy import DummyEvaluator
 from motools.evals.inspect import InspectEvaluator
 from motools.evals.keys import key_of
-from motools.fingerprint import Sources
 from motools.repo import Project
 from motools.workflow import Workflow
 from mozoo.workflows.evaluate_only import workflow
