@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from motools import secrets
@@ -115,13 +115,18 @@ def is_mark(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(_MARK)
 
 
-def _frames() -> Iterator[tuple[str, CodeType]]:
-    """The calls that led here, but those of this file, the innermost first: whose code, and which."""
+def _frames() -> Iterator[tuple[str, FrameType]]:
+    """The calls that led here, but those of this file, the innermost first, and whose code each is."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename != __file__:
-            yield _kind(frame.f_code.co_filename), frame.f_code
+            yield _kind(frame.f_code.co_filename), frame
         frame = frame.f_back
+
+
+def _line() -> tuple[CodeType, int] | None:
+    """Where the project's code is."""
+    return next(((frame.f_code, frame.f_lineno) for kind, frame in _frames() if kind == "project"), None)
 
 
 @dataclass(frozen=True)
@@ -309,10 +314,10 @@ class Observer:
 
     def _caller(self) -> str:
         """Whose code asked: the innermost frame that is not the standard library's."""
-        for kind, code in _frames():
-            if kind == "import" or (kind == "stdlib" and code.co_filename.endswith(_OF_TRACEBACKS)):
+        for kind, frame in _frames():
+            if kind == "import" or (kind == "stdlib" and frame.f_code.co_filename.endswith(_OF_TRACEBACKS)):
                 return "import"
-            if kind == "installed" and f"{os.sep}fsspec{os.sep}" in code.co_filename:
+            if kind == "installed" and f"{os.sep}fsspec{os.sep}" in frame.f_code.co_filename:
                 return "data"  # what it looks at it reads, unless it has a copy in its cache
             if kind not in ("stdlib", "none"):
                 return kind
@@ -426,8 +431,8 @@ class Observer:
             return
         self.note("unseen", f"the process {program}")
         cwd = args[2] if event == "subprocess.Popen" and args[2] is not None else "."
-        for word in [part for word in words for part in dict.fromkeys([word, *_IN_SHELL.split(word)])]:
-            path = os.path.abspath(os.path.join(os.fsdecode(cwd), word))
+        for part in dict.fromkeys(part for word in words for part in [word, *_IN_SHELL.split(word)]):
+            path = os.path.abspath(os.path.join(os.fsdecode(cwd), part))
             if os.path.isfile(path) and self.counts(path) and path.startswith(self.root):
                 self._read(path)
 
@@ -437,7 +442,7 @@ class Observer:
             return
         caller = self._caller()
         kind = None if found is None else "dir" if stat.S_ISDIR(found.st_mode) else "file"
-        by = [code.co_name for _, code in islice(_frames(), 3)]
+        by = [frame.f_code.co_name for _, frame in islice(_frames(), 3)]
         if kind == "file" and (caller == "data" or (caller == "project" and _ASKING.isdisjoint(by))):
             self._read(path)
         elif caller == "project" or (caller == "installed" and kind is None and not self._is_own(path)):
@@ -448,8 +453,7 @@ class Observer:
             return
         if getattr(self._local, "busy", False) or self._caller() != "project":
             return
-        if getattr(self._local, "given", None) == name:
-            self._local.given = None
+        if getattr(self._local, "whole", None) == _line():
             return
         if secrets.is_secret_name(name):
             self.note("env", name, "")
@@ -531,16 +535,16 @@ class Observer:
             return found
 
         finder.find_spec = staticmethod(find_spec)
+        inspecting: Any = inspect
         source = inspect.findsource
 
         def findsource(of: Any) -> Any:
             lines = source(of)
-            if sys._getframe(1).f_code.co_name != "getframeinfo" and (file := inspect.getsourcefile(of)):
-                if is_project(file):
-                    self._alone(self._read, _path(file))
+            if sys._getframe(1).f_code.co_name != "getframeinfo" and is_project(inspect.getsourcefile(of) or __file__):
+                self._alone(self._read, _path(inspect.getsourcefile(of)))
             return lines
 
-        inspect.findsource = findsource
+        inspecting.findsource = findsource
 
     def _looked_for_module(self, path: str) -> None:
         if self.counts(path) and f"{path}.py".startswith(self.root or "\0"):
@@ -625,9 +629,8 @@ class Observer:
                 yield from every(this)
                 return
             self.note("unseen", "the environment as a whole")
-            for name in every(this):
-                self._local.given = name  # its value goes with it
-                yield name
+            self._local.whole = _line()  # what is read there, too, is no choice
+            yield from every(this)
 
         environment.__getitem__, environment.__setitem__, environment.__delitem__ = getitem, setitem, delitem
         environment.__iter__ = iterate

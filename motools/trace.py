@@ -171,12 +171,12 @@ class World:
         files = {self._here(path)[0]: code.module for path, code in trace.code.items()}
         for folder in search_path(self.place, trace.paths):
             here = set(trace.beside.get(to_told(folder, self.place), ()))
-            for name in sorted(hiding(self.modules_in(folder), folder, files, trace.absent) - here):
+            for name in sorted(hiding_in(self.modules_in(folder), folder, files, trace.absent) - here):
                 yield f"a new module {name}"
         for told, code in trace.code.items():
-            if not code.package and told.endswith(".py"):
-                if os.path.isfile(os.path.join(self._here(told)[0][:-3], "__init__.py")):
-                    yield f"a new package {code.module}"
+            hiding = os.path.join(self._here(told)[0].removesuffix(".py"), "__init__.py")
+            if not code.package and told.endswith(".py") and os.path.isfile(hiding):
+                yield f"a new package {code.module}"
 
     def _changed_code(self, trace: Trace) -> Iterator[str]:
         """Which blocks are not as they were."""
@@ -209,7 +209,7 @@ class World:
             yield "the order of imports"
 
 
-def hiding(names: Iterable[str], folder: str, files: Mapping[str, str], absent: Iterable[str]) -> set[str]:
+def hiding_in(names: Iterable[str], folder: str, files: Mapping[str, str], absent: Iterable[str]) -> set[str]:
     """Those of a folder's modules that would be taken for others: for what was found elsewhere, or nowhere.
 
     Args:
@@ -460,7 +460,7 @@ def make_trace(of: Execution, place: Place) -> Trace:
     absent = {n for n in of.asked if n not in own and n not in sys.modules and not is_installed_name(n)}
     world = World(place)
     files_of = {path: source.module for path, source in of.sources.items()}
-    beside = {f: hiding(world.modules_in(f), f, files_of, absent) for f in loads.folders}
+    beside = {f: hiding_in(world.modules_in(f), f, files_of, absent) for f in loads.folders}
     return Trace(
         code=code,
         entries=[to_told(path, place) for path in entries],

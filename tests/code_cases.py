@@ -785,7 +785,12 @@ if __name__ == '__main__':
     "the module's names that are also star parameters": "a = b = «1|2»\ndef step(*a, **b): return a, b",
     "the module's name that is also a local variable": "rows = «1|2»\ndef step():\n    rows = 3\n    return rows",
     "the module's name that is also a loop's": "row = «1|2»\ndef step(a=[1]):\n    for row in a: return row",
-    "the module's name that is also a with's": "import contextlib\nfile = «1|2»\ndef step(a=contextlib.nullcontext(1)):\n    with a as file: return file",
+    "the module's name that is also a with's": """
+import contextlib
+file = «1|2»
+def step():
+    with contextlib.nullcontext(1) as file: return file
+""",
     "the module's name that is also an except's": """
 error = «1|2»
 def step():
