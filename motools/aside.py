@@ -20,7 +20,7 @@ from typing import Any
 from motools import stepcache, trace
 from motools.call import StepCall
 from motools.errors import MotoolsError, StepError
-from motools.files import replace_file
+from motools.files import in_words, replace_file
 from motools.repo import Project
 from motools.store import hash_file
 from motools.trace import World
@@ -160,6 +160,6 @@ def _seen(work: Path, paths: list[str]) -> str:
 def _sentence(error: Exception) -> str:
     if isinstance(error, MotoolsError):
         return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}."
+    if isinstance(error, OSError):
+        return f"{in_words(error)}."
     return f"{type(error).__name__}: {error}."
