@@ -21,6 +21,7 @@ from motools import own, pipeline, step
 from motools.call import StepCall
 from motools.errors import MotoolsError, StepError, listed
 from motools.executor import TaskDied, WarmExecutor
+from motools.files import in_words
 from motools.lockfile import Busy
 from motools.plan import StagePlan
 from motools.report import Reporter
@@ -360,12 +361,5 @@ class Engine:
 
 def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError):
-        return refusal(error)
+        return in_words(error)
     return str(error) if isinstance(error, MotoolsError | TaskDied) else f"{type(error).__name__}: {error}"
-
-
-def refusal(error: OSError) -> str:
-    """What the system refused, and of which file."""
-    if not error.strerror:
-        return str(error)
-    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
