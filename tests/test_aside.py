@@ -153,6 +153,17 @@ def test_force_executes_what_was_put_aside(chain: Chain) -> None:
     is_sound(chain)
 
 
+def test_what_was_put_aside_is_not_taken_up_when_the_code_has_changed(chain: Chain) -> None:
+    chain.path(".dvcignore").write_text("fill.txt\n")
+    assert chain.run().code == 1
+    chain.path(".dvcignore").write_text("")
+    chain.edit("chain.py", 'write_text(f"{name} {config.seed}', 'write_text(f"now {name} {config.seed}')
+    assert chain.run().statuses == ["finished"] * 3
+    assert chain.executed() == ["dataset", *OUTPUTS]
+    assert chain.path("atoms", "dataset", "data", "part.txt").read_text().startswith("now dataset")
+    is_sound(chain)
+
+
 def test_what_had_finished_when_everything_was_killed_is_not_executed_again(chain: Chain) -> None:
     chain.path("atoms").mkdir()
     ignore = chain.path("atoms", ".dvcignore")
