@@ -15,7 +15,7 @@ from motools.code import Place
 from motools.compile import Compiled
 from motools.config import parse
 from motools.errors import DamagedError, WorkflowError, listed
-from motools.identity import not_there
+from motools.key import named_by
 from motools.own import OwnStages
 from motools.plan import StagePlan, plan_stage
 from motools.report import Reporter
@@ -91,7 +91,7 @@ class Stages:
             found[name] = _makers(self.own.reads(name), writes | theirs) - {name}
         for name in self.compiled.stages:  # a file that its config or its code names
             read = [os.path.normpath(os.path.join(folder, dep)) for dep in self.compiled.stages[name].get("deps", [])]
-            read += [str(path) for path in not_there(self.compiled.config[name], self.place)]
+            read += [str(path) for path in named_by(self.compiled.config[name], self.place).paths]
             found[name] |= _makers(read, theirs)
         return found
 
@@ -146,7 +146,7 @@ class Stages:
 
     def decide(self, name: str) -> StagePlan:
         if name in self.after_own:
-            compile.renew(self.compiled, name, self.place)
+            self.world = World(self.place, self._digest)  # as it is after what another stage wrote
         locked = self.books.lock.entry(name)
         status = self.books.status(name) if locked else {}
         plan = plan_stage(
@@ -163,9 +163,6 @@ class Stages:
 
     def at_hand(self, plan: StagePlan) -> StagePlan:
         """Restore a stage whose result is in the folder, the cache or the remote; what proves wrong is put aside."""
-        if plan.stage in self.after_own:
-            for kept in compile.write(self.compiled, self.place.folder, self.place.project.private):
-                self.reporter.note(kept)
         aside: set[Path | None] = {None}
         while True:
             try:

@@ -169,7 +169,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Result:
     finally:
         drop_secrets(kept)
     try:
-        aside.safe(work)
+        aside.safe(call, work)
         for path, source in built.items():
             project.store.place(outs[path], source, call.folder / path)
         write_metrics(call)
