@@ -21,6 +21,7 @@ from motools import own, pipeline, step
 from motools.call import StepCall
 from motools.errors import MotoolsError, StepError, listed
 from motools.executor import TaskDied, WarmExecutor
+from motools.files import in_words
 from motools.lockfile import Busy
 from motools.plan import StagePlan
 from motools.report import Reporter
@@ -87,7 +88,7 @@ class Engine:
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.signals = 0
         self.stopped: list[str] = []  # keys
-        self._executors: dict[tuple[str, ...], Executor] = {}
+        self._executors: dict[tuple[tuple[str, ...], bool], Executor] = {}
 
     def warm_up(self, plans: list[StagePlan]) -> None:
         """Start the servers of the warm workers that the plan will need, so that they import meanwhile."""
@@ -105,7 +106,7 @@ class Engine:
         """
         upstream = self.stages.upstream()
         others = list(self.stages.own.stages) if self.stages.own and len(selected) == len(self.compiled.stages) else []
-        waiting = {name: set(upstream[name]) for name in [*selected, *others]}
+        waiting = {name: upstream[name] & {*self.compiled.stages, *others} for name in [*selected, *others]}
         followers: dict[str, list[str]] = {}
         for name, needed in waiting.items():
             for other in needed:
@@ -237,13 +238,17 @@ class Engine:
         if self.options.executor is not None:
             return self.options.executor
         definition = self.compiled.workflow.step(name)
-        return self._workers(tuple(definition.preload(self.stages.config(name))) if definition.preload else ())
+        modules = tuple(definition.preload(self.stages.config(name))) if definition.preload else ()
+        return self._workers(
+            modules, warm=name not in self.stages.after_own
+        )  # else its code may just have been written
 
-    def _workers(self, modules: tuple[str, ...]) -> Executor:
-        if modules not in self._executors:
+    def _workers(self, modules: tuple[str, ...], warm: bool = True) -> Executor:
+        if (modules, warm) not in self._executors:
             preload = ("motools.run", "motools.step", *modules)
-            self._executors[modules] = WarmExecutor(preload, (step.loaded, (self.compiled.reference, self.place)))
-        return self._executors[modules]
+            load = (step.loaded, (self.compiled.reference, self.place)) if warm else None
+            self._executors[modules, warm] = WarmExecutor(preload, load)
+        return self._executors[modules, warm]
 
     # -- what comes back -----------------------------------------------------
 
@@ -356,12 +361,5 @@ class Engine:
 
 def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError):
-        return refusal(error)
+        return in_words(error)
     return str(error) if isinstance(error, MotoolsError | TaskDied) else f"{type(error).__name__}: {error}"
-
-
-def refusal(error: OSError) -> str:
-    """What the system refused, and of which file."""
-    if not error.strerror:
-        return str(error)
-    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
