@@ -209,27 +209,21 @@ def test_a_record_of_any_content_ends_no_command(project: Path) -> None:
             json.loads(motools(*words, "--json").out)
 
 
-LOCKS = [
-    "<<<<<<< HEAD\n",
-    "[]",
-    "3",
-    "stages: 3",
-    "stages: {a: 3}",
-    "stages: {a: {outs: 3}}",
-    "stages: {a: {outs: [3]}}",
-    "stages: {a: {outs: [{md5: x}]}}",
-    "a: " + "[" * 50_000,
-]
+LOCKS = {
+    "dvc.lock": ["stages: 3", "stages: {a: 3}", "stages: {a: {outs: 3}}", "stages: {a: {outs: [{md5: x}]}}"],
+    "data.dvc": ["outs: 3", "outs: [3]", "outs: [{md5: x}]"],
+}
+NO_LOCKS = ["<<<<<<< HEAD\n", "[]", "3", "a: " + "[" * 50_000]
 
 
 def test_a_lock_file_that_cannot_be_read_is_told_and_the_others_are_listed(project: Path) -> None:
     chain = Chain.lay(project)
     assert chain.run().code == 0
     (project / "other").mkdir()
-    for text in LOCKS:
-        for name in ("dvc.lock", "data.dvc"):
+    for name, texts in LOCKS.items():
+        for text in [*texts, *NO_LOCKS]:
             path = project / "other" / name
-            path.write_text(text.removeprefix("stages: {a: ").removesuffix("}") if name != "dvc.lock" else text)
+            path.write_text(text)
             told = motools("atoms", "list")
             assert [line.split("\t")[1] for line in told.out.splitlines()[1:]] == ["dataset", "model", "results"], text
             assert f"Left out: {path}" in told.err, text
@@ -370,7 +364,7 @@ def test_code_that_is_in_no_commit_is_dirty_however_git_is_told_not_to_look(proj
     git(project, "add", "chain.py", "params.yaml", ".gitignore")
     git(project, "commit", "-qm", "code")
     assert chain.run().code == 0
-    git(project, "add", "dvc.yaml")
+    git(project, "add", "dvc.yaml", "params.yaml")
     git(project, "commit", "-qm", "compiled")
     if hide not in ("ignored", "untracked"):
         assert chain.run("--force").code == 0
