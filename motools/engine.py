@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,11 @@ class Engine:
             for name in waiting:
                 if name not in self.states:
                     self.states[name] = StepState(name, "skipped", error="the run was stopped before it")
+        for name, state in self.states.items():
+            if state.status == "not selected" and state.output_atoms and not self.stages.is_current(name):
+                self.states[name] = replace(
+                    state, status="out of date"
+                )  # no old figure is told as if it were asked for
         return self.states
 
     def _has_room(self, name: str) -> bool:

@@ -125,6 +125,11 @@ class Stages:
                 found[output] = f"{kind}-{out.md5.removesuffix('.dir')}" if out else ""
         return found
 
+    def is_current(self, name: str) -> bool:
+        """Whether what stands in the folder is what the stage would make now."""
+        known = all(self.known.get(given) for given in self.compiled.workflow.step(name).inputs)
+        return known and self.decide(name).action == "current"
+
     def left_out(self, name: str, needed_by: str | None) -> dict[str, str]:
         """The outputs of a stage that is not selected, restored where a selected stage needs them.
 
