@@ -358,3 +358,22 @@ def test_a_folder_is_the_atom_that_it_holds_now() -> None:
     Path("folder/data").mkdir()
     Path("folder/data/more").write_text("x")
     assert Atom.from_folder(Path("folder"), Project.find()) != made
+
+
+def test_an_atom_takes_the_files_of_a_workspace_without_a_copy_and_no_others(tmp_path: Path) -> None:
+    workspace, outside = tmp_path / "workspace", tmp_path / "outside"
+    for folder in (workspace, outside):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "sub" / "a").write_text(folder.name)
+    os.link(outside / "sub" / "a", workspace / "shared")  # somebody else may write to it
+
+    def made(source: Path) -> Path:
+        folder = tmp_path / f"atom of {source.name}"
+        write_atom(folder, "dataset", {}, {}, source, workspace)
+        return folder / "data"
+
+    assert made(workspace).joinpath("sub", "a").samefile(workspace / "sub" / "a")
+    assert not (tmp_path / "atom of workspace" / "data" / "shared").samefile(outside / "sub" / "a")
+    copy = made(outside) / "sub" / "a"
+    assert copy.read_text() == "outside"
+    assert not copy.samefile(outside / "sub" / "a")
