@@ -64,8 +64,8 @@ def test_metadata_says_what_was_trained(tmp_path: Path) -> None:
     [
         ([], "expected"),
         ({"messages": []}, "expected"),
-        ({"messages": ["hi"]}, "not a message"),
-        ({"messages": [{"role": "user", "content": 3}]}, "not a message"),
+        ({"messages": ["hi"]}, "expected role and content, found 'hi'"),
+        ({"messages": [{"role": "user", "content": 3}]}, "expected text, found 3"),
         ({"messages": [{"role": "asistant", "content": "x"}]}, "'asistant'"),
         ({"messages": [{"role": "assistant", "content": "x", "weight": 0.5}]}, "0.5"),
     ],
