@@ -276,7 +276,7 @@ def test_the_projects_env_file_is_read_by_what_runs_steps_or_asks_a_provider(
 def test_what_is_set_wins_over_the_env_file(scene: Scene, bare: dict[str, str]) -> None:
     done = scene.run(env={**bare, "OPENAI_API_KEY": "sk-other"})
     assert done.code == 1
-    assert "does not accept the key" in done.err
+    assert "refused (401): Incorrect API key provided. Check OPENAI_API_KEY" in done.err
 
 
 def test_no_other_env_file_is_read(scene: Scene, bare: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from motools.errors import BackendError
 from motools.settings import OpenAISettings
+from motools.training.journal import ENDED
 from motools.training.openai_wire import Answer, Busy, Call, Doubtful, NotThere, Refusal, Sound, Tries, send
 
 __all__ = ["Api", "check_access", "server"]
@@ -169,6 +170,11 @@ class Api:
                 return found
         return None
 
+    def _live_jobs(self) -> int:
+        """How many of the account's newest jobs go on: while there are some, a place will come free."""
+        page = self._ask("looking for the jobs that go on", partial(self._jobs.list, limit=100), _is_page)
+        return sum(_is_job(job) and job["status"] not in ENDED for job in page["data"])
+
     # -- how ------------------------------------------------------------------------
 
     def _ask(self, doing: str, call: Call, sound: Sound | None) -> Answer:
@@ -185,14 +191,15 @@ class Api:
             try:
                 return send(self.server, call, sound)
             except Busy as problem:  # it did nothing
-                tries.wait(problem, self.outlook)
+                live = self._live_jobs() if sound is _is_job else 0
+                tries.wait(problem, self.outlook, f"waiting for a place, {live} jobs go on there" if live else "")
             except Doubtful as problem:
                 print(f"{doing}: {problem}; looking whether it arrived", flush=True)
                 if (found := self.sought(look)) is not None:
                     return found
                 tries.wait(problem, self.outlook)
-            except NotThere:
-                raise Refusal(f"{self.server} has no fine-tuning at this address: check OPENAI_BASE_URL.") from None
+            except NotThere as problem:
+                raise Refusal(f"{self.server} refused (404): {problem} Check the model, and OPENAI_BASE_URL.") from None
 
     def _pages(self, doing: str, call: Callable[..., Any], size: int = 100, most: int = 100) -> Iterator[Answer]:
         more: dict[str, str] = {}
