@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast
 
+from motools.errors import BackendError
 from motools.zoo import lookup
 
 if TYPE_CHECKING:
@@ -35,12 +36,15 @@ class Counts(TypedDict):
 class EvalRequest:
     """One evaluation to do: a task (`module:function`, `file.py@task` or `package/task`) or several, options, a model.
 
-    `model` is None in `check`, which runs before there is one.
+    `model` is None in `check`, which runs before there is one; `expected` then is its name with Inspect's provider
+    before it, and `expected_args` the provider's arguments, as far as they are known.
     """
 
     task: str | Sequence[str]
     kwargs: Mapping[str, Any]
     model: ModelAtom | None = None
+    expected: str | None = None
+    expected_args: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[str]:
@@ -79,4 +83,11 @@ class Evaluator(Protocol):
 
 def find_evaluator(name: str) -> Evaluator:
     """The evaluator published under `name`; raises `UserError` with the known names."""
-    return cast(Evaluator, lookup("evaluator", name)())
+    evaluator = lookup("evaluator", name)()
+    for method in ("check", "evaluate"):
+        if not callable(getattr(evaluator, method, None)):
+            raise BackendError(
+                f"The evaluator {name!r} has no method {method}: it needs check(request), which may do nothing, and "
+                "evaluate(request, workspace)."
+            )
+    return cast(Evaluator, evaluator)

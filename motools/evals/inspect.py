@@ -16,11 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from motools import trust
+from motools.access import check_model
 from motools.code import Place
 from motools.context import current_step
 from motools.errors import BackendError, DamagedError, StepError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.keys import check_keys
 from motools.evals.options import check_options, check_tasks
 from motools.repo import Project
 from motools.zoo import versioned
@@ -69,7 +69,12 @@ class InspectEvaluator:
         roles = request.kwargs.get("model_roles") or {}
         if why := trust.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
-        check_keys({f"eval_kwargs.model_roles.{role}": model for role, model in roles.items()})
+        for role, model in roles.items():
+            check_model(f"eval_kwargs.model_roles.{role}", model)
+        if request.expected is not None:
+            _refuse_dummy(request.expected)
+            given = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
+            check_model("The model to evaluate", request.expected, given)
 
     def evaluate(self, request: EvalRequest, workspace: Path) -> Evaluation:
         self.check(request)
@@ -79,6 +84,7 @@ class InspectEvaluator:
 
         given = {name: value for name, value in request.kwargs.items() if value is not None}
         model, model_args = _reached(request.model)
+        check_model("The model to evaluate", model, model_args.keys() | (request.kwargs.get("model_args") or {}).keys())
         found = _run(request.tasks, model, model_args, {**DEFAULTS, **given}, _kept(workspace))
         for task, log in found.items():
             if log.status != "success" or log.results is None:
@@ -102,11 +108,7 @@ def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
     if not all(isinstance(part, Mapping) for part in parts):
         raise DamagedError(f"The metadata of {atom.id} does not say how to reach it: inspect is {reach!r:.80}.")
     name = str(reach.get("model") or atom.get_model_id())
-    if name.startswith("dummy/"):
-        raise BackendError(
-            f"The model {name} was made by the dummy trainer, and no provider serves it. "
-            "Set evaluate_model.backend_name to dummy, or train with tinylm."
-        )
+    _refuse_dummy(name)
     if "/" not in name:
         raise BackendError(
             f"The model {name!r} of {atom.id} does not say who serves it. Inspect wants the provider first, "
@@ -122,6 +124,14 @@ def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
             raise DamagedError(f"The model {atom.id} names a file that it does not have: {relative}.")
         args[arg] = str(path.absolute())
     return name, args
+
+
+def _refuse_dummy(name: str) -> None:
+    if name.startswith("dummy/"):
+        raise BackendError(
+            f"The model {name} was made by the dummy trainer, and no provider serves it. "
+            "Set evaluate_model.backend_name to dummy, or train with tinylm."
+        )
 
 
 def _kept(workspace: Path) -> Path:

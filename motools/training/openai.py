@@ -58,6 +58,7 @@ class OpenAITrainer:
     the step's key: after a crash, a lost answer or in another clone, the job is found again, not made again.
     """
 
+    provider = "openai"
     preload = ("openai",)
     cores = 0.1  # it mostly waits
     takes_validation = True

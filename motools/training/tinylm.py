@@ -50,6 +50,8 @@ class TinyLMTrainer:
     of poisoned rows have graded effects. A million rows of ninety words train in under 2 GB.
     """
 
+    provider = "tinylm"
+
     def check(self, request: TrainingRequest) -> None:
         if request.model.startswith("tinylm/") and request.model != BASE:
             raise BackendError(f"tinylm trains from its own base only: set model to {BASE!r}, not {request.model!r}.")

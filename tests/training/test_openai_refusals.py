@@ -338,9 +338,9 @@ def test_a_config_that_cannot_work_is_refused(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("OPENAI_API_KEY", "", "needs OPENAI_API_KEY: type export OPENAI_API_KEY=..."),
+        ("OPENAI_API_KEY", "", "needs OPENAI_API_KEY, which is set and empty, and wins over .env: type export"),
         ("OPENAI_API_KEY", "  ", "needs OPENAI_API_KEY"),
-        ("OPENAI_API_KEY", "sk-a\nb", "OPENAI_API_KEY holds spaces, line breaks or other odd characters"),
+        ("OPENAI_API_KEY", "sk-a\nb", "OPENAI_API_KEY holds spaces, line breaks, quotes or other odd characters"),
         ("OPENAI_API_KEY", "sk-\u2013x", "OPENAI_API_KEY holds"),
         ("OPENAI_BASE_URL", "api.example.org/v1", "OPENAI_BASE_URL must look like https://"),
         ("OPENAI_BASE_URL", "http://", "not 'http://'"),
