@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict, cast
 
 from motools.errors import BackendError
 from motools.zoo import lookup
@@ -23,13 +23,16 @@ class Counts(TypedDict):
     """How the samples of a task ended, each epoch of a sample counted for itself.
 
     `total` were to be evaluated; `completed` ended without an error, `errored` with one. `unscored` are completed
-    samples for which a scorer gave no value (a judge that did not judge): they are in no mean.
+    samples for which a scorer gave no value (a judge that did not judge): they are in no mean. `reasons` counts what
+    lies behind such numbers: `blocked` by the provider and `too_long` for the model, which got no answer and are
+    unscored; `cut_off` by a limit of tokens, which are scored as they are.
     """
 
     total: int
     completed: int
     errored: int
     unscored: int
+    reasons: NotRequired[dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Evaluation:
     Attributes:
         metrics: every score and every metric of the log; where a sample has no part in them, also how many
             (see `Counts`).
-        samples: one JSON value a sample: `id`, `epoch`, `input`, `target`, `output`, `scores`, `error`.
+        samples: one JSON value a sample: `id`, `epoch`, `input`, `target`, `output`, `scores`, `error`; `stop_reason`
+            where the answer did not end by itself; `clusters`, name -> value, where standard errors go by them.
         counts: how the samples of each task ended.
         logs: a folder of `.eval` logs for `inspect view`, or None.
         usage: tokens by model, and by role under `roles`, as the provider counts them; goes into the run record.

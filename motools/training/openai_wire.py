@@ -13,7 +13,7 @@ from typing import Any, Literal
 from motools.errors import StepError
 from motools.settings import OpenAISettings
 
-__all__ = ["Answer", "Busy", "Call", "Doubtful", "NotThere", "Refusal", "Sound", "Tries", "send"]
+__all__ = ["Answer", "Busy", "Call", "Doubtful", "NotThere", "Refusal", "Sound", "Tries", "is_hopeless", "send"]
 
 Answer = dict[str, Any]
 Call = Callable[[], Any]
@@ -104,8 +104,8 @@ def _problem(server: str, error: Any) -> Exception:
 
 def _curable(error: Any, message: str) -> float | Literal[False] | None:
     """Whether waiting may cure a 429: how long the server asks to wait, None where it does not say, False if not."""
-    coded, said = f"{error.code} {error.type}".replace("_", " "), _ASIDE.sub("", message)
-    wait = _retry_after(error.response.headers)
+    coded = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}".replace("_", " ")
+    said, wait = _ASIDE.sub("", message), _retry_after(error.response.headers)
     if wait is None and (soon := _SOON.search(message)) and any(soon.groups()):
         minutes = float(soon[1] or soon[2] or 0)
         wait = 60 * minutes + float(soon[3] or 0) / (1000 if soon[4] == "ms" else 1)
@@ -116,6 +116,13 @@ def _curable(error: Any, message: str) -> float | Literal[False] | None:
     if _MONEY.search(said) or (wait is None and _LONG.search(f"{coded} {said}")):
         return False
     return wait
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Whether an error of a provider's client says "too many requests" (429) in a way that waiting cannot cure."""
+    if getattr(error, "status_code", None) != 429 or not hasattr(error, "response"):
+        return False
+    return _curable(error, str(getattr(error, "message", error))) is False
 
 
 class Tries:
