@@ -47,7 +47,7 @@ def prepare_dataset(
     `datasets.Dataset` or an async iterable, and may be a coroutine function. Rows are written as they come.
     """
     load_rows = code.load(config.dataset_loader, _here())
-    _check_arguments(config, _parameters(config, load_rows))
+    _check_arguments(config, _parameters(config, load_rows), _needed(load_rows))
     path = workspace / "dataset.jsonl"
     returned = _result(load_rows(**config.loader_kwargs))
     count = 0
@@ -65,22 +65,34 @@ def prepare_dataset(
 def check_loader(config: PrepareDatasetConfig) -> None:
     """Before a run: refuse arguments that the loader does not take. A loader that nobody publishes is not executed."""
     known: Collection[str] | None = code.parameters(config.dataset_loader, _here())
+    needed: Collection[str] = code.required(config.dataset_loader, _here())
     if known is None and (published := zoo.named("dataset", config.dataset_loader)) is not None:
-        known = _parameters(config, published)
-    _check_arguments(config, known)
+        known, needed = _parameters(config, published), _needed(published)
+    _check_arguments(config, known, needed)
 
 
 def _here() -> Place:
     return Place(Project.find(), Path.cwd().resolve())
 
 
-def _check_arguments(config: PrepareDatasetConfig, known: Collection[str] | None) -> None:
+def _check_arguments(config: PrepareDatasetConfig, known: Collection[str] | None, needed: Collection[str]) -> None:
     for name in config.loader_kwargs:
         if known is not None and name not in known:
             raise ConfigError(
                 f"prepare_dataset.loader_kwargs.{name}: {config.dataset_loader} takes no such argument."
                 f"{did_you_mean(name, known)} It takes: {listed(known)}."
             )
+
+    if missing := [name for name in needed if name not in config.loader_kwargs]:
+        raise ConfigError(
+            f"prepare_dataset.loader_kwargs: {config.dataset_loader} needs {listed(missing)}: write them there."
+        )
+
+
+def _needed(load_rows: Any) -> list[str]:
+    """The arguments that a loader cannot do without."""
+    parameters = inspect.signature(load_rows).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
 def _parameters(config: PrepareDatasetConfig, load_rows: Any) -> Collection[str] | None:

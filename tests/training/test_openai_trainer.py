@@ -123,7 +123,7 @@ def test_no_secret_is_in_anything_that_is_written(scene: Scene, server: OpenAISe
 def test_a_missing_key_is_told_before_any_step_runs(scene: Scene) -> None:
     done = scene.run(env=dict(os.environ))
     assert done.code == 2
-    assert "needs OPENAI_API_KEY: type export OPENAI_API_KEY=..." in done.err
+    assert "needs OPENAI_API_KEY, which is not set: type export OPENAI_API_KEY=..." in done.err
     assert not (scene.folder / "atoms").exists()
 
 
