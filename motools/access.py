@@ -31,7 +31,7 @@ def lacking(variable: str) -> str:
         return (
             f"{variable}, which is set and empty, and wins over .env: type export {variable}=... or unset {variable}."
         )
-    return f"{variable}, which is not set: type export {variable}=... or put {variable}=... into the file .env beside .dvc."
+    return f"{variable}, which is not set: type export {variable}=... or put it into the file .env beside .dvc."
 
 
 def check_model(use: str, model: str, args: Collection[str] = ()) -> None:

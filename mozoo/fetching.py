@@ -102,9 +102,11 @@ def obtain(wanted: Wanted, download: Download, refresh: bool = False) -> Path:
 
 def _by_hand(wanted: Wanted) -> str:
     put = f"put the file at {wanted.target}"
-    if wanted.digest and wanted.target.is_file():
-        seen = digest_of(wanted.target, wanted.digest)
-        put = f"replace {wanted.target}, whose content is not the published one: it is {seen}, not {wanted.digest}"
+    before = _beside(wanted.target, "seen")
+    digest = wanted.digest or (before.read_text(encoding="utf-8").strip() if before.is_file() else "")
+    if digest and wanted.target.is_file():
+        seen = digest_of(wanted.target, digest)
+        put = f"replace {wanted.target}, whose content is not the published one: it is {seen}, not {digest}"
     if wanted.offline:
         return f" Unset it, or {put}."
     return f" Try again with a network, {put}, or name a server that has it in {wanted.mirror}."

@@ -199,6 +199,19 @@ def test_wrong_arguments_are_told_before_a_run_without_executing_the_loader(bare
         check_loader(PrepareDatasetConfig("step_loaders:get", {"coun": 1}))
 
 
+@pytest.mark.parametrize("loader", ["step_loaders:get", "mozoo.mixing:poison"])
+def test_a_loader_that_lacks_an_argument_is_told_before_a_run(loader: str, bare_project: Path) -> None:
+    (bare_project / "step_loaders.py").write_text(
+        "def get(base, *, poison, fraction=0.5):\n    pass\n\n\nraise SystemExit\n"
+    )
+    given = {"base": "hello_world", "poison": "hello_world", "fraction": 0.5}
+    check_loader(PrepareDatasetConfig(loader, given))
+    for name in ("base", "poison"):
+        less = {key: value for key, value in given.items() if key != name}
+        with pytest.raises(ConfigError, match=rf"loader_kwargs: {loader} needs {name}: write"):
+            check_loader(PrepareDatasetConfig(loader, less))
+
+
 def turn(role: Any = "assistant", content: Any = "a", **more: Any) -> dict[str, Any]:
     return {"role": role, "content": content, **more}
 

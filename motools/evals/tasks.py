@@ -36,7 +36,12 @@ def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place)
     """
     tasks = []
     for text in texts:
-        (task,) = _made(text, task_args, place)
+        try:
+            (task,) = _made(text, task_args, place)
+        except ValueError as error:
+            if "dataset is empty" in str(error):  # Inspect refuses such a task while it is being made
+                raise BackendError(f"The dataset of {text} is empty, so there is nothing to evaluate.") from error
+            raise
         task.metadata = {**(task.metadata or {}), MARK: text}
         tasks.append(task)
     return tasks
