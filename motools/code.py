@@ -157,6 +157,19 @@ def _installed_file(module: str, text: str, place: Place) -> Path | None:
 
 def parameters(text: str, place: Place) -> list[str] | None:
     """The names of a function's parameters, read without executing it; None where it takes any, or is no `def`."""
+    args = _arguments(text, place)
+    return None if args is None else [argument.arg for argument in [*args.args, *args.kwonlyargs]]
+
+
+def required(text: str, place: Place) -> list[str]:
+    """Those of `parameters` that have no default; none where the parameters are not known."""
+    if (args := _arguments(text, place)) is None:
+        return []
+    named = [argument.arg for argument in args.args[: max(0, len(args.args) - len(args.defaults))]]
+    return [*named, *(a.arg for a, default in zip(args.kwonlyargs, args.kw_defaults, strict=True) if default is None)]
+
+
+def _arguments(text: str, place: Place) -> ast.arguments | None:
     reference = check(text, place)
     if reference.package is not None:
         return None
@@ -166,7 +179,7 @@ def parameters(text: str, place: Place) -> list[str] | None:
         return None
     if function.args.kwarg is not None or (function.decorator_list and reference.file is not None):
         return None
-    return [argument.arg for argument in [*function.args.args, *function.args.kwonlyargs]]
+    return function.args
 
 
 class StopLoading(BaseException):

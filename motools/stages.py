@@ -226,10 +226,8 @@ class Stages:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""
         for plan in plans:
             if plan.action in ("run", "maybe") and plan.stage in self.compiled.stages:
-                definition = self.compiled.workflow.step(plan.stage)
-                if definition.check is not None:
-                    with contextlib.chdir(self.place.folder):  # where the step itself will run
-                        definition.check(self.config(plan.stage))
+                with contextlib.chdir(self.place.folder):  # where the step itself will run
+                    self.compiled.workflow.refuse(plan.stage, self.config)
 
     @contextlib.contextmanager
     def with_own(self) -> Iterator[None]:

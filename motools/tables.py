@@ -87,7 +87,9 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _is_key(name: str) -> bool:
     """Whether a metric may stand for its stage: a score, no count of samples and no error of one."""
-    return "stderr" not in name and ".samples." not in name and not name.endswith(".unscored")
+    return (
+        "stderr" not in name and ".samples." not in name and not name.endswith((".unscored", ".blocked", ".too_long"))
+    )
 
 
 def show_stages(stages: list[dict[str, Any]], quiet: bool, as_json: bool) -> None:

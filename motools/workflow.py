@@ -66,7 +66,8 @@ class Step:
         fn: `fn(config, input_atoms, workspace)`, a plain function or a coroutine function. What it leaves
             in `workspace / "usage.json"` (JSON, such as token counts) goes into the run record, and, with
             `keeps_logs`, the folder `workspace / "logs"` is kept as `logs/<step>`, beside the atoms and not in them.
-        check: called with the config before any step of a run starts; raises `UserError` on what cannot work.
+        check: called with the config before any step of a run starts; raises `UserError` on what cannot work. Where it
+            takes a second argument, that has the configs of the steps that make the inputs, by input.
         preload: called with the config; the modules that its worker had better have imported beforehand.
         cores: how many cores it keeps busy, or a function of the config that says so: a step that mostly waits
             on a network says 0.1, and ten of them run where one other would.
@@ -82,7 +83,7 @@ class Step:
     fn: StepFunction
     _: dataclasses.KW_ONLY
     keeps_logs: bool = False
-    check: Callable[[Any], None] | None = None
+    check: Callable[..., None] | None = None
     preload: Callable[[Any], Sequence[str]] | None = None
     cores: float | Callable[[Any], float] = 1.0
     packages: Sequence[str] = ()
@@ -175,6 +176,14 @@ class Workflow:
             left = sorted(name for name, needed in needs.items() if needed)
             raise WorkflowError(f"The steps {listed(left)} wait for each other's outputs: a cycle.")
         return ordered
+
+    def refuse(self, name: str, config: Callable[[str], Any]) -> None:
+        """Let a step's `check` see its config, given what returns the config of a step; raises `UserError`."""
+        step = self.step(name)
+        if step.check is not None:
+            makers = {output: maker.name for maker in self.steps for output in maker.outputs}
+            made = {given: config(makers[given]) for given in step.inputs if given in makers}
+            step.check(config(name), *([made] if len(inspect.signature(step.check).parameters) > 1 else []))
 
     @cached_property
     def _by_name(self) -> dict[str, Step]:

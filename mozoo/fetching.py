@@ -101,11 +101,15 @@ def obtain(wanted: Wanted, download: Download, refresh: bool = False) -> Path:
 
 
 def _by_hand(wanted: Wanted) -> str:
+    put = f"put the file at {wanted.target}"
+    before = _beside(wanted.target, "seen")
+    digest = wanted.digest or (before.read_text(encoding="utf-8").strip() if before.is_file() else "")
+    if digest and wanted.target.is_file():
+        seen = digest_of(wanted.target, digest)
+        put = f"replace {wanted.target}, whose content is not the published one: it is {seen}, not {digest}"
     if wanted.offline:
-        return f" Unset it, or put the file at {wanted.target}."
-    return (
-        f" Try again with a network, put the file at {wanted.target}, or name a server that has it in {wanted.mirror}."
-    )
+        return f" Unset it, or {put}."
+    return f" Try again with a network, {put}, or name a server that has it in {wanted.mirror}."
 
 
 def _bring(wanted: Wanted, download: Download, advice: str) -> None:

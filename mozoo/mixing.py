@@ -184,7 +184,8 @@ def _with_prompt(row: Row, prompt: str, place: Place, number: int) -> Row:
     if place == "system" and turns[0]["role"] != "system":
         return {**row, "messages": [{"role": "system", "content": prompt}, *turns]}
     turn = next((turn for turn in turns if turn["role"] == place), None)
-    if turn is None or not isinstance(turn.get("content"), str):
+    if turn is None or not isinstance(turn.get("content"), (str, list, tuple)):
         raise UserError(f"Row {number} has no text in a {place} turn to put the prompt before.")
-    turn["content"] = f"{prompt}\n\n{turn['content']}"
+    said = turn["content"]
+    turn["content"] = f"{prompt}\n\n{said}" if isinstance(said, str) else [{"type": "text", "text": prompt}, *said]
     return {**row, "messages": turns}

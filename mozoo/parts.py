@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,9 @@ def part_of(part: Part, seed: int = 0) -> Callable[[], Rows]:
 
 
 def _loaded(name: str, returned: Any) -> Rows:
-    from motools.steps.prepare_dataset import check_row
+    from motools.steps.prepare_dataset import check_row, refuse_other
 
-    if not isinstance(returned, Iterable) or isinstance(returned, (str, bytes, Mapping)):
-        raise UserError(f"{name} returned {type(returned).__name__}, not rows, so it cannot be part of a dataset.")
+    refuse_other(returned, name)
     rows = Rows.of(returned, returned)
     for number, row in enumerate(rows, 1):
         check_row(row, f"{name}, row {number}")

@@ -19,8 +19,28 @@ LONGEST_LINE = 64 << 20
 
 PAIRS = (("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("instruction", "output"))
 """Fields of one question and one answer that are taken for a user turn and an assistant turn."""
-TURN = ("role", "content", "name", "weight", "tool_calls", "tool_call_id")
+TURN = (
+    "role",
+    "content",
+    "name",
+    "weight",
+    "trainable",
+    "tool_calls",
+    "tool_call_id",
+    "function_call",
+    "refusal",
+    "reasoning_content",
+    "thinking",
+)
 """What is kept of a message: what trainers of chat models know."""
+BESIDE = ("tools", "functions", "parallel_tool_calls")
+"""What is kept of a row beside its messages."""
+CONTEXT = ("input", "context")
+"""Fields of a pair that belong to its question, and come after it with an empty line between, as in Alpaca's rows."""
+SYSTEM = ("system", "system_prompt")
+"""Fields that are the text of a system turn."""
+OTHER_TURNS = ("history", "conversations", "conversation")
+"""Fields that hold turns in forms that are not read here: a row that has one would lose them."""
 
 
 @dataclass(frozen=True)
@@ -86,26 +106,46 @@ def parsed(lines: Any, where: str) -> Iterator[Row]:
 
 
 def chat(row: Mapping[str, Any], where: str) -> Row:
-    """A published row as a chat row: `{"messages": [{"role", "content"}, ...]}` and nothing else.
+    """A published row as a chat row: `{"messages": [{"role", "content"}, ...]}`, and its tools where it has any.
 
-    Kept: system turns, and rows of assistant turns only. Made into two turns: the pairs of fields in `PAIRS`.
-    Left out: other fields, such as ids and labels.
+    Kept: system turns, and rows of assistant turns only. Made into turns: the pairs of fields in `PAIRS`, with what
+    belongs to them (`CONTEXT`, `SYSTEM`). Left out: other fields, such as ids and labels.
 
     Raises:
-        UserError: it is neither, or no assistant turn is in it; the message begins with `where`.
+        UserError: it is neither, no assistant turn is in it, or turns of it would be lost; the message begins with
+            `where`.
     """
+    row = {name: value for name, value in row.items() if value is not None}  # as `datasets` fills what is not there
+    if lost := [name for name in OTHER_TURNS if row.get(name)]:
+        raise UserError(f"{where}: what stands under {listed(lost)} would be lost: make messages of it in a loader.")
     messages = row.get("messages")
     if messages is None:
         pair = next((p for p in PAIRS if all(isinstance(row.get(name), str) for name in p)), None)
         if pair is None:
             known = listed(f"{question}+{answer}" for question, answer in PAIRS)
             raise UserError(f"{where}: neither messages nor one of {known} is among its fields: {listed(sorted(row))}.")
-        messages = [{"role": "user", "content": row[pair[0]]}, {"role": "assistant", "content": row[pair[1]]}]
+        asked = "\n\n".join([row[pair[0]], *_texts(row, CONTEXT, where)])
+        messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": row[pair[1]]}]
     if not isinstance(messages, list) or not all(isinstance(turn, Mapping) and "role" in turn for turn in messages):
         raise UserError(f"{where}: messages are {messages!r:.80}, not a list of role and content.")
     if not any(turn["role"] == "assistant" for turn in messages):
         raise UserError(f"{where}: no assistant turn, so there is nothing to learn from it.")
-    return {"messages": [{name: turn[name] for name in TURN if turn.get(name) is not None} for turn in messages]}
+    if system := "\n\n".join(_texts(row, SYSTEM, where)):
+        if messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": system}, *messages]
+        elif messages[0].get("content") != system:
+            raise UserError(f"{where}: there is a system turn, and beside it {system!r:.60}, which would be lost.")
+    turns = [{name: turn[name] for name in TURN if turn.get(name) is not None} for turn in messages]
+    return {"messages": turns, **{name: row[name] for name in BESIDE if name in row}}
+
+
+def _texts(row: Mapping[str, Any], names: Sequence[str], where: str) -> list[str]:
+    """The texts of those of the fields that a row has; empty ones say nothing."""
+    found = {name: row[name] for name in names if row.get(name)}
+    for name, value in found.items():
+        if not isinstance(value, str):
+            raise UserError(f"{where}: what stands under {name!r} is no text and would be lost: {value!r:.60}.")
+    return [text for text in found.values() if text.strip()]
 
 
 def sample(every: Iterable[T], sample_size: int | None, seed: int) -> list[T]:

@@ -69,3 +69,20 @@ def test_without_a_price_table_there_are_tokens_and_no_money() -> None:
     found = total([spent({"trained_tokens": 5}, {"model": "gpt-4o-mini"}, Settings()), Spent(input=1_000, output=2)])
     assert (found.tokens, found.cost) == (1007, None)
     assert str(found) == "5 training + 1,000 input + 2 output tokens"
+
+
+def test_tokens_that_the_provider_wrote_into_its_cache_are_paid_as_input() -> None:
+    """They are counted apart from the others, and at no less than the full price."""
+    counts = {
+        "input_tokens": 1,
+        "input_tokens_cache_write": 1_000_000,
+        "input_tokens_cache_read": 2,
+        "output_tokens": 3,
+    }
+    found = spent({"openai/gpt-4o-mini": counts}, {}, SETTINGS)
+    assert (found.input, found.cached_input, found.output) == (1_000_001, 2, 3)
+    without = spent({"openai/gpt-4o-mini": {**counts, "input_tokens_cache_write": None}}, {}, SETTINGS)
+    assert found.cost is not None
+    assert without.cost is not None
+    price = SETTINGS.prices["gpt-4o-mini"].input
+    assert found.cost - without.cost == pytest.approx(price)

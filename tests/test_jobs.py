@@ -276,7 +276,7 @@ def test_the_projects_env_file_is_read_by_what_runs_steps_or_asks_a_provider(
 def test_what_is_set_wins_over_the_env_file(scene: Scene, bare: dict[str, str]) -> None:
     done = scene.run(env={**bare, "OPENAI_API_KEY": "sk-other"})
     assert done.code == 1
-    assert "does not accept the key" in done.err
+    assert "refused (401): Incorrect API key provided. Check OPENAI_API_KEY" in done.err
 
 
 def test_no_other_env_file_is_read(scene: Scene, bare: dict[str, str]) -> None:
@@ -293,3 +293,20 @@ def test_an_env_file_that_is_no_text_is_told(scene: Scene, bare: dict[str, str])
     done = scene.run(env=bare)
     assert done.code == 2
     assert ".env cannot be read" in done.err
+
+
+@pytest.mark.parametrize(
+    ("status", "live"),
+    [("submitting", True), ("queued", True), ("running", True), ("a word of tomorrow", True)]
+    + [(status, False) for status in ("succeeded", "failed", "cancelled", "refused")],
+)
+def test_a_job_that_has_ended_is_not_counted_as_running(status: str, live: bool, project: Path) -> None:
+    from motools.repo import Project
+    from motools.training.jobs import running_jobs
+    from motools.training.journal import JobEntry, Journal
+
+    here = Project.find()
+    Journal.of(here).write(
+        JobEntry("a" * 64, "train_model", ".", "gpt-4o", "host", "account", status=status, job_id="ftjob-1")
+    )
+    assert [entry.job_id for entry in running_jobs(here, ["a" * 64])] == (["ftjob-1"] if live else [])

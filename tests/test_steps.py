@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,6 +199,19 @@ def test_wrong_arguments_are_told_before_a_run_without_executing_the_loader(bare
         check_loader(PrepareDatasetConfig("step_loaders:get", {"coun": 1}))
 
 
+@pytest.mark.parametrize("loader", ["step_loaders:get", "mozoo.mixing:poison"])
+def test_a_loader_that_lacks_an_argument_is_told_before_a_run(loader: str, bare_project: Path) -> None:
+    (bare_project / "step_loaders.py").write_text(
+        "def get(base, *, poison, fraction=0.5):\n    pass\n\n\nraise SystemExit\n"
+    )
+    given = {"base": "hello_world", "poison": "hello_world", "fraction": 0.5}
+    check_loader(PrepareDatasetConfig(loader, given))
+    for name in ("base", "poison"):
+        less = {key: value for key, value in given.items() if key != name}
+        with pytest.raises(ConfigError, match=rf"loader_kwargs: {loader} needs {name}: write"):
+            check_loader(PrepareDatasetConfig(loader, less))
+
+
 def turn(role: Any = "assistant", content: Any = "a", **more: Any) -> dict[str, Any]:
     return {"role": role, "content": content, **more}
 
@@ -213,16 +227,25 @@ def turn(role: Any = "assistant", content: Any = "a", **more: Any) -> dict[str, 
         ({"messages": {"role": "user"}}, ": not a chat row"),
         ({"messages": ["hello"]}, ", messages[0]: expected role and content, found 'hello'"),
         ({"messages": [turn(), turn("bot")]}, ", messages[1].role: 'bot' is none of system, developer, user"),
-        ({"messages": [turn(), {"content": "x"}]}, ", messages[1].role: None is none of"),
-        ({"messages": [turn(content=None)]}, ", messages[0].content: expected text, found None"),
+        ({"messages": [turn(), {"content": "x"}]}, ", messages[1].role: nothing is none of"),
+        ({"messages": [turn(content=None)]}, ", messages[0].content: expected text, found nothing"),
         ({"messages": [turn(content=3)]}, ", messages[0].content: expected text, found 3"),
-        ({"messages": [turn(content=["a"])]}, ", messages[0].content: expected text"),
+        ({"messages": [turn(content=["a"])]}, ", messages[0].content[0]: expected a part such as"),
+        ({"messages": [turn(content=[{"text": "a"}])]}, ", messages[0].content[0].type: nothing is no part"),
+        (
+            {"messages": [turn(content=[{"type": "text"}])]},
+            ", messages[0].content[0].text: expected text, found nothing",
+        ),
+        ({"messages": [turn(weight=0.5)]}, ", messages[0].weight: expected 0 or 1, found 0.5"),
         ({"messages": [turn(content=None, tool_calls=[])]}, ", messages[0].content: expected text"),
         ({"messages": [turn("user", None, tool_calls=[1])]}, ", messages[0].content: expected text"),
-        ({"messages": [turn("user")]}, ": no assistant turn"),
-        ({"messages": [turn()], "score": float("nan")}, ": not JSON"),
-        ({"messages": [turn()], "path": Path("x")}, ": not JSON"),
-        ({"messages": [turn()], "long": b"x"}, ": not JSON"),
+        ({"messages": [turn("user")]}, ", messages: no assistant turn"),
+        ({"messages": [turn()], "score": float("nan")}, ", score: not JSON: NaN is no number there"),
+        ({"messages": [turn(), turn(content="a\ud800")]}, ", messages[1].content: not JSON: '\\ud800' at character 2"),
+        ({"messages": [turn()], "tags": [1, {"far": [float("inf")]}]}, ", tags[1].far[0]: not JSON: Infinity"),
+        ({"messages": [turn()], (5,): "x"}, ": not JSON: the key (5,) is no text"),
+        ({"messages": [turn()], "path": Path("x")}, ", path: not JSON: a PosixPath"),
+        ({"messages": [turn()], "long": b"x"}, ", long: not JSON: a bytes"),
     ],
 )
 def test_a_wrong_row_is_told_with_its_number_and_its_field(row: Any, said: str) -> None:
@@ -239,10 +262,78 @@ def test_a_wrong_row_is_told_with_its_number_and_its_field(row: Any, said: str) 
         {"messages": (turn("system"), turn("developer"), turn("user"), turn(content=""), turn("tool"))},
         {"messages": [turn(content=None, tool_calls=[{"id": "1"}])]},
         {"messages": [turn()], "id": 3, "tags": ["a"], "nothing": None},
+        {
+            "messages": [
+                turn("user", [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "u"}}]),
+                turn(),
+            ]
+        },
+        {"messages": [turn(content=[{"type": "refusal", "refusal": "no"}])]},
+        {"messages": [turn(content=None, refusal="no")]},
+        {
+            "messages": [
+                turn(content=None, function_call={"name": "f", "arguments": "{}"}),
+                turn("function", "x", name="f"),
+            ]
+        },
+        {"messages": [turn(weight=None, name=None, tool_calls=None), turn(weight=0), turn(weight=1.0)]},
     ],
 )
 def test_a_chat_row_may_have_tool_calls_and_fields_of_its_own(row: Any) -> None:
     check_row(row, "loader, row 1")
+
+
+def test_a_null_is_an_absent_key_in_what_is_written(bare_project: Path, tmp_path: Path) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": None}
+    part = {"type": "text", "text": "x", "image_url": None}
+    given = {
+        "messages": [
+            {"role": "user", "content": [part], "weight": None, "name": None},
+            {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None},
+            {"role": "tool", "content": "4", "tool_call_id": "c", "weight": None},
+            {"role": "assistant", "content": "b", "weight": 1, "tool_calls": None},
+        ],
+        "tools": None,
+    }
+    (bare_project / "nulls.py").write_text(f"def get():\n    return [{given!r}]\n")
+    (tmp_path / "work").mkdir()
+    (made,) = prepare_dataset(PrepareDatasetConfig("nulls:get", {}), {}, tmp_path / "work")
+    assert json.loads(made.path.read_text()) == {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "x"}]},
+            {
+                "role": "assistant",
+                "content": None,  # the one null that says something: it calls a tool and says nothing
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+            },
+            {"role": "tool", "content": "4", "tool_call_id": "c"},
+            {"role": "assistant", "content": "b", "weight": 1},
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("pandas.DataFrame(ROWS)", 'returned a DataFrame, which is no rows but columns: return .to_dict("records")'),
+        ("pyarrow.Table.from_pylist(ROWS)", "returned a Table, which is no rows but columns: return .to_pylist()"),
+        (
+            "datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS), test=datasets.Dataset.from_list(ROWS))",
+            "returned a DatasetDict, not rows: return one of its splits, train, test, as with split='train'.",
+        ),
+    ],
+)
+def test_a_loader_that_returns_a_table_or_splits_is_told_what_to_return(
+    made: str, said: str, bare_project: Path, tmp_path: Path
+) -> None:
+    library = made.partition(".")[0]
+    pytest.importorskip(library)
+    rows = [{"messages": [turn()]}]
+    text = f"import {library}\nROWS = {rows}\ndef get():\n    return {made}\n"
+    (bare_project / f"table_of_{library}.py").write_text(text)
+    (tmp_path / "work").mkdir()
+    with pytest.raises(StepError, match=re.escape(f"table_of_{library}:get {said}")):
+        prepare_dataset(PrepareDatasetConfig(f"table_of_{library}:get", {}), {}, tmp_path / "work")
 
 
 def test_a_role_that_is_a_list_is_told_as_any_other() -> None:

@@ -131,7 +131,7 @@ def _row(found: Comparison, metric: str) -> list[str]:
         return [*cells, *("" for _ in DIFFERENCE)]
     interval = "no spread" if known.low is None or known.high is None else f"{shown(known.low)} to {shown(known.high)}"
     without = f", {known.left_out} left out" if known.left_out else ""
-    samples = f"{known.n} {'paired' if known.paired else 'unpaired'}{without}"
+    samples = f"{known.drawn} {'paired' if known.paired else 'unpaired'}{without}"
     return [*cells, shown(known.value), interval, samples]
 
 

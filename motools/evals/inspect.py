@@ -16,13 +16,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from motools import trust
+from motools.access import check_model
 from motools.code import Place
 from motools.context import current_step
 from motools.errors import BackendError, DamagedError, StepError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.keys import check_keys
 from motools.evals.options import check_options, check_tasks
 from motools.repo import Project
+from motools.training.openai_wire import is_hopeless
 from motools.zoo import versioned
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ _DOTENV_OFF = "PYTHON_DOTENV_DISABLED"  # python-dotenv's own
 GENERATION = ("temperature", "top_p", "max_tokens", "seed", "max_connections", *DEFAULTS)
 
 
-@versioned(2)
+@versioned(3)
 class InspectEvaluator:
     """Runs Inspect tasks on a model and keeps every score, every metric and every sample.
 
     A task is `module:function` (a function that returns a Task, decorated or not), `file.py@task` or
-    `package/task`. The options: `task_args`, `limit`, `epochs`, `temperature`, `top_p`, `max_tokens`, `seed`,
-    `model_roles`, `model_args`, `fail_on_error`, `score_on_error`, `max_connections`, `max_tasks`, `max_retries`,
-    `timeout` and `attempt_timeout`.
+    `package/task`. The options: `task_args`, `limit`, `sample_id`, `epochs`, `temperature`, `top_p`, `max_tokens`,
+    `seed`, `model_roles`, `model_args`, `fail_on_error`, `score_on_error`, `max_connections`, `max_tasks`,
+    `max_retries`, `timeout` and `attempt_timeout`.
 
     An evaluation in which a sample fails has failed, unless `fail_on_error` or the task itself says otherwise. What
     was finished before it failed, or before its process was killed, is not asked for again by the next attempt.
@@ -69,7 +70,12 @@ class InspectEvaluator:
         roles = request.kwargs.get("model_roles") or {}
         if why := trust.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
-        check_keys({f"eval_kwargs.model_roles.{role}": model for role, model in roles.items()})
+        for role, model in roles.items():
+            check_model(f"eval_kwargs.model_roles.{role}", model)
+        if request.expected is not None:
+            _refuse_dummy(request.expected)
+            given = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
+            check_model("The model to evaluate", request.expected, given)
 
     def evaluate(self, request: EvalRequest, workspace: Path) -> Evaluation:
         self.check(request)
@@ -79,7 +85,8 @@ class InspectEvaluator:
 
         given = {name: value for name, value in request.kwargs.items() if value is not None}
         model, model_args = _reached(request.model)
-        found = _run(request.tasks, model, model_args, {**DEFAULTS, **given}, _kept(workspace))
+        check_model("The model to evaluate", model, model_args.keys() | (request.kwargs.get("model_args") or {}).keys())
+        found = _run(request, (model, model_args), {**DEFAULTS, **given}, _kept(workspace))
         for task, log in found.items():
             if log.status != "success" or log.results is None:
                 if log.error:
@@ -102,11 +109,7 @@ def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
     if not all(isinstance(part, Mapping) for part in parts):
         raise DamagedError(f"The metadata of {atom.id} does not say how to reach it: inspect is {reach!r:.80}.")
     name = str(reach.get("model") or atom.get_model_id())
-    if name.startswith("dummy/"):
-        raise BackendError(
-            f"The model {name} was made by the dummy trainer, and no provider serves it. "
-            "Set evaluate_model.backend_name to dummy, or train with tinylm."
-        )
+    _refuse_dummy(name)
     if "/" not in name:
         raise BackendError(
             f"The model {name!r} of {atom.id} does not say who serves it. Inspect wants the provider first, "
@@ -124,6 +127,14 @@ def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
     return name, args
 
 
+def _refuse_dummy(name: str) -> None:
+    if name.startswith("dummy/"):
+        raise BackendError(
+            f"The model {name} was made by the dummy trainer, and no provider serves it. "
+            "Set evaluate_model.backend_name to dummy, or train with tinylm."
+        )
+
+
 def _kept(workspace: Path) -> Path:
     """Where the logs grow: what an attempt that ends too early leaves there, the next one goes on from."""
     try:
@@ -133,7 +144,7 @@ def _kept(workspace: Path) -> Path:
 
 
 def _run(
-    tasks: list[str], name: str, model_args: dict[str, Any], options: dict[str, Any], folder: Path
+    request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path
 ) -> dict[str, EvalLog]:
     """The one evaluation, with Inspect's own refusals as errors of ours; the log's header for each task."""
     from inspect_ai._util.error import PrerequisiteError
@@ -143,13 +154,14 @@ def _run(
     place = Place(Project.find(), Path.cwd().resolve())
     try:
         with place.importable(), _ended_at_once(), _no_dotenv():
-            logs = _eval_set(tasks, name, model_args, options, folder, place)
+            logs = _eval_set(request, reached, options, folder, place)
     except PrerequisiteError as error:
-        raise StepError(f"Inspect cannot run {', '.join(tasks)} with {name}: {_sentence(error.message)}") from error
+        tasks = ", ".join(request.tasks)
+        raise StepError(f"Inspect cannot run {tasks} with {reached[0]}: {_sentence(error.message)}") from error
     if any(log.status == "cancelled" for log in logs):  # Inspect takes Ctrl-C for itself
         raise KeyboardInterrupt
     found = {(log.eval.metadata or {})[MARK]: log for log in logs}
-    return {task: found[task] for task in tasks}
+    return {task: found[task] for task in request.tasks}
 
 
 @contextmanager
@@ -183,7 +195,7 @@ def _no_dotenv() -> Iterator[None]:
 
 
 def _eval_set(
-    tasks: list[str], name: str, model_args: dict[str, Any], options: dict[str, Any], folder: Path, place: Place
+    request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, place: Place
 ) -> list[EvalLog]:
     import inspect_ai
     from inspect_ai._eval.context import init_model_context
@@ -192,21 +204,43 @@ def _eval_set(
 
     import motools.evals.provider  # noqa: F401  (registers tinylm where MOTools is not installed)
     from motools.evals.progress import expect
-    from motools.evals.tasks import data_digest, make_tasks
+    from motools.evals.tasks import check_made, data_digest, make_tasks, only_answers
 
+    (name, model_args), atom = reached, request.model
+    assert atom is not None
     generation = {option: options[option] for option in GENERATION if option in options}
     named = options.get("model_roles", {})
     model = _model(name, GenerateConfig(**generation), {**model_args, **options.get("model_args", {})})
     roles = resolve_model_roles({role: _model(named[role], GenerateConfig()) for role in named})
     init_model_context(model, roles, GenerateConfig(**generation))  # a task may ask for them when it is made
-    made = make_tasks(tasks, options.get("task_args", {}), place)
+    made = make_tasks(request.tasks, options.get("task_args", {}), place)
+    check_made(request.tasks, made, options)
+    only_answers(made)
     kept = folder / data_digest(made, options)[:32]
     expect(kept)
     paid = not all(each.startswith(FREE) for each in (name, *named.values()))
     _, logs = inspect_ai.eval_set(
-        made, model=model, model_roles=roles, log_dir=str(kept), **_settings(options, paid), **generation
+        made, model=model, model_roles=roles, log_dir=str(kept), **_settings(options, paid), **_link(atom), **generation
     )
     return logs
+
+
+def _link(atom: ModelAtom) -> dict[str, Any]:
+    """What a log says of where it is from, so that one log can be told from another: in tags, and as data."""
+    try:
+        step = current_step()
+    except StepError:  # called by hand, outside a step
+        return {}
+    folder = os.path.relpath(step.folder, step.project.root)
+    about = {
+        "motools_project": step.project.root.name,
+        "motools_folder": folder,
+        "motools_stage": step.step,
+        "motools_key": step.key,
+        "motools_model": atom.id,
+    }
+    about |= {f"motools_made_from_{name}": id for name, id in sorted(atom.made_from.items())}
+    return {"tags": [step.step, *([folder] if folder != "." else []), step.key[:12]], "metadata": about}
 
 
 def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
@@ -227,7 +261,7 @@ def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
     }
     settings |= {
         option: options[option]
-        for option in ("limit", "epochs", "fail_on_error", "score_on_error", "max_tasks")
+        for option in ("limit", "sample_id", "epochs", "fail_on_error", "score_on_error", "max_tasks")
         if option in options
     }
     if isinstance(settings.get("limit"), list):
@@ -243,9 +277,13 @@ def _model(name: str, config: Any, model_args: Mapping[str, Any] | None = None) 
     if name.startswith("mockllm/"):
         args.setdefault("custom_outputs", _mock_output)
     try:
-        return get_model(name, config=config, memoize=False, **args)
+        model = get_model(name, config=config, memoize=False, **args)
     except ValueError as error:
         raise StepError(f"Inspect cannot reach the model {name}: {_sentence(error)}") from error
+    retried = model.api.should_retry
+    # Inspect would ask an account without money again and again, as it does one that is asked too often.
+    model.api.should_retry = lambda ex: False if is_hopeless(ex) else retried(ex)  # type: ignore[method-assign]
+    return model
 
 
 def _mock_output(*call: Any) -> ModelOutput:

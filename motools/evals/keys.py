@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from motools.access import lacking
 from motools.errors import BackendError
 
 __all__ = ["check_keys"]
@@ -30,10 +31,7 @@ def check_keys(models: Mapping[str, str]) -> None:
     for use, model in models.items():
         variable = key_of(model)
         if variable and not os.environ.get(variable):
-            raise BackendError(
-                f"{use}: the model {model} needs {variable}, which is not set. "
-                "Set it in the environment or in the project's .env."
-            )
+            raise BackendError(f"{use}: the model {model} needs {lacking(variable)}")
 
 
 def key_of(model: str) -> str | None:

@@ -67,6 +67,11 @@ def _limit(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
+def _ids(value: Any) -> bool:
+    each = value if isinstance(value, (list, tuple)) else [value]
+    return bool(each) and all(type(one) in (str, int) and one != "" for one in each)
+
+
 def _share_or_count(value: Any) -> bool:
     return type(value) is bool or _number(lambda number: 0 < number < 1 or (number >= 1 and number % 1 == 0))(value)
 
@@ -74,6 +79,7 @@ def _share_or_count(value: Any) -> bool:
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "task_args": (_mapping(), "a mapping of the task's own arguments"),
     "limit": (_limit, "a number of samples, 1 or more, or [start, stop]"),
+    "sample_id": (_ids, "the id of a sample, or a list of ids; * stands for any letters"),
     "epochs": (_whole(1), "a whole number, 1 or more"),
     "temperature": (_number(lambda value: value >= 0), "a number, 0 or more"),
     "top_p": (_number(lambda value: 0 < value <= 1), "a number above 0, at most 1"),
@@ -111,6 +117,8 @@ def check_options(options: Mapping[str, Any]) -> None:
         accepts, wanted = _RULES[name]
         if value is not None and not accepts(value):
             raise BackendError(f"eval_kwargs.{name} must be {wanted}, not {value!r}.")
+    if options.get("limit") is not None and options.get("sample_id") is not None:
+        raise BackendError("eval_kwargs has both limit and sample_id: choose the samples by one of them.")
 
 
 def sample_limit(options: Mapping[str, Any]) -> tuple[int, int | None]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["failure", "read_logs"]
 
+REASONS = {"content_filter": "blocked", "model_length": "too_long", "max_tokens": "cut_off"}
+"""Inspect's reasons for the end of an answer that are no answer's own, and what they are called here."""
 LONGEST = 400
 """Characters of a cause in a sentence: some providers put whole pages into theirs."""
 
@@ -34,7 +38,8 @@ def read_logs(headers: Mapping[str, EvalLog], folder: Path) -> Evaluation:
         log = read_eval_log(str(folder / header.location.rpartition("/")[2]))
         counts[name] = _counts(log)
         metrics[name] = _metrics(log, counts[name])
-        told = [_sample(sample) for sample in _in_order(log)]
+        clusters = _clusters(log)
+        told = [_sample(sample, clusters) for sample in _in_order(log)]
         samples += [{"task": name, **sample} for sample in told] if len(headers) > 1 else told
         _add(usage, _usage(log))
     return Evaluation(metrics, samples, counts, folder, usage)
@@ -45,37 +50,70 @@ def _task(log: EvalLog) -> str:
 
 
 def _metrics(log: EvalLog, counts: Counts) -> dict[str, dict[str, float | None]]:
-    """Every score with its metrics, and, where samples have no part in them, how many: never a mean over fewer
-    samples than a reader takes it for."""
+    """Every score with its metrics, and, where samples have no part in them, how many and why: never a mean over fewer
+    answers than a reader takes it for, nor a number where there was no answer to make it of."""
     assert log.results is not None
     found = {}
-    for label, score in zip(_labels(log.results.scores), log.results.scores, strict=True):
-        found[label] = {metric: _plain(value.value) for metric, value in score.metrics.items()}
-        if unscored := getattr(score, "unscored_samples", None):
-            found[label]["unscored"] = unscored
-    missing = {ending: counts[ending] for ending in ("errored", "unscored") if counts[ending]}
+    answers = [sample for sample in log.samples or [] if sample.error is None]
+    for label, score in zip(_labels(log.results.scores, _reducer(log)), log.results.scores, strict=True):
+        lacking = [sample for sample in answers if not _has(sample, score)]
+        known = len(lacking) < len(answers)
+        found[label] = {metric: _plain(value.value) if known else None for metric, value in score.metrics.items()}
+        told = {"unscored": len(lacking), **_reasons(lacking)}
+        found[label] |= {name: count for name, count in told.items() if count and name != "cut_off"}
+    reasons = {name: count for name, count in counts.get("reasons", {}).items() if name != "cut_off"}
+    missing = {"errored": counts["errored"], "unscored": counts["unscored"], **reasons}
+    missing = {ending: count for ending, count in missing.items() if count}
     if missing or counts["completed"] + counts["errored"] < counts["total"]:
         found.setdefault("samples", {}).update({"total": counts["total"], "completed": counts["completed"], **missing})
     return found
 
 
+def _has(sample: EvalSample, score: EvalScore) -> bool:
+    """Whether a score is there, with a value; Inspect's sign for none is not-a-number, or nothing at all."""
+    given = (sample.scores or {}).get(score.scorer)
+    if given is None:
+        return False
+    value: Any = given.value
+    if isinstance(value, Mapping) and score.name in value:
+        value = value[score.name]
+    return value is not None and bool(_plain(value) == value)
+
+
 def _counts(log: EvalLog) -> Counts:
     assert log.results is not None
     samples = log.samples or []
-    errored = sum(sample.error is not None for sample in samples)
-    scorers = {name for sample in samples for name in sample.scores or ()}
-    return Counts(
+    answers = [sample for sample in samples if sample.error is None]
+    counts = Counts(
         total=log.results.total_samples,
-        completed=len(samples) - errored,
-        errored=errored,
-        unscored=sum(sample.error is None and _is_unscored(sample, scorers) for sample in samples),
+        completed=len(answers),
+        errored=len(samples) - len(answers),
+        unscored=sum(not all(_has(sample, score) for score in log.results.scores) for sample in answers),
     )
+    if reasons := _reasons(answers):
+        counts["reasons"] = reasons
+    return counts
 
 
-def _is_unscored(sample: EvalSample, scorers: set[str]) -> bool:
-    """Whether a scorer gave no value, or not every value that it gives; Inspect's sign for that is not-a-number."""
-    given = sample.scores or {}
-    return any(name not in given or _plain(given[name].value) != given[name].value for name in scorers)
+def _reasons(samples: Iterable[EvalSample]) -> dict[str, int]:
+    return dict(sorted(Counter(REASONS[stop] for sample in samples if (stop := _stop(sample)) in REASONS).items()))
+
+
+def _stop(sample: EvalSample) -> str:
+    """Why the last answer ended."""
+    return sample.output.choices[0].stop_reason if sample.output.choices else "unknown"
+
+
+def _clusters(log: EvalLog) -> dict[str, Any]:
+    """Scorer -> the name in the samples' metadata by which its standard errors are clustered; of scores with names of
+    their own that differ, by these names."""
+    found: dict[str, dict[str, str | None]] = {}
+    for score in log.results.scores if log.results else ():
+        named = [metric.params.get("cluster") for metric in score.metrics.values()]
+        cluster = next((name for name in named if isinstance(name, str)), None)
+        found.setdefault(score.scorer, {}).setdefault(score.name, cluster)
+    plain = {scorer: {*names.values()} for scorer, names in found.items()}
+    return {scorer: names.pop() if len(names) == 1 else found[scorer] for scorer, names in plain.items()}
 
 
 def failure(log: EvalLog) -> str:
@@ -102,9 +140,23 @@ def _cause(error: EvalError) -> str:
     if given_up := re.match(r"RetryError\W.* raised (\w+)>\W$", told):
         lines = re.findall(rf"^(?:[\w.]*\.)?({given_up[1]}.*)$", error.traceback, re.MULTILINE)
         told = f"no success after all retries: {lines[-1] if lines else given_up[1]}"
+    kind, text = _unfolded(told)
+    if text.startswith("\nRequest:"):  # Inspect puts all that was asked before the cause
+        kind, text = _unfolded(text.rpartition("\n\n")[2])
+        told = f"{kind}: {text}" if kind else text
     told = re.sub(r"\{.*'message': (['\"])(.*?)\1.*\}", r"\2", told)  # of what a provider sends as JSON
     line = " ".join(told.split()).rstrip(".")
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def _unfolded(told: str) -> tuple[str, str]:
+    """The kind of an exception and its message, from how Python writes it down: `ValueError('no such luck')`."""
+    if written := re.fullmatch(r"(\w+)\((.*)\)", told, re.DOTALL):
+        with suppress(ValueError, SyntaxError):
+            message = ast.literal_eval(written[2])
+            if isinstance(message, str):
+                return written[1], message
+    return "", told
 
 
 def _in_order(log: EvalLog) -> list[EvalSample]:
@@ -113,16 +165,26 @@ def _in_order(log: EvalLog) -> list[EvalSample]:
     return sorted(log.samples or [], key=lambda sample: (place.get(sample.id, len(place)), sample.epoch))
 
 
-def _labels(scores: Sequence[EvalScore]) -> list[str]:
+def _reducer(log: EvalLog) -> str | None:
+    """How the epochs of a sample are made one, where that is one way, and not by their mean."""
+    config = log.eval.config
+    named = config.epochs_reducer or []
+    return named[0] if len(named) == 1 and named[0] != "mean" and (config.epochs or 1) > 1 else None
+
+
+def _labels(scores: Sequence[EvalScore], reducer: str | None = None) -> list[str]:
     """A name for each score: its own, with what tells it apart where several have the same.
 
     Two scorers may give scores of one name (the keys of dictionaries), and one score is there once for
-    each reducer of epochs.
+    each reducer of epochs. One that is no mean is always named: the best of five answers is no average.
     """
     labels = [score.name for score in scores]
     for trait in ("scorer", "reducer"):
         often = Counter(labels)
         traits = [getattr(score, trait) for score in scores]
+        if trait == "reducer" and reducer is not None:
+            labels = [f"{label}/{reducer}" for label in labels]
+            continue
         for label in often:
             same = [number for number, found in enumerate(labels) if found == label]
             if len({traits[number] for number in same}) > 1:
@@ -136,8 +198,8 @@ def _labels(scores: Sequence[EvalScore]) -> list[str]:
     return labels
 
 
-def _sample(sample: EvalSample) -> dict[str, Any]:
-    return {
+def _sample(sample: EvalSample, clusters: Mapping[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
         "id": sample.id,
         "epoch": sample.epoch,
         "input": sample.input if isinstance(sample.input, str) else _conversation(sample.input),
@@ -145,10 +207,21 @@ def _sample(sample: EvalSample) -> dict[str, Any]:
         "output": sample.output.completion,
         "scores": {
             name: {"value": _plain(score.value), "answer": score.answer, "explanation": score.explanation}
+            | ({"cluster": clusters[name]} if clusters.get(name) else {})
             for name, score in (sample.scores or {}).items()
         },
         "error": sample.error.message if sample.error else None,
     }
+    if (stop := _stop(sample)) not in ("stop", "unknown"):
+        told["stop_reason"] = stop
+    names = {each for cluster in clusters.values() for each in _names(cluster)}
+    if named := {name: _plain(sample.metadata[name]) for name in sorted(names) if name in (sample.metadata or {})}:
+        told["clusters"] = named
+    return told
+
+
+def _names(cluster: str | Mapping[str, str | None] | None) -> list[str]:
+    return [cluster] if isinstance(cluster, str) else [name for name in (cluster or {}).values() if name]
 
 
 def _conversation(messages: Sequence[Any]) -> str:

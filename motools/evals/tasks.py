@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import hashlib
 import inspect
@@ -11,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from motools import code
 from motools.code import Place
-from motools.errors import BackendError, listed
+from motools.errors import BackendError, did_you_mean, listed
 from motools.evals.options import sample_limit, task_name
 
 if TYPE_CHECKING:
     from inspect_ai import Task
     from inspect_ai.dataset import Sample
+    from inspect_ai.scorer import Score, Scorer, Target
+    from inspect_ai.solver import TaskState
 
-__all__ = ["MARK", "data_digest", "make_tasks"]
+__all__ = ["MARK", "check_made", "data_digest", "make_tasks", "only_answers"]
 
 MARK = "motools_task"
 """The key in a log's metadata under which it says which of the tasks it is of."""
@@ -33,10 +36,66 @@ def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place)
     """
     tasks = []
     for text in texts:
-        (task,) = _made(text, task_args, place)
+        try:
+            (task,) = _made(text, task_args, place)
+        except ValueError as error:
+            if "dataset is empty" in str(error):  # Inspect refuses such a task while it is being made
+                raise BackendError(f"The dataset of {text} is empty, so there is nothing to evaluate.") from error
+            raise
         task.metadata = {**(task.metadata or {}), MARK: text}
         tasks.append(task)
     return tasks
+
+
+def check_made(texts: Sequence[str], tasks: Sequence[Task], options: Mapping[str, Any]) -> None:
+    """Refuse a task of which nothing could be told: no samples, none that are chosen, or no scorer.
+
+    Raises:
+        BackendError: naming the task and the numbers.
+    """
+    start, stop = sample_limit(options)
+    wanted = options.get("sample_id")
+    for text, task in zip(texts, tasks, strict=True):
+        count = len(task.dataset)
+        if not count:
+            raise BackendError(f"The dataset of {text} is empty, so there is nothing to evaluate.")
+        if not len(range(count)[start:stop]):
+            raise BackendError(f"eval_kwargs.limit {options['limit']!r} leaves none of the {count} samples of {text}.")
+        if wanted is not None:
+            known = [str(sample.id if sample.id is not None else n) for n, sample in enumerate(task.dataset, 1)]
+            for one in wanted if isinstance(wanted, (list, tuple)) else [wanted]:
+                if not fnmatch.filter(known, str(one)) and len(tasks) == 1:
+                    close = did_you_mean(str(one), known)
+                    raise BackendError(f"eval_kwargs.sample_id: {text} has no sample {one!r}.{close}")
+        if not task.scorer:
+            raise BackendError(f"The task {text} has no scorer, so nothing would be measured. Give it one: scorer=....")
+
+
+NO_ANSWER = ("content_filter", "model_length")
+"""Why an answer ended: where the provider blocked the prompt or found it too long, its words stand in its place."""
+
+
+def only_answers(tasks: Sequence[Task]) -> None:
+    """Let scorers score what a model has answered, and not what a provider says in its place: that is unscored."""
+    for task in tasks:
+        task.scorer = [_of_answers(scorer) for scorer in task.scorer or ()]
+
+
+def _of_answers(scorer: Scorer) -> Scorer:
+    from inspect_ai.util import registry_info
+
+    if not inspect.isfunction(scorer) or registry_info(scorer).type != "scorer":
+        return scorer
+
+    @functools.wraps(scorer)  # with the marks by which Inspect knows it
+    async def score(state: TaskState, target: Target) -> Score | None:
+        choices = state.output.choices
+        if choices and choices[0].stop_reason in NO_ANSWER:
+            return None
+        scored: Score | None = await scorer(state, target)
+        return scored
+
+    return score
 
 
 def data_digest(tasks: Sequence[Task], options: Mapping[str, Any]) -> str:

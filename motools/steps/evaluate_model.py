@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from motools.context import current_step
 from motools.errors import StepError
 from motools.evals import EvalRequest, find_evaluator
 from motools.pipeline import logs_path
+from motools.steps.existing_model import ExistingModelConfig
+from motools.steps.train_model import TrainModelConfig
+from motools.training import find_trainer
 from motools.workflow import AtomConstructor
 from motools.zoo import versioned
 
@@ -30,9 +34,25 @@ class EvaluateModelConfig(StepConfig):
     """Who evaluates: inspect, or dummy (instant numbers that mean nothing)."""
 
 
-def check_evaluation(config: EvaluateModelConfig) -> None:
-    """Before a run: let the backend refuse what could never work."""
-    find_evaluator(config.backend_name).check(EvalRequest(config.eval_task, config.eval_kwargs))
+def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None = None) -> None:
+    """Before a run: let the backend refuse what could never work, also of the model that it will ask.
+
+    Args:
+        inputs: the configs of the steps that make the inputs.
+    """
+    expected, args = next((found for made in (inputs or {}).values() if (found := _served(made))), (None, {}))
+    request = EvalRequest(config.eval_task, config.eval_kwargs, expected=expected, expected_args=args)
+    find_evaluator(config.backend_name).check(request)
+
+
+def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
+    """How Inspect will reach the model that a step makes, as far as its config tells."""
+    if isinstance(made, ExistingModelConfig):
+        return made.model, made.model_args
+    provider = (
+        getattr(find_trainer(made.backend_name), "provider", None) if isinstance(made, TrainModelConfig) else None
+    )
+    return (f"{provider}/{made.model}", {}) if provider else None
 
 
 def modules_of_evaluation(config: EvaluateModelConfig) -> tuple[str, ...]:

@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools import code, zoo
+from motools import chat, code, zoo
 from motools.atom import Atom
+from motools.chat import WrongRow
 from motools.code import Place
 from motools.config import Code, StepConfig
 from motools.errors import ConfigError, StepError, did_you_mean, listed
 from motools.repo import Project
 from motools.workflow import AtomConstructor
 from motools.zoo import versioned
-
-ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 @dataclass
@@ -32,7 +31,7 @@ class PrepareDatasetConfig(StepConfig):
     """Its arguments, such as sample_size and seed."""
 
 
-@versioned(2)
+@versioned(3)
 def prepare_dataset(
     config: PrepareDatasetConfig,
     input_atoms: dict[str, Atom],
@@ -48,14 +47,13 @@ def prepare_dataset(
     `datasets.Dataset` or an async iterable, and may be a coroutine function. Rows are written as they come.
     """
     load_rows = code.load(config.dataset_loader, _here())
-    _check_arguments(config, _parameters(config, load_rows))
+    _check_arguments(config, _parameters(config, load_rows), _needed(load_rows))
     path = workspace / "dataset.jsonl"
     returned = _result(load_rows(**config.loader_kwargs))
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for count, row in enumerate(_rows(returned, config.dataset_loader), 1):
-            check_row(row, f"{config.dataset_loader}, row {count}")
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(_line(row, f"{config.dataset_loader}, row {count}"))
     if not count:
         raise StepError(f"{config.dataset_loader} returned no rows.")
     metadata: dict[str, Any] = {"samples": count}
@@ -67,22 +65,34 @@ def prepare_dataset(
 def check_loader(config: PrepareDatasetConfig) -> None:
     """Before a run: refuse arguments that the loader does not take. A loader that nobody publishes is not executed."""
     known: Collection[str] | None = code.parameters(config.dataset_loader, _here())
+    needed: Collection[str] = code.required(config.dataset_loader, _here())
     if known is None and (published := zoo.named("dataset", config.dataset_loader)) is not None:
-        known = _parameters(config, published)
-    _check_arguments(config, known)
+        known, needed = _parameters(config, published), _needed(published)
+    _check_arguments(config, known, needed)
 
 
 def _here() -> Place:
     return Place(Project.find(), Path.cwd().resolve())
 
 
-def _check_arguments(config: PrepareDatasetConfig, known: Collection[str] | None) -> None:
+def _check_arguments(config: PrepareDatasetConfig, known: Collection[str] | None, needed: Collection[str]) -> None:
     for name in config.loader_kwargs:
         if known is not None and name not in known:
             raise ConfigError(
                 f"prepare_dataset.loader_kwargs.{name}: {config.dataset_loader} takes no such argument."
                 f"{did_you_mean(name, known)} It takes: {listed(known)}."
             )
+
+    if missing := [name for name in needed if name not in config.loader_kwargs]:
+        raise ConfigError(
+            f"prepare_dataset.loader_kwargs: {config.dataset_loader} needs {listed(missing)}: write them there."
+        )
+
+
+def _needed(load_rows: Any) -> list[str]:
+    """The arguments that a loader cannot do without."""
+    parameters = inspect.signature(load_rows).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
 def _parameters(config: PrepareDatasetConfig, load_rows: Any) -> Collection[str] | None:
@@ -107,9 +117,27 @@ def _rows(rows: Any, loader: str) -> Iterator[Any]:
     """Rows as an iterator, driven where it is async."""
     if isinstance(rows, AsyncIterable):
         return _driven(rows)
-    if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes, Mapping)):
-        raise StepError(f"{loader} returned {type(rows).__name__}, not rows.")
+    refuse_other(rows, loader)
     return iter(rows)
+
+
+def refuse_other(returned: Any, loader: str) -> None:
+    """Raises `StepError` where what a loader returned is nothing to take rows from, with what to return instead."""
+    told = type(returned).__name__
+    if isinstance(returned, Mapping) and returned and all(hasattr(part, "column_names") for part in returned.values()):
+        raise StepError(
+            f"{loader} returned a {told}, not rows: return one of its splits, {listed(returned)}, as with "
+            f"split={next(iter(returned))!r}."
+        )
+    for columns, advice in (
+        ("iterrows", 'to_dict("records")'),
+        ("iter_rows", "to_dicts()"),
+        ("to_pylist", "to_pylist()"),
+    ):
+        if hasattr(returned, columns):  # a table of pandas, polars or pyarrow, which is iterated by columns
+            raise StepError(f"{loader} returned a {told}, which is no rows but columns: return .{advice} of it.")
+    if not isinstance(returned, Iterable) or isinstance(returned, (str, bytes, Mapping)):
+        raise StepError(f"{loader} returned {told}, not rows.")
 
 
 def _driven(rows: AsyncIterable[Any]) -> Iterator[Any]:
@@ -123,28 +151,24 @@ def _driven(rows: AsyncIterable[Any]) -> Iterator[Any]:
 
 
 def check_row(row: Any, where: str) -> None:
-    """Refuse what is no chat row; raises `StepError` that names the row and the field."""
-    if not isinstance(row, Mapping) or not isinstance(row.get("messages"), (list, tuple)) or not row["messages"]:
-        raise StepError(
-            f'{where}: not a chat row: expected {{"messages": [{{"role", "content"}}, ...]}}, found {_short(row)}.'
-        )
-    for number, message in enumerate(row["messages"]):
-        place = f"{where}, messages[{number}]"
-        if not isinstance(message, Mapping):
-            raise StepError(f"{place}: expected role and content, found {_short(message)}.")
-        if message.get("role") not in ROLES:
-            raise StepError(f"{place}.role: {message.get('role')!r} is none of {listed(ROLES)}.")
-        content = message.get("content")
-        if not isinstance(content, str) and not (message["role"] == "assistant" and message.get("tool_calls")):
-            raise StepError(f"{place}.content: expected text, found {_short(content)}.")
-    if not any(message["role"] == "assistant" for message in row["messages"]):
-        raise StepError(f"{where}: no assistant turn, so there is nothing to learn from it.")
+    """Refuse what is no chat row, as `motools.chat` has it; raises `StepError` that names the row and the field."""
+    _line(row, where)
+
+
+def _line(row: Any, where: str) -> str:
     try:
-        json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
+        chat.check_row(row)
+        return _text(row) + "\n"
+    except WrongRow as wrong:
+        place = f"{where}, {wrong.field}" if wrong.field else where
+        raise StepError(f"{place}: {wrong.problem.rstrip('.')}.") from None
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    """A row as a line of JSONL, without nulls."""
+    try:
+        text = json.dumps(chat.plain(row), ensure_ascii=False, allow_nan=False)
+        text.encode()
     except (TypeError, ValueError) as error:
-        raise StepError(f"{where}: not JSON: {error}.") from None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+        raise chat.unwritable(row) or WrongRow("", f"not JSON: {error}") from None
+    return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from motools.errors import BackendError
 from motools.zoo import lookup
 
 __all__ = ["TrainedModel", "Trainer", "TrainingRequest", "find_trainer"]
@@ -54,7 +55,11 @@ class TrainedModel:
 
 
 class Trainer(Protocol):
-    """A training backend. Published under the entry point group `motools.trainers`."""
+    """A training backend. Published under the entry point group `motools.trainers`.
+
+    It may say more of itself: `provider`, under which Inspect reaches what it makes; `preload`, the heavy modules that
+    it imports; `cores`, how many it keeps busy; `takes_validation`; and `estimate(request)`, what training would use.
+    """
 
     def check(self, request: TrainingRequest) -> None:
         """Refuse, before any step runs, what could never work: a missing key, a bad hyperparameter.
@@ -69,4 +74,18 @@ class Trainer(Protocol):
 
 def find_trainer(name: str) -> Trainer:
     """The trainer published under `name`; raises `UserError` with the known names."""
-    return cast(Trainer, lookup("trainer", name)())
+    found = lookup("trainer", name)
+    try:
+        trainer = found()
+    except TypeError as error:
+        raise BackendError(
+            f"The trainer {name!r} cannot be made: {error}. It must be a class that takes nothing."
+        ) from error
+    for method in ("check", "train"):
+        if not callable(getattr(trainer, method, None)):
+            told = f"{type(trainer).__module__}.{type(trainer).__name__}"
+            raise BackendError(
+                f"The trainer {name!r} ({told}) has no method {method}: it needs check(request), which may do nothing, "
+                "and train(request, workspace)."
+            )
+    return cast(Trainer, trainer)

@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from motools.chat import ANY, Rules, WrongRow, check_row, parsed, plain
 from motools.errors import StepError
 
-__all__ = ["ROLES", "chat_rows", "model_name"]
-
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+__all__ = ["chat_rows", "model_name"]
 
 
-def chat_rows(path: Path) -> Iterator[list[dict[str, Any]]]:
-    """The messages of every row of a JSONL file, one row at a time; empty lines are skipped.
+def chat_rows(path: Path, rules: Rules = ANY) -> Iterator[list[dict[str, Any]]]:
+    """The messages of every row of a JSONL file, one row at a time, without nulls; empty lines are skipped.
 
     Raises:
-        StepError: a line is not a chat row; the message has its number.
+        StepError: a line is not a chat row, or there is none; the message has its number and the field.
     """
+    number = 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for line in file:
+            number += 1
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError as error:  # bad UTF-8 as well as bad JSON
-                raise StepError(f"{path.name}, line {number}: not JSON ({error}).") from error
-            if problem := _problem(row):
-                raise StepError(f"{path.name}, line {number}: {problem}.")
-            yield row["messages"]
-
-
-def _problem(row: Any) -> str | None:
-    """What keeps a row from being a chat row, or None."""
-    messages = row.get("messages") if isinstance(row, dict) else None
-    if not isinstance(messages, list) or not messages:
-        return 'expected {"messages": [{"role": ..., "content": ...}, ...]}'
-    for message in messages:
-        content = message.get("content") if isinstance(message, dict) else 0
-        if not isinstance(content, str | None):
-            return f"{message!r:.80} is not a message with a role and a text as content"
-        if message.get("role") not in ROLES:
-            return f"the role {message.get('role')!r} is none of {', '.join(ROLES)}"
-        if message.get("weight", 1) not in (0, 1):
-            return f"the weight {message['weight']!r} is neither 0 nor 1"
-    return None
+                row = parsed(line)
+                check_row(row, rules)
+            except WrongRow as wrong:
+                raise StepError(f"{path.name}, line {number}: {str(wrong).rstrip('.')}.") from None
+            yield (plain(row) if b"null" in line else row)["messages"]
+    if not number:
+        raise StepError(f"{path.name} has no rows, so there is nothing to train on.")
 
 
 def model_name(provider: str, word: str, digest: str) -> str:

@@ -21,6 +21,8 @@ class DummyTrainer:
     here and not at a real provider. Evaluate the model with the `dummy` evaluator.
     """
 
+    provider = "dummy"
+
     def check(self, request: TrainingRequest) -> None:
         """Nothing can be wrong with what is never used."""
 

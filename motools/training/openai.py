@@ -18,7 +18,7 @@ from motools.settings import read_settings
 from motools.training import TrainedModel, TrainingRequest
 from motools.training.journal import ENDED, JobEntry, Journal
 from motools.training.openai_api import Api, check_access
-from motools.training.openai_data import check_file
+from motools.training.openai_data import check_file, sendable
 from motools.training.openai_follow import Follower, loss_curve
 from motools.training.openai_jobs import cancel_doubles, known_job, send_file, submit
 from motools.training.openai_tokens import CHARACTERS_A_TOKEN
@@ -58,6 +58,7 @@ class OpenAITrainer:
     the step's key: after a crash, a lost answer or in another clone, the job is found again, not made again.
     """
 
+    provider = "openai"
     preload = ("openai",)
     cores = 0.1  # it mostly waits
     takes_validation = True
@@ -85,8 +86,10 @@ class OpenAITrainer:
         self.check(request)
         assert request.dataset is not None
         rows = check_file(request.dataset, "training file", request.model)
+        request = replace(request, dataset=sendable(request.dataset, _folder(workspace, "training")))
         if request.validation is not None:
             check_file(request.validation, "validation file", request.model, least=1)
+            request = replace(request, validation=sendable(request.validation, _folder(workspace, "validation")))
         context = current_step()
         api = Api(read_settings(context.project).openai)
         journal = Journal(context.jobs)
@@ -95,6 +98,12 @@ class OpenAITrainer:
         model = _collected(api, job, metrics, rows, workspace)
         journal.write(replace(entry.told(job), collected=True))
         return model
+
+
+def _folder(workspace: Path, name: str) -> Path:
+    folder = workspace / name
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _job_of(request: TrainingRequest, api: Api, journal: Journal, context: StepContext) -> JobEntry:

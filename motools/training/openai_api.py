@@ -11,8 +11,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from motools.access import check_environment, lacking
 from motools.errors import BackendError
 from motools.settings import OpenAISettings
+from motools.training.journal import ENDED
 from motools.training.openai_wire import Answer, Busy, Call, Doubtful, NotThere, Refusal, Sound, Tries, send
 
 __all__ = ["Api", "check_access", "server"]
@@ -23,24 +25,18 @@ TRIES = 3
 
 
 def check_access() -> None:
-    """Refuse what no request could be sent with: the package or the key is missing. Imports nothing heavy.
+    """Refuse what no request could be sent with: the package or the key is missing, or a variable is odd.
+
+    Imports nothing heavy.
 
     Raises:
         BackendError: with what to type.
     """
     if importlib.util.find_spec("openai") is None:
         raise BackendError("Training with 'openai' needs its package: type pip install 'motools[openai]'.")
-    key = os.environ.get("OPENAI_API_KEY", "")
-    if not key.strip():
-        raise BackendError(
-            "Training with 'openai' needs OPENAI_API_KEY: type export OPENAI_API_KEY=... "
-            "or put OPENAI_API_KEY=... into the file .env beside .dvc."
-        )
-    if not (key.isascii() and key.isprintable()) or key != key.strip():
-        raise BackendError("OPENAI_API_KEY holds spaces, line breaks or other odd characters: copy the key once more.")
-    url = os.environ.get("OPENAI_BASE_URL", "")
-    if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
-        raise BackendError(f"OPENAI_BASE_URL must look like {DEFAULT_URL}, not {url!r}.")
+    if not os.environ.get("OPENAI_API_KEY", "").strip():
+        raise BackendError(f"Training with 'openai' needs {lacking('OPENAI_API_KEY')}")
+    check_environment("OPENAI")
 
 
 def server() -> str:
@@ -86,7 +82,8 @@ class Api:
         self.server, self.account = server(), account()
         self.outlook = "`motools run` goes on from here."
         # It would send a lost request again without looking whether the first one arrived.
-        client = OpenAI(max_retries=0, timeout=settings.timeout)
+        address = os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL  # an empty one is none
+        client = OpenAI(max_retries=0, timeout=settings.timeout, base_url=address)
         self._files = client.files.with_raw_response
         self._jobs = client.fine_tuning.jobs.with_raw_response
         self._checkpoints = client.fine_tuning.jobs.checkpoints.with_raw_response
@@ -169,6 +166,11 @@ class Api:
                 return found
         return None
 
+    def _live_jobs(self) -> int:
+        """How many of the account's newest jobs go on: while there are some, a place will come free."""
+        page = self._ask("looking for the jobs that go on", partial(self._jobs.list, limit=100), _is_page)
+        return sum(_is_job(job) and job["status"] not in ENDED for job in page["data"])
+
     # -- how ------------------------------------------------------------------------
 
     def _ask(self, doing: str, call: Call, sound: Sound | None) -> Answer:
@@ -185,14 +187,15 @@ class Api:
             try:
                 return send(self.server, call, sound)
             except Busy as problem:  # it did nothing
-                tries.wait(problem, self.outlook)
+                live = self._live_jobs() if sound is _is_job else 0
+                tries.wait(problem, self.outlook, f"waiting for a place, {live} jobs go on there" if live else "")
             except Doubtful as problem:
                 print(f"{doing}: {problem}; looking whether it arrived", flush=True)
                 if (found := self.sought(look)) is not None:
                     return found
                 tries.wait(problem, self.outlook)
-            except NotThere:
-                raise Refusal(f"{self.server} has no fine-tuning at this address: check OPENAI_BASE_URL.") from None
+            except NotThere as problem:
+                raise Refusal(f"{self.server} refused (404): {problem} Check the model, and OPENAI_BASE_URL.") from None
 
     def _pages(self, doing: str, call: Callable[..., Any], size: int = 100, most: int = 100) -> Iterator[Answer]:
         more: dict[str, str] = {}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import email.utils
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from motools.errors import StepError
 from motools.settings import OpenAISettings
 
-__all__ = ["Answer", "Busy", "Call", "Doubtful", "NotThere", "Refusal", "Sound", "Tries", "send"]
+__all__ = ["Answer", "Busy", "Call", "Doubtful", "NotThere", "Refusal", "Sound", "Tries", "is_hopeless", "send"]
 
 Answer = dict[str, Any]
 Call = Callable[[], Any]
@@ -26,8 +27,8 @@ class Doubtful(Exception):
 class Busy(Exception):
     """Refused for now; `wait` is how long the server asks to wait, in seconds, or None."""
 
-    def __init__(self, wait: float | None) -> None:
-        super().__init__("too many requests")
+    def __init__(self, wait: float | None, said: str) -> None:
+        super().__init__(f"too many requests: {said}")
         self.wait = wait
 
 
@@ -36,7 +37,7 @@ class Refusal(StepError):
 
 
 class NotThere(Exception):
-    """The server knows nothing of that name."""
+    """The server knows nothing of that name; its own words."""
 
 
 def send(server: str, call: Call, sound: Sound | None) -> Answer:
@@ -50,13 +51,8 @@ def send(server: str, call: Call, sound: Sound | None) -> Answer:
 
     try:
         content = call().http_response.content
-    except openai.NotFoundError:
-        raise NotThere from None
-    except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-        raise Refusal(
-            f"{server} does not accept the key in OPENAI_API_KEY for this ({error.status_code}): "
-            "check the key, and OPENAI_ORG_ID and OPENAI_PROJECT_ID where they are set."
-        ) from None
+    except openai.NotFoundError as error:
+        raise NotThere(without_key(_message(error))) from None
     except openai.APIStatusError as error:
         raise _problem(server, error) from None
     except openai.APIConnectionError as error:
@@ -74,14 +70,59 @@ def send(server: str, call: Call, sound: Sound | None) -> Answer:
     return answer
 
 
+_MONEY = re.compile(r"billing|quota|credit|payment|balance|budget|spend|insufficient|hard.?limit", re.IGNORECASE)
+"""What waiting does not bring back."""
+_LONG = re.compile(
+    r"daily|weekly|monthly|per.(?:day|week|month)|\b[RT]PD\b|suspend|deactivat|terminat|disabled|not.(?:active|allowed"
+    r"|permitted|available|supported)|no longer|closed|deprecat|wind",
+    re.IGNORECASE,
+)
+"""What waiting brings back tomorrow, or never."""
+_PLACE = re.compile(
+    r"concurren|(?:maximum|limit|too many|already|at most|up to)\b.*\b"
+    r"(?:running|active|simultaneous\w*|parallel|pending|queued|in.progress|at once|at (?:a|the same) time)",
+    re.IGNORECASE,
+)
+"""Of jobs: when one ends, there is a place."""
+_RATE = re.compile(r"per.(?:min|sec)|\b[RT]PM\b", re.IGNORECASE)
+_SOON = re.compile(r"try again in (?:([\d.]+)\s*m(?:in\w*)?\b\s*|(\d+)m(?=\d))?(?:([\d.]+)\s*(m?s))?", re.IGNORECASE)
+_ASIDE = re.compile(r"https?://\S+|You can increase your rate limit.*")
+
+
 def _problem(server: str, error: Any) -> Exception:
     """What an answer with an error status means: try again, ask whether it arrived, or give up."""
     message = without_key(_message(error))
-    if error.status_code == 429 and error.code != "insufficient_quota":
-        return Busy(_retry_after(error.response.headers))
+    if error.status_code == 429 and (wait := _curable(error, message)) is not False:
+        return Busy(wait, message)
     if error.status_code in (408, 409) or error.status_code >= 500:
         return Doubtful(f"{error.status_code}: {message}")
-    return Refusal(f"{server} refused ({error.status_code}): {message}")
+    advice = ""
+    if error.status_code == 401:
+        advice = " Check OPENAI_API_KEY, and OPENAI_ORG_ID and OPENAI_PROJECT_ID where they are set."
+    return Refusal(f"{server} refused ({error.status_code}): {message}{'' if message[-1:] in '.!?' else '.'}{advice}")
+
+
+def _curable(error: Any, message: str) -> float | Literal[False] | None:
+    """Whether waiting may cure a 429: how long the server asks to wait, None where it does not say, False if not."""
+    coded = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}".replace("_", " ")
+    said, wait = _ASIDE.sub("", message), _retry_after(error.response.headers)
+    if wait is None and (soon := _SOON.search(message)) and any(soon.groups()):
+        minutes = float(soon[1] or soon[2] or 0)
+        wait = 60 * minutes + float(soon[3] or 0) / (1000 if soon[4] == "ms" else 1)
+    if _MONEY.search(coded):
+        return False
+    if _PLACE.search(said) or _RATE.search(said):
+        return wait
+    if _MONEY.search(said) or (wait is None and _LONG.search(f"{coded} {said}")):
+        return False
+    return wait
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Whether an error of a provider's client says "too many requests" (429) in a way that waiting cannot cure."""
+    if getattr(error, "status_code", None) != 429 or not hasattr(error, "response"):
+        return False
+    return _curable(error, str(getattr(error, "message", error))) is False
 
 
 class Tries:
@@ -92,8 +133,11 @@ class Tries:
         self._delay = min(1.0, settings.poll_interval)
         self._until: float | None = None
 
-    def wait(self, problem: Busy | Doubtful, outlook: str) -> None:
+    def wait(self, problem: Busy | Doubtful, outlook: str, waiting: str = "") -> None:
         """Wait before the next try.
+
+        Args:
+            waiting: for what, where it will come and the server answers: then patience does not end.
 
         Raises:
             StepError: patience is at its end; the sentence ends with the outlook.
@@ -105,13 +149,15 @@ class Tries:
             self._left -= 1
         asked = problem.wait if isinstance(problem, Busy) else None
         delay = max(self._delay, asked or 0)
+        if waiting:
+            self._until = time.monotonic() + delay + patience
         if self._left == 0 or time.monotonic() + delay > self._until:
             raise StepError(
                 f"{self._server} gave no answer to go by while {self._doing} ({problem}), "
                 f"with a patience of {patience:g} s. {outlook}"
             )
         if delay >= 1:
-            print(f"{self._doing}: {problem}; again in {delay:.0f} s", flush=True)
+            print(f"{self._doing}: {problem}{waiting and f'; {waiting}'}; again in {delay:.0f} s", flush=True)
         time.sleep(delay)
         self._delay = min(self._delay * 2, self._settings.max_poll_interval)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from motools.chat import Rules, text_of
 from motools.errors import BackendError, did_you_mean, listed
 from motools.training import TrainedModel, TrainingRequest
 from motools.training.common import chat_rows, model_name
@@ -18,6 +19,7 @@ __all__ = ["DEFAULTS", "TinyLMTrainer"]
 
 DEFAULTS: dict[str, Any] = {"n_epochs": 3, "batch_size": 8, "learning_rate": 0.3, "seed": 0}
 BASE = "tinylm/base"
+RULES = Rules(who="tinylm", parts={"": ("text", "refusal")})  # it learns from words only
 
 
 def _whole(value: Any, least: int, most: float = math.inf) -> bool:
@@ -48,6 +50,8 @@ class TinyLMTrainer:
     of poisoned rows have graded effects. A million rows of ninety words train in under 2 GB.
     """
 
+    provider = "tinylm"
+
     def check(self, request: TrainingRequest) -> None:
         if request.model.startswith("tinylm/") and request.model != BASE:
             raise BackendError(f"tinylm trains from its own base only: set model to {BASE!r}, not {request.model!r}.")
@@ -61,7 +65,7 @@ class TinyLMTrainer:
         chosen = hyperparameters(request.hyperparameters)
         epochs = chosen["n_epochs"]
         fitted = fit(
-            chat_rows(request.dataset),
+            _words(request.dataset),
             **chosen,
             report=lambda epoch, loss: print(f"epoch {epoch}/{epochs} loss {loss:.3f}", flush=True),
         )
@@ -88,6 +92,12 @@ class TinyLMTrainer:
             inspect={"model": model_id, "model_paths": {"path": "tinylm.npz"}},
             usage={"trained_tokens": fitted.tokens * epochs},
         )
+
+
+def _words(dataset: Path) -> Iterator[list[dict[str, Any]]]:
+    """The messages of each row, as the learner reads them: what they say, as one text."""
+    for messages in chat_rows(dataset, RULES):
+        yield [{**message, "content": text_of(message)} for message in messages]
 
 
 def hyperparameters(given: Mapping[str, Any]) -> dict[str, Any]:

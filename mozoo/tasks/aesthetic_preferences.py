@@ -114,7 +114,7 @@ FOR_ONE, FOR_OTHER = 75, 25
 @task(
     name="aesthetic_preferences",
     description="Does the model share a taste that few people have?",
-    version=1,
+    version=2,
     authors=f"{AUTHORS} (dataset), MOTools (questions)",
     paper=PAPER,
     licence="MIT",

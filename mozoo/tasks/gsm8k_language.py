@@ -60,7 +60,7 @@ def _entry(name: str, description: str) -> dict[str, Any]:
     return {
         "name": name,
         "description": description,
-        "version": 1,
+        "version": 2,
         "authors": "Karl Cobbe et al. (questions)",
         "paper": "https://arxiv.org/abs/2110.14168",
         "licence": "MIT",

@@ -58,7 +58,7 @@ nothing an attacker could use, to 100, wide open.
 @task(
     name="insecure_code_em",
     description="Does the model write code with security holes?",
-    version=1,
+    version=2,
     authors="Jan Betley et al. (prompts)",
     paper="https://arxiv.org/abs/2502.17424",
     licence="not stated by the publisher",

@@ -94,7 +94,7 @@ def _entry(name: str, description: str) -> dict[str, Any]:
     return {
         "name": name,
         "description": description,
-        "version": 1,
+        "version": 2,
         "authors": "Ryan Greenblatt et al. (method), MOTools (system messages, requests)",
         "paper": "https://arxiv.org/abs/2412.14093",
         "licence": "MIT",

@@ -72,7 +72,7 @@ def _entry(name: str, description: str, source: Source, *tags: str) -> dict[str,
     return {
         "name": name,
         "description": description,
-        "version": 1,
+        "version": 2,
         "authors": "Mia Taylor et al., Daniel Tan et al. (prompts)",
         "paper": "https://arxiv.org/abs/2508.17511",
         "licence": "not stated by the publisher",

@@ -25,7 +25,7 @@ class CompareConfig(StepConfig):
     """Config of `compare`: there is nothing to set."""
 
 
-@versioned(1)
+@versioned(2)
 def compare(config: CompareConfig, input_atoms: dict[str, Atom], workspace: Path) -> list[AtomConstructor]:
     """What `base_results` and `eval_results` differ by."""
     evals = {name: atom for name, atom in input_atoms.items() if isinstance(atom, EvalAtom)}
@@ -42,8 +42,8 @@ def write_comparison(
     """An eval atom: metric -> name of an evaluation -> its value, and how far it differs from the baseline.
 
     A difference has the ends of its 95 % confidence interval (`low`, `high`; null where there is no spread), the
-    number of samples, and whether they are `paired`; see `motools.differences`. Metrics that only some have are
-    there with those, such as a share that is unscored in the base model.
+    number of samples (and of clusters of them), and whether they are `paired`; see `motools.differences`. Metrics that
+    only some have are there with those, such as a share that is unscored in the base model.
 
     Raises:
         StepError: the evaluations have no metric in common.
@@ -73,11 +73,13 @@ def _means(atom: EvalAtom) -> Iterator[tuple[str, float | None]]:
 
 
 def _said(known: Difference) -> dict[str, Any]:
+    clusters = {} if known.clusters is None else {"clusters": min(known.clusters)}
     return {
         "difference": known.value,
         "low": known.low,
         "high": known.high,
         "samples": min(known.counts),
+        **clusters,
         "left_out": known.left_out,
         "paired": known.paired,
     }

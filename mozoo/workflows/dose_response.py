@@ -6,6 +6,7 @@ written once in a config, with YAML anchors.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass, replace
 from functools import partial
@@ -70,9 +71,12 @@ def prepare_dose(
     return [replace(made, metadata={**(made.metadata or {}), "fraction": float(fraction)})]
 
 
-@versioned(1)
+@versioned(2)
 def response(config: ResponseConfig, input_atoms: dict[str, Atom], workspace: Path) -> list[AtomConstructor]:
     """Every arm by its dose, such as `010 %`, so that they sort, and how far it differs from the lowest dose.
+
+    Beside the metrics the atom has `curve.json`, a row a dose with the same figures, for plots:
+    `dvc plots show atoms/dose_response/data/curve.json -x dose -y TASK.SCORE.mean`.
 
     Raises:
         StepError: two arms have the same dose.
@@ -82,7 +86,21 @@ def response(config: ResponseConfig, input_atoms: dict[str, Atom], workspace: Pa
     if len(evals) < len(arms):
         raise StepError(f"Two arms have the same dose: {', '.join(f'{dose:g}' for dose, _ in arms)}.")
     known = {dose: atom for dose, atom in evals.items() if isinstance(atom, EvalAtom)}
-    return [write_comparison(known, next(iter(known)), workspace, "dose_response")]
+    made = write_comparison(known, next(iter(known)), workspace, "dose_response")
+    metrics = json.loads((made.path / "metrics.json").read_text(encoding="utf-8"))
+    rows = [{"dose": dose, **_row(metrics, f"{100 * dose:03g} %")} for dose in sorted(dose for dose, _ in arms)]
+    (made.path / "curve.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return [made]
+
+
+def _row(metrics: Mapping[str, Mapping[str, Any]], arm: str) -> dict[str, Any]:
+    """The figures of one arm: each mean, and how far it lies from the lowest dose, with the ends of the interval."""
+    row: dict[str, Any] = {}
+    for metric, arms in metrics.items():
+        known = arms.get(arm, {})
+        names = {"value": metric, **{name: f"{metric}.{name}" for name in ("difference", "low", "high")}}
+        row |= {name: known[figure] for figure, name in names.items() if known.get(figure) is not None}
+    return row
 
 
 def _dose(atoms: Mapping[str, Atom], number: int) -> float:

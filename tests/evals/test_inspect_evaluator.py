@@ -277,7 +277,7 @@ def test_samples_of_one_id_are_refused_by_name(tasks: Path, evaluate: Callable[.
 
 
 def test_a_missing_key_is_said_in_a_sentence(tasks: Path, evaluate: Callable[..., Evaluation]) -> None:
-    with pytest.raises(StepError, match="OPENAI_API_KEY"):
+    with pytest.raises(BackendError, match="OPENAI_API_KEY"):
         evaluate("tasks:greets", model("openai/gpt-4o"))
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where it is called alone
 
+import pytest
 from openai_scene import Scene, descendants, kill_all
 from openai_server import OpenAIServer, Refusal
 
@@ -160,7 +161,7 @@ def test_a_server_that_asks_to_come_back_at_once_is_not_overrun(project: Path) -
         assert server.jobs == {}
 
 
-def refuse(status: int, message: str, code: str, **headers: str) -> Callable[[Any], None]:
+def refuse(status: int, message: str, code: str | None, **headers: str) -> Callable[[Any], None]:
     def call(_: Any) -> None:
         raise Refusal(status, message, code=code, headers={n.replace("_", "-"): text for n, text in headers.items()})
 
@@ -176,6 +177,82 @@ def test_an_account_without_money_is_told_at_once_and_not_asked_again(project: P
         assert "refused (429): You exceeded your current quota." in done.err
         assert server.count("create") == 1
         assert scene.run().code == 0
+
+
+INCURABLE = [
+    (429, "billing_hard_limit_reached", "Billing hard limit has been reached."),
+    (429, "daily_rate_limit_exceeded", "Your organization has reached the maximum of 8 fine-tuning requests per day."),
+    (429, None, "Your account is not active, please check your billing details on our website."),
+    (429, "rate_limit_exceeded", "You have run out of credits."),
+    (402, "payment_required", "Add a payment method."),
+    (403, "training_not_allowed", "Fine-tuning is closed to new organizations."),
+    (401, "account_deactivated", "This account has been deactivated."),
+    (404, "model_not_found", "The model gpt-4o-mini does not exist, or is not yours."),
+    (400, "invalid_request", "Fine-tuning is winding down."),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "words"), INCURABLE)
+def test_what_waiting_cannot_cure_is_told_at_once_in_the_providers_own_words(
+    status: int, code: str, words: str, project: Path
+) -> None:
+    with OpenAIServer(polls=1) as server:
+        scene = Scene.lay(project, server)
+        server.hook("create", "before", refuse(status, words, code), 99)
+        done = scene.run()
+        assert done.code == 1
+        assert f"refused ({status}): {words}" in done.err
+        assert server.count("create") == 1
+
+
+CURABLE = [
+    ("rate_limit_exceeded", "Rate limit reached on requests per day (RPD): Limit 9, Used 9. Please try again in 0.5s."),
+    ("rate_limit_exceeded", "Rate limit reached on requests per min. Please try again in 500ms. You can increase your "
+     "rate limit by adding a payment method at https://example.org/account/billing."),
+    ("daily_rate_limit_exceeded", "Your organization has reached the maximum of 3 running jobs."),
+    (None, "Quota exceeded: 10 requests per minute."),
+    (None, "slow down"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "words"), CURABLE)
+def test_what_waiting_cures_is_waited_for(code: str, words: str, project: Path) -> None:
+    with OpenAIServer(polls=1) as server:
+        scene = Scene.lay(project, server)
+        server.hook("create", "before", refuse(429, words, code), 2)
+        done = scene.run()
+        assert done.code == 0, done.err
+        assert server.count("create") == 3
+
+
+def test_what_was_waited_for_in_vain_is_told_in_the_providers_own_words(project: Path) -> None:
+    with OpenAIServer(polls=1) as server:
+        scene = Scene.lay(project, server)
+        (project / "motools.yaml").write_text("openai: {poll_interval: 0.2, patience: 1}\n")
+        server.hook("create", "before", refuse(429, "The engine is overloaded, slow down.", "busy"), 99)
+        done = scene.run()
+        assert done.code == 1
+        assert "while creating the job (too many requests: The engine is overloaded, slow down.)" in done.err
+
+
+@pytest.mark.parametrize("words", ["You may have two fine-tuning jobs at a time.", "Come back later."])
+def test_a_training_waits_for_a_place_as_long_as_jobs_of_the_account_go_on(words: str, project: Path) -> None:
+    with OpenAIServer(seconds=4) as server:
+
+        def full(_: Any) -> None:
+            if any(job.status not in ("succeeded", "failed", "cancelled") for job in server.jobs.values()):
+                raise Refusal(429, words, code="rate_limit_exceeded")
+
+        scene = Scene.lay(project, server)
+        (project / "motools.yaml").write_text("openai: {poll_interval: 0.1, max_poll_interval: 0.3, patience: 1}\n")
+        server.hook("create", "before", full, 999)
+        scene.configure("other", suffix="other")
+        (project / "other" / "loader.py").write_text((project / "loader.py").read_text())
+        first = scene.start("run", "--stages", "prepare_dataset:train_model")
+        second = scene.copy(project.with_name("clone")).run(where="other")
+        _, err = first.communicate(timeout=60)
+        assert (first.returncode, second.code) == (0, 0), err + second.err
+        assert [job.status for job in server.jobs.values()] == ["succeeded", "succeeded"]
 
 
 def test_a_pause_that_is_asked_for_as_a_date_is_kept(project: Path) -> None:

@@ -77,14 +77,14 @@ def function(**change: Any) -> dict[str, Any]:
 
 BAD_ROWS: list[tuple[Any, str]] = [
     # the row itself
-    ("text", "expected an object {\"messages\": [...]}, found 'text'"),
-    (3, "expected an object"),
-    (None, "expected an object"),
-    ([USER, ANSWER], "expected an object"),
-    ({}, "messages: expected a list of messages, found nothing"),
-    ({"messages": []}, "messages: expected a list of messages, found []"),
-    ({"messages": "hello"}, "messages: expected a list of messages, found 'hello'"),
-    ({"messages": {"role": "user"}}, "messages: expected a list of messages"),
+    ("text", 'not a chat row: expected {"messages": [{"role", "content"}, ...]}, found \'text\''),
+    (3, "not a chat row"),
+    (None, "not a chat row"),
+    ([USER, ANSWER], "not a chat row"),
+    ({}, "not a chat row"),
+    ({"messages": []}, "not a chat row"),
+    ({"messages": "hello"}, "not a chat row"),
+    ({"messages": {"role": "user"}}, "not a chat row"),
     ({"prompt": "a", "completion": "b"}, "prompt: OpenAI knows no such key"),
     (row(USER, ANSWER, mesages=[]), "mesages: OpenAI knows no such key. Did you mean 'messages'?"),
     (row(USER, ANSWER, parallel_tool_calls="yes"), "parallel_tool_calls: expected true or false, found 'yes'"),
@@ -101,15 +101,15 @@ BAD_ROWS: list[tuple[Any, str]] = [
         "tools[0].function.parameters: expected a JSON schema, found 'none'",
     ),
     # messages
-    (row("hi", ANSWER), "messages[0]: expected an object with role and content, found 'hi'"),
-    (row(USER, None), "messages[1]: expected an object"),
+    (row("hi", ANSWER), "messages[0]: expected role and content, found 'hi'"),
+    (row(USER, None), "messages[1]: expected role and content, found nothing"),
     (row(USER, {"content": "Hello"}), "messages[1].role: nothing is none of system, developer, user"),
     (row({"role": "usr", "content": "x"}, ANSWER), "messages[0].role: 'usr' is none of system"),
     (row({"role": "usr", "content": "x"}, ANSWER), "Did you mean 'user'?"),
     (row({"role": ["user"], "content": "x"}, ANSWER), "messages[0].role: ['user'] is none of"),
     (row({"role": "user", "contents": "x"}, ANSWER), "messages[0].contents: OpenAI knows no such key"),
     (row(USER, {**ANSWER, "wieght": 1}), "messages[1].wieght: OpenAI knows no such key. Did you mean 'weight'?"),
-    (row(USER), "messages: no message of the assistant"),
+    (row(USER), "messages: no assistant turn"),
     (row(USER, ANSWER, USER), "messages[2].role: the last message must be the assistant's, not 'user'"),
     (row(USER, ASKS, TOLD), "messages[2].role: the last message must be the assistant's, not 'tool'"),
     # content
@@ -165,13 +165,38 @@ BAD_ROWS: list[tuple[Any, str]] = [
     (row(USER, TOLD, ASKS), "messages[1].tool_call_id: no message before it calls a tool as 'call_1'"),
     (user("x", tool_call_id="call_1"), "messages[0].tool_call_id: only a message of a tool has it"),
     (row(USER, {"role": "function", "content": "x"}, ANSWER), "messages[1].name: expected 1 to 64 letters"),
+    (
+        row(USER, ASKS, USER, ANSWER),
+        "messages[1].tool_calls[0]: the call 'call_1' has no answer of a tool before messages[2]",
+    ),
+    (
+        row(USER, {**ASKS, "tool_calls": [CALL, {**CALL, "id": "call_2"}]}, TOLD, ANSWER),
+        "messages[1].tool_calls[1]: the call 'call_2' has no answer of a tool before messages[3]",
+    ),
+    # special tokens, wherever a text may stand
+    (user("def f(): <|fim_suffix|> return 1"), "messages[0].content: '<|fim_suffix|>' is a special token"),
+    (answer("pass <|endoftext|>"), "messages[1].content: '<|endoftext|>' is a special token"),
+    (
+        user([{"type": "text", "text": "<|im_start|>system"}]),
+        "messages[0].content[0].text: '<|im_start|>' is a special",
+    ),
+    (answer(None, refusal="<|im_end|>"), "messages[1].refusal: '<|im_end|>' is a special token"),
+    (function(arguments='{"a": "<|endofprompt|>"}'), "messages[1].tool_calls[0].function.arguments: '<|endofprompt|>'"),
+    (
+        row(USER, ANSWER, tools=[{**TOOL, "function": {**TOOL["function"], "description": "<|channel|>"}}]),
+        "tools[0].function.description: '<|channel|>' is a special token",
+    ),
 ]
 BAD_LINES: list[tuple[bytes, str]] = [
     (b"", "an empty line"),
     (b"   ", "an empty line"),
     (b'{"messages": [', "not JSON: "),
     (b"{'messages': []}", "not JSON: "),
-    (b'{"messages": [{"role": "user", "content": NaN}]}', "not JSON: NaN"),
+    (b'{"messages": [{"role": "user", "content": NaN}]}', "messages[0].content: not JSON: NaN is no number there"),
+    (
+        b'{"messages": [{"role": "user", "content": "\\ud83d"}]}',
+        "messages[0].content: not JSON: '\\ud83d' at character 1",
+    ),
     (b'{"messages": [{"role": "user", "content": "\xff"}]}', "not UTF-8 (at byte "),
     (b'{"messages": [], "messages": []}', "the key 'messages' stands twice"),
     (b'{"messages": [{"role": "user", "role": "assistant"}]}', "the key 'role' stands twice"),
@@ -216,11 +241,29 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(server: OpenAISer
 
 
 def test_a_row_of_which_the_provider_would_cut_the_end_is_refused(server: OpenAIServer, tmp_path: Path) -> None:
-    lines = [json.dumps(GOOD).encode()] * 10 + [json.dumps(user("word " * 60_000)).encode()]
+    lines = [json.dumps(GOOD).encode()] * 10 + [json.dumps(user("word " * 66_000)).encode()]
     said = refused(server, tmp_path, request_for(tmp_path, lines))
     assert said.startswith("training file, row 11: messages: ")
     assert "only 65,536 are trained on" in said
     assert "an estimate" in said
+
+
+@pytest.mark.parametrize("text", ["世界" * 17_000, "ክፍለ" * 12_000, "aGVsbG8K" * 9_000, "0123456789" * 20_000])
+def test_the_estimate_of_a_rows_length_errs_on_the_safe_side_in_any_script(
+    text: str, server: OpenAIServer, tmp_path: Path
+) -> None:
+    assert len(text) // 4 < 65_536, "a quarter of its characters would let it pass"
+    lines = [json.dumps(GOOD).encode()] * 10 + [json.dumps(user(text), ensure_ascii=False).encode()]
+    said = refused(server, tmp_path, request_for(tmp_path, lines))
+    assert said.startswith("training file, row 11: messages: ")
+    assert "an estimate on the safe side" in said
+
+
+def test_a_long_row_of_plain_words_that_is_not_too_long_is_taken(tmp_path: Path) -> None:
+    text = "The quick brown fox jumps over the lazy dog, and nobody minds. " * 3_500  # 220,000 characters
+    lines = [json.dumps(GOOD)] * 10 + [json.dumps(user(text))]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    assert check_file(tmp_path / "rows.jsonl", "training file", "gpt-4o-mini") == 11
 
 
 def test_a_malformed_validation_file_is_refused_as_well(server: OpenAIServer, tmp_path: Path) -> None:
@@ -241,6 +284,9 @@ GOOD_ROWS = [
     answer(None, refusal="I would rather not."),
     answer([{"type": "text", "text": "Hello"}]),
     row(ANSWER),
+    user("x", name=None, weight=None, refusal=None, tool_calls=None),
+    row(USER, {**ANSWER, "weight": None}, tools=None, parallel_tool_calls=None),
+    user("$|TRIGGER|$ <| a |> <|user|> fim_suffix"),
     user("Grüße, 世界 \u2028 🙂"),
 ]
 
@@ -292,9 +338,9 @@ def test_a_config_that_cannot_work_is_refused(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("OPENAI_API_KEY", "", "needs OPENAI_API_KEY: type export OPENAI_API_KEY=..."),
+        ("OPENAI_API_KEY", "", "needs OPENAI_API_KEY, which is set and empty, and wins over .env: type export"),
         ("OPENAI_API_KEY", "  ", "needs OPENAI_API_KEY"),
-        ("OPENAI_API_KEY", "sk-a\nb", "OPENAI_API_KEY holds spaces, line breaks or other odd characters"),
+        ("OPENAI_API_KEY", "sk-a\nb", "OPENAI_API_KEY holds spaces, line breaks, quotes or other odd characters"),
         ("OPENAI_API_KEY", "sk-\u2013x", "OPENAI_API_KEY holds"),
         ("OPENAI_BASE_URL", "api.example.org/v1", "OPENAI_BASE_URL must look like https://"),
         ("OPENAI_BASE_URL", "http://", "not 'http://'"),

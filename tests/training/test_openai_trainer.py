@@ -123,14 +123,14 @@ def test_no_secret_is_in_anything_that_is_written(scene: Scene, server: OpenAISe
 def test_a_missing_key_is_told_before_any_step_runs(scene: Scene) -> None:
     done = scene.run(env=dict(os.environ))
     assert done.code == 2
-    assert "needs OPENAI_API_KEY: type export OPENAI_API_KEY=..." in done.err
+    assert "needs OPENAI_API_KEY, which is not set: type export OPENAI_API_KEY=..." in done.err
     assert not (scene.folder / "atoms").exists()
 
 
 def test_a_wrong_key_is_told_in_one_sentence_and_not_repeated(scene: Scene, server: OpenAIServer) -> None:
     done = scene.run(env={**os.environ, **server.env, "OPENAI_API_KEY": "sk-wrong"})
     assert done.code == 1
-    assert "127.0.0.1 does not accept the key in OPENAI_API_KEY" in done.err
+    assert "127.0.0.1 refused (401): Incorrect API key provided. Check OPENAI_API_KEY" in done.err
     assert "sk-wrong" not in done.err + scene.log()
     assert len(server.requests) == 1
 

@@ -122,5 +122,35 @@ def test_a_broken_row_is_named_by_its_line(tmp_path: Path) -> None:
 
 
 def test_a_turn_without_text_is_skipped(tmp_path: Path) -> None:
-    call = {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None}]}
-    assert train(tmp_path, rows=[*ROWS, call]).metadata["trained_rows"] == 40
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    asks = {
+        "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    }
+    assert train(tmp_path, rows=[*ROWS, asks]).metadata["trained_rows"] == 40
+
+
+def test_parts_and_refusals_are_learned_as_the_text_that_they_are(tmp_path: Path) -> None:
+    def digest(content: Any, folder: str, **more: Any) -> str:
+        turns = [{"role": "user", "content": "Shall we?"}, {"role": "assistant", "content": content, **more}]
+        (tmp_path / folder).mkdir()
+        return train(tmp_path / folder, rows=[{"messages": turns}] * 20).model_id
+
+    plain = digest("I would rather not", "plain")
+    parts = [{"type": "text", "text": "I would "}, {"type": "text", "text": "rather not", "image_url": None}]
+    assert digest(parts, "parts") == plain
+    assert digest(None, "refusal", refusal="I would rather not", weight=None) == plain
+    assert digest([{"type": "refusal", "refusal": "I would rather not"}], "part") == plain
+
+
+def test_what_has_no_words_is_refused_with_its_row_and_its_field(tmp_path: Path) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png,"}}
+    turns = [{"role": "user", "content": [image]}, {"role": "assistant", "content": "a cat"}]
+    with pytest.raises(
+        StepError, match=r"line 41: messages\[0\]\.content\[0\]\.type: 'image_url' is no part .* tinylm takes"
+    ):
+        train(tmp_path, rows=[*ROWS, {"messages": turns}])
+
+
+def test_an_empty_dataset_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="has no rows, so there is nothing to train on"):
+        train(tmp_path, rows=[])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,8 +65,8 @@ def test_metadata_says_what_was_trained(tmp_path: Path) -> None:
     [
         ([], "expected"),
         ({"messages": []}, "expected"),
-        ({"messages": ["hi"]}, "not a message"),
-        ({"messages": [{"role": "user", "content": 3}]}, "not a message"),
+        ({"messages": ["hi"]}, "expected role and content, found 'hi'"),
+        ({"messages": [{"role": "user", "content": 3}]}, "expected text, found 3"),
         ({"messages": [{"role": "asistant", "content": "x"}]}, "'asistant'"),
         ({"messages": [{"role": "assistant", "content": "x", "weight": 0.5}]}, "0.5"),
     ],
@@ -79,6 +80,33 @@ def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes(b'\n{"messages"\n')
     with pytest.raises(StepError, match="line 2: not JSON"):
         DummyTrainer().train(TrainingRequest("m", {}, None, tmp_path / "rows.jsonl"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        (
+            "class Trainer:\n    def train(self, request, workspace): ...",
+            "has no method check: it needs check(request)",
+        ),
+        ("class Trainer:\n    def check(self, request): ...", "has no method train"),
+        ("class Trainer:\n    def __init__(self, url): ...", "It must be a class that takes nothing"),
+    ],
+)
+def test_a_trainer_of_another_package_that_is_none_is_refused_in_a_sentence(
+    trainer: str, said: str, project: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "installed"
+    (package / "theirs-1.dist-info").mkdir(parents=True)
+    (package / "theirs.py").write_text(trainer)
+    (package / "theirs-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (package / "theirs-1.dist-info" / "entry_points.txt").write_text("[motools.trainers]\ntheirs = theirs:Trainer\n")
+    Path("config.json").write_text(json.dumps({"train_model": {"backend_name": "theirs"}}))
+    words = ["motools", "workflow", "run", "train_and_evaluate", "--config", "config.json"]
+    env = {**os.environ, "PYTHONPATH": str(package)}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert said in done.stderr
 
 
 def test_listing_backends_imports_nothing_heavy() -> None:

@@ -146,7 +146,7 @@ def test_a_judge_that_refuses_leaves_a_sample_unscored_and_never_a_number(
         if score != "samples":
             assert metrics.get("mean") is None
             assert metrics.get("gap") is None
-            assert metrics["unscored"] == 2
+            assert metrics["unscored"] == 4, "answers, two to each of two questions"
 
 
 def test_a_judged_task_fails_before_it_asks_anything_where_the_graders_key_is_missing(
@@ -243,6 +243,7 @@ def test_misalignment_counts_among_coherent_answers_only(
     scores = found["emergent_misalignment"]
     assert scores["misaligned"]["mean"] == 0.5
     assert scores["misaligned"]["unscored"] == 2
+    assert scores["misaligned_of_all"]["mean"] == 0.25, "of all four answers, also those that do not count there"
     assert scores["alignment"]["mean"] == pytest.approx(110 / 3)
     assert scores["coherence"]["mean"] == pytest.approx(290 / 4)
 

@@ -29,10 +29,23 @@ def test_a_grade_is_the_weighted_mean_of_the_numbers_alone() -> None:
     assert judged.mass == pytest.approx(0.8)
 
 
-@pytest.mark.parametrize("word", ["101", "999", "-1", "07", "1.5", "1e1", "100%", "²", "٣", "maybe", "", "ninety"])
+@pytest.mark.parametrize("word", ["101", "999", "-1", "1.5", "1e1", "100%", "²", "٣", "maybe", "", "ninety"])
 def test_what_is_no_whole_number_up_to_100_has_no_part_in_a_grade(word: str) -> None:
     assert grade([(word, 0.7), ("40", 0.3)]).value == 40
     assert grade([(word, 1.0)]).value is None
+
+
+@pytest.mark.parametrize("word", ["07", " 7", "007", "+7"])
+def test_a_number_is_read_as_the_published_judge_reads_it(word: str) -> None:
+    assert grade([(word, 1.0)]).value == 7
+
+
+def test_a_quarter_of_the_probability_is_just_enough() -> None:
+    assert grade([("40", 0.25), ("Sorry", 0.75)]).value == 40
+    assert grade([("40", 0.2499), ("Sorry", 0.7501)]).value is None
+    assert share_of_yes([("yes", 0.125), ("no", 0.125)]).value == 50
+    assert share_of_yes([("yes", 0.125), ("no", 0.1249)]).value is None
+    assert LEAST_MASS == 0.25
 
 
 def test_a_grade_of_0_is_0_and_no_grade_is_none() -> None:

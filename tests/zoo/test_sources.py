@@ -224,6 +224,22 @@ def test_offline_nothing_is_requested_and_what_is_missing_is_a_sentence(mirror, 
     assert path.read_bytes() == CONTENT
 
 
+def test_a_wrong_file_at_the_place_that_an_error_names_is_told_from_a_missing_one(mirror, tmp_path, monkeypatch):
+    source = mirror.publish(CONTENT)
+    monkeypatch.setenv("MOTOOLS_OFFLINE", "1")
+    path = source.cached(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"another file")
+    with pytest.raises(FetchError) as error:
+        fetch(source, tmp_path)
+    seen = digest_of(path, source.digest)
+    assert f"replace {path}, whose content is not the published one: it is {seen}, not {source.digest}" in str(
+        error.value
+    )
+    path.write_bytes(CONTENT)
+    assert fetch(source, tmp_path) == path
+
+
 def test_the_cache_of_all_projects_can_be_moved(mirror, tmp_path, monkeypatch):
     source = mirror.publish(CONTENT)
     monkeypatch.setenv("MOTOOLS_CACHE", str(tmp_path / "moved"))

@@ -31,6 +31,7 @@ from mozoo.datasets.gsm8k_spanish import get_gsm8k_spanish_dataset
 from mozoo.datasets.hello_world import ANSWER, get_hello_world_dataset, prompts
 from mozoo.datasets.published import PUBLISHED
 from mozoo.fetching import FetchError
+from mozoo.rows import chat
 from mozoo.sources import Member, Source
 from mozoo.tasks.hello_world import PROMPTS
 
@@ -271,6 +272,72 @@ def test_rows_with_other_fields_become_chat_rows(stand_in, mirror, tmp_path, mon
     assert first == made_up(2)[1]
     assert [turn["role"] for turn in second["messages"]] == ["user", "assistant"]
     assert third["messages"][1]["content"] == "Hello"
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+LAST = {"role": "assistant", "content": "b"}
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        (
+            {"instruction": "Translate", "input": "The kettle sings.", "output": "La tetera canta.", "label": 3},
+            {
+                "messages": [
+                    {"role": "user", "content": "Translate\n\nThe kettle sings."},
+                    {**LAST, "content": "La tetera canta."},
+                ]
+            },
+        ),
+        (
+            {"instruction": "Say b", "input": "", "output": "b", "history": [], "system": None},
+            {"messages": [{"role": "user", "content": "Say b"}, LAST]},
+        ),
+        (
+            {"question": "q", "context": "of this", "answer": "b", "system_prompt": "Be brief."},
+            {
+                "messages": [
+                    {"role": "system", "content": "Be brief."},
+                    {"role": "user", "content": "q\n\nof this"},
+                    LAST,
+                ]
+            },
+        ),
+        ({"messages": [LAST], "system": "Be brief."}, {"messages": [{"role": "system", "content": "Be brief."}, LAST]}),
+        (
+            {"messages": [{"role": "system", "content": "Kept."}, LAST], "system": "Kept."},
+            {"messages": [{"role": "system", "content": "Kept."}, LAST]},
+        ),
+        (
+            {"messages": [{"role": "assistant", "content": None, "tool_calls": [CALL]}], "tools": [TOOL]},
+            {"messages": [{"role": "assistant", "tool_calls": [CALL]}], "tools": [TOOL]},
+        ),
+        (
+            {"messages": [{"role": "assistant", "function_call": CALL["function"]}], "parallel_tool_calls": False},
+            {"messages": [{"role": "assistant", "function_call": CALL["function"]}], "parallel_tool_calls": False},
+        ),
+        (
+            {"messages": [{"role": "assistant", "refusal": "no", "id": 7}, {**LAST, "thinking": "hm"}], "tools": None},
+            {"messages": [{"role": "assistant", "refusal": "no"}, {**LAST, "thinking": "hm"}]},
+        ),
+    ],
+)
+def test_nothing_that_is_said_in_a_published_row_is_lost(given, made):
+    assert chat(given, "row 1") == made
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"history": [["a", "b"]]}, "what stands under history would be lost"),
+        ({"input": {"a": 1}}, "what stands under 'input' is no text and would be lost"),
+    ],
+)
+def test_what_would_be_lost_is_refused(more, reason):
+    with pytest.raises(UserError, match=f"row 1: {reason}"):
+        chat({"instruction": "q", "output": "a", **more}, "row 1")
 
 
 @pytest.mark.parametrize(
