@@ -123,11 +123,16 @@ def prepare_folder(folder: Path) -> Prepared:
     return replace(prepared, again=partial(prepare_folder, folder))
 
 
-def plan(prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False) -> list[StagePlan]:
-    """What a run would do, and why; changes nothing."""
+def plan(
+    prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False, check: bool = False
+) -> list[StagePlan]:
+    """What a run would do, and why; changes nothing. With `check`, raises the `UserError` that a run would raise."""
     selected = prepared.compiled.workflow.select(stages)
     with _engine(prepared, Options(1, force), Silent()) as engine, engine.stages.with_own():
-        return engine.stages.plan(selected)
+        plans = engine.stages.plan(selected)
+        if check:
+            engine.stages.check(plans)
+        return plans
 
 
 def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estimate]:
@@ -136,10 +141,11 @@ def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estim
     for plan in plans:
         if plan.action == "run" and plan.call is not None:
             step = prepared.compiled.workflow.step(plan.stage)
-            atoms = {name: Atom.load(id, project=prepared.place.project) for name, id in plan.call.inputs.items()}
             config = parse(step.config_class, prepared.compiled.config[plan.stage], plan.stage)
-            if step.estimate is not None and (guess := step.estimate(config, atoms)) is not None:
-                found[plan.stage] = guess
+            with suppress(MotoolsError, OSError, ValueError):  # an input that cannot be read: the run will say so
+                atoms = {name: Atom.load(id, project=prepared.place.project) for name, id in plan.call.inputs.items()}
+                if step.estimate is not None and (guess := step.estimate(config, atoms)) is not None:
+                    found[plan.stage] = guess
     return found
 
 
