@@ -106,11 +106,11 @@ def carry_out(prepared: Prepared, asked: Asked) -> None:
 
     folder, project = prepared.place.folder, prepared.place.project
     settings = read_settings(project)
+    load_env(project.root)
     if asked.dry_run:
-        plans = plan(prepared, asked.stages, asked.force)
+        plans = plan(prepared, asked.stages, asked.force, check=True)
         show_plan(plans, asked.as_json, settings, estimates(prepared, plans))
         return
-    load_env(project.root)
     state = _executed(prepared, asked)
     spent = {step.step_name: used(step, folder, settings) for step in state.step_states}
     stages = [as_dict(step, folder, spent[step.step_name]) for step in state.step_states]
@@ -157,14 +157,25 @@ def _executed(prepared: Prepared, asked: Asked) -> WorkflowState:
         raise
 
 
-def status(folder: Folder = Path(), stages: Stages = None, as_json: Json = False) -> None:
+def status(
+    folder: Folder = Path(),
+    stages: Stages = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Refuse what a run would refuse: options, names, missing keys.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Say for each stage whether it is current, and why not.
 
-    Examples:  motools status · motools status experiments/a --json
+    Examples:  motools status · motools status experiments/a --json · motools status --check
     """
+    from motools.cli.environment import load_env
     from motools.run import plan, prepare_folder
 
-    show_plan(plan(prepare_folder(folder), stages), as_json)
+    prepared = prepare_folder(folder)
+    if check:
+        load_env(prepared.place.project.root)  # keys count
+    show_plan(plan(prepared, stages, check=check), as_json)
 
 
 def show_plan(

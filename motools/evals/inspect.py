@@ -21,7 +21,8 @@ from motools.errors import BackendError, DamagedError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.keys import check_keys
 from motools.evals.options import check_options, check_tasks
-from motools.repo import Project
+from motools.evals.tasks import check_registered
+from motools.finding import place_of
 from motools.zoo import versioned
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class InspectEvaluator:
             raise BackendError("The inspect evaluator needs Inspect: pip install 'motools[inspect]'.")
         check_tasks(request.tasks)
         check_options(request.kwargs)
+        check_registered(request.tasks, _place())
         roles = request.kwargs.get("model_roles") or {}
         check_keys({f"eval_kwargs.model_roles.{role}": model for role, model in roles.items()})
 
@@ -131,7 +133,7 @@ def _run(
 
     from motools.evals.tasks import MARK
 
-    place = Place(Project.find(), Path.cwd().resolve())
+    place = _place()
     try:
         with place.importable(), _ended_at_once(), _no_dotenv():
             logs = _eval_set(tasks, name, model_args, options, folder, place)
@@ -141,6 +143,10 @@ def _run(
         raise KeyboardInterrupt
     found = {(log.eval.metadata or {})[MARK]: log for log in logs}
     return {task: found[task] for task in tasks}
+
+
+def _place() -> Place:
+    return place_of(Path.cwd(), needs_project=False)
 
 
 @contextmanager

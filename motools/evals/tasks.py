@@ -11,17 +11,42 @@ from typing import TYPE_CHECKING, Any
 
 from motools import code
 from motools.code import Place
-from motools.errors import BackendError, listed
+from motools.errors import BackendError, did_you_mean, listed
 from motools.evals.options import sample_limit, task_name
 
 if TYPE_CHECKING:
     from inspect_ai import Task
     from inspect_ai.dataset import Sample
 
-__all__ = ["MARK", "data_digest", "make_tasks"]
+__all__ = ["MARK", "check_registered", "data_digest", "make_tasks"]
 
 MARK = "motools_task"
 """The key in a log's metadata under which it says which of the tasks it is of."""
+
+
+def check_registered(texts: Sequence[str], place: Place) -> None:
+    """Refuse a `package/task` that Inspect's registry does not know; other forms are known from their files.
+
+    Raises:
+        BackendError: the package registers no such task, or cannot be imported.
+    """
+    for text in texts:
+        reference = code.parse(text, place)
+        if reference is None or reference.package is None:
+            continue
+        from inspect_ai._util.registry import registry_find, registry_info, registry_lookup  # 3 s
+
+        try:
+            found = registry_lookup("task", text)  # imports what the package registers
+        except Exception as error:  # which may raise anything
+            raise BackendError(f"{text}: {reference.package} cannot be imported: {error}") from error
+        if found is None:
+            mine = [registry_info(known).name for known in registry_find(lambda info: info.type == "task")]
+            known = sorted(name for name in mine if name.startswith(f"{reference.package}/"))
+            raise BackendError(
+                f"{reference.package} registers no task {text!r} with Inspect.{did_you_mean(text, known)} "
+                f"Known: {listed(known)}."
+            )
 
 
 def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place) -> list[Task]:
