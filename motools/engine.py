@@ -22,7 +22,7 @@ from motools.call import StepCall
 from motools.errors import MotoolsError, StepError, listed
 from motools.executor import TaskDied, WarmExecutor
 from motools.plan import StagePlan
-from motools.report import Reporter
+from motools.report import INTERRUPTED, Reporter
 from motools.stages import Busy, Stages
 from motools.step import Execution, Outcome
 from motools.workflow import Status, StepState
@@ -270,7 +270,7 @@ class Engine:
             if outcome.error is not None:
                 raise StepError(outcome.error)
         except Exception as error:  # an executor of another engine has errors of its own
-            self._fail(name, "it was interrupted" if self.signals else _sentence(error), run.log, seconds=seconds)
+            self._fail(name, INTERRUPTED if self.signals else _sentence(error), run.log, seconds=seconds)
             return name
         outputs = outcome.result.entry.atoms(run.plan.call.outputs) if outcome.result and run.plan.call else {}
         self._done(name, outputs, "finished" if outcome.executed else "restored", seconds, run.log)
