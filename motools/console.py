@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from motools.report import INTERRUPTED
 from motools.tables import STYLES
 
 
@@ -56,6 +57,9 @@ class Lines:
         self._say((stage, "bold"), ": ", ("finished", "green"), f" in {seconds:.1f} s")
 
     def failed(self, stage: str, error: str, log: Path | None) -> None:
+        if error == INTERRUPTED:
+            self._say((stage, "bold"), ": ", ("stopped", "yellow"))
+            return
         self._console.print(Text.assemble((stage, "bold"), ": ", ("failed", "bold red"), f": {error}"))
         if log is not None:
             for line in _tail(log):

@@ -1,19 +1,17 @@
-"""The command line: the one place that catches errors and prints them. Commands are thin; each calls the library.
+"""The command line. Commands are thin: each calls the library and shows what it gives; errors end in `crash.py`.
 
-Exit codes: 0 done, 1 a step failed, 2 the user's input, 130 interrupted.
+Exit codes: 0 done, 1 a step failed, 2 the user's input, 70 what nobody foresaw, 130 interrupted.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, NoReturn
 
 import typer
 
 from motools import __version__
 from motools.cli import atoms, jobs, pipelines, workflows, zoo
-from motools.errors import MotoolsError
-from motools.secrets import redact
+from motools.crash import guarded
 
 app = typer.Typer(
     name="motools",
@@ -23,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help as plain text: rich's takes longer to import than everything else
     epilog="Start: motools init my-project, then motools run in it. "
-    "Exit codes: 0 done, 1 a step failed, 2 wrong input, 130 interrupted.",
+    "Exit codes: 0 done, 1 a step failed, 2 wrong input, 70 a fault of MOTools, 130 interrupted.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("init")(pipelines.init)
@@ -55,13 +53,12 @@ def root(
 
 
 def main() -> NoReturn:
-    """Run the command line; every error that is a person's to mend is one sentence, without a traceback."""
-    try:
-        app(prog_name="motools")
-    except MotoolsError as error:
-        sys.stdout.flush()
-        print(f"Error: {redact(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """Run the command line."""
+    with guarded():
+        try:
+            app(prog_name="motools")
+        except SystemExit as ended:
+            if ended.code == 130:  # Typer has caught Ctrl-C, and says nothing
+                raise KeyboardInterrupt from None
+            raise
     raise AssertionError("typer exits by itself")
