@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from motools import code
-from motools.config import StepConfig, WorkflowConfig, as_values, parse
+from motools.config import StepConfig, WorkflowConfig, as_values, not_a_config, parse
 from motools.errors import ConfigError, WorkflowError, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
 StepFunction = Callable[[Any, "dict[str, Atom]", Path], Any]
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
+_NAMES = "begin with a letter or _ and go on with letters, digits, - and _"
 
 
 @dataclass(frozen=True)
@@ -89,27 +90,26 @@ class Step:
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
 
     def __post_init__(self) -> None:
-        if not _WORD.fullmatch(self.name) or self.name == "workflow":
-            raise WorkflowError(f"{self.name!r} cannot name a step: use letters, digits, - and _ (not 'workflow').")
+        if not isinstance(self.name, str) or not _WORD.fullmatch(self.name) or self.name == "workflow":
+            raise WorkflowError(f"{self.name!r} cannot name a step: {_NAMES} (not 'workflow').")
+        for what, names in (("input", self.inputs), ("output", self.outputs)):
+            if not isinstance(names, Mapping):
+                raise WorkflowError(f"Step {self.name!r}: its {what}s must be a dict, name to kind, not {names!r}.")
+            for name, kind in names.items():
+                if not isinstance(name, str) or not _WORD.fullmatch(name):
+                    raise WorkflowError(f"Step {self.name!r}: {name!r} cannot name an {what}: {_NAMES}.")
+                if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+                    raise WorkflowError(
+                        f"Step {self.name!r}: {kind!r} is no kind of atom, such as dataset, model or eval: begin with "
+                        "a small letter and go on with small letters, digits and _."
+                    )
         if not self.outputs:
             raise WorkflowError(f"The step {self.name!r} has no outputs, so nothing could be kept of it.")
-        for what, names in (("input", self.inputs), ("output", self.outputs)):
-            for name, kind in names.items():
-                if not _WORD.fullmatch(name):
-                    raise WorkflowError(
-                        f"Step {self.name!r}: {name!r} cannot name an {what}: use letters, digits, - and _."
-                    )
-                if not _KIND.fullmatch(kind):
-                    raise WorkflowError(
-                        f"Step {self.name!r}: {kind!r} is no kind of atom: use small letters, digits and _."
-                    )
         function = self.fn.func if isinstance(self.fn, partial) else self.fn
         if not inspect.isfunction(function):
             raise WorkflowError(f"Step {self.name!r}: {self.fn!r} is not a function.")
-        if not dataclasses.is_dataclass(self.config_class):
-            raise WorkflowError(
-                f"Step {self.name!r}: {self.config_class!r} is not a dataclass: put @dataclass above it."
-            )
+        if problem := not_a_config(self.config_class):
+            raise WorkflowError(f"Step {self.name!r}: {problem}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,11 @@ class Workflow:
     def __post_init__(self) -> None:
         if not self.steps:
             raise WorkflowError(f"The workflow {self.name!r} has no steps.")
+        for step in self.steps:
+            if not isinstance(step, Step):
+                raise WorkflowError(
+                    f"The workflow {self.name!r}: {step!r} is not a Step. Write Step(name, ...) for it."
+                )
         for name, times in Counter(step.name for step in self.steps).items():
             if times > 1:
                 raise WorkflowError(f"The workflow {self.name!r} has two steps named {name!r}.")
