@@ -101,7 +101,7 @@ class Project:
         import git  # 0.1 s
 
         try:
-            return git.Repo(self.root, search_parent_directories=True)
+            return git.Repo(self.root, search_parent_directories=True, expand_vars=False)
         except git.InvalidGitRepositoryError:
             raise ProjectError(f"{self.root} is not a git repository. Type `motools init`.") from None
 

@@ -321,3 +321,22 @@ def test_ctrl_c_while_a_step_runs_ends_in_a_sentence_and_shows_no_log(project: P
     assert "prepare: stopped\n" in err
     assert err.endswith("Error: Interrupted. Kept: none. `motools run` goes on from there.\n")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("locale", ["ASCII", "UTF-8"])
+def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) -> None:
+    texts = ["žluť", "žluť.py:rows", "žluť/日本.py@t", "a\\0b", "~\\0.py:x", "../\\0", "x" * 5000]
+    chain, quoted = Chain.lay(project), ", ".join(f'"{text}"' for text in texts)
+    section = f"prepare: {{more: {{texts: [{quoted}]}}}}\n"
+    (project / "params.yaml").write_text(f"workflow: chain.py:workflow\n{section}", encoding="utf-8")
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if locale == "ASCII" else {}
+    for words in ("run -q", "run -q", "run -q", "status", "atoms show results", "lineage results"):
+        done = subprocess.run(
+            [sys.executable, "-m", "motools", *words.split()],
+            cwd=project,
+            env={**os.environ, **env},
+            capture_output=True,
+            timeout=120,
+        )
+        assert (done.returncode, done.stderr) == (0, b""), words
+    assert chain.executed() == ["dataset", "model", "results"]

@@ -42,17 +42,14 @@ def init(
 ) -> None:
     """Turn a folder into a project: git, DVC, ignore files, a commented params.yaml.
 
-    Safe to repeat: what is there is kept.
+    Safe to repeat: what is there is kept. A folder inside a project becomes a pipeline of it.
 
     Example:  motools init my-project && cd my-project && motools run
     """
     from motools.init import make_project
 
-    done = make_project(folder, workflow)
-    for line in done:
+    for line in make_project(folder, workflow):
         typer.echo(line)
-    where = f"cd {folder} && " if folder.resolve() != Path.cwd() else ""
-    typer.echo(f"Next: edit params.yaml, then type: {where}motools run")
 
 
 def run(

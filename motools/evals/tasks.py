@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +89,19 @@ def _content(sample: Sample) -> list[Any]:
 
 
 def _made(text: str, task_args: Mapping[str, Any], place: Place) -> list[Task]:
-    """In Inspect's own forms Inspect loads it, which knows its folder; other code is a function of ours to call."""
+    """In Inspect's own forms Inspect loads it; other code is a function of ours to call. A file's task finds what lies
+    beside the file in either form."""
     from inspect_ai._eval.loader import load_tasks
     from inspect_ai.util import registry_info
 
+    reference = code.parse(text, place)
+    file = reference.file if reference is not None and ".py" in text else None
+    if "@" not in text and ":" in text:
+        with contextlib.chdir(file.parent if file is not None and file.is_file() else place.folder):
+            return [_registered(text, task_args, place)(**task_args)]
     if "@" in text:
         code.check(text, place)
-    if "@" not in text and ":" in text:
-        return [_registered(text, task_args, place)(**task_args)]
-    made = load_tasks([text], dict(task_args))
+    made = load_tasks([f"{os.path.relpath(file)}@{reference.name}" if reference and file else text], dict(task_args))
     if len(made) != 1:
         raise BackendError(f"{text} names {len(made)} tasks: {listed(sorted(task.name for task in made))}. Name one.")
     known = registry_info(made[0]).metadata["params"]
