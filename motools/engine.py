@@ -21,6 +21,7 @@ from motools import own, pipeline, step
 from motools.call import StepCall
 from motools.errors import MotoolsError, StepError, listed
 from motools.executor import TaskDied, WarmExecutor
+from motools.failures import log_path
 from motools.plan import StagePlan
 from motools.report import INTERRUPTED, Reporter
 from motools.stages import Busy, Stages
@@ -228,8 +229,7 @@ class Engine:
         return self.options.user or self.place.project.user
 
     def _log_path(self, name: str) -> Path:
-        inside = self.place.folder.relative_to(self.place.project.root)
-        return self.place.project.private / "logs" / inside / f"{name}.log"
+        return log_path(self.place, name)
 
     def _executor(self, name: str) -> Executor:
         """Where a step runs: warm workers that have imported what it needs."""

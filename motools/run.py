@@ -28,6 +28,7 @@ from motools.errors import (
     ProjectError,
     RunFailed,
 )
+from motools.failures import Remembering
 from motools.finding import load_workflow, place_of, reference_to
 from motools.inputs import checked_inputs, put_in_place
 from motools.leftovers import clear_up
@@ -167,7 +168,7 @@ def execute(
         UserError: a step that would run refuses its config; nothing has run.
         Interrupted: by a signal.
     """
-    reporter = reporter or Silent()
+    reporter = Remembering(reporter or Silent(), prepared.place)
     options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user, executor)
     project = prepared.place.project
     with _refusals(), one_run(project, reporter, wait) as waited:
