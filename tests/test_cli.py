@@ -97,7 +97,7 @@ def test_a_group_alone_shows_its_help(path: tuple[str, ...], motools: Call) -> N
 
 
 def test_every_command_that_shows_results_has_json() -> None:
-    silent = {("init",), ("step", "run"), ("workflow", "validate"), ("workflow", "schema"), ("zoo", "config")}
+    silent = {("init",), ("log",), ("step", "run"), ("workflow", "validate"), ("workflow", "schema"), ("zoo", "config")}
     for path, command in EVERY.items():
         if not hasattr(command, "commands"):
             flags = {flag for parameter in command.params for flag in parameter.opts}

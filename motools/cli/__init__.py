@@ -31,6 +31,7 @@ app = typer.Typer(
 app.command("init")(pipelines.init)
 app.command("run")(pipelines.run)
 app.command("status")(pipelines.status)
+app.command("log")(pipelines.log)
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(atoms.app, name="atoms")
 app.command("lineage")(atoms.lineage)
