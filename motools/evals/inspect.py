@@ -63,7 +63,7 @@ class InspectEvaluator:
 
     def check(self, request: EvalRequest) -> None:
         if importlib.util.find_spec("inspect_ai") is None:
-            raise BackendError("The inspect evaluator needs Inspect: pip install 'motools[inspect]'.")
+            raise BackendError("The inspect evaluator needs Inspect, which is missing: pip install inspect-ai.")
         check_tasks(request.tasks)
         check_options(request.kwargs)
         check_registered(request.tasks, _place())

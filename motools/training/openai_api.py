@@ -29,7 +29,7 @@ def check_access() -> None:
         BackendError: with what to type.
     """
     if importlib.util.find_spec("openai") is None:
-        raise BackendError("Training with 'openai' needs its package: type pip install 'motools[openai]'.")
+        raise BackendError("Training with 'openai' needs a package that is missing: pip install openai.")
     key = os.environ.get("OPENAI_API_KEY", "")
     if not key.strip():
         raise BackendError(

@@ -340,5 +340,5 @@ def test_a_check_needs_neither_the_task_nor_inspect(monkeypatch: pytest.MonkeyPa
     with pytest.raises(BackendError, match="no option 'limt'"):
         InspectEvaluator().check(EvalRequest("no.such.module:task", {"limt": 3}))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(BackendError, match=r"pip install 'motools\[inspect\]'"):
+    with pytest.raises(BackendError, match=r"pip install inspect-ai\."):
         InspectEvaluator().check(EvalRequest("no.such.module:task", {}))
