@@ -18,7 +18,7 @@ ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["pr
 NEEDED = {canonicalize_name(r.name): r for r in map(Requirement, ABOUT["dependencies"])}
 OF_DVC = {"dvc-data", "configobj", "zc-lockfile", "platformdirs"}
 """What is DVC's own, and used here as DVC uses it."""
-OF_OTHERS = {"huggingface-hub", "pyarrow", "zipfile-zstd", "httpx", "requests", "pydantic-core"}
+OF_OTHERS = {"huggingface-hub", "pyarrow", "zipfile-zstd", "httpx", "requests", "pydantic-core", "tiktoken"}
 """What datasets, Inspect, openai, pooch and pydantic bring."""
 
 
