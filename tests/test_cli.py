@@ -340,3 +340,21 @@ def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) 
         )
         assert (done.returncode, done.stderr) == (0, b""), words
     assert chain.executed() == ["dataset", "model", "results"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("motools wor", {"workflow"}),
+        ("motools run --fail", {"--fail-fast"}),
+        ("motools workflow validate evaluate_", {"evaluate_only"}),
+        ("motools zoo show gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish_capitalised", "gsm8k_spanish.tinylm"}),
+        ("motools zoo config gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish.tinylm"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_published_names(typed: str, offered: set[str]) -> None:
+    script = subprocess.run(["motools", "--show-completion", "bash"], capture_output=True, text=True, check=True).stdout
+    asked = f"COMP_WORDS=({typed}); COMP_CWORD={len(typed.split()) - 1}; _motools_completion motools"
+    words = ["bash", "-c", f'{script}\n{asked}; echo "${{COMPREPLY[@]}}"']
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert set(done.stdout.split()) == offered, done.stderr

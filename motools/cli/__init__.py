@@ -21,7 +21,6 @@ app = typer.Typer(
     name="motools",
     help="Train and evaluate model organisms as git and DVC pipelines.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help as plain text: rich's takes longer to import than everything else
     epilog="Start: motools init my-project, then motools run in it. "

@@ -27,7 +27,14 @@ from motools.cli.pipelines import (
 
 app = typer.Typer(help="Workflows: list, validate, schema, run.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="A published workflow, or path/to/file.py:name.")]
+
+def _published(incomplete: str) -> list[str]:
+    from motools import zoo
+
+    return [name for name in zoo.published("workflow") if name.startswith(incomplete)]
+
+
+Name = Annotated[str, typer.Argument(help="A published workflow, or path/to/file.py:name.", autocompletion=_published)]
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="A YAML file with one section a step, or zoo:NAME.")
 ]
