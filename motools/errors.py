@@ -73,10 +73,6 @@ class RunFailed(MotoolsError):
         self.state = state
 
 
-class MotoolsWarning(UserWarning):
-    """What a person should know of an answer that is given all the same: what was left out of it, and why."""
-
-
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the closest known word, or `""`; made to follow a sentence."""
     close = difflib.get_close_matches(str(word), sorted(known), n=1, cutoff=0.6)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from motools import yaml12
-from motools.errors import AtomError, ConfigError, MotoolsWarning, ProjectError
+from motools.errors import AtomError, ConfigError, ProjectError
 from motools.store import Store
 
 # Folders that hold no pipeline: not worth walking, or whole copies of something else.
@@ -163,7 +162,7 @@ class Project:
     # -- lock files --------------------------------------------------------
 
     def outs(self) -> Iterator[Located]:
-        """Every output that the work tree's dvc.lock and .dvc files name; of a file that cannot be read, a warning."""
+        """Every output that the work tree's dvc.lock and .dvc files name."""
         for parent, folders, names in os.walk(self.root):
             folders[:] = sorted(
                 f for f in folders if not f.startswith(".") and (f == "atoms" or f not in _NOT_PIPELINES)
@@ -173,13 +172,7 @@ class Project:
             for name in sorted(names):
                 if name == "dvc.lock" or name.endswith(".dvc"):
                     path = Path(parent, name)
-                    try:
-                        found = list(_outs_in(path, path.read_text(encoding="utf-8")))
-                    except (ConfigError, OSError, UnicodeDecodeError) as error:
-                        why = str(error) if isinstance(error, ConfigError) else f"{path}: {error}"
-                        warnings.warn(f"Left out, for it cannot be read: {why}", MotoolsWarning, stacklevel=2)
-                        continue
-                    yield from found
+                    yield from _outs_in(path, path.read_text(encoding="utf-8"))
 
     # -- DVC ---------------------------------------------------------------
 
@@ -229,17 +222,14 @@ class Project:
 
 def _outs_in(path: Path, text: str) -> Iterator[Located]:
     content = yaml12.loads(text, str(path)) or {}
-    try:
-        stages = {None: content} if path.suffix == ".dvc" else content.get("stages") or {}
-        named = {
-            stage: {str(out["path"]): str(out["md5"]) for out in entry.get("outs") or [] if "md5" in out}
-            for stage, entry in stages.items()
-        }
-    except (AttributeError, TypeError, KeyError):
-        raise ConfigError(f"{path}: not a DVC file.") from None
-    for stage, outs in named.items():
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not a DVC file.")
+    folder = path.parent
+    stages: dict[str | None, Any] = {None: content} if path.suffix == ".dvc" else content.get("stages") or {}
+    for stage, entry in stages.items():
+        outs = {str(out["path"]): str(out["md5"]) for out in entry.get("outs", []) if "md5" in out}
         for name, md5 in outs.items():
-            yield Located(path.parent, stage, name, md5, outs)
+            yield Located(folder, stage, name, md5, outs)
 
 
 @contextmanager

@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 from chain import Chain, commit, git
 
-from motools.atom import Atom
-from motools.errors import MotoolsWarning
-
 
 @pytest.fixture
 def conflicted(project: Path) -> Chain:
@@ -57,21 +54,3 @@ def test_either_side_of_the_lock_will_do(conflicted: Chain) -> None:
     done = conflicted.run()
     assert (done.code, done.statuses) == (0, ["restored"] * 3)
     assert conflicted.executed() == []
-
-
-@pytest.mark.parametrize("text", ["<<<<<<< HEAD\nstages: {}\n", "[1]", "stages: 3\n", "stages: {a: 1}\n", b"\xff"])
-def test_the_atoms_of_other_pipelines_are_found_beside_a_lock_that_cannot_be_read(
-    project: Path, text: str | bytes
-) -> None:
-    chain = Chain.lay(project)
-    assert chain.run().code == 0
-    (project / "other").mkdir()
-    (project / "other" / "dvc.lock").write_bytes(text if isinstance(text, bytes) else text.encode())
-    done = chain.command("atoms", "list")
-    assert done.code == 0
-    assert len(done.out.splitlines()) == 4
-    assert len(done.err.splitlines()) == 1
-    assert done.err.startswith(f"Warning: Left out, for it cannot be read: {project / 'other' / 'dvc.lock'}")
-    with pytest.warns(MotoolsWarning, match=r"other/dvc\.lock"):
-        found = Atom.load(chain.oid("atoms/model").removesuffix(".dir"))
-    assert found.kind == "model"

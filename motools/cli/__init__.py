@@ -5,17 +5,13 @@ Exit codes: 0 done, 1 a step failed, 2 the user's input, 70 what nobody foresaw,
 
 from __future__ import annotations
 
-import sys
-import warnings
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from motools import __version__
 from motools.cli import atoms, jobs, pipelines, workflows, zoo
 from motools.crash import guarded
-from motools.errors import MotoolsWarning
-from motools.secrets import redact
 
 app = typer.Typer(
     name="motools",
@@ -58,16 +54,6 @@ def root(
 
 def main() -> NoReturn:
     """Run the command line."""
-    others, told = warnings.showwarning, set()
-
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if not issubclass(category, MotoolsWarning):
-            others(message, category, *where, **more)
-        elif str(message) not in told:
-            told.add(str(message))
-            print(f"Warning: {redact(str(message))}", file=sys.stderr)
-
-    warnings.showwarning = show
     with guarded():
         try:
             app(prog_name="motools")
