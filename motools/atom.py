@@ -10,24 +10,30 @@ Loading reads files and never executes anything.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from motools import records
 from motools.errors import AtomError, DamagedError, listed
+from motools.foreign import read_json
 from motools.records import Record
 from motools.repo import Project
-from motools.store import hash_folder
+from motools.store import hash_folder, walk_files
+from motools.survey import Survey
 
-__all__ = ["Atom", "DatasetAtom", "EvalAtom", "ModelAtom", "write_atom"]
+__all__ = ["Atom", "DatasetAtom", "EvalAtom", "ModelAtom", "at_hand", "write_atom"]
 
 _ID = re.compile(r"(?:(?P<kind>[a-z][a-z0-9_]*)-)?(?P<hash>[0-9a-f]{2,32})")
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
+WHOLE = 32
+"""Digits of a whole hash."""
 
 
 class Atom:
@@ -35,6 +41,7 @@ class Atom:
 
     Attributes:
         id: `<kind>-<32 hex digits>`.
+        project: where it was found, and what it was made from is looked for.
         kind: a word: `dataset`, `model`, `eval`, `task`, or any other.
         made_from: input name -> atom id of what it was made from.
         metadata: JSON values that say what it is.
@@ -44,6 +51,7 @@ class Atom:
     _classes: ClassVar[dict[str, type[Atom]]] = {}
 
     id: str
+    project: Project
     kind: str
     made_from: Mapping[str, str]
     metadata: Mapping[str, Any]
@@ -59,7 +67,7 @@ class Atom:
         self.id = f"{self.kind}-{md5}"
         self.made_from = about["made_from"]
         self.metadata = about["metadata"]
-        self._project = project
+        self.project = project
         self._folder = folder
 
     def __repr__(self) -> str:
@@ -82,7 +90,8 @@ class Atom:
     def load(cls, id: str, *, project: Project | None = None) -> Self:
         """The atom of an id, or of any prefix that fits only one (`eval-3f2a`, or `3f2a` alone).
 
-        Looked for in the pipelines of the work tree, the DVC cache, then (a whole id) the default remote.
+        A whole id is looked up in the DVC cache, the pipelines of the work tree, then the default remote; a prefix is
+        looked for in the first two.
 
         Raises:
             AtomError: no such atom, several that fit, or one of another kind than this class.
@@ -94,9 +103,10 @@ class Atom:
             raise AtomError(
                 f"{id!r} is not an atom id. An id looks like eval-3f2a90…; `motools atoms list` shows them."
             )
-        found = list(_matching(project, match["hash"]))
-        if not found and len(match["hash"]) == 32 and project.pull(match["hash"] + ".dir"):
-            found = list(_matching(project, match["hash"]))
+        md5 = match["hash"]
+        found = _matching(project, md5)
+        if not found and len(md5) == WHOLE and project.pull(md5 + ".dir"):
+            found = _matching(project, md5)
         fitting = [atom for atom in found if match["kind"] in (None, atom.kind)]
         if not fitting:
             known = (
@@ -179,28 +189,47 @@ class Atom:
         if self._folder is not None:
             return self._folder
         oid = self.md5 + ".dir"
-        for out in self._project.outs():
-            folder = out.folder / out.path
-            if out.md5 == oid and folder.is_dir() and hash_folder(folder)[0].md5 == oid:
-                return folder
-        folder = self._project.private / "atoms" / self.id
-        if not (folder.is_dir() and hash_folder(folder)[0].md5 == oid):
-            if not self._project.store.has(oid):
-                self._project.pull(oid)
-            self._project.store.check_out(oid, folder)
+        for out in self.project.outs():
+            if out.md5 == oid and _holds(out.folder / out.path, oid):
+                return out.folder / out.path
+        folder = self.project.private / "atoms" / self.id
+        if not _holds(folder, oid):
+            if not self.project.store.has(oid):
+                self.project.pull(oid)
+            self._check_out(oid, folder)
         return folder
+
+    def _check_out(self, oid: str, folder: Path) -> None:
+        try:
+            self.project.store.check_out(oid, folder)
+        except FileNotFoundError as error:
+            raise AtomError(f"The files of {self.id} are not at hand: `dvc pull` may bring them ({error}).") from None
+        except (OSError, ValueError) as error:  # names that this file system cannot keep, a full disk
+            raise AtomError(f"The files of {self.id} cannot be put at {folder}: {error}.") from None
+
+    def _file(self, name: str) -> bytes | None:
+        """One file's bytes, without checking out the others; None where it has no such file."""
+        oid = self.md5 + ".dir"
+        if self._folder is None and self.project.store.path(oid).exists():
+            md5 = self.project.store.tree(oid).get(name)
+            if md5 is None:
+                return None
+            if self.project.store.path(md5).exists():
+                return self.project.store.read(md5)
+        path = self._checked_out / name
+        return path.read_bytes() if path.is_file() else None
 
     @cached_property
     def record(self) -> Record:
         """Who made it, when, how long that took, and at which commit; raises `AtomError` where nobody recorded it."""
-        record = records.find(self._project, self.md5)
+        record = records.find(Survey(self.project), self.md5)
         if record is None:
             raise AtomError(f"Nothing here records who made {self.id}. `dvc pull --run-cache` may bring its record.")
         return record
 
     def commits(self) -> list[str]:
         """The git commits, newest first, in which a lock file gained or lost this atom."""
-        return self._project.commits_of(self.md5)
+        return Survey(self.project).commits(self.md5)
 
 
 class DatasetAtom(Atom):
@@ -250,12 +279,15 @@ class EvalAtom(Atom):
 
     KIND = "eval"
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, Any]:
         """`data/metrics.json` (task -> score -> metric -> value), or `metadata["metrics"]`, or empty."""
-        path = self.get_data_path() / "metrics.json"
-        if path.is_file():
-            metrics = json.loads(path.read_text(encoding="utf-8"))
+        text = self._file("data/metrics.json")
+        if text is not None:
+            try:
+                metrics = read_json(text)
+            except ValueError as error:
+                raise DamagedError(f"The metrics.json of {self.id} cannot be read: {error}.") from None
             if isinstance(metrics, dict):
                 return metrics
         given = self.metadata.get("metrics", {})
@@ -263,23 +295,27 @@ class EvalAtom(Atom):
 
     def samples(self) -> list[dict[str, Any]]:
         """One JSON value a sample, with its input, output and scores."""
-        path = self.get_data_path() / "samples.jsonl"
-        if not path.is_file():
-            return []
-        with path.open(encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
+        lines = (self._file("data/samples.jsonl") or b"").removesuffix(b"\n")
+        samples = []
+        for number, line in enumerate(lines.split(b"\n") if lines else (), 1):
+            try:
+                samples.append(read_json(line))
+            except ValueError as error:
+                raise DamagedError(f"The samples.jsonl of {self.id}, line {number}, is not JSON: {error}.") from None
+        return samples
 
     def get_log_path(self) -> Path | None:
         """The folder of Inspect's logs for `inspect view --log-dir`, or None where the evaluator keeps none."""
-        oid = records.logs_of(self._project, self.md5)
+        survey = Survey(self.project)
+        oid = records.logs_of(survey, self.md5)
         if oid is None:
             return None
-        for out in self._project.outs():
-            if out.md5 == oid and (out.folder / out.path).is_dir():
+        for out in survey.outs.get(oid, ()):
+            if (out.folder / out.path).is_dir():
                 return out.folder / out.path
-        folder = self._project.private / "logs" / self.id
+        folder = self.project.private / "logs" / self.id
         if not folder.is_dir():
-            self._project.store.check_out(oid, folder)
+            self._check_out(oid, folder)
         return folder
 
 
@@ -292,8 +328,12 @@ def write_atom(
     made_from: Mapping[str, str],
     metadata: Mapping[str, Any],
     source: Path | None,
+    workspace: Path | None = None,
 ) -> None:
     """Write an atom's files into a new folder, from a file or folder that is copied.
+
+    Args:
+        workspace: a folder whose files may be had without a copy: nobody will write to them.
 
     Raises:
         AtomError: the source does not exist, holds a link or something that is no file, or the metadata is not JSON.
@@ -311,38 +351,58 @@ def write_atom(
         return
     if not source.exists():
         raise AtomError(f"{source} does not exist.")
+    check_files(source)
+    ours = workspace is not None and source.resolve().is_relative_to(workspace.resolve())
+    for file in walk_files(source) if source.is_dir() else [source]:
+        target = data / (file.relative_to(source) if source.is_dir() else file.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _take(file, target, ours)
+
+
+def check_files(source: Path) -> None:
+    """Raises `AtomError` where a file or folder holds what DVC does not keep, or keeps as something else."""
     for path in [source, *(source.rglob("*") if source.is_dir() else [])]:
+        shown = str(path).encode(errors="backslashreplace").decode()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise AtomError(f"{path} is a link or no plain file: an atom holds files only.")
+            raise AtomError(f"{shown} is a link or no plain file: an atom holds files only.")
         if path.name in _NOT_DATA and path != source:
-            raise AtomError(f"{path}: DVC does not keep what has the name {path.name}. Give it another.")
-    if source.is_dir():
-        shutil.copytree(source, data)
-    else:
-        data.mkdir()
-        shutil.copyfile(source, data / source.name)
+            raise AtomError(f"{shown}: DVC does not keep what has the name {path.name}. Give it another.")
+        if shown != str(path):
+            raise AtomError(f"{shown}: its name is not UTF-8, and DVC could not read it again. Give it another.")
 
 
-def _matching(project: Project, prefix: str) -> Iterator[Atom]:
-    """Every atom whose hash begins so, in the lock files or the cache."""
-    named: dict[str, Path | None] = {}
-    for out in project.outs():
-        if out.md5.endswith(".dir") and out.md5.startswith(prefix):
-            named.setdefault(out.md5, out.folder / out.path)
-    for oid in project.store.folders():
-        if oid.startswith(prefix):
-            named.setdefault(oid, None)
-    for oid, folder in named.items():
-        atom = _from_cache(project, oid)
-        if (
-            atom is None
-            and folder is not None
-            and (folder / "atom.json").is_file()
-            and hash_folder(folder)[0].md5 == oid
-        ):
-            atom = _build(project, oid.removesuffix(".dir"), (folder / "atom.json").read_bytes(), folder)
-        if atom is not None:
-            yield atom
+def _take(file: Path, target: Path, ours: bool) -> None:
+    """A second name for a file, where it is ours alone and the file system can do it; else a copy."""
+    if ours and file.stat().st_nlink == 1:
+        with suppress(OSError):
+            os.link(file, target)
+            return
+    shutil.copyfile(file, target)
+
+
+def at_hand(survey: Survey, md5: str) -> Atom | None:
+    """The atom of a hash, where the cache or the work tree has it; raises `DamagedError` where it is not sound."""
+    oid = md5 + ".dir"
+    if (atom := _from_cache(survey.project, oid)) is not None:
+        return atom
+    folders = (out.folder / out.path for out in survey.outs.get(oid, ()))
+    folder = next((each for each in folders if (each / "atom.json").is_file() and _holds(each, oid)), None)
+    return None if folder is None else _build(survey.project, md5, (folder / "atom.json").read_bytes(), folder)
+
+
+def _matching(project: Project, prefix: str) -> list[Atom]:
+    """Every atom at hand whose hash begins so."""
+    survey = Survey(project)
+    if len(prefix) == WHOLE:
+        return [atom for atom in [at_hand(survey, prefix)] if atom is not None]
+    oids = dict.fromkeys([*survey.outs, *project.store.folders()])
+    md5s = (oid.removesuffix(".dir") for oid in oids if oid.endswith(".dir") and oid.startswith(prefix))
+    return [atom for md5 in md5s if (atom := at_hand(survey, md5)) is not None]
+
+
+def _holds(folder: Path, oid: str) -> bool:
+    """Whether a folder of the work tree is what its lock file says; a person may have edited it."""
+    return folder.is_dir() and hash_folder(folder)[0].md5 == oid
 
 
 def _from_cache(project: Project, oid: str) -> Atom | None:
@@ -356,7 +416,7 @@ def _from_cache(project: Project, oid: str) -> Atom | None:
 
 def _build(project: Project, md5: str, text: bytes, folder: Path | None = None) -> Atom:
     try:
-        about = json.loads(text)
+        about = read_json(text)
         kind, made_from, metadata = about["kind"], about["made_from"], about["metadata"]
         sound = _KIND.fullmatch(kind) and isinstance(metadata, dict)
         sound = sound and all(isinstance(origin, str) for origin in made_from.values())

@@ -17,8 +17,8 @@ from typing import Any
 from motools import pipeline
 from motools.call import StepCall
 from motools.compile import Compiled, set_deps, write_stages
-from motools.errors import MotoolsError
-from motools.files import replace_file
+from motools.errors import MotoolsError, ProjectError
+from motools.files import replace_file, set_aside
 from motools.index import Index
 from motools.lockfile import Claims, DvcLock, LockFile
 from motools.repo import Project
@@ -37,10 +37,12 @@ class Books:
         self._project = project
         self._folder = folder
         self._compiled = compiled
+        self._say = say
         self.index = Index(project.private / "index.json")
         self.lock = LockFile(folder)
-        self.dvc_lock = DvcLock(project.root, project.setting("core", "hardlink_lock") == "true", say)
-        self.claims = Claims(project.root)
+        hardlink = project.setting("core", "hardlink_lock") == "true"
+        self.dvc_lock = DvcLock(project.root, hardlink, say)
+        self.claims = Claims(project.root, hardlink)
         self._flushed = time.monotonic()
 
     def status(self, name: str) -> dict[str, str]:
@@ -69,12 +71,25 @@ class Books:
         """Remove a stage's outs before it runs: a step that fails leaves nothing that looks like a result."""
         if "not in cache" in self.status(name).values():
             self.put_back(name)  # nowhere else is what an earlier commit names
+        self.spare(name)
         for path in out_paths(self._compiled.stages[name]):
             target = self._folder / path
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
+
+    def spare(self, name: str) -> None:
+        """Move aside what lies where a stage's outs will, and is nowhere else: a person has put or edited it there."""
+        locked = [out["path"] for out in self.lock.entry(name).get("outs", [])]
+        for path, cached in out_paths(self._compiled.stages[name]).items():
+            target = self._folder / path
+            if path in locked and not cached:  # git has a metric
+                continue
+            here = self.hash(path)
+            if here is not None and here.nfiles != 0 and not self._project.store.has(here.md5):
+                kept = set_aside(target, self._project.private / "replaced")
+                self._say(f"{target} was not made by {name}, and is kept as {kept}.")
 
     def put_back(self, name: str) -> None:
         """Take the outs of a stage that are as locked into the cache again, which has lost them."""
@@ -94,12 +109,12 @@ class Books:
         outs[pipeline.record_path(call.name)] = entry.record
         if entry.logs is not None:
             outs[pipeline.logs_path(call.name)] = entry.logs
-        for path in out_paths(self._compiled.stages[call.name]):
-            if path not in outs:  # a metric
+        for path, cached in out_paths(self._compiled.stages[call.name]).items():
+            if path not in outs:  # a metric, or a plot that a person has added
                 found = self.hash(path)
                 if found is None:
-                    raise MotoolsError(f"{self._folder / path} is gone. Run again.")
-                outs[path] = found
+                    raise MotoolsError(f"{self._folder / path}, which dvc.yaml says {call.name} makes, is not there.")
+                outs[path] = self._project.store.add(self._folder / path) if cached else found
         paths = {pipeline.atom_path(name): atom for name, atom in call.inputs.items()}
         deps = {path: self._describe(path, atom) for path, atom in paths.items()}
         for path, md5 in dependencies(result.trace, call.place).items():
@@ -129,15 +144,18 @@ class Books:
             return found
 
     def ignore_outs(self, names: Iterable[str]) -> None:
-        """Have git ignore the outs that DVC keeps, as DVC has it: a `.gitignore` beside each."""
-        wanted: dict[Path, list[str]] = {}
-        for name in names:
-            for path, cached in out_paths(self._compiled.stages[name]).items():
-                if cached:
-                    parent, _, last = path.rpartition("/")
-                    wanted.setdefault(self._folder / parent, []).append(f"/{last}")
-        for folder, lines in wanted.items():
-            ignore_in(folder, lines)
+        """Have git ignore the outs that DVC keeps, those of other branches and of removed experiments too.
+
+        Raises:
+            ProjectError: git tracks one of them.
+        """
+        cached = [path for name in names for path, kept in out_paths(self._compiled.stages[name]).items() if kept]
+        if tracked := self._project.tracked(self._folder, cached):
+            raise ProjectError(
+                f"git tracks {tracked[0]} in {self._folder}, which the pipeline makes and DVC keeps. Type "
+                f"`git rm -r --cached {tracked[0]}` there, and commit that."
+            )
+        ignore_made(self._project, self._folder, {path.partition("/")[0] for path in cached})
 
     def flush(self, now: bool = False) -> None:
         """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it."""
@@ -214,12 +232,21 @@ def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:
     return found
 
 
-def ignore_in(folder: Path, lines: list[str]) -> None:
-    """Add lines to a folder's `.gitignore` where it lacks them."""
-    path = folder / ".gitignore"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    have = set(text.splitlines())
-    new = [line for line in lines if line not in have]
-    if new:
-        gap = "\n" if text and not text.endswith("\n") else ""
-        replace_file(path, text + gap + "\n".join(new) + "\n")
+_MADE = ("atoms", "runs", "logs")
+"""The folders of a pipeline in which all is DVC's, but for what keeps it so."""
+_IGNORED = ("/*", "!/.gitignore", "!/*.dvc")
+
+
+def ignore_made(project: Project, folder: Path, tops: Iterable[str]) -> None:
+    """Have git ignore all that the pipeline of a folder makes in some of its folders: by a `.gitignore`, for all who
+    have this branch, and in this clone, where another branch lacks that file and the outputs still lie about."""
+    tops = sorted(set(tops) & set(_MADE))
+    for top in tops:
+        path = folder / top / ".gitignore"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        if not set(lines) >= set(_IGNORED):
+            path.parent.mkdir(exist_ok=True)
+            own = [line for line in lines if line not in _IGNORED]  # what a person added holds over it
+            replace_file(path, "\n".join([*_IGNORED, *own]) + "\n")
+    with suppress(OSError):  # a repository that may not be written to
+        project.ignore_here(folder, [line.replace("/", f"/{top}/") for top in tops for line in _IGNORED])

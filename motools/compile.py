@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from motools import code, edit, pipeline, yaml12
 from motools.code import Place
 from motools.config import schema
 from motools.errors import ConfigError
-from motools.files import replace_file
+from motools.files import replace_file, set_aside
 from motools.key import StepCode, of_step
 from motools.workflow import Step, Workflow
 
@@ -58,10 +57,10 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
     found = code.parse(reference, place)
     source = found.file if found is not None else None
     codes = {s.name: of_step(s, sections[s.name], place, source) for s in workflow.steps}
-    locked = pipeline.read_lock(place.folder)
+    locked, written = pipeline.read_lock(place.folder), pipeline.read_stages(place.folder)
     stages = {}
     for step in workflow.steps:
-        stage = _stage(step, reference)
+        stage = _with_own_words(_stage(step, reference), written.get(step.name))
         entry = locked.get(step.name, {})
         before = [dep["path"] for dep in entry.get("deps", []) if (place.folder / dep["path"]).exists()]
         deps = before if entry.get("cmd") == stage["cmd"] else _first_deps(codes[step.name], place)
@@ -107,31 +106,108 @@ def _stage(step: Step, reference: str) -> dict[str, Any]:
     return stage
 
 
-def write(compiled: Compiled, folder: Path, private: Path) -> Path | None:
+def _with_own_words(stage: dict[str, Any], before: Any) -> dict[str, Any]:
+    """A generated stage with what a person, or `dvc freeze`, has added to it in dvc.yaml."""
+    if not _is_written_here(before):
+        return stage
+    kept = {name: value for name, value in before.items() if name not in _OURS}
+    flags: dict[str, Any] = {}
+    for section in ("outs", "metrics"):
+        for out in before.get(section) or []:
+            if isinstance(out, dict):
+                flags |= {path: told for path, told in out.items() if isinstance(told, dict)}
+    for section in ("outs", "metrics"):
+        for number, out in enumerate(stage.get(section, [])):
+            path, ours = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            theirs = {flag: value for flag, value in flags.get(path, {}).items() if flag not in ("cache", "persist")}
+            if theirs:
+                stage[section][number] = {path: {**ours, **theirs}}
+    return {**stage, **kept}
+
+
+_OURS = ("cmd", "wdir", "deps", "params", "outs", "metrics")
+"""What a generated stage says by itself; the rest of it is a person's: `frozen`, `desc`, `meta`, `plots`, ..."""
+
+
+def write(compiled: Compiled, folder: Path, private: Path) -> list[str]:
     """Write dvc.yaml and params.yaml where their content changes.
 
     Returns:
-        Where the params.yaml of something else was put aside, if there was one.
+        A sentence for each of them that said what is nowhere else now: where a copy of it is.
 
     Raises:
         ConfigError: one of them cannot be read, or a stage in it is in the way; nothing has been written then.
     """
     stages = stages_text(compiled, folder)
-    replaced = _put_aside(compiled, folder, private)
-    text = params_text(compiled, folder)
-    if text is not None:
-        replace_file(folder / pipeline.PARAMS, text)
-    _write_stages(folder, stages)
-    return replaced
+    params = params_text(compiled, folder)
+    kept = []
+    if _is_of_something_else(compiled, folder):
+        kept.append(_kept(folder / pipeline.PARAMS, private))
+        (folder / pipeline.PARAMS).unlink()
+        params = params_text(compiled, folder)
+    elif params is not None and _loses_params(compiled, folder, params):
+        kept.append(_kept(folder / pipeline.PARAMS, private))
+    if params is not None:
+        replace_file(folder / pipeline.PARAMS, params)
+    path = folder / pipeline.STAGES
+    if not path.exists() or path.read_text(encoding="utf-8") != stages:
+        if path.exists() and _loses_stages(compiled, folder, stages):
+            kept.append(_kept(path, private))
+        replace_file(path, stages)
+    return kept
+
+
+def _kept(path: Path, private: Path) -> str:
+    return f"{path} said something else, which is kept as {set_aside(path, private / 'replaced', copy=True)}."
+
+
+def _loses_params(compiled: Compiled, folder: Path, text: str) -> bool:
+    """Whether values or comments of params.yaml are not in its new text."""
+    path = folder / pipeline.PARAMS
+    before = yaml12.load(path)
+    wanted = {"workflow": compiled.reference, **compiled.config}
+    return before is not None and (not _holds(wanted, before) or _loses_comments(path, text))
+
+
+def _loses_stages(compiled: Compiled, folder: Path, text: str) -> bool:
+    """Whether dvc.yaml has comments, or in generated stages what is not generated, that its new text has not."""
+    locked: Mapping[str, Any] | None = None
+    for name, stage in pipeline.read_stages(folder).items():
+        if not _is_written_here(stage):
+            continue
+        now = compiled.stages.get(name, {})
+        if not _holds(now, {key: value for key, value in stage.items() if key not in _OURS}) or "wdir" in stage:
+            return True
+        if any(param != name for param in stage.get("params") or []):
+            return True
+        outs = [*(stage.get("outs") or []), *(stage.get("metrics") or [])]
+        paths = [next(iter(out), "") if isinstance(out, dict) else str(out) for out in outs]
+        if not all(path.startswith(("atoms/", "runs/", "logs/", "metrics/")) for path in paths):
+            return True
+        gone = [d for d in stage.get("deps") or [] if d not in now.get("deps", []) and not d.startswith("atoms/")]
+        if gone and now:  # of what a step has read, dvc.lock knows
+            locked = pipeline.read_lock(folder) if locked is None else locked
+            known = [dep.get("path") for dep in (locked.get(name) or {}).get("deps", [])]
+            if not all(dep in known for dep in gone):
+                return True
+    return _loses_comments(folder / pipeline.STAGES, text)
+
+
+def _holds(now: Any, before: Any) -> bool:
+    """Whether all values of a mapping are in another one; 1 and 1.0 are one value here."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        return all(name in now and _holds(now[name], value) for name, value in before.items())
+    return bool(now == before)
+
+
+def _loses_comments(path: Path, text: str) -> bool:
+    before = path.read_text(encoding="utf-8").splitlines()
+    return any(comment not in text for line in before if (comment := line.partition("#")[2].strip()))
 
 
 def write_stages(compiled: Compiled, folder: Path) -> None:
     """Have dvc.yaml say what the stages depend on now."""
-    _write_stages(folder, stages_text(compiled, folder))
-
-
-def _write_stages(folder: Path, text: str) -> None:
-    path = folder / pipeline.STAGES
+    text, path = stages_text(compiled, folder), folder / pipeline.STAGES
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         replace_file(path, text)
 
@@ -160,19 +236,13 @@ def is_generated(command: Any) -> bool:
     return isinstance(command, str) and command.startswith("motools step run ")
 
 
-def _put_aside(compiled: Compiled, folder: Path, private: Path) -> Path | None:
-    """Keep the params.yaml of another workflow or of something else, whose values may be nowhere else."""
-    path = folder / pipeline.PARAMS
-    before = yaml12.load(path)
+def _is_of_something_else(compiled: Compiled, folder: Path) -> bool:
+    """Whether there is a params.yaml of another workflow, or of no workflow at all."""
+    before = yaml12.load(folder / pipeline.PARAMS)
     if before is None:
-        return None
+        return False
     known = pipeline.read_params(folder)
-    if known.workflow == compiled.reference if known else set(before) <= set(compiled.config):
-        return None
-    aside = private / "replaced" / f"params-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09}.yaml"
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    path.rename(aside)
-    return aside
+    return known.workflow != compiled.reference if known else not set(before) <= set(compiled.config)
 
 
 def params_text(compiled: Compiled, folder: Path) -> str | None:

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from motools.foreign import visible
 from motools.report import INTERRUPTED
 from motools.tables import STYLES
 
@@ -40,7 +41,7 @@ class Lines:
 
     def _say(self, *parts: str | tuple[str, str]) -> None:
         if self._level != "quiet":
-            self._console.print(Text.assemble(*parts))
+            self._console.print(_text(*parts))
 
     def note(self, text: str) -> None:
         self._say((text, "yellow"))
@@ -60,7 +61,7 @@ class Lines:
         if error == INTERRUPTED:
             self._say((stage, "bold"), ": ", ("stopped", "yellow"))
             return
-        self._console.print(Text.assemble((stage, "bold"), ": ", ("failed", "bold red"), f": {error}"))
+        self._console.print(_text((stage, "bold"), ": ", ("failed", "bold red"), f": {error}"))
         if log is not None:
             for line in _tail(log):
                 self._console.print(Text(f"  | {line}", style="dim"))
@@ -118,6 +119,10 @@ def progress(level: Level = "normal") -> Lines:
     return Display(level) if sys.stderr.isatty() and level != "quiet" else Lines(level)
 
 
+def _text(*parts: str | tuple[str, str]) -> Text:
+    return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
+
+
 def _tail(log: Path, lines: int = 15) -> list[str]:
     """The last lines of a log, of which only the end is read."""
     try:
@@ -126,4 +131,4 @@ def _tail(log: Path, lines: int = 15) -> list[str]:
             text = file.read().decode("utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    return [line for line in text if not line.startswith("Error: ")][-lines:]
+    return [visible(line) for line in text if not line.startswith("Error: ")][-lines:]

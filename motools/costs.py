@@ -53,19 +53,25 @@ class Spent:
 def spent(usage: Mapping[str, Any], config: Mapping[str, Any], settings: Settings) -> Spent:
     """What one execution used, from its run record's usage and config."""
     parts = []
-    if trained := usage.get("trained_tokens"):
+    if trained := _count(usage, "trained_tokens"):
         model = str(config.get("model", ""))
         free = config.get("backend_name") in _FREE
-        parts.append(_priced(model, {"training": int(trained)}, settings, free))
+        parts.append(_priced(model, {"training": trained}, settings, free))
     for model, counts in usage.items():
         if isinstance(counts, Mapping) and model != "roles":  # roles: the same tokens, told apart by who asked
             kinds = {
-                "input": counts.get("input_tokens", 0) + (counts.get("input_tokens_cache_write") or 0),
-                "cached_input": counts.get("input_tokens_cache_read") or 0,
-                "output": counts.get("output_tokens", 0),
+                "input": _count(counts, "input_tokens") + _count(counts, "input_tokens_cache_write"),
+                "cached_input": _count(counts, "input_tokens_cache_read"),
+                "output": _count(counts, "output_tokens"),
             }
             parts.append(_priced(model, kinds, settings, model.partition("/")[0] in _FREE))
     return total(parts)
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int:
+    """A number of tokens; what a step says that is none counts nothing."""
+    count = counts.get(name)
+    return int(count) if isinstance(count, int | float) and 0 <= count < 1e18 else 0
 
 
 def _priced(model: str, counts: Mapping[str, int], settings: Settings, free: bool) -> Spent:

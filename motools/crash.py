@@ -45,11 +45,12 @@ def guarded() -> Iterator[None]:
 
 
 def _end(sentence: str, code: int) -> None:
+    from motools.foreign import visible
     from motools.secrets import redact
 
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    print(f"Error: {redact(sentence)}", file=sys.stderr)
+    print(f"Error: {visible(redact(sentence))}", file=sys.stderr)
     raise SystemExit(code) from None
 
 

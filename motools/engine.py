@@ -22,9 +22,10 @@ from motools.call import StepCall
 from motools.errors import MotoolsError, StepError, listed
 from motools.executor import TaskDied, WarmExecutor
 from motools.failures import log_path
+from motools.lockfile import Busy
 from motools.plan import StagePlan
 from motools.report import INTERRUPTED, Reporter
-from motools.stages import Busy, Stages
+from motools.stages import Stages
 from motools.step import Execution, Outcome
 from motools.workflow import Status, StepState
 

@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,6 +70,17 @@ def scratch(parent: Path) -> Iterator[Path]:
                     return
             finally:
                 os.close(handle)
+
+
+def set_aside(path: Path, folder: Path, copy: bool = False) -> Path:
+    """Move a person's file or folder to where nothing is removed, or copy it there; returns where it is then."""
+    name = f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09}{path.suffix}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if copy:
+        shutil.copy2(path, folder / name)
+    else:
+        shutil.move(path, folder / name)
+    return folder / name
 
 
 def sweep(folder: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from motools import pipeline, yaml12
 from motools.atom import Atom
-from motools.bookkeeping import ignore_in
+from motools.bookkeeping import ignore_made
 from motools.code import Place
 from motools.errors import AtomError, ConfigError, WorkflowError, did_you_mean, listed
-from motools.files import replace_file
+from motools.files import replace_file, set_aside
+from motools.store import hash_folder
 from motools.workflow import Workflow
 
 __all__ = ["checked_inputs", "put_in_place"]
@@ -48,15 +50,30 @@ def _placed(name: str, place: Place) -> Atom:
     return Atom.load(md5, project=place.project)
 
 
-def put_in_place(atom: Atom, name: str, place: Place) -> None:
-    """Put an input atom into the folder with a `.dvc` file, which git keeps; nothing where it lies already."""
+def put_in_place(atom: Atom, name: str, place: Place) -> list[str]:
+    """Put an input atom into the folder with a `.dvc` file, which git keeps; nothing where it lies already.
+
+    Returns:
+        A sentence for what lay in its place and is nowhere else: where it is now.
+    """
     target = place.folder / pipeline.atom_path(name)
-    out = place.project.store.describe(atom.md5 + ".dir")
-    entry = {"outs": [{"md5": out.md5, "size": out.size, "nfiles": out.nfiles, "hash": "md5", "path": name}]}
+    store = place.project.store
+    out = store.describe(atom.md5 + ".dir")
     path = target.parent / f"{name}.dvc"
-    if not target.is_dir() or Atom.from_folder(target, place.project) != atom:
-        place.project.store.check_out(out.md5, target)
-    text = yaml12.dumps(entry)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        replace_file(path, text)
-    ignore_in(target.parent, [f"/{name}"])
+    kept = []
+    here = hash_folder(target)[0].md5 if target.is_dir() else None
+    if here != out.md5:
+        if os.path.lexists(target) and (here is None or not store.has(here)):
+            aside = set_aside(target, place.project.private / "replaced")
+            kept.append(f"{target} was not the atom that the workflow is given, and is kept as {aside}.")
+        store.check_out(out.md5, target)
+    before = yaml12.load(path) or {}
+    entry = {"md5": out.md5, "size": out.size, "nfiles": out.nfiles, "hash": "md5", "path": name}
+    try:
+        wanted = {**before, "outs": [{**before["outs"][0], **entry}]}  # what a person added to it stays
+    except (TypeError, KeyError, IndexError):
+        wanted = {"outs": [entry]}
+    if before != wanted:
+        replace_file(path, yaml12.dumps(wanted))
+    ignore_made(place.project, place.folder, ["atoms"])
+    return kept

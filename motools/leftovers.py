@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from motools import secrets
+from motools import aside, secrets
 from motools.code import Place
 from motools.context import is_at
 from motools.files import sweep
 from motools.repo import Project
 from motools.store import walk_files
 
-__all__ = ["WORK", "begin_work", "clear_up", "drop_secrets", "end_work", "locks_of"]
+__all__ = ["WORK", "begin_work", "clear_up", "drop_secrets", "end_processes", "end_work", "locks_of"]
 
 KEPT_FOR = 30 * 24 * 3600.0
 """In seconds; then what a step kept for its next execution is given up."""
@@ -36,10 +36,11 @@ def clear_up(place: Place) -> None:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if is_at(locks / path.name, handle):
-                    end_work(works / path.name)
+                    _end_or_keep(project, works / path.name)
                     (locks / path.name).unlink(missing_ok=True)
             finally:
                 os.close(handle)
+    aside.drop_known(project)
     for path in (project.private / "kept").glob("*"):
         if path.stat().st_mtime < time.time() - KEPT_FOR:
             shutil.rmtree(path, ignore_errors=True)
@@ -60,13 +61,27 @@ def begin_work(folder: Path) -> Mapping[str, str]:
 
 def end_work(folder: Path) -> None:
     """Remove a work folder; where a killed run left it, what it had started may still be writing into it."""
-    if folder.exists():
-        mark = f"{WORK}={folder}".encode()
-        for environment in Path("/proc").glob("[0-9]*/environ"):
-            with suppress(OSError):
-                if mark in environment.read_bytes().split(b"\0"):
-                    os.kill(int(environment.parent.name), signal.SIGKILL)
-        shutil.rmtree(folder, ignore_errors=True)
+    end_processes(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def end_processes(folder: Path) -> None:
+    """End what was started for a work folder and is still there."""
+    if not folder.exists():
+        return
+    mark = f"{WORK}={folder}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+
+
+def _end_or_keep(project: Project, work: Path) -> None:
+    """Remove a killed process's work folder; the result of a function that had finished is put aside."""
+    if aside.is_finished(work):
+        end_processes(work)
+        aside.put_aside(project, work)
+    end_work(work)
 
 
 def drop_secrets(kept: Path) -> None:
@@ -77,4 +92,7 @@ def drop_secrets(kept: Path) -> None:
 
 def locks_of(project: Project) -> Path:
     """Where the keys are held that are being executed, for all who share the cache."""
-    return project.cache / "locks"
+    folder = project.cache / "locks"
+    with suppress(OSError):  # a cache that may only be read
+        project.store.make(folder)
+    return folder

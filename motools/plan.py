@@ -12,6 +12,7 @@ from motools.call import StepCall, make_call
 from motools.code import Place
 from motools.compile import Compiled
 from motools.edit import same_values
+from motools.errors import WorkflowError
 from motools.records import Record
 from motools.reuse import Result
 from motools.store import Out
@@ -78,6 +79,8 @@ def plan_stage(
         force: execute whatever is at hand.
     """
     definition = compiled.workflow.step(name)
+    if compiled.stages[name].get("frozen"):  # by `dvc freeze`: what it depends on does not count
+        return _frozen(name, definition.outputs, locked, outs_status)
     inputs = {given: known.get(given) for given in definition.inputs}
     certain = {given: atom for given, atom in inputs.items() if atom is not None}
     asked = [*_changed_definition(compiled, name, locked), *_changed_inputs(inputs, locked)]
@@ -117,6 +120,26 @@ def deps_of(result: Result | None, inputs: Mapping[str, str], place: Place) -> l
     """The paths that a stage depends on by what its execution used, inputs first."""
     used = sorted(dependencies(result.trace, place)) if result is not None else []
     return list(dict.fromkeys([*(pipeline.atom_path(given) for given in inputs), *used]))
+
+
+def _frozen(
+    name: str, kinds: Mapping[str, str], locked: Mapping[str, Any], outs_status: Mapping[str, str]
+) -> StagePlan:
+    lost = {path: state for path, state in outs_status.items() if state != "not in cache"}
+    if not locked or lost:
+        why = "; ".join(_changed_outs(lost, True)) or "it has no result"
+        raise WorkflowError(
+            f"{name} is frozen in dvc.yaml, but {why}. `dvc checkout` brings back what dvc.lock names, "
+            f"`dvc unfreeze {name}` lets it run."
+        )
+    return StagePlan(name, "current", outputs=locked_outputs(kinds, locked))
+
+
+def locked_outputs(kinds: Mapping[str, str], locked: Mapping[str, Any]) -> dict[str, str]:
+    """Output name -> atom id as dvc.lock has them."""
+    outs = _md5s(locked.get("outs", []))
+    paths = {name: pipeline.atom_path(name) for name in kinds}
+    return {name: f"{kind}-{outs[paths[name]]}" for name, kind in kinds.items() if paths[name] in outs}
 
 
 def _md5s(entries: Any) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -15,8 +15,10 @@ from typing import Any
 
 from motools import __version__, stepcache
 from motools.errors import DamagedError
+from motools.foreign import read_json
 from motools.repo import Located, Project
-from motools.store import Out
+from motools.store import Out, hash_file
+from motools.survey import Survey
 
 __all__ = ["Record"]
 
@@ -31,6 +33,7 @@ class Record:
         seconds: wall time of the step.
         commit: the git commit that was checked out, or None before the first.
         dirty: whether the code, params or other tracked files differed from that commit.
+        changed: which files those are, by their paths in the repository.
         step: the step's name; None for an atom made by hand.
         workflow: what `motools step run` was given.
         key: the step's key in the step cache.
@@ -56,6 +59,7 @@ class Record:
     function: str = ""
     declared: Mapping[str, str] = field(default_factory=dict)
     trace: Mapping[str, Any] = field(default_factory=dict)
+    changed: Sequence[str] = ()
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,35 +101,34 @@ def keep_for_atom(project: Project, atom: Out, user: str, scratch: Path) -> None
         return
     state = project.git_state([])
     path = scratch / "record.json"
-    Record(user, now(), 0.0, state.commit, state.dirty, versions=versions()).write(path)
+    Record(user, now(), 0.0, state.commit, state.dirty, versions=versions(), changed=state.changed).write(path)
     stepcache.store(project.store, command, stepcache.Entry({"atom": atom}, project.store.add(path)))
 
 
-def find(project: Project, md5: str) -> Record | None:
+def find(survey: Survey, md5: str) -> Record | None:
     """The record of the atom with this hash: from the work tree's lock files, the step cache, or git's history."""
-    oid = md5 + ".dir"
-    located = [out for out in project.outs() if out.md5 == oid]
-    for out in located:
+    project, oid = survey.project, md5 + ".dir"
+    for out in survey.outs.get(oid, ()):
         if record := _beside(project, out):
             return record
     made_by_hand = stepcache.lookup(project.store, stepcache.atom_command(oid), ["atom"])
-    for entry in [made_by_hand] if made_by_hand else stepcache.naming(project.store, oid):
+    for entry in [made_by_hand] if made_by_hand else survey.entries(oid):
         if record := read(project, entry.record.md5):
             return record
-    for commit in project.commits_of(md5):
-        for out in project.locked_at(commit):
+    for commit in survey.commits(md5):
+        for out in survey.locked_at(commit):
             if out.md5 == oid and (record := _beside(project, out)):
                 return record
     return None
 
 
-def logs_of(project: Project, md5: str) -> str | None:
+def logs_of(survey: Survey, md5: str) -> str | None:
     """The folder object of the logs that were kept beside the atom with this hash, if any."""
     oid = md5 + ".dir"
-    for out in project.outs():
-        if out.md5 == oid and f"logs/{out.stage}" in out.siblings:
+    for out in survey.outs.get(oid, ()):
+        if f"logs/{out.stage}" in out.siblings:
             return out.siblings[f"logs/{out.stage}"]
-    return next((e.logs.md5 for e in stepcache.naming(project.store, oid) if e.logs is not None), None)
+    return next((entry.logs.md5 for entry in survey.entries(oid) if entry.logs is not None), None)
 
 
 def _beside(project: Project, out: Located) -> Record | None:
@@ -134,17 +137,32 @@ def _beside(project: Project, out: Located) -> Record | None:
 
 
 def read(project: Project, md5: str, path: Path | None = None) -> Record | None:
-    """The record in the cache, or the one in the work tree (which a later run of the stage may have replaced)."""
-    from motools.store import hash_file
+    """The record in the cache, or the one in the work tree (which a later run of the stage may have replaced).
 
+    None where there is none, or what lies there is no record of ours: another tool's, or damaged.
+    """
     try:
         text = project.store.read(md5)
-    except (FileNotFoundError, DamagedError):
+    except (OSError, DamagedError):
         if path is None or not path.is_file() or hash_file(path) != md5:
             return None
         text = path.read_bytes()
     try:
-        fields = json.loads(text)
-        return Record(**{name: fields[name] for name in Record.__dataclass_fields__ if name in fields})
-    except (ValueError, TypeError):  # another tool's file under that name
+        return _checked(read_json(text))
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
+
+
+def _checked(fields: Any) -> Record:
+    """A record of what a file says, each field of its type; raises where it is none."""
+    if not (isinstance(fields["user"], str) and isinstance(fields["started"], str)):
+        raise TypeError
+    known = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
+    known |= {"seconds": float(fields["seconds"]), "dirty": bool(fields["dirty"])}
+    for name in ("commit", "step", "workflow", "key"):
+        known[name] = known[name] if isinstance(known.get(name), str) else None
+    for name in ("config", "usage", "versions"):
+        known[name] = known[name] if isinstance(known.get(name), dict) else {}
+    changed = known.get("changed")
+    known["changed"] = tuple(map(str, changed)) if isinstance(changed, list) else ()
+    return Record(**known)

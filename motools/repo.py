@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,23 +18,22 @@ from motools import yaml12
 from motools.errors import AtomError, ConfigError, ProjectError
 from motools.store import Store
 
-# Folders that hold no pipeline: not worth walking, or whole copies of something else.
-_NOT_PIPELINES = {
-    "atoms",
-    "runs",
-    "logs",
-    "metrics",
-    "node_modules",
-    "__pycache__",
-    "site-packages",
-}
+# Folders that hold no pipeline and are not worth walking.
+_NOT_WALKED = {".git", ".hg", ".dvc", ".motools", "node_modules", "__pycache__", "site-packages"}
+
+
+_CHANGES = [re.compile(rf"^\{sign}.*\bmd5: '?([0-9a-f]{{32}})", re.MULTILINE) for sign in "+-"]
 
 
 class GitState(NamedTuple):
-    """The commit that is checked out (None before the first) and whether the work tree differs from it."""
+    """The commit that is checked out (None before the first) and whether the work tree differs from it.
+
+    `changed` are the files that differ, by their paths in the repository.
+    """
 
     commit: str | None
     dirty: bool
+    changed: tuple[str, ...] = ()
 
 
 class Located(NamedTuple):
@@ -74,7 +76,7 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The object store that the DVC configuration names."""
-        return Store(self.cache)
+        return Store(self.cache, self.setting("cache", "shared") == "group")
 
     @cached_property
     def cache(self) -> Path:
@@ -95,84 +97,242 @@ class Project:
 
     # -- git ---------------------------------------------------------------
 
-    @cached_property
-    def _git(self) -> Any:
-        import git  # 0.1 s
+    def git(self, *words: str, input: str = "") -> bytes:
+        """What a git command answers; it changes nothing, not even git's index of stats.
 
+        Raises:
+            ProjectError: there is no git repository, or git refuses; with its own words.
+        """
+        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
         try:
-            return git.Repo(self.root, search_parent_directories=True, expand_vars=False)
-        except git.InvalidGitRepositoryError:
-            raise ProjectError(f"{self.root} is not a git repository. Type `motools init`.") from None
+            given = input.encode(errors="surrogateescape")
+            done = subprocess.run(
+                ["git", *words], cwd=self.root, input=given, capture_output=True, env=env, check=False
+            )
+        except FileNotFoundError:
+            raise ProjectError("There is no git on PATH. Install it: MOTools keeps its history there.") from None
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            if "not a git repository" in said:
+                raise ProjectError(f"{self.root} is not a git repository. Type `motools init`.")
+            raise ProjectError(f"git {words[0]}, in {self.root}: {said or 'it failed'}")
+        return done.stdout
+
+    @cached_property
+    def _top(self) -> Path:
+        return Path(os.fsdecode(self.git("rev-parse", "--show-toplevel")).removesuffix("\n")).resolve()
+
+    @cached_property
+    def head(self) -> str | None:
+        """The commit that is checked out; None before the first."""
+        _ = self._top  # no repository at all is another matter
+        try:
+            return self.git("rev-parse", "--verify", "--quiet", "HEAD^{commit}").decode().strip()
+        except ProjectError:
+            return None
 
     def git_state(self, matters: Iterable[Path]) -> GitState:
-        """The commit, and whether anything differs from it.
+        """The commit, and what differs from it: any tracked file, and those that the result was computed from.
 
-        What a run itself writes (dvc.lock, metrics, ignore files) does not count; an untracked file
-        counts only when it is among `matters`, the files that the result was computed from.
+        Of these, `matters`, the bytes are compared with the commit's, whatever git was told to ignore or not to look
+        at. What a run itself writes (dvc.lock and what it names, ignore files) does not count.
         """
-        commit, changed, untracked = self._git_report
-        return GitState(commit, commit is None or changed or any(path.resolve() in untracked for path in matters))
+        changed = {*self._changed, *self._unlike_head(matters)}
+        return GitState(self.head, self.head is None or bool(changed), tuple(sorted(changed)))
 
     @cached_property
-    def _git_report(self) -> tuple[str | None, bool, set[Path]]:
-        """The commit, whether a tracked file that counts differs from it, and the untracked files."""
-        commit = self._git.head.commit.hexsha if self._git.head.is_valid() else None
-        top = Path(self._git.working_tree_dir).resolve()
-        report = self._git.git.status("--porcelain", "--untracked-files=all", "-z", "--no-renames")
-        lines = [(line[:2], top / line[3:]) for line in report.split("\0") if line]
-        untracked = {path for code, path in lines if code == "??"}
-        generated = ("dvc.lock", ".gitignore")
-        tracked = [path for code, path in lines if code != "??" and path.name not in generated]
-        return commit, any(path.parent.name != "metrics" for path in tracked), untracked
+    def _changed(self) -> list[str]:
+        if self.head is None:
+            return []
+        report = os.fsdecode(self.git("status", "--porcelain", "--untracked-files=no", "-z", "--no-renames"))
+        names = [line[3:] for line in report.split("\0") if line]
+        written: dict[Path, set[str]] = {}
+        return [name for name in names if not self._is_written_by_runs(self._top / name, written)]
+
+    def _is_written_by_runs(self, path: Path, written: dict[Path, set[str]]) -> bool:
+        """Whether a file is dvc.lock, an ignore file, or what a dvc.lock above it names as an output."""
+        if path.name in ("dvc.lock", ".gitignore"):
+            return True
+        for folder in path.parents:
+            if folder not in written:
+                written[folder] = {out.path for out in _located(folder / "dvc.lock", [])}
+            parts = path.relative_to(folder).parts
+            if any("/".join(parts[:end]) in written[folder] for end in range(1, len(parts) + 1)):
+                return True
+            if folder == self.root:
+                break
+        return False
+
+    def _unlike_head(self, paths: Iterable[Path]) -> list[str]:
+        """Those of the files whose bytes the commit that is checked out does not have under their path."""
+        asked = {path.resolve() for path in paths}
+        new: dict[Path, list[Path]] = {}
+        for path in sorted(asked - self._compared.keys()):
+            if path.is_file():
+                within = (folder for folder in path.parents if (folder / ".git").exists())
+                new.setdefault(next(within, Path()), []).append(path)
+        for top, files in new.items():  # a submodule has commits of its own
+            self._compared.update(dict.fromkeys(files, False))
+            if self.head is None or not top.is_relative_to(self._top):
+                continue
+            names = [path.relative_to(top).as_posix() for path in files]
+            where = ("-C", str(top))
+            now = self.git(*where, "hash-object", "--stdin-paths", input="".join(f"{name}\n" for name in names))
+            told = self.git(
+                *where, "cat-file", "--batch-check=%(objectname)", input="".join(f"HEAD:{name}\n" for name in names)
+            )
+            same = [one == other for one, other in zip(now.splitlines(), told.splitlines(), strict=True)]
+            self._compared.update(zip(files, same, strict=True))
+        differing = [path for path in asked if not self._compared.get(path, True)]
+        return [os.path.relpath(path, self._top).replace(os.sep, "/") for path in differing]
+
+    @cached_property
+    def _compared(self) -> dict[Path, bool]:
+        return {}
+
+    def tracked(self, folder: Path, paths: Iterable[str]) -> list[str]:
+        """Those of a folder's paths that git tracks, or that hold what git tracks."""
+        asked = sorted({path.partition("/")[0] for path in paths})
+        lines = _git_says(folder, "ls-files", "-z", "--", *asked).split("\0") if asked else []
+        inside = {line for line in lines if line.rpartition("/")[2] != ".gitignore"}
+        above = {line[:end] for line in inside for end, sign in enumerate(line) if sign == "/"}
+        return sorted(path for path in set(paths) if path in inside or path in above)
+
+    def ignore_here(self, folder: Path, lines: Iterable[str]) -> None:
+        """Have git ignore, in this clone and on every branch, what lines say of a folder."""
+        told = _git_says(folder, "rev-parse", "--show-toplevel", "--git-path", "info/exclude").splitlines()
+        if len(told) != 2:
+            return
+        top, exclude = told
+        inside = os.path.relpath(folder, top)
+        prefix = "" if inside == "." else "/" + re.sub(r"([\\*?\[ ])", r"\\\1", Path(inside).as_posix())
+        path = folder / exclude
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        wanted = [("!" if line.startswith("!") else "") + prefix + line.removeprefix("!") for line in lines]
+        new = [line for line in wanted if line not in text.splitlines()]
+        if new:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            gap = "\n" if text and not text.endswith("\n") else ""
+            with path.open("a", encoding="utf-8") as file:
+                file.write(gap + "\n".join(new) + "\n")
 
     def stage_files(self, paths: list[Path]) -> None:
         """`git add`, for those who have told DVC to do so."""
-        self._git.index.add([str(path) for path in paths])
+        self.git("add", "--", *map(str, paths))
 
     @cached_property
     def user(self) -> str:
-        """Who works here: `MOTOOLS_USER`, or git's user.name and user.email, or the login name."""
+        """Who works here: `MOTOOLS_USER`, or whom git would name as a commit's author, or the login name."""
         import getpass
 
         if os.environ.get("MOTOOLS_USER"):
             return os.environ["MOTOOLS_USER"]
-        with self._git.config_reader() as config:
-            name, email = (
-                config.get_value("user", "name", ""),
-                config.get_value("user", "email", ""),
-            )
-        return " ".join(filter(None, [str(name), f"<{email}>" if email else ""])) or getpass.getuser()
+        for words, end in ((("var", "GIT_AUTHOR_IDENT"), "> "), (("config", "user.name"), "\n")):
+            try:
+                known = self.git(*words).decode(errors="replace").rpartition(end)[0]
+            except ProjectError:  # nobody has told git who works here
+                continue
+            if name := f"{known}>".removesuffix(" <>") if end == "> " else known:
+                return name
+        return getpass.getuser()
 
-    def commits_of(self, md5: str) -> list[str]:
-        """The commits, newest first, that brought or removed an object in any dvc.lock or .dvc file."""
-        if not self._git.head.is_valid():
-            return []
-        out = self._git.git.log("-S", md5, "--format=%H", "--all", "--", ":(glob)**/dvc.lock", ":(glob)**/*.dvc")
-        return str(out).split()
+    @cached_property
+    def shallow(self) -> frozenset[str]:
+        """The commits where the history of a shallow clone begins, though the project's does not."""
+        path = Path(os.fsdecode(self.git("rev-parse", "--git-path", "shallow")).removesuffix("\n"))
+        try:
+            return frozenset((self.root / path).read_text().split())
+        except FileNotFoundError:
+            return frozenset()
+
+    def missing_commits(self, commits: Iterable[str]) -> set[str]:
+        """Those commits that are not in this repository."""
+        asked = sorted(set(commits))
+        told = self.git("cat-file", "--batch-check=%(objecttype)", input="".join(f"{each}\n" for each in asked))
+        return {each for each, kind in zip(asked, told.split(b"\n"), strict=False) if kind.strip() != b"commit"}
+
+    def history(self) -> dict[str, list[str]]:
+        """By MD5: the commits, newest first, whose dvc.lock and .dvc files gained or lost it; git is read once."""
+        if self.head is None:
+            return {}
+        plain = ("--unified=0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+        files = ("--", ":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
+        words = ("-c", "log.showRoot=true", "log", "--all", "--no-show-signature", "--format=%x01%H", "--patch")
+        found: dict[str, list[str]] = {}
+        for part in self.git(*words, *plain, *files).decode(errors="replace").split("\x01")[1:]:
+            commit, _, patch = part.partition("\n")
+            for file in patch.split("\ndiff --git "):
+                gained, lost = (Counter(rule.findall(file)) for rule in _CHANGES)
+                for md5 in (gained - lost) + (lost - gained):
+                    commits = found.setdefault(md5, [])
+                    if commits[-1:] != [commit]:
+                        commits.append(commit)
+        return found
+
+    def _texts(self, blobs: Iterable[str]) -> Iterator[tuple[str, str]]:
+        told = self.git("cat-file", "--batch", input="".join(f"{blob}\n" for blob in blobs))
+        at = 0
+        while at < len(told):
+            end = told.index(b"\n", at)
+            name, *kind = told[at:end].decode().split(" ")
+            at = end + 1
+            if len(kind) == 2:  # else it is missing, as in a partial clone
+                size = int(kind[1])
+                yield name, told[at : at + size].decode(errors="replace")
+                at += size + 1
 
     def locked_at(self, commit: str) -> Iterator[Located]:
-        """Every output in the lock files of a commit."""
-        names = self._git.git.ls_tree("-r", "--name-only", "-z", commit).split("\0")
-        top = Path(self._git.working_tree_dir)
-        for name in names:
+        """Every output in the lock files of a commit; what cannot be read there is left out."""
+        listing = os.fsdecode(self.git("ls-tree", "-r", "-z", "--full-tree", commit))
+        files: dict[str, list[str]] = {}
+        for line in listing.split("\0"):
+            about, _, name = line.partition("\t")
             if name.rsplit("/", 1)[-1] == "dvc.lock" or name.endswith(".dvc"):
-                text = self._git.git.show(f"{commit}:{name}")
-                yield from _outs_in(top / name, text)
+                files.setdefault(about.split(" ")[2], []).append(name)
+        for blob, text in self._texts(files):
+            for name in files[blob]:
+                try:
+                    yield from _outs_in(self._top / name, text)
+                except ConfigError:
+                    continue
 
     # -- lock files --------------------------------------------------------
 
-    def outs(self) -> Iterator[Located]:
-        """Every output that the work tree's dvc.lock and .dvc files name."""
+    def outs(self, unread: list[str] | None = None) -> Iterator[Located]:
+        """Every output that the work tree's dvc.lock and .dvc files name.
+
+        Args:
+            unread: takes a sentence for each of these files that cannot be read; it is left out.
+        """
+        unread = [] if unread is None else unread
         for parent, folders, names in os.walk(self.root):
-            folders[:] = sorted(
-                f for f in folders if not f.startswith(".") and (f == "atoms" or f not in _NOT_PIPELINES)
+            locks = [name for name in sorted(names) if name == "dvc.lock" or name.endswith(".dvc")]
+            found = [out for name in locks for out in _located(Path(parent, name), unread)]
+            yield from found
+            inside = {os.path.normpath(os.path.join(parent, out.path)) for out in found}
+            is_of_pipeline = os.path.basename(parent) == "atoms" and _is_pipeline(os.path.dirname(parent))
+            folders[:] = (
+                [] if is_of_pipeline else [name for name in sorted(folders) if _is_walked(parent, name, inside)]
             )
-            if Path(parent).name == "atoms":
-                folders.clear()  # only the .dvc files beside the atoms are of interest
-            for name in sorted(names):
-                if name == "dvc.lock" or name.endswith(".dvc"):
-                    path = Path(parent, name)
-                    yield from _outs_in(path, path.read_text(encoding="utf-8"))
+
+    def missing(self, oids: Iterable[str]) -> set[str]:
+        return {oid for oid in oids if not self.store.path(oid).exists()}
+
+    def fetch(self, oids: Iterable[str]) -> None:
+        """Bring objects alone, without what a folder object names, from the default remote into the cache."""
+        wanted = self.missing(oids)
+        if wanted and self.setting("core", "remote"):
+            with self.dvc() as repo:
+                self._pull(repo, wanted)
+
+    def _pull(self, repo: Any, oids: set[str]) -> None:
+        from dvc.exceptions import DvcException
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        try:
+            repo.cloud.pull({HashInfo("md5", oid) for oid in oids})
+        except (DvcException, OSError) as error:
+            raise AtomError(f"The DVC remote could not be read: {error}") from error
 
     # -- DVC ---------------------------------------------------------------
 
@@ -206,30 +366,53 @@ class Project:
             return True
         if not self.setting("core", "remote"):
             return False
-        with self.dvc() as repo:
-            from dvc.exceptions import DvcException
-            from dvc_data.hashfile.hash_info import HashInfo
-
-            try:  # DVC moves only the folder object when asked for it, so its files are asked for next
-                repo.cloud.pull({HashInfo("md5", md5)})
-                if md5.endswith(".dir") and self.store.path(md5).exists():
-                    files = set(self.store.tree(md5).values())
-                    repo.cloud.pull({HashInfo("md5", file) for file in files})
-            except (DvcException, OSError) as error:
-                raise AtomError(f"The DVC remote could not be read: {error}") from error
+        with self.dvc() as repo:  # DVC moves only the folder object when asked for it, so its files are asked for next
+            self._pull(repo, {md5})
+            if md5.endswith(".dir") and self.store.path(md5).exists():
+                self._pull(repo, set(self.store.tree(md5).values()))
         return self.store.has(md5)
+
+
+def _git_says(folder: Path, *words: str) -> str:
+    """What a git command prints in a folder, nothing where it fails; the library takes 0.1 s to import."""
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, errors="surrogateescape")
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _is_pipeline(folder: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, name)) for name in ("dvc.yaml", "dvc.lock", "params.yaml"))
+
+
+def _is_walked(parent: str, name: str, outs: set[str]) -> bool:
+    """Whether pipelines may lie below a folder: no output, no cache, no environment of Python, no other project."""
+    path = os.path.join(parent, name)
+    marks = ("CACHEDIR.TAG", "pyvenv.cfg", ".dvc/config")
+    return name not in _NOT_WALKED and path not in outs and not any(os.path.exists(f"{path}/{mark}") for mark in marks)
+
+
+def _located(path: Path, unread: list[str]) -> list[Located]:
+    try:
+        return list(_outs_in(path, path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return []
+    except ConfigError as error:
+        unread.append(str(error))
+    except (OSError, UnicodeDecodeError) as error:
+        unread.append(f"{path} cannot be read: {error}.")
+    return []
 
 
 def _outs_in(path: Path, text: str) -> Iterator[Located]:
     content = yaml12.loads(text, str(path)) or {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: not a DVC file.")
-    folder = path.parent
-    stages: dict[str | None, Any] = {None: content} if path.suffix == ".dvc" else content.get("stages") or {}
-    for stage, entry in stages.items():
-        outs = {str(out["path"]): str(out["md5"]) for out in entry.get("outs", []) if "md5" in out}
-        for name, md5 in outs.items():
-            yield Located(folder, stage, name, md5, outs)
+    try:
+        stages: Mapping[Any, Any] = {None: content} if path.suffix == ".dvc" else content.get("stages") or {}
+        for stage, entry in stages.items():
+            known = [out for out in entry.get("outs") or [] if "md5" in out]
+            outs = {str(out["path"]): str(out["md5"]) for out in known}
+            for name, md5 in outs.items():
+                yield Located(path.parent, None if stage is None else str(stage), name, md5, outs)
+    except (AttributeError, TypeError, KeyError):
+        raise ConfigError(f"{path}: not a DVC file.") from None
 
 
 @contextmanager

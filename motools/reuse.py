@@ -31,6 +31,7 @@ __all__ = [
     "locked_result",
     "put_aside",
     "restore",
+    "result_of",
     "write_metrics",
 ]
 
@@ -56,7 +57,7 @@ def _results(call: StepCall, locked: Mapping[str, Any]) -> Iterator[Result]:
     if (found := locked_result(call, locked)) is not None:
         yield found
     for entry in stepcache.candidates(call.place.project.store, *call.slots):
-        if (found := _result(call, entry)) is not None:
+        if (found := result_of(call, entry)) is not None:
             yield found
 
 
@@ -64,7 +65,12 @@ def _is_here(result: Result, call: StepCall) -> bool:
     return all(call.place.project.store.has(oid) for oid in result.entry.oids())
 
 
-def _result(call: StepCall, entry: Entry, path: Path | None = None) -> Result | None:
+def result_of(call: StepCall, entry: Entry, path: Path | None = None) -> Result | None:
+    """An entry with what its record tells, None where that cannot be read here or is of another key.
+
+    Args:
+        path: where the record may lie if the cache has lost it.
+    """
     record = records.read(call.place.project, entry.record.md5, path)
     if record is None or record.key != call.key:
         return None
@@ -80,7 +86,7 @@ def fetch_result(call: StepCall, locked: Mapping[str, Any], world: World) -> Ent
         entries.insert(0, entry)
     try:
         for entry in entries:
-            if not project.pull(entry.record.md5) or (found := _result(call, entry)) is None:
+            if not project.pull(entry.record.md5) or (found := result_of(call, entry)) is None:
                 continue
             if not world.changes(found.trace, call.roles) and all(project.pull(oid) for oid in entry.oids()):
                 return entry
@@ -92,7 +98,7 @@ def fetch_result(call: StepCall, locked: Mapping[str, Any], world: World) -> Ent
 def locked_result(call: StepCall, locked: Mapping[str, Any]) -> Result | None:
     """What dvc.lock says the step made, where its run record names this call's key."""
     entry = locked_entry(call.name, call.outputs, call.keeps_logs, locked)
-    return _result(call, entry, call.folder / pipeline.record_path(call.name)) if entry is not None else None
+    return result_of(call, entry, call.folder / pipeline.record_path(call.name)) if entry is not None else None
 
 
 def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapping[str, Any]) -> Entry | None:

@@ -97,17 +97,17 @@ def prepare(
     return Prepared(compiled, place, checked_inputs(workflow, place, input_atoms or {}))
 
 
-def install(prepared: Prepared) -> Path | None:
+def install(prepared: Prepared) -> list[str]:
     """Write a pipeline's folder: params.yaml, dvc.yaml, input atoms; only what changes.
 
     Returns:
-        Where the params.yaml of another workflow was put aside, if there was one.
+        A sentence for all that a person had there in its place: where it is now.
     """
     place = prepared.place
-    replaced = compile.write(prepared.compiled, place.folder, place.project.private)
+    kept = compile.write(prepared.compiled, place.folder, place.project.private)
     for name, atom in prepared.inputs.items():
-        put_in_place(atom, name, place)
-    return replaced
+        kept += put_in_place(atom, name, place)
+    return kept
 
 
 def prepare_folder(folder: Path) -> Prepared:
@@ -179,9 +179,8 @@ def execute(
             plans = engine.stages.plan(selected)
             engine.stages.check(plans)  # before anything is written
             snapshot.forget(project.root, prepared.place.folder)
-            replaced = install(prepared)
-            if replaced is not None:
-                reporter.note(f"The params.yaml of another workflow was put aside as {replaced}.")
+            for kept in install(prepared):
+                reporter.note(kept)
             clear_up(prepared.place)
             engine.books.claims.repair()
             engine.warm_up(plans)

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import sys
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+from urllib.parse import quote
 
 __all__ = ["found_in", "known", "redact", "redacted_into", "screen"]
 
-_NAMES = re.compile(r"(?:^|_)(?:API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|TOKEN|SECRET|PASSWORD|PASSWD)$")
+_NAMES = re.compile(
+    r"(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?$|(?:^|_)(?:PWD|PASS|PAT)$"
+    r"|(?:^|_|API|ACCESS|PRIVATE|SECRET|AUTH|SSH|DEPLOY|SIGNING|ENCRYPTION|AI)KEYS?$",
+    re.IGNORECASE,
+)
+_OPEN_NAMES = re.compile(r"PUBLIC_?KEYS?$|^(?:OLD)?PWD$", re.IGNORECASE)
 _LEAST = 8  # characters; a shorter value is no secret, and would be found in any text
+_ENDS = re.compile(r"\r\n|\r|\n|\\r\\n|\\n|\\r")  # of lines, also as a key of several lines is written on one
+_ARMOUR = re.compile(r"-----(?:BEGIN|END) [A-Z0-9 ]+-----")  # the same in everybody's key
 _SHAPES = re.compile(  # of keys that providers give out
     r"(?<![\w-])(?:sk-[A-Za-z0-9_-]{20,}|tml-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|github_pat_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{35})"
+    r"|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:.*?-----END [A-Z0-9 ]*PRIVATE KEY-----)?",
+    re.DOTALL,
 )
 _BLOCK = 1 << 20
 
@@ -27,8 +41,34 @@ def is_secret_name(name: str) -> bool:
 
 
 def known() -> dict[str, str]:
-    """The secrets of this process's environment: variable -> value."""
-    return {name: value for name, value in os.environ.items() if _NAMES.search(name) and len(value) >= _LEAST}
+    """The secrets of this process's environment: variable -> value. A path of a file that there is, is none."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if _NAMES.search(name) and not _OPEN_NAMES.search(name) and len(value) >= _LEAST and not _is_path(value)
+    }
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith(("/", "~/")) and len(value) < 4096 and os.path.exists(os.path.expanduser(value))
+
+
+def _texts() -> dict[str, str]:
+    """What must not be written -> the variable that holds it: each value, each of its lines, and how JSON and
+    addresses spell them; the longest first, so that what is replaced is replaced whole."""
+    found: dict[str, str] = {}
+    for name, value in known().items():
+        for part in (value, *_ENDS.split(value)):
+            plain = part.strip()
+            if len(plain) >= _LEAST and not _ARMOUR.fullmatch(plain):
+                spelt = (plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1], quote(plain, ""))
+                for text in spelt:
+                    found.setdefault(text, name)
+    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+
+
+def _bytes() -> dict[bytes, str]:
+    return {text.encode(errors="surrogateescape"): name for text, name in _texts().items()}
 
 
 def screen() -> Callable[[str], str | None]:
@@ -36,11 +76,11 @@ def screen() -> Callable[[str], str | None]:
 
     What it says continues a sentence. It knows the environment of the moment when it was made.
     """
-    values = known()
+    texts = _texts()
 
     def why(text: str) -> str | None:
-        for name, value in values.items():
-            if value in text:
+        for secret, name in texts.items():
+            if secret in text:
                 return f"holds the value of {name}"
         return "looks like the key of an account" if len(text) >= _LEAST and _SHAPES.search(text) else None
 
@@ -49,14 +89,17 @@ def screen() -> Callable[[str], str | None]:
 
 def redact(text: str) -> str:
     """A text with the environment's secrets, and all that is shaped like a key, replaced."""
-    for name, value in known().items():
-        text = text.replace(value, f"[{name}]")
+    for secret, name in _texts().items():
+        text = text.replace(secret, f"[{name}]")
     return _SHAPES.sub("[a key]", text)
 
 
 def found_in(path: Path) -> str | None:
-    """The variable whose value a file holds, looked for in the members of a zip file (an `.eval` log) too."""
-    secrets = {name: value.encode() for name, value in known().items()}
+    """The variable whose value a file holds, looked for in the members of a zip file (an `.eval` log) too.
+
+    What cannot be unpacked (it is encrypted, cut short, packed in an unknown way) is told on standard error.
+    """
+    secrets = _bytes()
     if not secrets:
         return None
     with path.open("rb") as file:
@@ -64,19 +107,35 @@ def found_in(path: Path) -> str | None:
     if found is None and zipfile.is_zipfile(path):
         with suppress(ImportError):  # Inspect packs its logs with Zstandard, and brings what lets zipfile read it
             import zipfile_zstd  # noqa: F401
-        with zipfile.ZipFile(path) as archive, suppress(NotImplementedError):  # an unknown compression
-            for member in archive.infolist():
-                with archive.open(member) as inside:
-                    found = found or _in_stream(inside, secrets)
+        found = _in_archive(path, secrets)
     return found
 
 
-def _in_stream(file: object, secrets: Mapping[str, bytes]) -> str | None:
-    overlap = max(map(len, secrets.values())) - 1
+def _in_archive(path: Path, secrets: Mapping[bytes, str]) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                try:
+                    with archive.open(member) as inside:
+                        if (found := _in_stream(inside, secrets)) is not None:
+                            return found
+                except _NOT_UNPACKED as error:
+                    print(f"{path.name}: {member.filename!r} was not searched for keys: {error}", file=sys.stderr)
+    except _NOT_UNPACKED as error:
+        print(f"{path.name}: not searched for keys inside: {error}", file=sys.stderr)
+    return None
+
+
+_NOT_UNPACKED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError, LookupError)
+"""What reading a member that is encrypted, damaged or packed in an unknown way raises."""
+
+
+def _in_stream(file: IO[bytes], secrets: Mapping[bytes, str]) -> str | None:
+    overlap = max(map(len, secrets)) - 1
     tail = b""
-    while block := file.read(_BLOCK):  # type: ignore[attr-defined]
+    while block := file.read(_BLOCK):
         window = tail + block
-        for name, value in secrets.items():
+        for value, name in secrets.items():
             if value in window:
                 return name
         tail = window[-overlap:]
@@ -86,33 +145,49 @@ def _in_stream(file: object, secrets: Mapping[str, bytes]) -> str | None:
 @contextmanager
 def redacted_into(path: Path) -> Iterator[int]:
     """A file descriptor to write output to; secrets in it are replaced on the way into the file."""
-    secrets = {value.encode(): f"[{name}]".encode() for name, value in known().items()}
-    with path.open("wb", buffering=0) as file:
-        if not secrets:
+    secrets = {value: f"[{name}]".encode() for value, name in _bytes().items()}
+    if not secrets:
+        with path.open("wb", buffering=0) as file:
             yield file.fileno()
-            return
-        read, write = os.pipe()
-        thread = threading.Thread(target=_pass_on, args=(read, file.fileno(), secrets), daemon=True)
-        thread.start()
-        try:
-            yield write
-        finally:
-            os.close(write)
-            thread.join(2.0)  # seconds; what the step started and left alive may hold the pipe open
+        return
+    file = path.open("wb", buffering=0)
+    read, write = os.pipe()
+    # What a step started and left alive may hold the pipe open for long; the thread closes the file when that ends.
+    thread = threading.Thread(target=_pass_on, args=(read, file, secrets), daemon=True)
+    thread.start()
+    try:
+        yield write
+    finally:
+        os.close(write)
+        thread.join(2.0)  # seconds
 
 
-def _pass_on(read: int, target: int, secrets: Mapping[bytes, bytes]) -> None:
-    """Line by line, so that no secret is cut in two; a line without end is passed on in large parts."""
+def _pass_on(read: int, target: IO[bytes], secrets: Mapping[bytes, bytes]) -> None:
+    """Line by line, so that no secret is cut in two; a line without end is passed on in large parts.
+
+    Where the file takes no more (the disk is full), the rest is read all the same: who writes must not wait for ever.
+    """
+    overlap = max(map(len, secrets)) - 1
     waiting = b""
-    while block := os.read(read, _BLOCK):
-        waiting += block
-        end = max(waiting.rfind(b"\n"), waiting.rfind(b"\r")) + 1
-        if len(waiting) > _BLOCK:
-            end = len(waiting)
-        os.write(target, _replaced(waiting[:end], secrets))
-        waiting = waiting[end:]
-    os.write(target, _replaced(waiting, secrets))
-    os.close(read)
+    with os.fdopen(read, "rb", buffering=0) as source, target, suppress(OSError):
+        try:
+            while block := source.read(_BLOCK):
+                waiting += block
+                end = max(waiting.rfind(b"\n"), waiting.rfind(b"\r")) + 1
+                if not end and len(waiting) > _BLOCK:
+                    waiting = _replaced(waiting, secrets)
+                    end = max(len(waiting) - overlap, 0)
+                _write(target, _replaced(waiting[:end], secrets))
+                waiting = waiting[end:]
+            _write(target, _replaced(waiting, secrets))
+        except OSError:
+            while source.read(_BLOCK):
+                pass
+
+
+def _write(target: IO[bytes], data: bytes) -> None:
+    while data:
+        data = data[target.write(data) :]
 
 
 def _replaced(data: bytes, secrets: Mapping[bytes, bytes]) -> bytes:

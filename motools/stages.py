@@ -15,15 +15,11 @@ from motools.bookkeeping import Books, out_paths
 from motools.code import Place
 from motools.compile import Compiled
 from motools.config import parse
-from motools.errors import DamagedError, MotoolsError, WorkflowError
+from motools.errors import DamagedError, WorkflowError
 from motools.own import OwnStages
 from motools.plan import StagePlan, plan_stage
 from motools.report import Reporter
 from motools.trace import Trace, World
-
-
-class Busy(MotoolsError):
-    """Another command is at work on what a stage reads or writes; the stage is tried again later."""
 
 
 class Stages:
@@ -174,6 +170,7 @@ class Stages:
             stepcache.store(self.place.project.store, stepcache.step_command(plan.call.key), entry)
         else:
             with self.claim(plan.stage):
+                self.books.spare(plan.stage)
                 reuse.restore(plan.call, entry)
         self.books.enter(plan.call, plan.result)
 
@@ -194,9 +191,7 @@ class Stages:
         else:
             assert self.own is not None
             read, write = self.own.reads(name), self.own.writes(name)
-        if (holder := self.books.claims.busy(read, write)) is not None:
-            raise Busy(f"{name} waits for {holder}")
-        return self.books.claims.held(read, write)
+        return self.books.claims.held(name, read, write)
 
     def check(self, plans: list[StagePlan]) -> None:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import hashlib
 import inspect
 import json
@@ -19,22 +18,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from motools import code, pipeline, records, secrets, stepcache, trace
-from motools.atom import Atom, write_atom
+from motools import aside, pipeline, records, secrets, stepcache
+from motools.atom import Atom, check_files, write_atom
 from motools.call import StepCall, make_call
 from motools.code import Place
 from motools.config import parse, parser_of
 from motools.context import StepContext, executing, held, kept_folder
 from motools.errors import AtomError, MotoolsError, StepError, listed
-from motools.key import named_by, of_step
-from motools.leftovers import WORK, begin_work, drop_secrets, locks_of
-from motools.observe import Events, Observer, is_project, listing, observer, read_log
+from motools.key import of_step
+from motools.leftovers import WORK, begin_work, drop_secrets, end_processes, end_work, locks_of
+from motools.observation import Inputs, Observation
+from motools.observe import observer
 from motools.records import Record
 from motools.repo import GitState
-from motools.reuse import Result, bring, write_metrics
+from motools.reuse import Result, bring, result_of, write_metrics
 from motools.stepcache import Entry, roles_of
-from motools.store import hash_file, walk_files
-from motools.trace import Trace, World, make_trace
+from motools.store import Out, hash_file, walk_files
 from motools.workflow import AtomConstructor, Step, Workflow
 
 
@@ -80,16 +79,7 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
         try:
             call = replace(call, place=warmed(call.place))
             step = loaded(call.workflow, call.place).step(call.name)
-            for file, source in observer().sources.items():
-                if os.path.isfile(file) and hash_file(Path(file)) != hashlib.md5(source.data).hexdigest():
-                    raise StepError(f"{file} changed after it was imported. Run again.")
-            if (
-                make_call(
-                    call.workflow, step, call.values, of_step(step, call.values, call.place), call.inputs, call.place
-                ).key
-                != call.key
-            ):
-                raise StepError(f"The workflow of {call.name} changed while the run was starting. Run again.")
+            _refuse_older(call, step)
             return run_step(call, step, how, locked)
         except MotoolsError as error:
             print(f"Error: {error}", file=sys.stderr)
@@ -99,6 +89,16 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
             return Outcome(True, error=secrets.redact(f"{type(error).__name__}: {error}"))
         finally:
             os.chdir(before)
+
+
+def _refuse_older(call: StepCall, step: Step) -> None:
+    """What this process has imported must be what the project holds, and the step what the plan was made for."""
+    for file, source in observer().sources.items():
+        if os.path.isfile(file) and hash_file(Path(file)) != hashlib.md5(source.data).hexdigest():
+            raise StepError(f"{file} changed after it was imported. Run again.")
+    now = make_call(call.workflow, step, call.values, of_step(step, call.values, call.place), call.inputs, call.place)
+    if now.key != call.key:
+        raise StepError(f"The definition of {call.name!r} changed while the run was starting. Run again.")
 
 
 @lru_cache(maxsize=8)
@@ -145,30 +145,57 @@ def _output_to(log: Path | None) -> Iterator[None]:
 
 def _execute(call: StepCall, step: Step, how: Execution) -> Result:
     """Run the function in a work folder of its own; what it made goes into the cache, then into the folder."""
-    work = call.place.project.private / "work" / call.key
+    project = call.place.project
+    work = project.private / "work" / call.key
+    kept = kept_folder(project, call.key)
+    end_processes(work)
+    made: Any = None if how.force else aside.take_up(call, work)
+    if made is None:
+        made = _made_now(call, step, how, work, kept)
+    else:
+        print("An earlier execution has finished, and what it made is taken up.")
+    try:
+        with aside.kept_aside(call, work):
+            built = _build(call, made, work / "atoms")
+            if call.keeps_logs:
+                built[pipeline.logs_path(call.name)] = _logs(call, work)
+            built[pipeline.record_path(call.name)] = work / "record.json"
+            _refuse_secrets(built)
+            result, outs = _keep(call, built, work)
+    finally:
+        drop_secrets(kept)
+    try:
+        aside.safe(work)
+        for path, source in built.items():
+            project.store.place(outs[path], source, call.folder / path)
+        write_metrics(call)
+        kept.with_name(f"{kept.name}.trace").unlink(missing_ok=True)
+        shutil.rmtree(kept, ignore_errors=True)
+        return result
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path) -> Any:
+    """Call the function; what it returned, its record and its result stand in the work folder then."""
     os.environ.update(begin_work(work))
     workspace = work / "workspace"
     workspace.mkdir()
     started, clock = records.now(), time.monotonic()
-    kept = kept_folder(call.place.project, call.key)
-    log = kept.with_name(f"{kept.name}.trace")
-    if how.force or not _holds_still(call, kept, log):
-        shutil.rmtree(kept, ignore_errors=True)
-        log.unlink(missing_ok=True)
-    seen = observer()
-    seen.begin(call.place.project.root, log, _not_read(call, work, kept))
+    seen = Observation(call, work, kept, how.force)
+    context = StepContext(call.key, call.name, call.folder, call.place.project, how.force)
     try:
-        try:
-            with executing(StepContext(call.key, call.name, call.folder, call.place.project, how.force)):
-                made, asked = _call(call, step, workspace)
-        finally:
-            events = seen.end(log)
-        if events.changed:
-            raise StepError(f"{listed(sorted(events.changed))} changed while the step was reading. Run again.")
-        seconds = round(time.monotonic() - clock, 3)
-        built = _build(call, made, work / "atoms")
-        used = _trace_of(call, step, seen, events, asked)
-        record = Record(
+        with aside.room(work), executing(context), seen:
+            made, asked = _call(call, step, workspace)
+    except BaseException:
+        end_work(work)
+        drop_secrets(kept)
+        raise
+    finally:
+        os.environ.pop(WORK, None)
+    seconds = round(time.monotonic() - clock, 3)
+    with aside.kept_aside(call, work):
+        Record(
             user=how.user,
             started=started,
             seconds=seconds,
@@ -182,74 +209,11 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Result:
             versions=records.versions(),
             function=call.code.function,
             declared=dict(call.code.versions),
-            trace=used.as_dict(),
-        )
-        record.write(work / "record.json")
-        if call.keeps_logs:
-            built[pipeline.logs_path(call.name)] = workspace / "logs"
-            (workspace / "logs").mkdir(exist_ok=True)
-        built[pipeline.record_path(call.name)] = work / "record.json"
-        _refuse_secrets(built)
-        entry = _keep(call, built)
-        shutil.rmtree(kept, ignore_errors=True)
-        log.unlink(missing_ok=True)
-        return Result(entry, record, used)
-    finally:
-        os.environ.pop(WORK, None)
-        shutil.rmtree(work, ignore_errors=True)
-        drop_secrets(kept)
-
-
-def _not_read(call: StepCall, work: Path, kept: Path) -> tuple[str, ...]:
-    """What lies where a step reads, and is none of its reading: its inputs are in its key, the rest it makes itself."""
-    outs = [pipeline.atom_path(name) for name in [*call.inputs, *call.outputs]]
-    outs += [pipeline.logs_path(call.name), pipeline.record_path(call.name), pipeline.metrics_path(call.name)]
-    return (str(work), str(kept), *(str(call.folder / path) for path in outs))
-
-
-def _trace_of(call: StepCall, step: Step, seen: Observer, events: Events, asked: Mapping[str, str | None]) -> Trace:
-    named = named_by(call.values, call.place)
-    for folder in named.folders:
-        events.folders.setdefault(folder, listing(folder))
-    modules = {
-        os.path.abspath(file): module
-        for module in list(sys.modules.values())
-        if isinstance(file := getattr(module, "__file__", None), str) and is_project(file)
-    }
-    ran = {path for path, _, _ in events.ran}
-    sources = {path: each for path, each in seen.sources.items() if path in modules or path in ran}
-    for path, module in modules.items():  # imported before anybody looked, or no Python: it counts whole
-        if path not in sources and module.__name__ != "__main__" and seen.counts(path) and os.path.isfile(path):
-            events.files.setdefault(path, seen.digest(path))
-    return make_trace(
-        trace.Execution(
-            sources=sources,
-            loading=seen.loading,
-            events=events,
-            entry=_entry_of(call),
-            configs=tuple(cls for cls in step.config_class.__mro__ if dataclasses.is_dataclass(cls)),
-            named=named.digests(),
-            inputs=asked,
-            asked=frozenset(seen.imports),
-        ),
-        call.place,
-    )
-
-
-def _entry_of(call: StepCall) -> str:
-    """The project's file that defines the workflow, "" where that is installed."""
-    source = code.parse(call.workflow, call.place)
-    return str(source.file) if source is not None and source.file is not None else ""
-
-
-def _holds_still(call: StepCall, kept: Path, log: Path) -> bool:
-    """Whether all that an attempt that failed or was killed had used is still as it was, so that what it kept may be
-    taken up."""
-    if not kept.is_dir():
-        return False
-    events = read_log(log)
-    of = trace.Execution(events.sources, Events(ran=events.loaded), events, _entry_of(call))
-    return bool(events.sources) and not World(call.place).changes(make_trace(of, call.place), call.roles)
+            trace=seen.trace(step, asked).as_dict(),
+            changed=how.git.changed,
+        ).write(work / "record.json")
+        aside.note(call, work, made)
+    return made
 
 
 def _refuse_secrets(built: Mapping[str, Path]) -> None:
@@ -257,11 +221,14 @@ def _refuse_secrets(built: Mapping[str, Path]) -> None:
         for file in walk_files(source) if source.is_dir() else [source]:
             if (name := secrets.found_in(file)) is not None:
                 inside = f"{path}/{file.relative_to(source)}" if source.is_dir() else path
-                raise StepError(f"{inside} would hold the value of {name}, for all to read. Nothing was kept.")
+                raise StepError(f"{inside} would hold the value of {name}, for all to read.")
 
 
-def _keep(call: StepCall, built: Mapping[str, Path]) -> Entry:
-    """Into the cache first, then the entry, then the folder: from the entry on, nothing can be lost."""
+_DEAR = 10.0  # seconds; what took longer is on the disk before it counts, and survives a power cut
+
+
+def _keep(call: StepCall, built: Mapping[str, Path], work: Path) -> tuple[Result, dict[str, Out]]:
+    """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
     store = call.place.project.store
     outs = {path: store.add(source) for path, source in built.items()}
     entry = Entry(
@@ -269,63 +236,15 @@ def _keep(call: StepCall, built: Mapping[str, Path]) -> Entry:
         outs[pipeline.record_path(call.name)],
         outs.get(pipeline.logs_path(call.name)),
     )
+    result = result_of(call, entry, work / "record.json")
+    assert result is not None
+    is_dear = result.record.seconds > _DEAR
+    if is_dear:
+        store.sync()
     stepcache.store(store, stepcache.step_command(call.key), entry)
-    for path, source in built.items():
-        store.place(outs[path], source, call.folder / path)
-    write_metrics(call)
-    return entry
-
-
-class _Inputs(dict[str, Atom]):
-    """A step's input atoms; what it asks for by name is part of its trace, since names are in no key."""
-
-    def __init__(self, atoms: Mapping[str, Atom], roles: Mapping[str, str]) -> None:
-        super().__init__(atoms)
-        self.roles = roles
-        self.asked: dict[str, str | None] = {}
-
-    def _ask(self, name: Any) -> None:
-        self.asked[str(name)] = self.roles.get(name)
-
-    def __getitem__(self, name: str) -> Atom:
-        self._ask(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self._ask(name)
-        return super().get(name, default)
-
-    def __contains__(self, name: object) -> bool:
-        self._ask(name)
-        return super().__contains__(name)
-
-    def pop(self, name: str, *default: Any) -> Any:
-        self._ask(name)
-        return super().pop(name, *default)
-
-    def _ask_all(self) -> None:
-        for name in self.roles:
-            self._ask(name)
-
-    def __iter__(self) -> Iterator[str]:
-        self._ask_all()
-        return super().__iter__()
-
-    def keys(self) -> Any:
-        self._ask_all()
-        return super().keys()
-
-    def items(self) -> Any:
-        self._ask_all()
-        return super().items()
-
-    def copy(self) -> dict[str, Atom]:
-        self._ask_all()
-        return super().copy()
-
-    def __repr__(self) -> str:
-        self._ask_all()
-        return super().__repr__()
+    if is_dear:
+        store.sync()
+    return result, outs
 
 
 def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, str | None]]:
@@ -338,7 +257,7 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
         atoms[name] = Atom.from_folder(folder, call.place.project)
         if atoms[name].id != known:
             raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
-    inputs = _Inputs(atoms, call.roles)
+    inputs = Inputs(atoms, call.roles)
     try:
         made = step.fn(config, inputs, workspace)
         if inspect.iscoroutine(made):
@@ -379,7 +298,8 @@ def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
                 f"The step {call.name!r} returned {item.name!r} as a {item.type}, but declares it as a {declared}."
             )
         try:
-            write_atom(folder / item.name, item.type, call.inputs, item.metadata or {}, Path(item.path))
+            about = item.metadata or {}
+            write_atom(folder / item.name, item.type, call.inputs, about, Path(item.path), folder.parent / "workspace")
         except AtomError as error:
             raise StepError(f"The step {call.name!r} cannot keep its output {item.name!r}: {error}") from None
         built[pipeline.atom_path(item.name)] = folder / item.name
@@ -390,9 +310,29 @@ def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
     return built
 
 
+def _logs(call: StepCall, work: Path) -> Path:
+    """The logs that a step leaves; as with its outputs, a link is none."""
+    logs = work / "workspace" / "logs"
+    logs.mkdir(exist_ok=True)
+    try:
+        check_files(logs)
+    except AtomError as error:
+        raise StepError(f"The step {call.name!r} cannot keep its logs: {error}") from None
+    return logs
+
+
 def _usage(workspace: Path) -> dict[str, Any]:
+    """What the function says it used; where that cannot be read the result is kept without it."""
     path = workspace / "usage.json"
-    if not path.exists():
+    try:
+        usage = json.loads(path.read_bytes(), parse_constant=_refused)
+    except FileNotFoundError:
         return {}
-    usage = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        print(f"usage.json is left out of the run record: {error}", file=sys.stderr)
+        return {}
     return usage if isinstance(usage, dict) else {"usage": usage}
+
+
+def _refused(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from motools.errors import ConfigError
 from motools.files import new_file
 from motools.store import Out, Store
 
+_OID = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?")
 RECORD = "record.json"
 LOGS = "logs"
 
@@ -65,7 +67,9 @@ def store(cache: Store, command: str, entry: Entry) -> None:
         "cmd": command,
         "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)],
     }
-    with new_file(_folder(cache, command, list(outs)) / _digest(content), cache.scratch) as file:
+    folder = _folder(cache, command, list(outs))
+    cache.make(folder)
+    with new_file(folder / _digest(content), cache.scratch) as file:
         file.write(yaml12.dumps(content).encode())
         os.fchmod(file.fileno(), 0o644)
 
@@ -94,21 +98,20 @@ def candidates(cache: Store, command: str, outputs: Iterable[str], logs: bool = 
     except (FileNotFoundError, NotADirectoryError):
         return
     for path in files:
-        if entry := _read(path):
+        if entry := read(path):
             yield entry
 
 
-def naming(cache: Store, md5: str) -> Iterator[Entry]:
-    """Entries, newest first, that have an object among their outputs."""
-    wanted = md5.encode()
-    found = [path for path in cache.cache.glob("runs/??/*/*") if wanted in path.read_bytes()]
-    for path in sorted(found, key=_newest_first):
-        entry = _read(path)
-        if entry and any(out.md5 == md5 for out in entry.outputs.values()):
-            yield entry
+def naming(cache: Store) -> dict[str, list[Path]]:
+    """The files of the entries, newest first, by each object that they name."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(cache.cache.glob("runs/??/*/*"), key=_newest_first):
+        for oid in set(_OID.findall(path.read_text(encoding="utf-8", errors="replace"))):
+            found.setdefault(oid, []).append(path)
+    return found
 
 
-def _read(path: Path) -> Entry | None:
+def read(path: Path) -> Entry | None:
     """An entry of ours, or None: a damaged one counts as absent, the step then runs again."""
     if path.name.startswith("."):
         return None

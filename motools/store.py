@@ -9,11 +9,13 @@ that is not what its name says is never handed on.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from motools.errors import DamagedError
 from motools.files import new_file, scratch
+from motools.foreign import read_json
 
 __all__ = ["Out", "Store", "folder_object", "hash_file", "hash_folder", "walk_files"]
 
@@ -72,6 +75,29 @@ def walk_files(folder: Path) -> Iterator[Path]:
             yield Path(parent, name)
 
 
+def _as_taken_out(source: Path, scratch: Path) -> None:
+    """Give files and folders the modes that new ones get, as `check_out` does; folders without files go."""
+    (scratch / "file").touch()
+    (scratch / "folder").mkdir()
+    modes = {kind: stat.S_IMODE((scratch / kind).stat().st_mode) for kind in ("file", "folder")}
+    for parent, _, names in os.walk(source, topdown=False):
+        for name in names:
+            _set_mode(Path(parent, name), modes["file"])
+        if parent != str(source):
+            with suppress(OSError):  # there is something in it
+                os.rmdir(parent)
+                continue
+        _set_mode(Path(parent), modes["folder"])
+    if source.is_file():
+        _set_mode(source, modes["file"])
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        with suppress(OSError):
+            path.chmod(mode)
+
+
 PROTECTED = 0o444
 """The mode of an object that DVC trusts without looking into it."""
 
@@ -81,11 +107,15 @@ def _protect(path: Path) -> None:
         path.chmod(PROTECTED)
 
 
-class Store:
-    """One cache folder."""
+_EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
-    def __init__(self, cache: Path) -> None:
+
+class Store:
+    """One cache folder; `shared` where all of a group write to it (DVC's `cache.shared group`)."""
+
+    def __init__(self, cache: Path, shared: bool = False) -> None:
         self.cache = cache
+        self._shared = shared
         self.scratch = cache / "tmp"  # for what is being written
         self._objects = cache / "files" / "md5"
 
@@ -104,7 +134,10 @@ class Store:
         """Whether one object is here; as DVC does it, one that could have been written to is looked into."""
         path = self.path(oid)
         try:
-            if stat.S_IMODE(path.stat().st_mode) == PROTECTED:
+            known = path.stat()
+            if known.st_size == 0 and oid != _EMPTY:  # what a power cut makes of a file that was just written
+                return False
+            if stat.S_IMODE(known.st_mode) == PROTECTED:
                 return True
             sound = hash_file(path) == oid.removesuffix(".dir")
         except FileNotFoundError:
@@ -128,7 +161,7 @@ class Store:
     def tree(self, oid: str) -> dict[str, str]:
         """The MD5 of each file of a folder object by relative path, every path checked to stay inside."""
         try:
-            listing = json.loads(self.read(oid))
+            listing = read_json(self.read(oid))
             tree = {str(entry["relpath"]): str(entry["md5"]) for entry in listing}
         except (ValueError, TypeError, KeyError):
             raise self._damaged(oid) from None
@@ -137,6 +170,8 @@ class Store:
             inside = path.parts and not path.is_absolute() and ".." not in path.parts and "\0" not in name
             if not inside or len(md5) != 32 or not md5.isalnum():
                 raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.", self.path(oid))
+            if any(parent.as_posix() in tree for parent in path.parents):
+                raise DamagedError(f"The folder object {oid} names {name!r}, and what would be its folder is a file.")
         return tree
 
     def describe(self, oid: str) -> Out:
@@ -163,10 +198,28 @@ class Store:
         self._put(out.md5, text)  # last, so that a folder object promises its files
         return out
 
+    def make(self, folder: Path) -> None:
+        """Make a folder of the cache, with the mode that DVC gives it."""
+        missing = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache) and not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in missing if self._shared else ():
+            path.chmod(0o2775)
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written; one such call takes little longer than that for a single file."""
+        handle = os.open(self.cache, os.O_RDONLY)
+        try:
+            if sys.platform != "linux" or ctypes.CDLL(None).syncfs(handle):
+                os.sync()
+        finally:
+            os.close(handle)
+
     def _put(self, oid: str, source: Path | bytes) -> None:
         target = self.path(oid)
         if self._sound(oid, source):
             return
+        self.make(target.parent)
+        self.make(self.scratch)
         with new_file(target, self.scratch) as file:
             if isinstance(source, bytes):
                 file.write(source)
@@ -211,8 +264,9 @@ class Store:
             new.rename(target)
 
     def place(self, out: Out, source: Path, target: Path) -> None:
-        """Move what was just added to where it belongs, replacing what is there."""
+        """Move what was just added to where it belongs, replacing what is there; it is then as if it was taken out."""
         with scratch(target.parent) as aside:
+            _as_taken_out(source, aside)
             if target.exists() or target.is_symlink():
                 target.rename(aside / "old")
             try:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from motools.foreign import visible, visible_json
+
 if TYPE_CHECKING:
     from motools.costs import Spent
     from motools.settings import Settings
@@ -25,7 +27,7 @@ STYLES = {
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(visible_json(value))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -33,7 +35,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
     No word is cut in two, however narrow the terminal is: what does not fit side by side stands one below the other.
     """
-    cells = [[" ".join(str(cell).split("\n")).replace("\t", " ") for cell in row] for row in rows]
+    cells = [[visible(str(cell), True) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [columns, *cells]:
             print("\t".join(row))

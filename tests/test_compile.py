@@ -99,7 +99,10 @@ def compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 def write(compiled: Compiled, folder: Path) -> Path | None:
-    return compile.write(compiled, folder, folder / ".motools")
+    """Where a copy is of what said something else before."""
+    said = compile.write(compiled, folder, folder / ".motools")
+    assert len(said) <= 1
+    return Path(said[0].partition(", which is kept as ")[2].removesuffix(".")) if said else None
 
 
 def texts(folder: Path) -> dict[str, str]:
@@ -233,6 +236,76 @@ def test_the_params_of_another_workflow_are_put_aside_whole(folder: Path, compil
     assert aside.read_text(encoding="utf-8") == before
     assert pipeline.read_params(folder).workflow == "evaluate_only"  # type: ignore[union-attr]
     assert write(compiled("evaluate_only"), folder) is None
+
+
+def test_what_a_person_set_by_hand_is_kept_where_a_config_says_otherwise(folder: Path, compiled: Make) -> None:
+    write(compiled("evaluate_only"), folder)
+    path = folder / pipeline.PARAMS
+    path.write_text(params(folder).replace("backend_name: inspect", "backend_name: dummy  # for a day"))
+    before = params(folder)
+    assert "for a day" in before
+    aside = write(compiled("evaluate_only"), folder)
+    assert aside is not None
+    assert aside.read_text() == before
+    assert write(compiled("evaluate_only"), folder) is None
+
+
+def test_new_defaults_beside_what_a_person_wrote_make_no_copy(folder: Path, compiled: Make) -> None:
+    (folder / pipeline.PARAMS).write_text("workflow: evaluate_only\n# mine\nexisting_model:\n  model: tinylm/base\n")
+    assert write(compiled("evaluate_only"), folder) is None
+    assert "# mine" in params(folder)
+
+
+OWN_WORDS = {
+    "frozen": True,
+    "desc": "the one in the paper",
+    "meta": {"owner": "Ada"},
+    "always_changed": True,
+    "plots": [{"metrics/loss.csv": {"cache": False, "x": "step"}}],
+}
+
+
+def test_what_a_person_adds_to_a_generated_stage_stays(folder: Path, compiled: Make) -> None:
+    write(compiled("evaluate_only"), folder)
+    path = folder / pipeline.STAGES
+    content = yaml12.load(path)
+    stage = content["stages"]["evaluate_model"]
+    stage |= OWN_WORDS
+    stage["outs"] = [
+        {"atoms/eval_results": {"remote": "big", "desc": "all samples", "push": False}},
+        {"runs/evaluate_model.json": {"persist": True, "remote": "small"}},
+    ]
+    stage["metrics"] = [{"metrics/evaluate_model.json": {"cache": False, "type": "score"}}]
+    path.write_text(yaml12.dumps(content))
+    assert write(compiled("evaluate_only"), folder) is None
+    found = yaml12.load(path)["stages"]["evaluate_model"]
+    assert {name: found[name] for name in OWN_WORDS} == OWN_WORDS
+    outs = {name: flags for out in found["outs"] if isinstance(out, dict) for name, flags in out.items()}
+    assert outs["atoms/eval_results"] == {"remote": "big", "desc": "all samples", "push": False}
+    assert outs["runs/evaluate_model.json"] == {"persist": True, "remote": "small"}
+    assert found["metrics"] == [{"metrics/evaluate_model.json": {"cache": False, "type": "score"}}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("deps:\n", "deps:\n    - mine.txt\n"),
+        ("outs:\n", "outs:\n    - mine.txt\n"),
+        ("    params:\n", "    wdir: elsewhere\n    params:\n"),
+        ("    params:\n", "    params:\n    - other.yaml:\n      - mine\n"),
+        ("    params:\n", "    # mine\n    params:\n"),
+    ],
+)
+def test_what_cannot_stay_in_dvc_yaml_is_kept_in_a_copy(folder: Path, compiled: Make, before: str, after: str) -> None:
+    write(compiled("evaluate_only"), folder)
+    path = folder / pipeline.STAGES
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+    text = path.read_text()
+    aside = write(compiled("evaluate_only"), folder)
+    assert aside is not None
+    assert aside.read_text() == text
+    assert "mine" not in path.read_text()
 
 
 def test_params_put_aside_within_a_second_do_not_replace_each_other(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from chain import Chain, dvc, eventually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from motools import yaml12
-from motools.errors import ConfigError
-from motools.lockfile import Claims, DvcLock, LockFile
+from motools import lockfile, yaml12
+from motools.errors import ConfigError, ProjectError
+from motools.lockfile import Busy, Claims, DvcLock, LockFile
 
 HARD = [
     "yes", "no", "on", "off", "y", "n", "true", "True", "null", "~", "", " ", "  two  ", "a: b", "a #b", "# c", "- d",
@@ -274,7 +275,7 @@ def test_dvcs_lock_is_waited_for_and_said_so_once(project: Path) -> None:
         with pytest.raises(zc.lockfile.LockError):
             zc.lockfile.LockFile(str(project / ".dvc/tmp/lock"))
         assert dvc(project, "status", ok=False).returncode != 0
-    assert said == ["waiting for another DVC command to end"]
+    assert said == [f"waiting for another DVC command to end (process {os.getpid()})"]
     lock.if_free(lambda: said.append("it was free"))
     assert said[1:] == ["it was free"]
     dvc(project, "status")
@@ -285,7 +286,7 @@ def test_dvcs_lock_is_waited_for_and_said_so_once(project: Path) -> None:
 
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "dvc", "repro"])
     yield process
     process.kill()
     process.wait()
@@ -296,7 +297,7 @@ def test_claims_are_dvcs_own_and_end_with_what_they_are_for(project: Path, stran
 
     path = project / ".dvc/tmp/rwlock"
     claims = Claims(project)
-    with claims.held(["/p/in"], ["/p/out"]), claims.held(["/p/in"], ["/p/more"]):
+    with claims.held("a", ["/p/in"], ["/p/out"]), claims.held("b", ["/p/in"], ["/p/more"]):
         content = SCHEMA(json.loads(path.read_text()))
         assert content["write"]["/p/out"]["pid"] == os.getpid()
         assert [claim["pid"] for claim in content["read"]["/p/in"]] == [os.getpid()] * 2
@@ -341,7 +342,7 @@ def test_claims_that_cannot_be_read_are_nobodys(project: Path, text: str) -> Non
     claims = Claims(project)
     assert claims.busy(["/p"], ["/q"]) is None
     claims.repair()
-    with claims.held([], ["/q"]):
+    with claims.held("a", [], ["/q"]):
         assert "/q" in path.read_text()
     dvc(project, "status")
 
@@ -349,7 +350,7 @@ def test_claims_that_cannot_be_read_are_nobodys(project: Path, text: str) -> Non
 def test_many_processes_claim_at_once_and_none_is_lost(project: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom motools.lockfile import Claims\n"
-        "claims = Claims(Path(sys.argv[1]))\nheld = claims.held([], [f'/p/{sys.argv[2]}'])\nheld.__enter__()\n"
+        "claims = Claims(Path(sys.argv[1]))\nheld = claims.held('a', [], [f'/p/{sys.argv[2]}'])\nheld.__enter__()\n"
         "print('held', flush=True)\nsys.stdin.readline()\nheld.__exit__(None, None, None)\n"
     )
     words = [sys.executable, "-c", code, str(project)]
@@ -363,3 +364,100 @@ def test_many_processes_claim_at_once_and_none_is_lost(project: Path) -> None:
     for process in started:
         process.communicate("\n", timeout=60)
     eventually(lambda: json.loads(path.read_text()) == {})
+
+
+def test_a_path_that_is_claimed_meanwhile_is_not_claimed_a_second_time(
+    project: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    content = {"write": {"/p/x": {"pid": stranger.pid, "cmd": "dvc repro"}}}
+    (project / ".dvc/tmp/rwlock").write_text(json.dumps(content))
+    with (
+        pytest.raises(Busy, match=f"train waits for process {stranger.pid}"),
+        Claims(project).held("train", [], ["/p"]),
+    ):
+        pass
+    assert json.loads((project / ".dvc/tmp/rwlock").read_text()) == content
+
+
+def test_the_list_of_claims_is_not_edited_while_another_holds_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lockfile, "_MOMENT", 0.3)
+    theirs = zc.lockfile.LockFile(str(project / ".dvc/tmp/rwlock.lock"))
+    refused = pytest.raises(
+        ProjectError, match=r"rwlock.lock has been held .*End that command, or, where there is none"
+    )
+    with refused, Claims(project).held("a", [], ["/p"]):
+        pass
+    theirs.close()
+    assert not (project / ".dvc/tmp/rwlock").exists()
+
+
+def test_dvcs_lock_is_not_waited_for_without_end(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockfile, "_PATIENCE", 0.3)
+    theirs = zc.lockfile.LockFile(str(project / ".dvc/tmp/lock"))
+    with pytest.raises(ProjectError, match=rf"held for 0 s \(process {os.getpid()}\)"), DvcLock(project, False, print):
+        pass
+    theirs.close()
+
+
+@pytest.mark.parametrize("hardlink", [False, True])
+def test_dvc_and_we_take_turns_at_the_list_of_claims(project: Path, hardlink: bool) -> None:
+    from dvc.fs import localfs
+    from dvc.rwlock import rwlock
+
+    claims = Claims(project, hardlink)
+    theirs = rwlock(str(project / ".dvc/tmp"), localfs, "dvc repro", ["/p/in"], ["/p/out"], hardlink)
+    with theirs, claims.held("a", ["/p/in"], ["/p/more"]):
+        assert sorted(json.loads((project / ".dvc/tmp/rwlock").read_text())["write"]) == ["/p/more", "/p/out"]
+    assert json.loads((project / ".dvc/tmp/rwlock").read_text()) == {}
+
+
+GONE = {
+    "another program has its number": ["sleep", "600"],
+    "another Python program has its number": [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "0"],
+    "the same command was started later": [sys.executable, "-c", "import time; time.sleep(600)", "dvc", "repro"],
+    "it is a zombie": ["true"],
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_the_claim_of_a_process_that_is_gone_is_nobodys(project: Path, how: str) -> None:
+    process = subprocess.Popen(GONE[how], stdout=subprocess.DEVNULL)
+    path = project / ".dvc/tmp/rwlock"
+    path.write_text(json.dumps({"write": {"/p/x": {"pid": process.pid, "cmd": "/usr/bin/dvc repro"}}}))
+    if how == "the same command was started later":
+        os.utime(path, (time.time() - 3600,) * 2)
+    if how == "it is a zombie":
+        eventually(lambda: Path(f"/proc/{process.pid}/stat").read_text().split()[2] == "Z")
+    assert Claims(project).busy([], ["/p/x"]) is None
+    with Claims(project).held("a", [], ["/p/x"]):
+        pass
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["{python}", "{script}", "a b", "--flag"],
+        ["{python}", "-m", "held", "x"],
+        ["{python}", "-m", "held"],
+        ["{python}", "{script}"],
+    ],
+)
+def test_the_claim_of_whoever_runs_python_somehow_is_alive(project: Path, words: list[str]) -> None:
+    script = project / "with space" / "held.py"
+    script.parent.mkdir()
+    script.write_text(
+        f"import sys\nfrom pathlib import Path\nfrom motools.lockfile import Claims\n"
+        f"with Claims(Path({str(project)!r})).held('a', [], ['/p/x']):\n    print('held', flush=True)\n"
+        "    sys.stdin.readline()\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(script.parent)}
+    words = [word.format(python=sys.executable, script=script) for word in words]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    assert str(Claims(project).busy([], ["/p/x"])).startswith(f"process {process.pid}")
+    process.communicate("\n", timeout=60)

@@ -379,3 +379,23 @@ def test_reading_gives_the_bytes_or_says_what_is_wrong(store: Store) -> None:
         store.read(oid)
     with pytest.raises(FileNotFoundError):
         store.read("0" * 32)
+
+
+def test_an_object_that_a_power_cut_has_left_empty_is_not_here(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("text")
+    (tmp_path / "empty").touch()
+    out, empty = store.add(tmp_path / "a"), store.add(tmp_path / "empty")
+    assert store.has(out.md5)
+    assert store.has(empty.md5)
+    store.path(out.md5).chmod(0o644)
+    store.path(out.md5).write_text("")
+    store.path(out.md5).chmod(0o444)
+    assert not store.has(out.md5)
+    store.add(tmp_path / "a")
+    assert store.read(out.md5) == b"text"
+
+
+def test_waiting_for_the_disk_works_on_this_system(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("text")
+    store.add(tmp_path / "a")
+    store.sync()

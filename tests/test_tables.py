@@ -56,4 +56,4 @@ def test_no_word_is_cut_in_two_and_no_line_is_wider_than_the_terminal(
 
 def test_elsewhere_each_row_is_one_line_whatever_its_cells_hold(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["a", "b"], [["one\ntwo", "x\ty"]])
-    assert capsys.readouterr().out == "a\tb\none two\tx y\n"
+    assert capsys.readouterr().out == "a\tb\none\\ntwo\tx\\ty\n"

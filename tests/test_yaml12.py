@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -256,3 +260,56 @@ def test_reading_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yaml12.loads('a: "\\x41"\nb: 0x10\n')
+
+
+MANY = 50_000
+HOSTILE = {
+    "brackets": "[" * MANY + "]" * MANY,
+    "brackets without end": "[" * MANY,
+    "braces": "{a: " * MANY,
+    "dashes": "- " * MANY,
+    "keys that are mappings": "? " * MANY,
+    "indented ever more": "\n".join(" " * n + f"a{n}:" for n in range(2_000)),
+    "brackets after tags and dates": "- !!int 3\n- 2020-01-01\n- " + "[" * MANY,
+    "aliases of aliases": "a0: &a0 [x, x]\n"
+    + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 20)),
+    "merged aliases of aliases": "a0: &a0 {x: 1}\n"
+    + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}], k{n}: 1}}\n" for n in range(1, 20)),
+    "a chain of aliases": "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, MANY)),
+    "an alias inside of itself": "a: &a [1, {b: *a}]",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_would_end_the_process_or_take_for_ever_is_refused_in_a_sentence_at_once(name: str) -> None:
+    began = time.process_time()
+    with pytest.raises(ConfigError, match=r"the file, line \d+, column \d+: .*\. Write it flatter\.$"):
+        yaml12.loads(HOSTILE[name], "the file")
+    assert time.process_time() - began < 1
+
+
+def test_what_a_person_nests_and_repeats_is_read() -> None:
+    deep = "[" * yaml12.DEPTH + "]" * yaml12.DEPTH
+    assert yaml12.loads(deep) == json.loads(deep)
+    shared = yaml12.loads("a: &a {x: [1, 2]}\nb: [*a, *a]\nc: {<<: *a, y: 2}\n")
+    assert shared == {"a": {"x": [1, 2]}, "b": [{"x": [1, 2]}] * 2, "c": {"x": [1, 2], "y": 2}}
+
+
+def test_a_list_of_10_mb_takes_a_few_times_its_size_in_memory_and_time_in_proportion(tmp_path: Path) -> None:
+    def cost(count: int) -> tuple[float, int]:
+        path = tmp_path / "list.yaml"
+        path.write_text("a:\n" + "".join(f"  - {number}\n" for number in range(count)))
+        code = (
+            "import resource, sys, time; from pathlib import Path; from motools import yaml12\n"
+            "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; began = time.process_time()\n"
+            "assert len(yaml12.load(Path(sys.argv[1]))['a']) == int(sys.argv[2])\n"
+            "print(time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        )
+        words = [sys.executable, "-c", code, str(path), str(count)]
+        seconds, kilobytes = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+        return float(seconds), int(kilobytes)
+
+    small, _ = cost(100_000)
+    large, kilobytes = cost(1_000_000)
+    assert large < 20 * small
+    assert kilobytes < 200_000

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, jobs, pipelines, workflows, zoo
+from motools.cli import atoms, jobs, pipelines, trust, workflows, zoo
 from motools.crash import guarded
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.command("compare")(atoms.compare)
 app.command("costs")(pipelines.costs)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(zoo.app, name="zoo")
+app.command("trust")(trust.trust)
 app.add_typer(pipelines.step_app, name="step")
 
 

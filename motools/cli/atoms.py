@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motools.cli.pipelines import Json
+from motools.foreign import visible
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from motools.lineage import Ancestry
+    from motools.lineage import Ancestry, Branch
+    from motools.records import Record
     from motools.results import Comparison
 
 app = typer.Typer(help="Atoms: list and show them.", no_args_is_help=True)
-AtomName = Annotated[str, typer.Argument(metavar="ATOM", help="An id, a prefix of one, or an output's name.")]
+AtomName = Annotated[
+    str, typer.Argument(metavar="ATOM", help="An id, a prefix of one, an output's name, or the path of one.")
+]
 
 
 @app.command("list")
@@ -32,7 +36,10 @@ def list_atoms(
     from motools.repo import Project
     from motools.tables import print_json, print_table
 
-    found = list(lineage.list_atoms(Project.find(), kind))
+    unread: list[str] = []
+    found = list(lineage.list_atoms(Project.find(), kind, unread))
+    for sentence in unread:
+        typer.echo(f"Left out: {visible(sentence)}", err=True)
     if as_json:
         print_json([atom.as_dict() for atom in found])
     else:
@@ -75,7 +82,7 @@ def show(atom: AtomName, as_json: Json = False) -> None:
     from motools.tables import flat, shown
 
     for name, value in flat(about).items():
-        typer.echo(f"{name}: {shown(value)}")
+        typer.echo(visible(f"{name}: {shown(value)}"))
     if about.get("logs"):
         typer.echo(f"Open the logs with: inspect view --log-dir {about['logs']}")
 
@@ -128,48 +135,66 @@ def _row(found: Comparison, metric: str) -> list[str]:
     return [*cells, shown(known.value), interval, samples]
 
 
-def lineage(atom: AtomName, as_json: Json = False) -> None:
-    """Tell where an atom came from: a tree of all it was made from, with who, when and commit.
+def lineage(
+    atom: Annotated[
+        str,
+        typer.Argument(
+            metavar="ATOM", help="An id, a prefix of one, an output's name, or the path of any stage's output."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Tell where an atom came from, or what a stage of your own made: a tree of all it was made from, with who, when
+    and at which commit.
 
-    Examples:  motools lineage eval_results · motools lineage eval-3f2a --json
+    Examples:  motools lineage eval_results · motools lineage eval-3f2a --json · motools lineage figures/scores.png
     """
     from motools.console import console
-    from motools.lineage import find_atom, trace
+    from motools.lineage import find, trace
     from motools.tables import print_json
 
-    ancestry = trace(find_atom(atom, Path.cwd()))
+    ancestry = trace(find(atom, Path.cwd()))
     if as_json:
         print_json(ancestry.as_dict())
-    else:
-        console().print(_tree(ancestry))
+        return
+    for branch in ancestry.trees():
+        console().print(_tree(branch))
 
 
-def _tree(ancestry: Ancestry, name: str | None = None, tree: Tree | None = None) -> Tree:
+def _tree(branch: Branch, tree: Tree | None = None) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 
-    title = Text.assemble((f"{name}: " if name else ""), (ancestry.atom.id, "bold"))
-    node = Tree(title) if tree is None else tree.add(title)
-    for line in _lines(ancestry):
-        node.add(Text(line, style="dim"))
-    for parent_name, parent in ancestry.parents.items():
-        if isinstance(parent, str):
-            node.add(Text(f"{parent_name}: {parent} (not at hand)"))
-        else:
-            _tree(parent, parent_name, node)
-    return node
+    node = branch.node
+    named = f"{visible(branch.name, True)}: " if branch.name else ""
+    if isinstance(node, str):
+        title = Text(f"{named}{visible(node, True)} ({'damaged' if branch.damaged else 'not at hand'})")
+    else:
+        where = " (told once, elsewhere)" if branch.again else ""
+        title = Text.assemble(named, (visible(node.atom.id, True), "bold"), where)
+    twig = Tree(title) if tree is None else tree.add(title)
+    if not isinstance(node, str) and not branch.again:
+        for line in _lines(node):
+            twig.add(Text(visible(line, True), style="dim"))
+    for below in branch.branches:
+        _tree(below, twig)
+    return twig
 
 
 def _lines(ancestry: Ancestry) -> list[str]:
     """What an atom's node says: key metadata, params, who and when, at which commit."""
     from motools.atom import EvalAtom
+    from motools.errors import MotoolsError
     from motools.tables import flat, shown
 
     lines = []
     atom, record = ancestry.atom, ancestry.record
     metadata = {n: v for n, v in flat(atom.metadata).items() if not n.startswith(("inspect.", "samples."))}
     if isinstance(atom, EvalAtom):
-        metadata |= flat(atom.metrics)
+        try:
+            metadata |= flat(atom.metrics)
+        except MotoolsError as error:
+            lines.append(str(error))
     if metadata:
         lines.append(", ".join(f"{name} {shown(value)}" for name, value in list(metadata.items())[:8]))
     if record is not None:
@@ -177,8 +202,16 @@ def _lines(ancestry: Ancestry) -> list[str]:
             config = ", ".join(f"{name} {shown(value)}" for name, value in flat(record.config).items())
             lines.append(f"params: {config}")
         lines.append(f"by {record.user}, {record.started}, in {record.seconds:.1f} s")
-        changed = " with uncommitted changes" if record.dirty else ""
-        lines.append(f"code at {record.commit[:10]}{changed}" if record.commit else "before the first commit")
+        lines.append(_code_of(ancestry, record))
     if ancestry.commits:
-        lines.append(f"in git since {ancestry.commits[-1][:10]}")
+        lines.append(f"in git since {ancestry.commits[-1][:10]}" + (" or before" if ancestry.or_before else ""))
     return lines
+
+
+def _code_of(ancestry: Ancestry, record: Record) -> str:
+    if record.commit is None:
+        return "before the first commit"
+    gone = " (a commit that is not in this repository)" if ancestry.commit_gone else ""
+    files = ", ".join(record.changed[:5]) + (", …" if len(record.changed) > 5 else "")
+    changed = f" with uncommitted changes{f' in {files}' if files else ''}" if record.dirty else ""
+    return f"code at {record.commit[:10]}{gone}{changed}"

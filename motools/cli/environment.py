@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
+from motools import trust
 from motools.errors import ProjectError
 
 __all__ = ["load_env"]
@@ -13,14 +16,37 @@ def load_env(root: Path) -> None:
     """Set what the `.env` in the project's root says and what is not set already; nothing where there is none.
 
     Raises:
-        ProjectError: the file cannot be read.
+        ProjectError: the file cannot be read; or git brought it, and it would send keys to hosts that are not the
+            person's own.
     """
     path = root / ".env"
     if not path.is_file():
         return
     from dotenv import load_dotenv
+    from dotenv.main import DotEnv
 
     try:
+        if _is_in_git(root):
+            said = DotEnv(path, override=False, encoding="utf-8").dict()
+            _check(path, {name: value for name, value in said.items() if value and name not in os.environ})
         load_dotenv(path, override=False)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ProjectError(f"{path} cannot be read: {error}.") from None
+
+
+def _check(path: Path, new: dict[str, str]) -> None:
+    for name in trust.MOVING:
+        if name in new:
+            raise ProjectError(
+                f"{path}, which git keeps, sets {name}, by which others could have your keys sent to them. "
+                "Set it in your own environment, or not at all."
+            )
+    if why := trust.refusal(new, f"{path}, which git keeps,"):
+        raise ProjectError(why)
+
+
+def _is_in_git(root: Path) -> bool:
+    """Whether git could have brought the file; one that it does not keep is the person's own."""
+    words = ["git", "-C", str(root), "ls-files", "--", ":(icase).env"]
+    done = subprocess.run(words, capture_output=True, check=False)
+    return done.returncode != 0 or bool(done.stdout.strip())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motools.cli.pipelines import Folder, Json
+from motools.foreign import visible
 
 if TYPE_CHECKING:
     from motools.repo import Project
@@ -58,7 +59,7 @@ def show(job: Word, as_json: Json = False) -> None:
         return
     for name, value in flat(about).items():
         if value not in (None, [], {}, ()):
-            typer.echo(f"{name}: {shown(value)}")
+            typer.echo(visible(f"{name}: {shown(value)}"))
     if told is None:
         typer.echo("The provider knows no such job.")
 

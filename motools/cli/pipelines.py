@@ -230,8 +230,10 @@ def log(
     """
     from motools.failures import log_of
     from motools.finding import place_of
+    from motools.foreign import visible
 
-    typer.echo(log_of(place_of(folder), step).read_text(encoding="utf-8", errors="replace"), nl=False)
+    text = log_of(place_of(folder), step).read_text(encoding="utf-8", errors="replace")
+    typer.echo(visible(text), nl=False)
 
 
 def costs(folder: Folder = Path(), as_json: Json = False) -> None:

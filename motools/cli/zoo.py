@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motools.cli.pipelines import Json
+from motools.foreign import visible
 
 if TYPE_CHECKING:
     from motools import zoo
@@ -120,7 +121,7 @@ def show(
         for key, value in about.items():
             if value in (None, "", [], ()):
                 continue
-            text = shown(value)
+            text = visible(shown(value))
             typer.echo(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}")
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from motools import trust
 from motools.code import Place
 from motools.context import current_step
 from motools.errors import BackendError, DamagedError, StepError
@@ -68,6 +69,8 @@ class InspectEvaluator:
         check_options(request.kwargs)
         check_registered(request.tasks, _place())
         roles = request.kwargs.get("model_roles") or {}
+        if why := trust.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
+            raise BackendError(why)
         check_keys({f"eval_kwargs.model_roles.{role}": model for role, model in roles.items()})
 
     def evaluate(self, request: EvalRequest, workspace: Path) -> Evaluation:
@@ -92,11 +95,15 @@ def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
     """The name under which Inspect reaches a model, and the arguments of its provider.
 
     Raises:
-        BackendError: the atom names a model that no provider of Inspect's can have.
+        BackendError: the atom names a model that no provider of Inspect's can have, or a host that is not the
+            person's own.
         DamagedError: it names a file that it does not have.
     """
     reach = atom.metadata.get("inspect") or {}
-    name = reach.get("model") or atom.get_model_id()
+    parts = (reach, *(reach.get(part) or {} for part in ("model_args", "model_paths"))) if reach else ()
+    if not all(isinstance(part, Mapping) for part in parts):
+        raise DamagedError(f"The metadata of {atom.id} does not say how to reach it: inspect is {reach!r:.80}.")
+    name = str(reach.get("model") or atom.get_model_id())
     if name.startswith("dummy/"):
         raise BackendError(
             f"The model {name} was made by the dummy trainer, and no provider serves it. "
@@ -108,8 +115,10 @@ def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
             f"such as openai/{name}: put it into the model's metadata, under inspect.model."
         )
     args = dict(reach.get("model_args") or {})
+    if why := trust.refusal(args, f"The model {atom.id}"):
+        raise BackendError(why)
     for arg, relative in (reach.get("model_paths") or {}).items():
-        path = atom.get_data_path() / relative
+        path = atom.get_data_path() / (relative := str(relative))
         # By its parts, not resolved: with DVC's link types the files are links into its cache.
         if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative).parts or not path.is_file():
             raise DamagedError(f"The model {atom.id} names a file that it does not have: {relative}.")

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from motools import trust
 from motools.atom import Atom
 from motools.config import StepConfig
+from motools.errors import BackendError
 from motools.workflow import AtomConstructor
 from motools.zoo import versioned
 
@@ -20,6 +22,12 @@ class ExistingModelConfig(StepConfig):
     """The model's id with Inspect's provider before it, such as openai/gpt-4o-mini or tinylm/base."""
     model_args: dict[str, Any] = field(default_factory=dict)
     """Arguments for Inspect's provider, such as base_url."""
+
+
+def check_existing(config: ExistingModelConfig) -> None:
+    """Before a run: refuse arguments that would have a key sent to a host that is not the person's own."""
+    if why := trust.refusal(config.model_args, "existing_model.model_args"):
+        raise BackendError(why)
 
 
 @versioned(1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from motools.steps import ExistingModelConfig, evaluate_model, existing_model
+from motools.steps.existing_model import check_existing
 from motools.workflow import Step, Workflow
 from mozoo.workflows.train_and_evaluate import EVALUATE
 
@@ -18,7 +19,7 @@ class BaseModel(ExistingModelConfig):
     """The model's id with Inspect's provider before it, such as openai/gpt-4o-mini or tinylm/base."""
 
 
-MODEL = Step("existing_model", {}, {"base_model": "model"}, BaseModel, existing_model)
+MODEL = Step("existing_model", {}, {"base_model": "model"}, BaseModel, existing_model, check=check_existing)
 
 
 def evaluate_base(name: str, output: str) -> Step:

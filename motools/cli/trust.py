@@ -1,0 +1,42 @@
+"""The command that says which hosts a person trusts with their keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from motools.cli.pipelines import Json
+
+
+def trust(
+    host: Annotated[
+        str | None,
+        typer.Argument(help="api.example.org, 127.0.0.1:8000 or an address with it.", show_default=False),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Trust it no longer.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="Show the hosts that are trusted.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let keys be sent to a host that a project, a model or a committed .env names; for you alone, in all projects.
+
+    Hosts that your own environment names need no such word.
+
+    Examples:  motools trust api.example.org · motools trust --list · motools trust --remove api.example.org
+    """
+    from motools import trust
+    from motools.errors import UserError
+    from motools.tables import print_json, print_table
+
+    if host is not None:
+        done = trust.forget(host) if remove else trust.allow(host)
+        typer.echo(f"{done}: no longer trusted" if remove else f"{done}: trusted with your keys", err=as_json)
+    elif not listing:
+        raise UserError("Name a host: motools trust api.example.org. `motools trust --list` shows those you trust.")
+    if listing or as_json:
+        known = dict.fromkeys(trust.allowed(), "motools trust") | trust.named_in_environment()
+        known |= dict.fromkeys(trust.SHIPPED, "MOTools itself")
+        if as_json:
+            print_json([{"host": name, "named_by": why} for name, why in known.items()])
+        else:
+            print_table(["host", "named by"], list(known.items()))

@@ -1,0 +1,58 @@
+"""What others may have written: JSON is read within limits, and text is shown with its control characters spelt out."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+__all__ = ["DEPTH", "read_json", "visible", "visible_json"]
+
+DEPTH = 100
+"""How deep JSON may be nested: what prints and compares values goes down it by recursion."""
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # with these a terminal is told to erase, recolour, or type
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # and with these text is shown in another order
+    "\u2028\u2029\ufeff\ud800-\udfff]"
+)
+_BREAKS = {ord("\n"): "\\n", ord("\t"): "\\t"}
+
+
+def read_json(text: bytes | str) -> Any:
+    """The value of a JSON text; raises `ValueError` where it is none, or nested too deep."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    level = [value]
+    for _ in range(DEPTH + 1):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return value
+    raise ValueError(f"nested more than {DEPTH} levels deep")
+
+
+def _parts(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def visible(text: str, in_line: bool = False) -> str:
+    """A text that a terminal shows as it is: control characters written as `\\x1b`, lines and tabs kept.
+
+    Args:
+        in_line: one cell of a line; ends of lines and tabs are written as `\\n` and `\\t` too.
+    """
+    text = _HIDDEN.sub(_escaped, text)
+    return text.translate(_BREAKS) if in_line else text
+
+
+def visible_json(value: Any) -> str:
+    """JSON with such characters as `\\u001b`, which reads back the same."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

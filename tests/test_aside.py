@@ -1,0 +1,179 @@
+"""What a function has made is never thrown away, whatever fails afterwards: it is put aside and taken up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chain import OUTPUTS, Chain, eventually
+
+
+@pytest.fixture
+def chain(project: Path) -> Chain:
+    return Chain.lay(project)
+
+
+def aside(chain: Chain) -> list[Path]:
+    return sorted(chain.path(".motools", "finished").glob("*"))
+
+
+def is_sound(chain: Chain) -> None:
+    assert chain.run().statuses == ["current"] * 3
+    assert chain.dvc_status() == {}
+    assert chain.leftovers() == []
+    assert aside(chain) == []
+
+
+@pytest.fixture
+def small_cache(chain: Chain) -> Iterator[Path]:
+    """A cache on a disk of its own, of 300 kB."""
+    cache = chain.path(".dvc", "cache")
+    cache.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(cache)]
+    if os.geteuid() or shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield cache
+    subprocess.run(["umount", str(cache)], check=True)
+
+
+def test_what_the_cache_has_no_room_for_waits_until_it_has(chain: Chain, small_cache: Path) -> None:
+    chain.set("train", fill=100_000)  # times five letters
+    failed = chain.run()
+    assert failed.statuses == ["finished", "failed", "skipped"]
+    [folder] = aside(chain)
+    assert f"No space left on device: {small_cache}" in failed.said
+    assert f"What the step made is kept in {folder}." in failed.said
+    assert "`motools run --stages train --force` executes the step again" in failed.said
+    assert chain.run().statuses == ["current", "failed", "skipped"]
+    assert len(aside(chain)) == 1
+    assert chain.executed() == ["dataset", "model"]
+    subprocess.run(["mount", "-o", "remount,size=10m", str(small_cache)], check=True)
+    assert chain.run().statuses == ["current", "finished", "finished"]
+    assert chain.executed() == ["results"]
+    is_sound(chain)
+
+
+ODD_USAGE = [
+    '{"m": {"input_tok',
+    "null",
+    "[1, 2]",
+    '{"m": {"input_tokens": null, "output_tokens": 3}}',
+    '{"a": NaN}',
+    "\xff",
+]
+
+
+@pytest.mark.parametrize("text", [*ODD_USAGE, "\xff", "[" * 100_000])
+def test_a_result_is_kept_whatever_its_usage_says(chain: Chain, text: str) -> None:
+    chain.path("usage").write_text(text, encoding="latin-1")
+    chain.edit("chain.py", '    out = workspace / "out"\n', f"    {COPY_USAGE}\n" + '    out = workspace / "out"\n')
+    assert chain.run().statuses == ["finished"] * 3
+    costs = chain.command("costs", str(chain.folder))
+    assert costs.code == 0
+    assert "Traceback" not in costs.err
+    assert chain.executed() == OUTPUTS
+
+
+COPY_USAGE = 'import shutil; shutil.copy(Path(__file__).with_name("usage"), workspace / "usage.json")'
+
+
+def test_what_a_dvcignore_hides_is_taken_up_when_its_rule_is_gone(chain: Chain) -> None:
+    rules = chain.path(".dvcignore").read_text()
+    chain.path(".dvcignore").write_text("fill.txt\n")
+    failed = chain.run()
+    assert failed.code == 1
+    assert "A .dvcignore hides atoms/dataset/data/sub/fill.txt" in failed.said
+    chain.path(".dvcignore").write_text(rules)
+    assert chain.run().statuses == ["finished"] * 3
+    assert chain.executed() == OUTPUTS
+    is_sound(chain)
+
+
+def test_what_holds_a_key_is_taken_up_when_that_is_a_key_no_longer(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "dataset 0 []")
+    failed = chain.run()
+    assert failed.code == 1
+    assert "would hold the value of SOME_API_KEY, for all to read." in failed.said
+    assert os.stat(chain.path(".motools", "finished")).st_mode & 0o077 == 0
+    monkeypatch.delenv("SOME_API_KEY")
+    assert chain.run().statuses == ["finished"] * 3
+    assert chain.executed() == OUTPUTS
+    is_sound(chain)
+
+
+WRONG = {
+    "another name": ("AtomConstructor(name, out, kind)", 'AtomConstructor("datset", out, kind)', "'datset'"),
+    "nothing": ("return [AtomConstructor(name, out, kind)]", "return None", "returned None"),
+    "a path that is not there": ("AtomConstructor(name, out,", 'AtomConstructor(name, out / "no",', "does not exist"),
+    "a link": ("    return [Atom", '    (out / "link").symlink_to(__file__)\n    return [Atom', "is a link"),
+    "metadata that is not JSON": ("(name, out, kind)", "(name, out, kind, {'at': Path('x')})", "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_what_a_function_returns_wrongly_is_kept_where_the_error_says(chain: Chain, how: str) -> None:
+    before, after, words = WRONG[how]
+    chain.edit("chain.py", before, after)
+    failed = chain.run()
+    assert failed.code == 1
+    assert words.strip("'") in failed.said
+    [folder] = aside(chain)
+    assert str(folder) in failed.said
+    assert (folder / "workspace" / "out" / "sub" / "fill.txt").read_text() == "dataset" * 10
+
+
+def test_what_somebody_has_edited_there_is_no_result(chain: Chain) -> None:
+    chain.path(".dvcignore").write_text("fill.txt\n")
+    assert chain.run().code == 1
+    [folder] = aside(chain)
+    (folder / "workspace" / "out" / "part.txt").write_text("better")
+    chain.path(".dvcignore").write_text("")
+    assert chain.run().statuses == ["finished"] * 3
+    assert chain.executed() == ["dataset", *OUTPUTS]
+    assert (folder / "workspace" / "out" / "part.txt").read_text() == "better"
+
+
+def test_force_executes_what_was_put_aside(chain: Chain) -> None:
+    chain.path(".dvcignore").write_text("fill.txt\n")
+    assert chain.run().code == 1
+    chain.path(".dvcignore").write_text("")
+    assert chain.run("--stages", "prepare", "--force").statuses[0] == "finished"
+    assert chain.executed() == ["dataset", "dataset"]
+    assert chain.run().statuses == ["current", "finished", "finished"]
+    is_sound(chain)
+
+
+def test_what_had_finished_when_everything_was_killed_is_not_executed_again(chain: Chain) -> None:
+    chain.path("atoms").mkdir()
+    ignore = chain.path("atoms", ".dvcignore")
+    os.mkfifo(ignore)  # which is read between the function's end and the cache, and keeps its reader waiting
+    process = chain.start()
+    made = eventually(lambda: list(chain.path(".motools", "work").glob("*/made.json")))
+    process.kill()
+    process.communicate()
+    ignore.unlink()
+    assert made
+    assert chain.run().statuses == ["finished"] * 3
+    assert chain.executed() == OUTPUTS
+    is_sound(chain)
+
+
+def test_a_single_step_takes_up_what_was_killed_too(chain: Chain) -> None:
+    chain.path("atoms").mkdir()
+    ignore = chain.path("atoms", ".dvcignore")
+    os.mkfifo(ignore)
+    process = chain.start()
+    eventually(lambda: list(chain.path(".motools", "work").glob("*/made.json")))
+    process.kill()
+    process.communicate()
+    ignore.unlink()
+    assert chain.command("step", "run", "chain.py:workflow", "prepare").code == 0
+    assert chain.executed() == ["dataset"]
+    assert chain.run().statuses == ["restored", "finished", "finished"]
+    is_sound(chain)
