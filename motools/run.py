@@ -77,12 +77,15 @@ def run_in_folder(
     jobs: int | None,
     force: bool,
     executor: Executor | None,
+    reporter: Reporter | None = None,
 ) -> WorkflowState:
     """What `run_workflow` does; see there."""
     place = place_of(folder)
     with place.importable():
         prepared = prepare(workflow, reference_to(workflow, place), place, config, input_atoms)
-        state = execute(prepared, stages=stages, jobs=jobs, force=force, user=user, executor=executor)
+        state = execute(
+            prepared, stages=stages, jobs=jobs, force=force, user=user, executor=executor, reporter=reporter
+        )
     if state.failed:
         told = " ".join(f"{s.step_name}: {s.error}{f' (log: {s.log})' if s.log else ''}" for s in state.failed)
         raise RunFailed(f"{len(state.failed)} of {len(state.step_states)} steps failed. {told}", state)

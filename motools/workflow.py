@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import heapq
 import inspect
@@ -293,6 +294,7 @@ def run_workflow(
     force: bool = False,
     folder: Path | str | None = None,
     executor: Executor | None = None,
+    quiet: bool = False,
 ) -> WorkflowState:
     """Compile a workflow into the pipeline of a folder and run what has changed.
 
@@ -306,6 +308,7 @@ def run_workflow(
         force: execute the selected steps even where their results are at hand.
         folder: the pipeline's folder (default: the current one).
         executor: where steps run, in processes that see the same files (default: warm workers of this machine).
+        quiet: show nothing; else progress goes to standard error, as that of `motools run` does.
 
     Raises:
         UserError: the config, the workflow or the folder is not right; nothing has run.
@@ -313,16 +316,19 @@ def run_workflow(
     """
     if code.is_loading():
         raise code.StopLoading  # a stage is importing the script that defines its workflow
+    from motools.console import progress
     from motools.run import run_in_folder
 
-    return run_in_folder(
-        workflow,
-        folder=Path(folder) if folder is not None else Path.cwd(),
-        config=config,
-        input_atoms=input_atoms or {},
-        user=user,
-        stages=stages,
-        jobs=jobs,
-        force=force,
-        executor=executor,
-    )
+    with contextlib.nullcontext() if quiet else progress() as reporter:
+        return run_in_folder(
+            workflow,
+            folder=Path(folder) if folder is not None else Path.cwd(),
+            config=config,
+            input_atoms=input_atoms or {},
+            user=user,
+            stages=stages,
+            jobs=jobs,
+            force=force,
+            executor=executor,
+            reporter=reporter,
+        )
