@@ -18,6 +18,7 @@ Exit codes of the command line: 0 done, 1 a step failed, 2 the user's input, 70 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ class MotoolsError(Exception):
     """Base of all; `exit_code` is what the command line exits with."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        # What others said is quoted at the end of a sentence of ours, and often ends in a full stop of its own.
+        super().__init__(re.sub(r"(?<=[^\s./])\.\.(?=\s|$)", ".", message))
 
 
 class UserError(MotoolsError):

@@ -358,3 +358,12 @@ def test_the_shell_completes_commands_options_and_published_names(typed: str, of
     words = ["bash", "-c", f'{script}\n{asked}; echo "${{COMPREPLY[@]}}"']
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert set(done.stdout.split()) == offered, done.stderr
+
+
+def test_a_sentence_that_ends_in_the_words_of_others_has_one_full_stop() -> None:
+    from motools.errors import DamagedError, UserError
+
+    assert str(UserError("it said: no.. Try again..")) == "it said: no. Try again."
+    assert str(DamagedError("no such file..", Path("x"))) == "no such file."
+    for kept in ("look into ..", "wait ... done...", "see ../x and a/..", "'a..' and 1..2"):
+        assert str(UserError(kept)) == kept
