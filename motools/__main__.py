@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -37,4 +38,7 @@ def _answered(words: list[str]) -> bool:
 
 
 if __name__ == "__main__":
+    # `python -m` looks for modules in the current folder first, and would execute those of a project only looked at.
+    if sys.path[0] == os.getcwd() and not __file__.startswith(f"{os.getcwd()}{os.sep}"):
+        del sys.path[0]
     main()

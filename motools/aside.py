@@ -20,7 +20,7 @@ from typing import Any
 from motools import stepcache, trace
 from motools.call import StepCall
 from motools.errors import MotoolsError, StepError
-from motools.files import replace_file
+from motools.files import in_words, replace_file
 from motools.repo import Project
 from motools.store import hash_file
 from motools.trace import World
@@ -65,9 +65,13 @@ def is_finished(work: Path) -> bool:
     return (work / _MADE).exists()
 
 
-def safe(work: Path) -> None:
-    """The cache has the result and the step cache its entry: from here on the work folder can go."""
+def safe(call: StepCall, work: Path) -> None:
+    """The cache has the result and the step cache its entry: from here on the work folder can go, and what an earlier
+    execution left aside, unless somebody has been at it."""
     (work / _MADE).unlink(missing_ok=True)
+    earlier = _aside(call.place.project) / call.key
+    if _made(earlier) is not None:
+        shutil.rmtree(earlier, ignore_errors=True)
 
 
 @contextmanager
@@ -133,10 +137,17 @@ def _aside(project: Project) -> Path:
 
 
 def _read(folder: Path, call: StepCall) -> list[tuple[str, str, str, Mapping[str, Any] | None]] | None:
+    """What the function made that left this folder; None where, executed now, it may make something else."""
     try:
         used = trace.from_dict(json.loads((folder / "record.json").read_text(encoding="utf-8"))["trace"])
-        if used is None or World(call.place).changes(used, call.roles):  # executed now, it may make something else
-            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _made(folder) if used is not None and not World(call.place).changes(used, call.roles) else None
+
+
+def _made(folder: Path) -> list[tuple[str, str, str, Mapping[str, Any] | None]] | None:
+    """What the function said it made, where all is still as it left it."""
+    try:
         content = json.loads((folder / _MADE).read_text(encoding="utf-8"))
         made = [(str(name), str(path), str(kind), metadata) for name, path, kind, metadata in content["made"]]
         return made if _seen(folder, [path for _, path, _, _ in made]) == content["seen"] else None
@@ -160,6 +171,6 @@ def _seen(work: Path, paths: list[str]) -> str:
 def _sentence(error: Exception) -> str:
     if isinstance(error, MotoolsError):
         return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}."
+    if isinstance(error, OSError):
+        return f"{in_words(error)}."
     return f"{type(error).__name__}: {error}."

@@ -197,6 +197,8 @@ class Atom:
             if not self.project.store.has(oid):
                 self.project.pull(oid)
             self._check_out(oid, folder)
+        with suppress(OSError):
+            os.utime(folder)  # the last use; what is not used for a month is removed
         return folder
 
     def _check_out(self, oid: str, folder: Path) -> None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
+import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 __all__ = ["Blocks", "Module", "at_import", "bindings", "count", "imports_of", "read", "statement_digest"]
@@ -59,8 +61,10 @@ class Module:
 
     Attributes:
         functions: qualified name -> definitions of it, in order.
+        globals: qualified name -> the names that its bytecode looks up outside of it, attributes among them.
         imported: name -> the dotted name that it stands for, of all imports at the top level.
         kinds: name -> what binds it at the top level: def, class, import or value.
+        again: names that are bound more than once there.
         literal: names of values that are bound to nothing but displays and what installed code gave.
     """
 
@@ -68,8 +72,10 @@ class Module:
     is_package: bool
     body: list[ast.stmt]
     functions: dict[str, list[Function]] = field(default_factory=dict)
+    globals: dict[str, set[str]] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)
     stars: list[str] = field(default_factory=list)
     literal: set[str] = field(default_factory=set)
 
@@ -103,6 +109,7 @@ def read(data: bytes, name: str, is_package: bool = False) -> Module | None:
 def _read(data: bytes, name: str, is_package: bool) -> Module | None:
     try:
         tree = ast.parse(data)
+        code = compile(tree, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):
         return None
     for node in ast.walk(tree):
@@ -113,11 +120,13 @@ def _read(data: bytes, name: str, is_package: bool) -> Module | None:
     module = Module(name, is_package, [s for s in tree.body if not _is_script_guard(s)])
     for qualname, node in _definitions(tree):
         module.functions.setdefault(qualname, []).append(node)
+    _globals(code, module.globals)
     for statement in module.body:
         for bound, node in bindings(statement):
             kind = "import" if isinstance(node, _IMPORTS) else "def" if isinstance(node, _FUNCTIONS) else "value"
             kind = "class" if isinstance(node, ast.ClassDef) else kind
             before = module.kinds.get(bound, kind)
+            module.again |= {bound} & module.kinds.keys()
             module.kinds[bound] = kind if before == kind else "value"
         for node in at_import(statement):
             if isinstance(node, _IMPORTS):
@@ -134,6 +143,14 @@ def _read(data: bytes, name: str, is_package: bool) -> Module | None:
             break
     module.literal = {name for name, kind in module.kinds.items() if kind == "value"} - set(_unknown_values(module))
     return module
+
+
+def _globals(code: CodeType, found: dict[str, set[str]]) -> set[str]:
+    """The names of a code object and of those inside it."""
+    inside = (_globals(each, found) for each in code.co_consts if isinstance(each, CodeType))
+    names = set(code.co_names).union(*inside)
+    found.setdefault(code.co_qualname, set()).update(names)
+    return names
 
 
 def _unknown_values(module: Module) -> Iterator[str]:
@@ -223,6 +240,8 @@ def bindings(statement: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         return
     if isinstance(statement, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and statement.name:
         yield statement.name, statement
+    if isinstance(statement, ast.MatchMapping) and statement.rest:
+        yield statement.rest, statement
     for child in ast.iter_child_nodes(statement):
         yield from bindings(child)
 
@@ -291,9 +310,9 @@ class _Count:
                     if (path, name) not in learned:
                         learned.add((path, name))
                         for node in module.functions.get(name, []):  # type: ignore[union-attr]
-                            self.learn(_outside(node))  # its decorators and defaults are evaluated outside of it
-                            for part in node.body:
-                                self.learn(_outside(part), _own_names(node))
+                            self.learn(_outside(node))
+                            inside = [each for part in node.body for each in _outside(part)]
+                            self.learn(inside, module.globals.get(name))  # type: ignore[union-attr]
                         changed = True
             for path, names in self.loaded.items():
                 for name in names:
@@ -313,16 +332,19 @@ class _Count:
                         self.ran[path].add(name)
                         changed = True
 
-    def learn(self, nodes: Iterable[ast.AST], own: Collection[str] = ()) -> None:
-        """Note the words of code that counts, but for names of a function's own variables."""
+    def learn(self, nodes: Iterable[ast.AST], known: set[str] | None = None) -> None:
+        """Names that code uses; of a function's body only those that are not its own, which are `known`."""
         for node in nodes:
             words: list[str] = []
-            if isinstance(node, ast.Name) and node.id not in own:
-                words = [node.id]
+            for hint in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+                if hint is not None:  # in whatever form, somebody may look up what it says
+                    words += _WORD.findall(ast.unparse(hint))
+            if isinstance(node, ast.Name):
+                words += [node.id] if known is None or node.id in known else []
             elif isinstance(node, ast.Attribute):
                 words = [node.attr]
             elif isinstance(node, ast.alias):
-                words = node.name.split(".")
+                words = ["__all__"] if node.name == "*" else node.name.split(".")
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
                 words = [node.value]
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -379,20 +401,27 @@ class _Count:
         top: list[tuple[str, str]] = []
         imports: set[tuple[str, str]] = set()
         active = False
-        for index in sorted(self.counted[path]):
-            statement = module.body[index]
+        for index, statement in enumerate(module.body):
+            if active and isinstance(statement, _IMPORTS) and index not in self.counted[path]:
+                targets = [target for target, _, _ in imports_of(statement) if self.is_project(target)]
+                top += [(f"import of {target}", "at this place") for target in targets]
+            if index not in self.counted[path]:
+                continue
             if isinstance(statement, _IMPORTS):
                 for target, alias, bound in imports_of(statement):
                     side_effect = not _is_named(bound, module) and not self.is_project(target)
                     if bound == "*" or bound in self.needed or side_effect or self.dynamic:
-                        imports.add((f"import of {bound}", _digest([_full(target, alias), bound])))
+                        block = f"import of {bound}", _digest([_full(target, alias), bound])
+                        # In any order, where nothing tells what comes first.
+                        if bound == "*" or active or bound in module.again:
+                            top.append(block)
+                        else:
+                            imports.add(block)
                 continue
-            active |= not isinstance(statement, (*_FUNCTIONS, ast.ClassDef)) and bool(
-                self.effects[path, index].unknown or self.effects[path, index].touches
-            )
+            active |= self.effects[path, index].unknown or bool(self.effects[path, index].touches)
             if isinstance(statement, _FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
-                text = _digest(_text(statement, True)) if self.reflecting else ""
+                text = _digest(_text(statement, True)) if self.reflecting or statement.name in module.again else ""
                 top.append((f"{statement.name}()", text))
                 continue
             top.append((_label(statement), _digest(self.text_of(path, statement))))
@@ -481,11 +510,13 @@ def _effects(statement: ast.stmt, module: Module, counting: _Count) -> _Effects:
             touched, more = _call(node, module, counting)
             touches |= touched
             unknown |= more
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            touches.add(node.target.id)  # in place, where it can be
         elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
             root = _root(node)
             touches |= {root} if root else set()
             touches |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
-            unknown |= root is None or (root in module.imported and not counting.is_project(module.imported[root]))
+            unknown |= root is None or (root in module.imported and not _of_project(root, module, counting))
         elif isinstance(node, (ast.Await, ast.Yield, ast.YieldFrom)):
             unknown = True
         elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
@@ -497,9 +528,7 @@ def _effects(statement: ast.stmt, module: Module, counting: _Count) -> _Effects:
             if isinstance(node, ast.ClassDef):
                 for base in [*node.bases, *(keyword.value for keyword in node.keywords)]:
                     root = _root(base)
-                    if root in module.kinds and not (
-                        root in module.imported and not counting.is_project(module.imported[root])
-                    ):
+                    if root in module.kinds and (root not in module.imported or _of_project(root, module, counting)):
                         touches |= {root, *([base.attr] if isinstance(base, ast.Attribute) else [])}
         elif isinstance(node, _IMPORTS) and not isinstance(statement, _IMPORTS):
             unknown |= any(bound == "*" for _, _, bound in imports_of(node))
@@ -649,8 +678,8 @@ def _is_record(name: str, module: Module, counting: _Count, depth: int = 5) -> b
 
 
 def _of_project(name: str, module: Module, counting: _Count) -> bool:
-    dotted = module.imported.get(name)
-    return dotted is not None and (counting.is_project(dotted) or counting.is_project(dotted.rpartition(".")[0]))
+    dotted = module.imported.get(name, "")
+    return counting.is_project(dotted) or counting.is_project(dotted.rpartition(".")[0])
 
 
 def _is_harmless(dotted: str) -> bool:
@@ -749,13 +778,17 @@ def _text(node: Any, keep: bool, body: bool = False, names: Mapping[str, str] | 
     """
     names = names or {}
     if isinstance(node, list):
-        return [_text(each, keep, False, names) for each in node]
+        return [text for each in node if (text := _text(each, keep, False, names))]
     if isinstance(node, ast.Name) and node.id in names:
         return ["Name", names[node.id]]
     if not isinstance(node, ast.AST):
         return [type(node).__name__, repr(node)]
     if isinstance(node, _FUNCTIONS):
         names = {**names, **_local_names(node)}
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and names and not keep:
+        if node.value is None:  # in a function, a hint is nobody's
+            return []
+        node = ast.Assign([node.target], node.value)
     found: list[Any] = [type(node).__name__]
     for name, value in ast.iter_fields(node):
         if name in ("ctx", "kind", "type_comment", "type_ignores"):
@@ -770,13 +803,6 @@ def _text(node: Any, keep: bool, body: bool = False, names: Mapping[str, str] | 
         if value is not None and value != []:
             found.append([name, _text(value, keep, False, names)])
     return found
-
-
-def _own_names(function: Function) -> set[str]:
-    """A function's parameters and local variables."""
-    shared = {n for each in ast.walk(function) if isinstance(each, (ast.Global, ast.Nonlocal)) for n in each.names}
-    bound = {name for part in function.body for name, _ in bindings(part)}
-    return ({arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)} | bound) - shared
 
 
 def _local_names(function: Function) -> dict[str, str]:
@@ -829,3 +855,4 @@ def _digest(value: Any) -> str:
 
 
 _STDLIB = sys.stdlib_module_names
+_WORD = re.compile(r"[^\W\d]\w*")

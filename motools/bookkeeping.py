@@ -163,17 +163,12 @@ class Books:
             return
         if now:
             with self.dvc_lock:
-                self._write()
+                write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
+                self.lock.flush()
         elif time.monotonic() - self._flushed > _FLUSH:
             self._flushed = time.monotonic()
             with suppress(OSError):
-                self.dvc_lock.if_free(self._write)
-
-    def _write(self) -> None:
-        write_stages(
-            self._compiled, self._folder
-        )  # first: what dvc.lock names and dvc.yaml does not would look removed
-        self.lock.flush()
+                self.dvc_lock.if_free(self.lock.flush)
 
     def everything(self) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
         """What decides whether the stages are current, with the content that dvc.lock says it has.

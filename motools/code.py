@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -56,12 +56,14 @@ class Place:
     @contextmanager
     def importable(self) -> Iterator[None]:
         """The pipeline's folder and the project's root on `sys.path`, ahead of what is installed."""
-        before = list(sys.path)
-        sys.path[:0] = [str(folder) for folder in self.folders]
+        added = [str(folder) for folder in self.folders]
+        sys.path[:0] = added
         try:
             yield
         finally:
-            sys.path[:] = before
+            for folder in added:  # what the code itself put on the path stays there
+                with suppress(ValueError):
+                    sys.path.remove(folder)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from motools.call import StepCall
 from motools.errors import MotoolsError, StepError, listed
 from motools.executor import TaskDied, WarmExecutor
 from motools.failures import log_path
+from motools.files import in_words
 from motools.lockfile import Busy
 from motools.plan import StagePlan
 from motools.report import INTERRUPTED, Reporter
@@ -88,7 +89,7 @@ class Engine:
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.signals = 0
         self.stopped: list[str] = []  # keys
-        self._executors: dict[tuple[str, ...], Executor] = {}
+        self._executors: dict[tuple[tuple[str, ...], bool], Executor] = {}
 
     def warm_up(self, plans: list[StagePlan]) -> None:
         """Start the servers of the warm workers that the plan will need, so that they import meanwhile."""
@@ -106,7 +107,7 @@ class Engine:
         """
         upstream = self.stages.upstream()
         others = list(self.stages.own.stages) if self.stages.own and len(selected) == len(self.compiled.stages) else []
-        waiting = {name: set(upstream[name]) for name in [*selected, *others]}
+        waiting = {name: upstream[name] & {*self.compiled.stages, *others} for name in [*selected, *others]}
         followers: dict[str, list[str]] = {}
         for name, needed in waiting.items():
             for other in needed:
@@ -138,6 +139,11 @@ class Engine:
             for name in waiting:
                 if name not in self.states:
                     self.states[name] = StepState(name, "skipped", error="the run was stopped before it")
+        for name, state in self.states.items():
+            if state.status == "not selected" and state.output_atoms and not self.stages.is_current(name):
+                self.states[name] = replace(
+                    state, status="out of date"
+                )  # no old figure is told as if it were asked for
         return self.states
 
     def _has_room(self, name: str) -> bool:
@@ -237,13 +243,17 @@ class Engine:
         if self.options.executor is not None:
             return self.options.executor
         definition = self.compiled.workflow.step(name)
-        return self._workers(tuple(definition.preload(self.stages.config(name))) if definition.preload else ())
+        modules = tuple(definition.preload(self.stages.config(name))) if definition.preload else ()
+        return self._workers(
+            modules, warm=name not in self.stages.after_own
+        )  # else its code may just have been written
 
-    def _workers(self, modules: tuple[str, ...]) -> Executor:
-        if modules not in self._executors:
+    def _workers(self, modules: tuple[str, ...], warm: bool = True) -> Executor:
+        if (modules, warm) not in self._executors:
             preload = ("motools.run", "motools.step", *modules)
-            self._executors[modules] = WarmExecutor(preload, (step.loaded, (self.compiled.reference, self.place)))
-        return self._executors[modules]
+            load = (step.loaded, (self.compiled.reference, self.place)) if warm else None
+            self._executors[modules, warm] = WarmExecutor(preload, load)
+        return self._executors[modules, warm]
 
     # -- what comes back -----------------------------------------------------
 
@@ -356,12 +366,5 @@ class Engine:
 
 def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError):
-        return refusal(error)
+        return in_words(error)
     return str(error) if isinstance(error, MotoolsError | TaskDied) else f"{type(error).__name__}: {error}"
-
-
-def refusal(error: OSError) -> str:
-    """What the system refused, and of which file."""
-    if not error.strerror:
-        return str(error)
-    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror

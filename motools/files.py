@@ -26,6 +26,16 @@ def replace_file(path: Path, text: str) -> None:
         os.fchmod(file.fileno(), path.stat().st_mode & 0o7777 if path.exists() else 0o644)
 
 
+def in_words(error: OSError) -> str:
+    """What the system refused, and of which file."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:
+        *_, target, why = error.args[0][0]  # of a whole tree: the first
+        return f"{str(why).partition(': ')[0].partition('] ')[2] or why}: {target}"
+    if not error.strerror:
+        return str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+
+
 @contextmanager
 def new_file(target: Path, made_in: Path | None = None) -> Iterator[IO[bytes]]:
     """A file to write, which takes `target`'s place at the end; where something is raised, nothing has happened.

@@ -63,8 +63,9 @@ class Index:
         return folder_object(files, size)[0]
 
     def save(self) -> None:
-        """Write what is known now; a reader sees the old file or the new one."""
+        """Write what is known now, without files that are gone; a reader sees the old file or the new one."""
         if not self._changed:
             return
+        self._known = {path: known for path, known in self._known.items() if os.path.lexists(path)}
         replace_file(self._path, json.dumps({"version": _VERSION, "files": self._known}))
         self._changed = False

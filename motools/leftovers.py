@@ -41,15 +41,21 @@ def clear_up(place: Place) -> None:
             finally:
                 os.close(handle)
     aside.drop_known(project)
-    for path in (project.private / "kept").glob("*"):
-        if path.stat().st_mtime < time.time() - KEPT_FOR:
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            drop_secrets(path)
+    _forget_old(project)
     outs = [place.folder / name for name in ("atoms", "runs", "logs", "metrics")]
     private = [project.private, project.private / "unchanged", project.root / ".dvc" / "tmp", project.store.scratch]
     for folder in (place.folder, *outs, *private):
         sweep(folder)
+
+
+def _forget_old(project: Project) -> None:
+    """Remove what steps kept for their next execution, and atoms that were looked into, a month after the last use."""
+    for path in [*(project.private / "kept").glob("*"), *(project.private / "atoms").glob("*")]:
+        with suppress(FileNotFoundError):  # another process was quicker
+            if path.stat().st_mtime < time.time() - KEPT_FOR:
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.parent.name == "kept":
+                drop_secrets(path)
 
 
 def begin_work(folder: Path) -> Mapping[str, str]:
@@ -86,7 +92,9 @@ def _end_or_keep(project: Project, work: Path) -> None:
 
 def drop_secrets(kept: Path) -> None:
     """What a step keeps for its next execution is given up where a provider's answer had the key in it."""
-    if any(secrets.found_in(file) for file in walk_files(kept)):
+    with suppress(FileNotFoundError):  # another process has just given it up
+        if not any(secrets.found_in(file) for file in walk_files(kept)):
+            return
         shutil.rmtree(kept, ignore_errors=True)
 
 

@@ -13,19 +13,24 @@ import builtins
 import errno
 import hashlib
 import importlib.machinery
+import inspect
 import json
 import os
+import re
 import site
+import stat
 import sys
 import sysconfig
 import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 from motools import secrets
@@ -75,7 +80,11 @@ _WATCHED = frozenset(
     "open os.listdir os.scandir import subprocess.Popen os.system os.exec os.posix_spawn socket.connect "
     "sqlite3.connect ctypes.dlopen".split()
 )
-_OF_TRACEBACKS = ("linecache.py", "tokenize.py", "traceback.py", "inspect.py")
+_IN_SHELL = re.compile(r"[\s;|&<>()'\"]+")
+_SPAWNING = frozenset(("multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"))
+_OF_TRACEBACKS = ("traceback.py", "inspect.py", "warnings.py")
+_ASKING = frozenset(("exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "is_mount", "ismount"))
+"""Functions that ask of a file only what it is."""
 
 
 @cache
@@ -104,6 +113,20 @@ def is_project(file: str) -> bool:
 def is_mark(value: Any) -> bool:
     """Whether a name or constant in bytecode is there only to tell that a function is executed."""
     return isinstance(value, str) and value.startswith(_MARK)
+
+
+def _frames() -> Iterator[tuple[str, FrameType]]:
+    """The calls that led here, but those of this file, the innermost first, and whose code each is."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename != __file__:
+            yield _kind(frame.f_code.co_filename), frame
+        frame = frame.f_back
+
+
+def _line() -> tuple[CodeType, int] | None:
+    """Where the project's code is."""
+    return next(((frame.f_code, frame.f_lineno) for kind, frame in _frames() if kind == "project"), None)
 
 
 @dataclass(frozen=True)
@@ -186,10 +209,13 @@ class Observer:
         self._log: int | None = None
         self._noted: set[Any] = set()
         self._written: set[str] = set()
+        self._own: set[str] = set()
         self._since = time.time()
         self._local = threading.local()
         self._digests: dict[str, tuple[Any, str]] = {}
         self._off = False
+        self._process = 0
+        self._joining: _Joining | None = None
         self._keeping = False
         self._install()
 
@@ -207,17 +233,24 @@ class Observer:
         self._noted.clear()
         self._written.clear()
         self._since = time.time()
-        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._open(log)
+        if not _SPAWNING.isdisjoint(sys.modules):
+            self._watch_spawned()
         self._again()
+
+    def _open(self, log: Path) -> None:
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._process = os.getpid()
+        self._joining = _Joining(self.root, str(log), self.ignored)
 
     def end(self, log: Path) -> Events:
         """What the step used, and its forks, and what an earlier attempt had used."""
         if self._log is not None:
             os.close(self._log)
             self._log, self._keeping = None, False
-        if "multiprocessing.popen_spawn_posix" in sys.modules or "multiprocessing.popen_forkserver" in sys.modules:
-            self.loading.unseen.add("processes that it spawned")
-        return read_log(log)
+        events = read_log(log)
+        self.sources = {**events.sources, **self.sources}  # those of other processes, too
+        return events
 
     def keep(self) -> None:
         """From now on, write down also what the code was: what the step keeps may outlive it."""
@@ -231,6 +264,8 @@ class Observer:
                 self.note({"files": "file", "folders": "folder"}.get(kind, kind), name, value)
 
     def _write_source(self, path: str, source: Source) -> None:
+        if os.getpid() != self._process:
+            self.note("ran", path, ("<module>", 0))
         packed = base64.b64encode(zlib.compress(source.data)).decode()
         self.note("source", path, (packed, source.module, source.is_package))
 
@@ -279,37 +314,41 @@ class Observer:
 
     def _caller(self) -> str:
         """Whose code asked: the innermost frame that is not the standard library's."""
-        frame: Any = sys._getframe(2)
-        while frame is not None:
-            file = frame.f_code.co_filename
-            kind = "here" if file == __file__ else _kind(file)
-            if kind == "import" or (kind == "stdlib" and file.endswith(_OF_TRACEBACKS)):
+        for kind, frame in _frames():
+            if kind == "import" or (kind == "stdlib" and frame.f_code.co_filename.endswith(_OF_TRACEBACKS)):
                 return "import"
-            if kind not in ("stdlib", "here", "none"):
-                if kind == "installed" and f"{os.sep}fsspec{os.sep}" in file:
-                    return "data"  # what it looks at it reads, unless it has a copy in its cache
+            if kind == "installed" and f"{os.sep}fsspec{os.sep}" in frame.f_code.co_filename:
+                return "data"  # what it looks at it reads, unless it has a copy in its cache
+            if kind not in ("stdlib", "none"):
                 return kind
-            frame = frame.f_back
-        return "none"
+        # A thread that runs nothing but the standard library's does so for the step.
+        return "none" if threading.current_thread() is threading.main_thread() else "project"
 
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event not in _WATCHED or self._off or getattr(self._local, "busy", False):
+    def _alone(self, see: Callable[..., None], *args: Any) -> None:
+        """Look at something, and see nothing of what that takes."""
+        if self._off or getattr(self._local, "busy", False):
             return
         self._local.busy = True
         try:
-            self._see(event, args)
+            see(*args)
         except Exception:  # an error here would become the observed code's
             pass
         finally:
             self._local.busy = False
 
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if event in _WATCHED:
+            self._alone(self._see, event, args)
+
     def _see(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "import":
             self.imports.add(args[0].partition(".")[0])
+            if args[0] in _SPAWNING:
+                self._watch_spawned()
         elif event == "open":
             self._opened(*args)
         elif event in ("os.listdir", "os.scandir"):
-            self._listed(args[0])
+            self._listed(event, args[0])
         elif event == "sqlite3.connect":
             self._read(_path(args[0]))
         elif event == "ctypes.dlopen":
@@ -326,7 +365,9 @@ class Observer:
         if not isinstance(name, (str, bytes, os.PathLike)):
             return
         path = _path(name)
-        if not self.counts(path) or (caller := self._caller()) in ("import", "motools"):
+        if not self.counts(path) or (caller := self._caller()) == "motools":
+            return
+        if caller == "import" and path.endswith((".py", *importlib.machinery.EXTENSION_SUFFIXES)):
             return
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if isinstance(mode, str):
@@ -351,16 +392,16 @@ class Observer:
     def digest(self, path: str) -> str | None:
         """The MD5 of a file now; None where there is none."""
         try:
-            stat = os.stat(path)
-            stamp = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+            now = os.stat(path)
+            stamp = (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)
             known = self._digests.get(path)
-            if known is None or known[0] != stamp or stat.st_ctime > time.time() - 2:
+            if known is None or known[0] != stamp or now.st_ctime > time.time() - 2:
                 known = self._digests[path] = stamp, _md5(path)
             return known[1]
         except OSError:
             return None
 
-    def _listed(self, name: Any) -> None:
+    def _listed(self, event: str, name: Any) -> None:
         if isinstance(name, int):
             return
         path = _path(name if name is not None else ".")
@@ -368,9 +409,14 @@ class Observer:
         if caller in ("import", "motools", "none") or not self.counts(path) or not self.root:
             return
         inside = f"{path}{os.sep}".startswith(self.root)
-        own_root = f"{path}{os.sep}" == self.root or os.path.isfile(os.path.join(path, "params.yaml"))
-        if caller == "project" or (inside and not own_root):
-            self.note("folder", path, listing(path))
+        if caller == "project" or (inside and not self._is_own(os.path.join(path, "."))):
+            direct = event == "os.scandir" and next(_frames())[0] == "project"  # it may ask each entry for more
+            self.note("folder", path, listing(path, sizes=direct))
+
+    def _is_own(self, path: str) -> bool:
+        """Whether a file lies right in the project's or a pipeline's folder, where libraries look for much."""
+        folder = os.path.dirname(path)
+        return f"{folder}{os.sep}" == self.root or os.path.isfile(os.path.join(folder, "params.yaml"))
 
     def _started(self, event: str, args: tuple[Any, ...]) -> None:
         command = args[1] if event in ("subprocess.Popen", "os.exec", "os.posix_spawn") and len(args) > 1 else args[0]
@@ -385,41 +431,38 @@ class Observer:
             return
         self.note("unseen", f"the process {program}")
         cwd = args[2] if event == "subprocess.Popen" and args[2] is not None else "."
-        for word in words if len(words) > 1 else words[0].split() if words else []:
-            path = os.path.abspath(os.path.join(os.fsdecode(cwd), word))
+        for part in dict.fromkeys(part for word in words for part in [word, *_IN_SHELL.split(word)]):
+            path = os.path.abspath(os.path.join(os.fsdecode(cwd), part))
             if os.path.isfile(path) and self.counts(path) and path.startswith(self.root):
                 self._read(path)
 
     def _looked_for(self, name: Any, found: os.stat_result | None) -> None:
-        if isinstance(name, int) or self._off or getattr(self._local, "busy", False):
+        path = _path(name)
+        if path in self._written or not self.counts(path) or not path.startswith(self.root or "\0"):
             return
-        self._local.busy = True
-        try:
-            caller = self._caller()
-            if caller not in ("project", "data"):
-                return
-            path = _path(name)
-            if path in self._written or not self.counts(path) or not path.startswith(self.root or "\0"):
-                return
-            kind = None if found is None else "dir" if found.st_mode & 0o170000 == 0o040000 else "file"
-            if caller == "data" and kind == "file":
-                self._read(path)
-            elif caller == "project":
-                self.note("exists", path, kind)
-        except Exception:  # as in `_hook`
-            pass
-        finally:
-            self._local.busy = False
+        caller = self._caller()
+        kind = None if found is None else "dir" if stat.S_ISDIR(found.st_mode) else "file"
+        by = [frame.f_code.co_name for _, frame in islice(_frames(), 3)]
+        if kind == "file" and (caller == "data" or (caller == "project" and _ASKING.isdisjoint(by))):
+            self._read(path)
+        elif caller == "project" or (caller == "installed" and kind is None and not self._is_own(path)):
+            self.note("exists", path, kind)
 
     def _asked(self, name: str, value: str | None) -> None:
-        if self._off or name in _NOISE or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
+        if self._off or name in _NOISE or name in self._own or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
             return
         if getattr(self._local, "busy", False) or self._caller() != "project":
+            return
+        if getattr(self._local, "whole", None) == _line():
             return
         if secrets.is_secret_name(name):
             self.note("env", name, "")
         else:
             self.note("env", name, None if value is None else _of_text(value))
+
+    def _set_by_code(self, name: Any) -> None:
+        if not self._off and self._caller() == "project":
+            self._own.add(name)  # what it is from now on, the code says
 
     # -- how it is seen ------------------------------------------------------------
 
@@ -466,8 +509,11 @@ class Observer:
             if not is_project(path):
                 return before(this, name)
             data = this.get_data(path)
+            if _kind(sys._getframe(1).f_code.co_filename) != "import":  # such as runpy: there will be no module
+                self._alone(self._read, path)
+                return before(this, name)
             self.sources[path] = Source(data, name, this.is_package(name))
-            if self._keeping:
+            if self._keeping or os.getpid() != self._process:
                 self._write_source(path, self.sources[path])
             tree: Any = data
             if _MARKED:
@@ -476,6 +522,34 @@ class Observer:
             return compile(tree, path, "exec", dont_inherit=True)
 
         loader.get_code = get_code
+        finder: Any = importlib.machinery.PathFinder
+        find = finder.find_spec
+
+        def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+            found = find(name, path, target)
+            if path is None:
+                self.imports.add(name)
+            elif found is None:
+                for folder in path:
+                    self._alone(self._looked_for_module, os.path.join(_path(folder), name.rpartition(".")[2]))
+            return found
+
+        finder.find_spec = staticmethod(find_spec)
+        inspecting: Any = inspect
+        source = inspect.findsource
+
+        def findsource(of: Any) -> Any:
+            lines = source(of)
+            if sys._getframe(1).f_code.co_name != "getframeinfo" and is_project(inspect.getsourcefile(of) or __file__):
+                self._alone(self._read, _path(inspect.getsourcefile(of)))
+            return lines
+
+        inspecting.findsource = findsource
+
+    def _looked_for_module(self, path: str) -> None:
+        if self.counts(path) and f"{path}.py".startswith(self.root or "\0"):
+            for each in (path, f"{path}.py"):
+                self.note("exists", each, _kind_of(each))
 
     def _mark(self, tree: ast.AST, path: str) -> None:
         """Let each function say so when it is executed."""
@@ -514,9 +588,22 @@ class Observer:
 
         inside(tree, "", "")
 
+    def _watch_spawned(self) -> None:
+        from multiprocessing import spawn
+
+        before: Any = spawn.get_preparation_data
+        if before.__module__ != __name__:
+
+            def get_preparation_data(name: str) -> dict[str, Any]:
+                return {**before(name), "motools": self._joining}
+
+            spawn.get_preparation_data = get_preparation_data
+
     def _watch_environment(self) -> None:
         environment: Any = os._Environ
-        get, every = environment.__getitem__, environment.__iter__
+        get, put, drop, every = (
+            getattr(environment, f"__{name}__") for name in ("getitem", "setitem", "delitem", "iter")
+        )
 
         def getitem(this: Any, name: Any) -> Any:
             try:
@@ -529,30 +616,63 @@ class Observer:
                 self._asked(name, value)
             return value
 
-        def iterate(this: Any) -> Iterator[Any]:
-            if not self._off and self._caller() == "project":
-                self.note("unseen", "the environment as a whole")
-            return every(this)  # type: ignore[no-any-return]
+        def setitem(this: Any, name: Any, value: Any) -> None:
+            put(this, name, value)
+            self._set_by_code(name)
 
-        environment.__getitem__, environment.__iter__ = getitem, iterate
+        def delitem(this: Any, name: Any) -> None:
+            drop(this, name)
+            self._set_by_code(name)
+
+        def iterate(this: Any) -> Iterator[Any]:
+            if self._off or self._caller() != "project":
+                yield from every(this)
+                return
+            self.note("unseen", "the environment as a whole")
+            self._local.whole = _line()  # what is read there, too, is no choice
+            yield from every(this)
+
+        environment.__getitem__, environment.__setitem__, environment.__delitem__ = getitem, setitem, delitem
+        environment.__iter__ = iterate
 
     def _watch_stat(self) -> None:
-        stat = os.stat
+        plain = os.stat
 
         def looked(path: Any, *, dir_fd: Any = None, follow_symlinks: bool = True) -> os.stat_result:
             try:
-                found = stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+                found = plain(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                    self._looked_for(path, None)
+                    self._alone(self._looked_for, path, None)
                 raise
-            self._looked_for(path, found)
+            if not isinstance(path, int):
+                self._alone(self._looked_for, path, found)
             return found
 
         for supported in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
-            if stat in supported:
+            if plain in supported:
                 supported.add(looked)
         os.stat = looked
+
+
+@dataclass(frozen=True)
+class _Joining:
+    """In what a process is given that is spawned, this lets it be observed, too."""
+
+    root: str
+    log: str
+    ignored: tuple[str, ...]
+
+    def __reduce__(self) -> Any:
+        return _join, (self.root, self.log, self.ignored)
+
+
+def _join(root: str, log: str, ignored: tuple[str, ...]) -> None:
+    seen = observer()
+    if seen._log is None:
+        seen.root, seen.ignored = root, ignored
+        seen._open(Path(log))
+        seen._process = 0  # it is not the one that makes the trace
 
 
 _observer: Observer | None = None
@@ -582,15 +702,18 @@ def read_log(log: Path) -> Events:
     return found
 
 
-def listing(path: str) -> str:
-    """A digest of the names in a folder, of what a step could have found there."""
+def listing(path: str, sizes: bool = False) -> str:
+    """A digest of the names in a folder, of what a step could have found there; with `sizes`, it ends in +."""
     try:
         names = sorted(name for name in os.listdir(path) if name not in _PRIVATE and not name.startswith(".motools-"))
     except OSError:
         return ""
     if {"params.yaml", "dvc.yaml"} & set(names) or ".dvc" in os.listdir(path):
         names = [name for name in names if name not in _GENERATED and not name.startswith(".")]
-    return _of_text("\0".join(names))
+    if sizes:
+        found = ((name, os.path.join(path, name)) for name in names)
+        names = [f"{name} {os.path.getsize(file) if os.path.isfile(file) else ''}" for name, file in found]
+    return _of_text("\0".join(names)) + ("+" if sizes else "")
 
 
 def path_digest(path: str) -> str | None:
@@ -621,6 +744,10 @@ def is_installed_name(name: str) -> bool:
     return name in sys.stdlib_module_names or any(
         os.path.exists(os.path.join(folder, name + end)) for folder in _INSTALLED for end in (".py", "")
     )
+
+
+def _kind_of(path: str) -> str | None:
+    return "dir" if os.path.isdir(path) else "file" if os.path.exists(path) else None
 
 
 def _md5(path: str) -> str:

@@ -33,10 +33,10 @@ class OwnStages:
         return [out.fs_path for out in self.stages[name].outs]
 
     def reasons(self, name: str) -> tuple[str, ...]:
-        """Why a stage must run, in DVC's words; empty where it is current."""
+        """Why a stage must run, in words; empty where it is current."""
         with _as_errors(name):
             said: list[Any] = next(iter(self.stages[name].status().values()), [])
-        return tuple(str(line) for line in said)
+        return tuple(reason for told in said for reason in _in_words(told))
 
     def restore(self, name: str) -> bool:
         """Bring a result back from DVC's run-cache; whether there was one."""
@@ -86,6 +86,19 @@ class OwnStages:
                 raise MotoolsError(f"The outputs of {name} could not be put into the cache. Is the disk full?")
             self._repo.stage_cache.save(stage)
             stage.dvcfile.dump_stages([stage], update_pipeline=False)
+
+
+def _in_words(told: Any) -> Iterator[str]:
+    """What DVC says of a stage: a word, or a kind of change with a state for each path or parameter."""
+    if not isinstance(told, dict):
+        yield {"changed command": "its command changed", "always changed": "it always runs"}.get(told, str(told))
+        return
+    words = {"deleted": "{} is missing", "new": "{} is new", "not in cache": "{} is not in the cache"}
+    for kind, states in told.items():
+        changed = "{} was edited by hand" if kind == "changed outs" else "{} changed"
+        for path, state in states.items():
+            for name, each in state.items() if isinstance(state, dict) else [(path, state)]:
+                yield (words | {"modified": changed}).get(each, f"{{}} is {each}").format(name)
 
 
 def execute(command: dict[str, Any], work: Path, log: Path) -> int:

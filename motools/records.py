@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -75,14 +77,29 @@ def versions() -> dict[str, str]:
     """Of Python, MOTools, and of every installed distribution that this process has loaded a module of."""
     found = {"python": platform.python_version(), "motools": __version__}
     for name in sorted({name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names):
-        for distribution in _distributions().get(name, ()):
-            found.setdefault(distribution, installed_version(distribution) or "")
+        if name in _distributions():
+            distribution, version = _distributions()[name]
+            found.setdefault(distribution, version)
     return found
 
 
 @cache
-def _distributions() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
+def _distributions() -> Mapping[str, tuple[str, str]]:
+    """First part of a module's name -> distribution and version, by what `importlib.metadata` takes 0.3 s to parse."""
+    found: dict[str, tuple[str, str]] = {}
+    for folder in dict.fromkeys(entry for entry in sys.path if os.path.isdir(entry)):
+        for about in sorted(Path(folder).glob("*.dist-info")):
+            name, _, version = about.name.removesuffix(".dist-info").rpartition("-")
+            modules = [name]
+            with suppress(OSError):
+                modules += (about / "top_level.txt").read_text(encoding="utf-8").split()
+            if len(modules) == 1 and not any(os.path.exists(os.path.join(folder, name + end)) for end in ("", ".py")):
+                with suppress(OSError):  # it has another name than what it installs
+                    lines = (about / "RECORD").read_text(encoding="utf-8").splitlines()
+                    modules += {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in lines}
+            for module in modules:
+                found.setdefault(module, (name, version))
+    return found
 
 
 @cache

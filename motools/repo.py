@@ -310,10 +310,7 @@ class Project:
             found = [out for name in locks for out in _located(Path(parent, name), unread)]
             yield from found
             inside = {os.path.normpath(os.path.join(parent, out.path)) for out in found}
-            is_of_pipeline = os.path.basename(parent) == "atoms" and _is_pipeline(os.path.dirname(parent))
-            folders[:] = (
-                [] if is_of_pipeline else [name for name in sorted(folders) if _is_walked(parent, name, inside)]
-            )
+            folders[:] = [name for name in sorted(folders) if _is_walked(parent, name, inside)]
 
     def missing(self, oids: Iterable[str]) -> set[str]:
         return {oid for oid in oids if not self.store.path(oid).exists()}
@@ -379,14 +376,10 @@ def _git_says(folder: Path, *words: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def _is_pipeline(folder: str) -> bool:
-    return any(os.path.exists(os.path.join(folder, name)) for name in ("dvc.yaml", "dvc.lock", "params.yaml"))
-
-
 def _is_walked(parent: str, name: str, outs: set[str]) -> bool:
-    """Whether pipelines may lie below a folder: no output, no cache, no environment of Python, no other project."""
+    """Whether pipelines may lie below a folder: no output, atom, cache, environment of Python or other project."""
     path = os.path.join(parent, name)
-    marks = ("CACHEDIR.TAG", "pyvenv.cfg", ".dvc/config")
+    marks = ("atom.json", "CACHEDIR.TAG", "pyvenv.cfg", ".dvc/config")
     return name not in _NOT_WALKED and path not in outs and not any(os.path.exists(f"{path}/{mark}") for mark in marks)
 
 
@@ -403,7 +396,8 @@ def _located(path: Path, unread: list[str]) -> list[Located]:
 
 
 def _outs_in(path: Path, text: str) -> Iterator[Located]:
-    content = yaml12.loads(text, str(path)) or {}
+    content = yaml12.loads(text, str(path))
+    content = {} if content is None else content
     try:
         stages: Mapping[Any, Any] = {None: content} if path.suffix == ".dvc" else content.get("stages") or {}
         for stage, entry in stages.items():

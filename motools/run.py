@@ -21,7 +21,7 @@ from motools.code import Place
 from motools.compile import Compiled
 from motools.config import parse
 from motools.costs import Estimate
-from motools.engine import Engine, Options, refusal
+from motools.engine import Engine, Options
 from motools.errors import (
     ConfigError,
     MotoolsError,
@@ -29,6 +29,7 @@ from motools.errors import (
     RunFailed,
 )
 from motools.failures import Remembering
+from motools.files import in_words
 from motools.finding import load_workflow, place_of, reference_to
 from motools.inputs import checked_inputs, put_in_place
 from motools.leftovers import clear_up
@@ -278,7 +279,9 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MotoolsError(f"{refusal(error)}. What has finished is kept; `motools run` goes on from there.") from error
+        raise MotoolsError(
+            f"{in_words(error)}. What has finished is kept; `motools run` goes on from there."
+        ) from error
 
 
 @contextmanager

@@ -15,11 +15,28 @@ from motools.bookkeeping import Books, out_paths
 from motools.code import Place
 from motools.compile import Compiled
 from motools.config import parse
-from motools.errors import DamagedError, WorkflowError
+from motools.errors import DamagedError, WorkflowError, listed
+from motools.key import named_by
 from motools.own import OwnStages
 from motools.plan import StagePlan, plan_stage
 from motools.report import Reporter
 from motools.trace import Trace, World
+
+
+def _after(plan: StagePlan, first: set[str]) -> StagePlan:
+    """A generated stage's plan, where a person's own stages must run before it."""
+    if not first or plan.action == "run":
+        return plan
+    return replace(plan, action="maybe", reasons=(*plan.reasons, f"it reads what {listed(sorted(first))} makes"))
+
+
+def _makers(read: list[str], writes: Mapping[str, str]) -> set[str]:
+    """The stages that write one of these paths, something in it, or the folder that it is in."""
+    return {
+        name
+        for path, name in writes.items()
+        if any(r == path or r.startswith(path + os.sep) or path.startswith(r + os.sep) for r in read)
+    }
 
 
 class Stages:
@@ -28,6 +45,7 @@ class Stages:
     Attributes:
         known: the id of every atom that is made or will be restored, by name; None where it is not known yet.
         own: the stages that a person wrote, where there are any.
+        after_own: the generated stages that wait for one of those: what they depend on is known when it has finished.
     """
 
     def __init__(
@@ -45,6 +63,7 @@ class Stages:
         self.reporter = reporter
         self.force = force
         self.own: OwnStages | None = None
+        self.after_own: set[str] = set()
         self.known: dict[str, str | None] = dict(inputs)
         self.world = World(place, self._digest)
         self.traces: dict[str, Trace] = {}  # of the results that stand in the folder now
@@ -68,12 +87,13 @@ class Stages:
             for name, stage in self.compiled.stages.items()
             for path in out_paths(stage)
         }
-        writes |= {path: name for name in self.own.stages for path in self.own.writes(name)}
+        theirs = {path: name for name in self.own.stages for path in self.own.writes(name)}
         for name in self.own.stages:
-            read = self.own.reads(name)
-            found[name] = {o for p, o in writes.items() if any(r == p or r.startswith(p + os.sep) for r in read)} - {
-                name
-            }
+            found[name] = _makers(self.own.reads(name), writes | theirs) - {name}
+        for name in self.compiled.stages:  # a file that its config or its code names
+            read = [os.path.normpath(os.path.join(folder, dep)) for dep in self.compiled.stages[name].get("deps", [])]
+            read += [str(path) for path in named_by(self.compiled.config[name], self.place).paths]
+            found[name] |= _makers(read, theirs)
         return found
 
     def plan(self, selected: list[str]) -> list[StagePlan]:
@@ -91,7 +111,10 @@ class Stages:
         self.known = before
         if self.own is not None:
             with self.books.dvc_lock:
-                plans += [self.decide_own(name) for name in self.own.stages]
+                own = [self.decide_own(name) for name in self.own.stages]
+            upstream = self.upstream()
+            first = {plan.stage for plan in own if plan.action == "run"}
+            plans = [_after(plan, upstream[plan.stage] & first) for plan in plans] + own
         return plans
 
     def as_it_is(self, name: str) -> dict[str, str]:
@@ -102,6 +125,11 @@ class Stages:
                 out = self.books.hash(pipeline.atom_path(output))
                 found[output] = f"{kind}-{out.md5.removesuffix('.dir')}" if out else ""
         return found
+
+    def is_current(self, name: str) -> bool:
+        """Whether what stands in the folder is what the stage would make now."""
+        known = all(self.known.get(given) for given in self.compiled.workflow.step(name).inputs)
+        return known and self.decide(name).action == "current"
 
     def left_out(self, name: str, needed_by: str | None) -> dict[str, str]:
         """The outputs of a stage that is not selected, restored where a selected stage needs them.
@@ -123,6 +151,8 @@ class Stages:
         return outputs
 
     def decide(self, name: str) -> StagePlan:
+        if name in self.after_own:
+            self.world = World(self.place, self._digest)  # as it is after what another stage wrote
         locked = self.books.lock.entry(name)
         status = self.books.status(name) if locked else {}
         plan = plan_stage(
@@ -208,7 +238,10 @@ class Stages:
         with self.place.project.dvc() as repo:
             self.books.dvc_lock.through(repo.lock)
             self.own = OwnStages(repo, self.place)
+            upstream = self.upstream()
+            self.after_own = {name for name in self.compiled.stages if upstream[name] & set(self.own.stages)}
             try:
                 yield
             finally:
                 self.own = None
+                self.after_own = set()

@@ -25,6 +25,7 @@ from motools.code import Place
 from motools.config import parse, parser_of
 from motools.context import StepContext, executing, held, kept_folder
 from motools.errors import AtomError, MotoolsError, StepError, listed
+from motools.files import in_words
 from motools.key import of_step
 from motools.leftovers import WORK, begin_work, drop_secrets, end_processes, end_work, locks_of
 from motools.observation import Inputs, Observation
@@ -84,9 +85,12 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
         except MotoolsError as error:
             print(f"Error: {error}", file=sys.stderr)
             return Outcome(True, error=secrets.redact(str(error)))
-        except OSError as error:
+        except SystemExit:  # told to leave
+            raise
+        except BaseException as error:  # KeyboardInterrupt too: a function may raise anything
             traceback.print_exc()
-            return Outcome(True, error=secrets.redact(f"{type(error).__name__}: {error}"))
+            said = in_words(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}".rstrip(": ")
+            return Outcome(True, error=secrets.redact(f"The step {call.name!r} failed: {said}"))
         finally:
             os.chdir(before)
 
@@ -165,7 +169,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Result:
     finally:
         drop_secrets(kept)
     try:
-        aside.safe(work)
+        aside.safe(call, work)
         for path, source in built.items():
             project.store.place(outs[path], source, call.folder / path)
         write_metrics(call)

@@ -98,12 +98,20 @@ def candidates(cache: Store, command: str, outputs: Iterable[str], logs: bool = 
     except (FileNotFoundError, NotADirectoryError):
         return
     for path in files:
-        if entry := read(path):
+        if entry := _read(path):
             yield entry
 
 
-def naming(cache: Store) -> dict[str, list[Path]]:
-    """The files of the entries, newest first, by each object that they name."""
+def naming(cache: Store, md5: str, files: Mapping[str, list[Path]] | None = None) -> Iterator[Entry]:
+    """Entries, newest first, that have an object among their outputs; `files` is what `by_object` gave."""
+    for path in (by_object(cache) if files is None else files).get(md5, ()):
+        entry = _read(path)
+        if entry and any(out.md5 == md5 for out in entry.outputs.values()):
+            yield entry
+
+
+def by_object(cache: Store) -> dict[str, list[Path]]:
+    """The files of all entries, newest first, by each object that they name."""
     found: dict[str, list[Path]] = {}
     for path in sorted(cache.cache.glob("runs/??/*/*"), key=_newest_first):
         for oid in set(_OID.findall(path.read_text(encoding="utf-8", errors="replace"))):
@@ -111,7 +119,7 @@ def naming(cache: Store) -> dict[str, list[Path]]:
     return found
 
 
-def read(path: Path) -> Entry | None:
+def _read(path: Path) -> Entry | None:
     """An entry of ours, or None: a damaged one counts as absent, the step then runs again."""
     if path.name.startswith("."):
         return None

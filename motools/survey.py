@@ -43,14 +43,11 @@ class Survey:
 
     @cached_property
     def _entries(self) -> dict[str, list[Path]]:
-        return stepcache.naming(self.project.store)
+        return stepcache.by_object(self.project.store)
 
     def entries(self, oid: str) -> Iterator[Entry]:
         """The entries of the step cache, newest first, that have an object among their outputs."""
-        for path in self._entries.get(oid, ()):
-            entry = stepcache.read(path)
-            if entry is not None and any(out.md5 == oid for out in entry.outputs.values()):
-                yield entry
+        return stepcache.naming(self.project.store, oid, self._entries)
 
     @cached_property
     def _history(self) -> Future[dict[str, list[str]]]:

@@ -20,6 +20,7 @@ STYLES = {
     "failed": "bold red",
     "skipped": "yellow",
     "not selected": "dim",
+    "out of date": "yellow",
     "run": "green",
     "restore": "cyan",
     "maybe": "yellow",

@@ -99,7 +99,7 @@ class World:
         self.place = place
         self._digest = digest
         self._digests: dict[str, str | None] = {}
-        self._listings: dict[str, str] = {}
+        self._listings: dict[tuple[str, bool], str] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._held: dict[int, tuple[Trace, list[str]]] = {}
 
@@ -108,10 +108,10 @@ class World:
             self._digests[path] = path_digest(path) if os.path.isdir(path) else self._digest(path)
         return self._digests[path]
 
-    def listing(self, path: str) -> str:
-        if path not in self._listings:
-            self._listings[path] = listing(path)
-        return self._listings[path]
+    def listing(self, path: str, sizes: bool) -> str:
+        if (path, sizes) not in self._listings:
+            self._listings[path, sizes] = listing(path, sizes)
+        return self._listings[path, sizes]
 
     def modules_in(self, folder: str) -> frozenset[str]:
         """The names of modules that could be imported from a folder."""
@@ -149,7 +149,7 @@ class World:
             if any(_kind_of(real) != kind for real in self._here(path)):
                 yield f"{_shown(path)} {'has come' if kind is None else 'is gone'}"
         for path, names in trace.folders.items():
-            if any(self.listing(real) != names for real in self._here(path)[:1]):
+            if self.listing(self._here(path)[0], names.endswith("+")) != names:
                 yield f"what is in {_shown(path)}/"
         for name, value in trace.env.items():
             if value != "" and environment_digest(name) != value:
@@ -168,17 +168,15 @@ class World:
 
     def _shadowed(self, trace: Trace) -> Iterator[str]:
         """Modules that were found elsewhere, or nowhere, and that a new file of the project would be taken for."""
-        known = {code.module.partition(".")[0] for code in trace.code.values()}
+        files = {self._here(path)[0]: code.module for path, code in trace.code.items()}
         for folder in search_path(self.place, trace.paths):
-            here = known.union(trace.beside.get(to_told(folder, self.place), ()))
-            for name in sorted(self.modules_in(folder) - here):
-                if name in trace.absent or is_installed_name(name):
-                    yield f"a new module {name}"
+            here = set(trace.beside.get(to_told(folder, self.place), ()))
+            for name in sorted(hiding_in(self.modules_in(folder), folder, files, trace.absent) - here):
+                yield f"a new module {name}"
         for told, code in trace.code.items():
-            if not code.package and told.endswith(".py"):
-                hiding = os.path.join(self._here(told)[0][:-3], "__init__.py")
-                if os.path.isfile(hiding):
-                    yield f"a new package {code.module}"
+            hiding = os.path.join(self._here(told)[0].removesuffix(".py"), "__init__.py")
+            if not code.package and told.endswith(".py") and os.path.isfile(hiding):
+                yield f"a new package {code.module}"
 
     def _changed_code(self, trace: Trace) -> Iterator[str]:
         """Which blocks are not as they were."""
@@ -209,6 +207,22 @@ class World:
                 yield f"{_shown(path)} is no longer imported"
         if [to_told(p, self.place) for p in order if p in counted and counted[p].active] != trace.order:
             yield "the order of imports"
+
+
+def hiding_in(names: Iterable[str], folder: str, files: Mapping[str, str], absent: Iterable[str]) -> set[str]:
+    """Those of a folder's modules that would be taken for others: for what was found elsewhere, or nowhere.
+
+    Args:
+        files: the files that were loaded, and as which modules.
+    """
+    first = {path: module.partition(".")[0] for path, module in files.items()}
+    own = {
+        name
+        for path, name in first.items()
+        if path.startswith(tuple(os.path.join(folder, name) + end for end in (os.sep, ".py")))
+    }
+    known = {*absent, *first.values()}
+    return {name for name in names if name not in own and (name in known or is_installed_name(name))}
 
 
 def _different(before: Code, now: Blocks) -> Iterator[str]:
@@ -445,7 +459,8 @@ def make_trace(of: Execution, place: Place) -> Trace:
     own = {source.module.partition(".")[0] for source in of.sources.values()}
     absent = {n for n in of.asked if n not in own and n not in sys.modules and not is_installed_name(n)}
     world = World(place)
-    beside = {f: {n for n in world.modules_in(f) - own if n in absent or is_installed_name(n)} for f in loads.folders}
+    files_of = {path: source.module for path, source in of.sources.items()}
+    beside = {f: hiding_in(world.modules_in(f), f, files_of, absent) for f in loads.folders}
     return Trace(
         code=code,
         entries=[to_told(path, place) for path in entries],
@@ -499,4 +514,8 @@ def _module_paths(place: Place, sources: Mapping[str, Source]) -> list[str]:
             folder = os.path.dirname(folder)
         if folder not in usual:
             found[folder] = None
-    return list(found)
+    root = str(place.project.root) + os.sep
+    for folder in map(os.path.abspath, sys.path):  # in which others may come to lie
+        if f"{folder}{os.sep}".startswith(root) and folder not in usual and is_project(os.path.join(folder, "x.py")):
+            found[folder] = None
+    return [*sorted(found, key=lambda f: sys.path.index(f) if f in sys.path else -1)]

@@ -245,7 +245,7 @@ class Workflow:
         return names.index(self.step(name).name)
 
 
-Status = Literal["current", "restored", "finished", "failed", "skipped", "not selected"]
+Status = Literal["current", "restored", "finished", "failed", "skipped", "not selected", "out of date"]
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,8 @@ class StepState:
 
     Attributes:
         status: `current` (nothing to do), `restored` (an equal result was at hand), `finished` (executed),
-            `failed`, `skipped` (needs a step that failed) or `not selected`.
+            `failed`, `skipped` (needs a step that failed), `not selected`, or `out of date`: not selected, and what
+            stands in the folder is not what the config and the code now ask for.
         output_atoms: output name -> atom id, where there is a result.
         seconds: wall time spent on it in this run.
         error: what went wrong, in one sentence, where it failed or was skipped.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from chain import OUTPUTS, Chain, eventually
+
+from motools.files import in_words
+from motools.index import Index
 
 
 @pytest.fixture
@@ -149,6 +153,17 @@ def test_force_executes_what_was_put_aside(chain: Chain) -> None:
     is_sound(chain)
 
 
+def test_what_was_put_aside_is_not_taken_up_when_the_code_has_changed(chain: Chain) -> None:
+    chain.path(".dvcignore").write_text("fill.txt\n")
+    assert chain.run().code == 1
+    chain.path(".dvcignore").write_text("")
+    chain.edit("chain.py", 'write_text(f"{name} {config.seed}', 'write_text(f"now {name} {config.seed}')
+    assert chain.run().statuses == ["finished"] * 3
+    assert chain.executed() == ["dataset", *OUTPUTS]
+    assert chain.path("atoms", "dataset", "data", "part.txt").read_text().startswith("now dataset")
+    is_sound(chain)
+
+
 def test_what_had_finished_when_everything_was_killed_is_not_executed_again(chain: Chain) -> None:
     chain.path("atoms").mkdir()
     ignore = chain.path("atoms", ".dvcignore")
@@ -177,3 +192,46 @@ def test_a_single_step_takes_up_what_was_killed_too(chain: Chain) -> None:
     assert chain.executed() == ["dataset"]
     assert chain.run().statuses == ["restored", "finished", "finished"]
     is_sound(chain)
+
+
+@pytest.mark.parametrize("what", ["KeyboardInterrupt", "GeneratorExit", "KeyError('x')"])
+def test_whatever_a_function_raises_is_named(chain: Chain, what: str) -> None:
+    chain.edit("chain.py", "    time.sleep(config.pause)\n", f"    raise {what}\n")
+    failed = chain.run()
+    assert failed.statuses == ["failed", "skipped", "skipped"]
+    assert f"The step 'prepare' failed: {what.partition('(')[0]}" in failed.said
+    assert f"raise {what}" in chain.path(".motools", "logs", "prepare.log").read_text()
+    assert chain.leftovers() == []
+
+
+def test_what_fails_while_a_tree_is_copied_is_told_as_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "a").symlink_to("nowhere")
+    with pytest.raises(shutil.Error) as caught:
+        shutil.copytree(tmp_path / "from", tmp_path / "to")
+    assert in_words(caught.value) == f"No such file or directory: {tmp_path / 'to' / 'a'}"
+
+
+def test_what_was_kept_or_looked_into_a_month_ago_goes_and_nothing_else(chain: Chain) -> None:
+    assert chain.run().code == 0
+    private = chain.path(".motools")
+    for name in ("kept/old", "kept/new", "atoms/old", "atoms/new", "finished/old", "replaced/old"):
+        (private / name).mkdir(parents=True)
+        if name.endswith("old"):
+            os.utime(private / name, (0, 0))
+    chain.set(seed=1)
+    assert chain.run().code == 0
+    left = {f"{path.parent.name}/{path.name}" for path in private.glob("*/*") if path.name in ("old", "new")}
+    assert left == {"kept/new", "atoms/new", "finished/old", "replaced/old"}
+
+
+def test_the_index_forgets_files_that_are_gone(chain: Chain) -> None:
+    index = Index(chain.path("index.json"))
+    for name in ("a", "b"):
+        chain.path(name).write_text(name)
+        os.utime(chain.path(name), (1, 1))
+    eventually(lambda: index.file(str(chain.path("b"))) and str(chain.path("b")) in index._known)
+    index.file(str(chain.path("a")))
+    chain.path("a").unlink()
+    index.save()
+    assert list(json.loads(chain.path("index.json").read_text())["files"]) == [str(chain.path("b"))]

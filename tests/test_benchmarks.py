@@ -19,6 +19,7 @@ SMALLEST = {
     "memory": ["--stages", "2", "--rows", "100"],
     "sweep": ["--sizes", "2,4", "--dvc", "2", "--repeats", "1"],
     "profile_1000": ["--sizes", "2,4"],
+    "trace": ["--repeats", "1"],
 }
 AGAINST = {
     "startup": {"dvc --help"},
@@ -28,6 +29,7 @@ AGAINST = {
     "memory": {"the limit"},
     "sweep": {"dvc repro", "2 stages", "import yaml"},
     "profile_1000": {"2 stages"},
+    "trace": {"unobserved"},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,15 +167,30 @@ def status(
 ) -> None:
     """Say for each stage whether it is current, and why not.
 
+    It has to import the workflow that params.yaml names, and says so where that is code of the project.
+
     Examples:  motools status · motools status experiments/a --json · motools status --check
     """
     from motools.cli.environment import load_env
     from motools.run import plan, prepare_folder
 
+    _tell_import(folder)
     prepared = prepare_folder(folder)
     if check:
         load_env(prepared.place.project.root)  # keys count
     show_plan(plan(prepared, stages, check=check), prepared.place, as_json)
+
+
+def _tell_import(folder: Path) -> None:
+    """Name, before it is executed, the project's own code that has to be: in a clone it may be a stranger's."""
+    from motools import code, pipeline
+    from motools.finding import place_of
+
+    place = place_of(folder)
+    params = pipeline.read_params(place.folder)
+    reference = code.parse(params.workflow, place) if params is not None else None
+    if reference is not None and reference.file is not None:
+        typer.echo(f"imports {os.path.relpath(reference.file)}, which params.yaml names", err=True)
 
 
 def show_plan(
