@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from motools.errors import MotoolsError
+from motools.files import in_words
 
 __all__ = ["UNFORESEEN", "guarded", "write_report"]
 
@@ -40,7 +41,7 @@ def guarded() -> Iterator[None]:
         raise SystemExit(1) from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _BY_HAND:
-            _end(f"{error.strerror}{f': {error.filename}' if error.filename else ''}.", 1)
+            _end(f"{in_words(error)}.", 1)
         _end(_told(error, write_report(error)), UNFORESEEN)
 
 
