@@ -24,12 +24,11 @@ demo: $(READY)  ## Train and evaluate a small model, offline and without a key, 
 test: $(READY)  ## Run the tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal
 
-# DVC before 3.67 needs an older pathspec than the newest, and not all of its versions say so.
 LOWEST := $(VENV)-lowest
 $(LOWEST)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(LOWEST)
-	grep -viE '^(dvc|flufl|scmrepo|pygit2|pathspec)' constraints.txt > $(LOWEST)/constraints.txt
-	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[dev]' 'dvc==3.63.0' 'pathspec<1'
+	grep -v '^dvc==' constraints.txt > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[dev]' 'dvc==3.67.0'
 	@touch $@
 
 test-lowest: $(LOWEST)/.ready  ## Run the tests with the lowest DVC that is supported

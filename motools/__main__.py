@@ -10,10 +10,13 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command line."""
-    if not _answered(sys.argv[1:]):
-        from motools.cli import main as command_line
+    from motools.crash import guarded
 
-        command_line()
+    with guarded():
+        if not _answered(sys.argv[1:]):
+            from motools.cli import main as command_line
+
+            command_line()
     sys.exit(0)
 
 

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from motools.blocks import bindings
-from motools.errors import ConfigError, did_you_mean
+from motools.errors import ConfigError, MotoolsError, did_you_mean
 from motools.observe import is_project, observer
 from motools.repo import Project
 
@@ -81,7 +81,8 @@ class Reference:
 def parse(text: str, place: Place) -> Reference | None:
     """What a string refers to, or None where it is not of the form of a reference."""
     if match := _FILE.fullmatch(text):
-        return Reference(text, match["name"], file=Path(os.path.abspath(place.folder / match["file"])))
+        paths = candidates(match["file"], place)
+        return Reference(text, match["name"], file=next((path for path in paths if os.path.isfile(path)), paths[0]))
     if match := _MODULE.fullmatch(text):
         file = place.module_file(match["module"])
         if file is not None:
@@ -90,6 +91,21 @@ def parse(text: str, place: Place) -> Reference | None:
     if match := _REGISTERED.fullmatch(text):
         return Reference(text, match["name"], package=match["package"])
     return None
+
+
+def candidates(text: str, place: Place) -> list[Path]:
+    """Where a path that a config gives may lie: in the pipeline's folder, else at the project's root."""
+    if not can_be_path(text):
+        return [place.folder / text]  # which no file is
+    return [Path(os.path.abspath(root / text)) for root in place.roots]
+
+
+def can_be_path(text: str) -> bool:
+    """Whether a text can name a file: under an ASCII locale, one with other letters cannot."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def check(text: str, place: Place) -> Reference:
@@ -253,6 +269,8 @@ def _forget_strangers(place: Place) -> None:
 
 
 def _cause(error: BaseException) -> str:
+    if isinstance(error, MotoolsError):
+        return str(error)
     said = "it ends the program" if isinstance(error, SystemExit) else str(error)
     return f"{type(error).__name__}: {said}"
 

@@ -23,7 +23,8 @@ _STAGES_HEADER = """\
 """
 _PARAMS_HEADER = (
     "# The pipeline of this folder: `motools run` runs what changed, `motools status` says what that is.",
-    "# One section a step; every default is written out. Comments are kept.",
+    "# One section a step, each key with its default; what hyperparameters leave out, their backend chooses.",
+    "# Comments are kept.",
 )
 
 

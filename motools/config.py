@@ -86,11 +86,26 @@ def _marks(annotation: Any, value: Any, where: str) -> Iterator[tuple[str, str, 
                 yield from _marks(part, value, where)
 
 
+def not_a_config(cls: Any) -> str | None:
+    """Why something is no config class, and what to do about it; None where it is one."""
+    if not isinstance(cls, type):
+        return f"the config class must be a class, not {cls!r}."
+    if cls in (StepConfig, WorkflowConfig):
+        return (
+            f"{cls.__name__} is the base of configs. Write a class of your own, with `pass` if it is empty: "
+            f"@dataclass class MyConfig({cls.__name__})."
+        )
+    inherits = dataclasses.is_dataclass(cls) and not vars(cls).get("__annotations__")
+    if "__dataclass_fields__" not in vars(cls) and not inherits:
+        return f"the config class {cls.__name__} is not a dataclass: put @dataclass above it."
+    return None
+
+
 @cache
 def parser_of(cls: Any) -> TypeAdapter[Any]:
     """What pydantic makes of a config class; making it takes 50 ms, so workers are given it made."""
-    if not dataclasses.is_dataclass(cls):
-        raise ConfigError(f"The config class {cls.__name__} is not a dataclass: put @dataclass above it.")
+    if problem := not_a_config(cls):
+        raise ConfigError(problem[0].upper() + problem[1:])
     return TypeAdapter(cls)
 
 

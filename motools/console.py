@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from motools.foreign import visible
+from motools.report import INTERRUPTED
 from motools.tables import STYLES
 
 
@@ -57,6 +58,9 @@ class Lines:
         self._say((stage, "bold"), ": ", ("finished", "green"), f" in {seconds:.1f} s")
 
     def failed(self, stage: str, error: str, log: Path | None) -> None:
+        if error == INTERRUPTED:
+            self._say((stage, "bold"), ": ", ("stopped", "yellow"))
+            return
         self._console.print(_text((stage, "bold"), ": ", ("failed", "bold red"), f": {error}"))
         if log is not None:
             for line in _tail(log):

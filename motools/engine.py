@@ -21,10 +21,11 @@ from motools import own, pipeline, step
 from motools.call import StepCall
 from motools.errors import MotoolsError, StepError, listed
 from motools.executor import TaskDied, WarmExecutor
+from motools.failures import log_path
 from motools.files import in_words
 from motools.lockfile import Busy
 from motools.plan import StagePlan
-from motools.report import Reporter
+from motools.report import INTERRUPTED, Reporter
 from motools.stages import Stages
 from motools.step import Execution, Outcome
 from motools.workflow import Status, StepState
@@ -235,8 +236,7 @@ class Engine:
         return self.options.user or self.place.project.user
 
     def _log_path(self, name: str) -> Path:
-        inside = self.place.folder.relative_to(self.place.project.root)
-        return self.place.project.private / "logs" / inside / f"{name}.log"
+        return log_path(self.place, name)
 
     def _executor(self, name: str) -> Executor:
         """Where a step runs: warm workers that have imported what it needs."""
@@ -281,7 +281,7 @@ class Engine:
             if outcome.error is not None:
                 raise StepError(outcome.error)
         except Exception as error:  # an executor of another engine has errors of its own
-            self._fail(name, "it was interrupted" if self.signals else _sentence(error), run.log, seconds=seconds)
+            self._fail(name, INTERRUPTED if self.signals else _sentence(error), run.log, seconds=seconds)
             return name
         outputs = outcome.result.entry.atoms(run.plan.call.outputs) if outcome.result and run.plan.call else {}
         self._done(name, outputs, "finished" if outcome.executed else "restored", seconds, run.log)

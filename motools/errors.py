@@ -11,12 +11,14 @@
     ├── StepError         exit 1   a step ran and failed
     └── RunFailed         exit 1   a run in which at least one stage failed
 
-Exit codes of the command line: 0 done, 1 a step failed, 2 the user's input, 130 interrupted.
+Exit codes of the command line: 0 done, 1 a step failed, 2 the user's input, 70 what nobody foresaw (see `crash.py`),
+130 interrupted.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,10 @@ class MotoolsError(Exception):
     """Base of all; `exit_code` is what the command line exits with."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        # What others said is quoted at the end of a sentence of ours, and often ends in a full stop of its own.
+        super().__init__(re.sub(r"(?<=[^\s./])\.\.(?=\s|$)", ".", message))
 
 
 class UserError(MotoolsError):

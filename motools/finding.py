@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def place_of(folder: Path, needs_project: bool = True) -> Place:
     """
     folder = folder.resolve()
     if not folder.is_dir():
-        raise ConfigError(f"There is no folder {folder}.")
+        raise ConfigError(f"There is no folder {folder}. Type: mkdir -p {shlex.quote(str(folder))}")
     try:
         return Place(Project.find(folder), folder)
     except ProjectError:
@@ -72,6 +73,12 @@ def reference_to(workflow: Workflow, place: Place) -> str:
                 found.append((imported, module.__name__ == "__main__", Path(os.path.abspath(file)), name))
     for _, _, file, name in sorted(found):
         return f"{Path(os.path.relpath(file, place.folder)).as_posix()}:{name}"
+    if not Path(getattr(sys.modules["__main__"], "__file__", None) or "").is_file():
+        raise WorkflowError(
+            f"The stages could not find the workflow {workflow.name!r} again: they run in other processes, which know "
+            "nothing of a notebook or a prompt. Write it to a file (in a notebook, begin the cell with "
+            "%%writefile my_workflow.py), and type: from my_workflow import workflow"
+        )
     raise WorkflowError(
         f"The stages could not find the workflow {workflow.name!r} again: give it a name at the top level "
         f"of a file inside {place.project.root}."

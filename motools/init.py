@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
-from motools import pipeline
+from motools import pipeline, yaml12
 from motools.code import Place
 from motools.errors import ProjectError
 from motools.finding import load_workflow, place_of
 from motools.repo import Project, quiet_dvc
 from motools.run import install, prepare
 
-_IGNORED = (".motools/", "__pycache__/", ".env")
+_IGNORED = (".motools/", "__pycache__/", ".env", "dvc_plots/")
 
 
 def make_project(folder: Path, workflow: str) -> list[str]:
     """Set up git, DVC, ignore files and a commented params.yaml; safe to repeat.
 
-    A folder inside a project becomes a pipeline of that project.
+    A folder inside a project becomes a pipeline of that project. A folder of a git repository without one becomes a
+    project of its own: nothing outside of it is touched. Stages and params that are there stay.
 
     Returns:
-        What was done, a line each.
+        What was done, and what to type next, a line each.
 
     Raises:
         UserError: the folder cannot be made, or there is no such workflow; nothing was written then.
     """
+    given = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -34,19 +37,27 @@ def make_project(folder: Path, workflow: str) -> list[str]:
     load_workflow(workflow, place_of(folder, needs_project=False))
     done = [*_set_up_git(folder), *_set_up_dvc(folder), *_ignore(Project.find(folder).root)]
     place = Place(Project.find(folder), folder)
-    if pipeline.read_params(folder) is None and not (folder / pipeline.STAGES).exists():
-        install(prepare(load_workflow(workflow, place), workflow, place, None))
-        done.append(f"wrote {pipeline.PARAMS} and {pipeline.STAGES} for the workflow {workflow}")
-    return done or [f"{folder} is a project already; nothing was changed"]
+    if pipeline.read_params(folder) is None:
+        wanted, before = load_workflow(workflow, place), yaml12.load(folder / pipeline.PARAMS)
+        if before and not (isinstance(before, dict) and set(before) <= {step.name for step in wanted.steps}):
+            done.append(f"{folder / pipeline.PARAMS} has no section of a workflow's, and stays as it is")
+            return [*done, f"Next: give the pipeline a folder of its own, such as: motools init {given / 'first'}"]
+        own = bool(pipeline.read_stages(folder))
+        install(prepare(wanted, workflow, place, before))
+        kept = "; your own stages in it are kept" if own else ""
+        done.append(f"wrote {pipeline.PARAMS} and {pipeline.STAGES} for the workflow {workflow}{kept}")
+    there = "" if folder == Path.cwd() else f"cd {shlex.quote(str(given))} && "
+    done = done or [f"{folder} is a project already; nothing was changed"]
+    return [*done, f"Next: edit {pipeline.PARAMS}, then type: {there}motools run"]
 
 
 def _set_up_git(folder: Path) -> list[str]:
     import git
 
     try:
-        git.Repo(folder, search_parent_directories=True)
+        git.Repo(folder, search_parent_directories=True, expand_vars=False)
     except git.InvalidGitRepositoryError:
-        git.Repo.init(folder)
+        git.Git(folder).init()  # `Repo.init` takes a folder called $HOME for another
         return [f"made a git repository in {folder}"]
     return []
 
@@ -57,13 +68,15 @@ def _set_up_dvc(folder: Path) -> list[str]:
     try:
         Project.find(folder)
     except ProjectError:
-        root = Path(str(git.Repo(folder, search_parent_directories=True).working_tree_dir))
+        root = Path(str(git.Repo(folder, search_parent_directories=True, expand_vars=False).working_tree_dir))
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
         from dvc.repo import Repo
 
         with quiet_dvc():
-            Repo.init(str(root)).close()
-        return [f"set up DVC in {root}"]
+            Repo.init(str(folder), subdir=folder != root.resolve()).close()
+        if folder == root.resolve():
+            return [f"set up DVC in {folder}"]
+        return [f"set up DVC in {folder}, a part of the git repository {root}, which is left as it is"]
     return []
 
 

@@ -218,7 +218,7 @@ def named_by(values: Mapping[str, Any], place: Place) -> Named:
 
 def _forms(text: str) -> Iterator[str]:
     """A text as a path: as it is, without `file://`, without `#part`, `:split` or `@name` at its end."""
-    if not text.strip() or len(text) > _LONGEST or "\n" in text or "\0" in text:
+    if not text.strip() or len(text) > _LONGEST or "\n" in text or not code.can_be_path(text):
         return
     text = text.removeprefix("file://")
     if "://" in text:

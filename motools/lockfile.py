@@ -88,6 +88,8 @@ class LockFile:
             return
         try:
             content = yaml12.load(self.path) or {"schema": "2.0", "stages": {}}
+        except yaml12.Conflicted as error:
+            raise ConfigError(f"{error} Either side will do: `motools run` finds in the cache what has run.") from None
         except ConfigError as error:
             raise ConfigError(f"{error} {_MENDED}") from None
         if not isinstance(content, dict) or content.get("schema") != "2.0":

@@ -19,6 +19,7 @@ from motools.store import Out
 from motools.trace import World, dependencies
 
 Action = Literal["current", "restore", "run", "maybe"]
+NEVER = "it has not run here yet"
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _md5s(entries: Any) -> dict[str, str]:
 
 def _changed_definition(compiled: Compiled, name: str, locked: Mapping[str, Any]) -> list[str]:
     if not locked:
-        return ["it has not run here yet"]
+        return [NEVER]
     reasons = []
     if locked.get("cmd") != compiled.stages[name]["cmd"]:
         reasons.append(f"its command changed: {locked.get('cmd')} -> {compiled.stages[name]['cmd']}")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+INTERRUPTED = "it was interrupted"
+"""The error of a stage that was stopped by Ctrl-C: its log ends in what stopped it, and tells nothing."""
+
 
 class Reporter(Protocol):
     """Hears of a run. `stage` is the stage's name; times are in seconds."""

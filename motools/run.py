@@ -28,6 +28,7 @@ from motools.errors import (
     ProjectError,
     RunFailed,
 )
+from motools.failures import Remembering
 from motools.files import in_words
 from motools.finding import load_workflow, place_of, reference_to
 from motools.inputs import checked_inputs, put_in_place
@@ -77,12 +78,15 @@ def run_in_folder(
     jobs: int | None,
     force: bool,
     executor: Executor | None,
+    reporter: Reporter | None = None,
 ) -> WorkflowState:
     """What `run_workflow` does; see there."""
     place = place_of(folder)
     with place.importable():
         prepared = prepare(workflow, reference_to(workflow, place), place, config, input_atoms)
-        state = execute(prepared, stages=stages, jobs=jobs, force=force, user=user, executor=executor)
+        state = execute(
+            prepared, stages=stages, jobs=jobs, force=force, user=user, executor=executor, reporter=reporter
+        )
     if state.failed:
         told = " ".join(f"{s.step_name}: {s.error}{f' (log: {s.log})' if s.log else ''}" for s in state.failed)
         raise RunFailed(f"{len(state.failed)} of {len(state.step_states)} steps failed. {told}", state)
@@ -124,11 +128,16 @@ def prepare_folder(folder: Path) -> Prepared:
     return replace(prepared, again=partial(prepare_folder, folder))
 
 
-def plan(prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False) -> list[StagePlan]:
-    """What a run would do, and why; changes nothing."""
+def plan(
+    prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False, check: bool = False
+) -> list[StagePlan]:
+    """What a run would do, and why; changes nothing. With `check`, raises the `UserError` that a run would raise."""
     selected = prepared.compiled.workflow.select(stages)
     with _engine(prepared, Options(1, force), Silent()) as engine, engine.stages.with_own():
-        return engine.stages.plan(selected)
+        plans = engine.stages.plan(selected)
+        if check:
+            engine.stages.check(plans)
+        return plans
 
 
 def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estimate]:
@@ -137,10 +146,11 @@ def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estim
     for plan in plans:
         if plan.action == "run" and plan.call is not None:
             step = prepared.compiled.workflow.step(plan.stage)
-            atoms = {name: Atom.load(id, project=prepared.place.project) for name, id in plan.call.inputs.items()}
             config = parse(step.config_class, prepared.compiled.config[plan.stage], plan.stage)
-            if step.estimate is not None and (guess := step.estimate(config, atoms)) is not None:
-                found[plan.stage] = guess
+            with suppress(MotoolsError, OSError, ValueError):  # an input that cannot be read: the run will say so
+                atoms = {name: Atom.load(id, project=prepared.place.project) for name, id in plan.call.inputs.items()}
+                if step.estimate is not None and (guess := step.estimate(config, atoms)) is not None:
+                    found[plan.stage] = guess
     return found
 
 
@@ -162,7 +172,7 @@ def execute(
         UserError: a step that would run refuses its config; nothing has run.
         Interrupted: by a signal.
     """
-    reporter = reporter or Silent()
+    reporter = Remembering(reporter or Silent(), prepared.place)
     options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user, executor)
     project = prepared.place.project
     with _refusals(), one_run(project, reporter, wait) as waited:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from motools import compile, pipeline, reuse, stepcache
+from motools.beforehand import check_steps
 from motools.bookkeeping import Books, out_paths
 from motools.code import Place
 from motools.compile import Compiled
@@ -224,10 +225,8 @@ class Stages:
 
     def check(self, plans: list[StagePlan]) -> None:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""
-        for plan in plans:
-            if plan.action in ("run", "maybe") and plan.stage in self.compiled.stages:
-                with contextlib.chdir(self.place.folder):  # where the step itself will run
-                    self.compiled.workflow.refuse(plan.stage, self.config)
+        will_run = [plan.stage for plan in plans if plan.action in ("run", "maybe")]
+        check_steps(self.compiled, self.place, [name for name in will_run if name in self.compiled.stages])
 
     @contextlib.contextmanager
     def with_own(self) -> Iterator[None]:

@@ -32,22 +32,54 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on a terminal; tab-separated lines elsewhere, which `cut` and `awk` read."""
+    """A table on a terminal; tab-separated lines elsewhere, which `cut` and `awk` read.
+
+    No word is cut in two, however narrow the terminal is: what does not fit side by side stands one below the other.
+    """
+    cells = [[visible(str(cell), True) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in [columns, *rows]:
-            print("\t".join(visible(str(cell), True) for cell in row))
+        for row in [columns, *cells]:
+            print("\t".join(row))
         return
     from rich.table import Table
     from rich.text import Text
 
     from motools.console import console
 
+    screen = console()
+    widths = _widths([columns, *cells], screen.width)
+    if widths is None:
+        for row in cells:
+            screen.print(Text(row[0], style="bold"), soft_wrap=False)
+            for name, cell in zip(columns[1:], row[1:], strict=True):
+                if cell:
+                    screen.print(Text.assemble((f"  {name}: ", "dim"), (cell, STYLES.get(cell, ""))), soft_wrap=False)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(str(cell)), style=STYLES.get(str(cell), "")) for cell in row))
-    console().print(table, soft_wrap=False)
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(Text(column), width=width, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    screen.print(table, soft_wrap=False)
+
+
+def _widths(lines: Sequence[Sequence[str]], most: int) -> list[int] | None:
+    """How wide each column is to be, so that every word fits into its own; None where they do not fit side by side."""
+    from rich.cells import cell_len
+
+    columns = list(zip(*lines, strict=True))
+    least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    wanted = [max(map(cell_len, column)) for column in columns]
+    left = most - sum(least) - 2 * (len(columns) - 1)  # two spaces between columns
+    if left < 0:
+        return None
+    widths = list(least)
+    by_need = sorted(range(len(columns)), key=lambda i: wanted[i] - least[i])
+    for done, i in enumerate(by_need):
+        more = min(wanted[i] - least[i], left // (len(columns) - done))
+        widths[i] += more
+        left -= more
+    return widths
 
 
 def money(amount: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import heapq
 import inspect
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from motools import code
-from motools.config import StepConfig, WorkflowConfig, as_values, parse
+from motools.config import StepConfig, WorkflowConfig, as_values, not_a_config, parse
 from motools.errors import ConfigError, WorkflowError, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = [
 StepFunction = Callable[[Any, "dict[str, Atom]", Path], Any]
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
+_NAMES = "begin with a letter or _ and go on with letters, digits, - and _"
 
 
 @dataclass(frozen=True)
@@ -90,27 +92,26 @@ class Step:
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
 
     def __post_init__(self) -> None:
-        if not _WORD.fullmatch(self.name) or self.name == "workflow":
-            raise WorkflowError(f"{self.name!r} cannot name a step: use letters, digits, - and _ (not 'workflow').")
+        if not isinstance(self.name, str) or not _WORD.fullmatch(self.name) or self.name == "workflow":
+            raise WorkflowError(f"{self.name!r} cannot name a step: {_NAMES} (not 'workflow').")
+        for what, names in (("input", self.inputs), ("output", self.outputs)):
+            if not isinstance(names, Mapping):
+                raise WorkflowError(f"Step {self.name!r}: its {what}s must be a dict, name to kind, not {names!r}.")
+            for name, kind in names.items():
+                if not isinstance(name, str) or not _WORD.fullmatch(name):
+                    raise WorkflowError(f"Step {self.name!r}: {name!r} cannot name an {what}: {_NAMES}.")
+                if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+                    raise WorkflowError(
+                        f"Step {self.name!r}: {kind!r} is no kind of atom, such as dataset, model or eval: begin with "
+                        "a small letter and go on with small letters, digits and _."
+                    )
         if not self.outputs:
             raise WorkflowError(f"The step {self.name!r} has no outputs, so nothing could be kept of it.")
-        for what, names in (("input", self.inputs), ("output", self.outputs)):
-            for name, kind in names.items():
-                if not _WORD.fullmatch(name):
-                    raise WorkflowError(
-                        f"Step {self.name!r}: {name!r} cannot name an {what}: use letters, digits, - and _."
-                    )
-                if not _KIND.fullmatch(kind):
-                    raise WorkflowError(
-                        f"Step {self.name!r}: {kind!r} is no kind of atom: use small letters, digits and _."
-                    )
         function = self.fn.func if isinstance(self.fn, partial) else self.fn
         if not inspect.isfunction(function):
             raise WorkflowError(f"Step {self.name!r}: {self.fn!r} is not a function.")
-        if not dataclasses.is_dataclass(self.config_class):
-            raise WorkflowError(
-                f"Step {self.name!r}: {self.config_class!r} is not a dataclass: put @dataclass above it."
-            )
+        if problem := not_a_config(self.config_class):
+            raise WorkflowError(f"Step {self.name!r}: {problem}")
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,11 @@ class Workflow:
     def __post_init__(self) -> None:
         if not self.steps:
             raise WorkflowError(f"The workflow {self.name!r} has no steps.")
+        for step in self.steps:
+            if not isinstance(step, Step):
+                raise WorkflowError(
+                    f"The workflow {self.name!r}: {step!r} is not a Step. Write Step(name, ...) for it."
+                )
         for name, times in Counter(step.name for step in self.steps).items():
             if times > 1:
                 raise WorkflowError(f"The workflow {self.name!r} has two steps named {name!r}.")
@@ -298,6 +304,7 @@ def run_workflow(
     force: bool = False,
     folder: Path | str | None = None,
     executor: Executor | None = None,
+    quiet: bool = False,
 ) -> WorkflowState:
     """Compile a workflow into the pipeline of a folder and run what has changed.
 
@@ -311,6 +318,7 @@ def run_workflow(
         force: execute the selected steps even where their results are at hand.
         folder: the pipeline's folder (default: the current one).
         executor: where steps run, in processes that see the same files (default: warm workers of this machine).
+        quiet: show nothing; else progress goes to standard error, as that of `motools run` does.
 
     Raises:
         UserError: the config, the workflow or the folder is not right; nothing has run.
@@ -318,16 +326,19 @@ def run_workflow(
     """
     if code.is_loading():
         raise code.StopLoading  # a stage is importing the script that defines its workflow
+    from motools.console import progress
     from motools.run import run_in_folder
 
-    return run_in_folder(
-        workflow,
-        folder=Path(folder) if folder is not None else Path.cwd(),
-        config=config,
-        input_atoms=input_atoms or {},
-        user=user,
-        stages=stages,
-        jobs=jobs,
-        force=force,
-        executor=executor,
-    )
+    with contextlib.nullcontext() if quiet else progress() as reporter:
+        return run_in_folder(
+            workflow,
+            folder=Path(folder) if folder is not None else Path.cwd(),
+            config=config,
+            input_atoms=input_atoms or {},
+            user=user,
+            stages=stages,
+            jobs=jobs,
+            force=force,
+            executor=executor,
+            reporter=reporter,
+        )

@@ -51,7 +51,12 @@ _SCALARS = [
 ]
 
 
+_CONFLICT = re.compile(r"^<{7}(?: |$)", re.MULTILINE)
 _YAML_1_1 = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+1\.[01]\b")
+
+
+class Conflicted(ConfigError):
+    """A file that a merge has left its conflict in."""
 
 
 def _scalars_of_1_2(cls: T) -> T:
@@ -281,12 +286,25 @@ def loads(text: str, source: str = "the text") -> Any:
     try:
         value = _read(text, source)
         return yaml.load(text, Loader=_Loader) if value is _MISSING else value
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{source}{place}: not valid YAML: {error.problem or error.context}.") from None
     except (yaml.YAMLError, ValueError, KeyError, AttributeError) as error:  # the last two: `!!bool maybe`
-        raise ConfigError(f"{source}: not valid YAML: {' '.join(str(error).split())}.") from None
+        if mark := _CONFLICT.search(text):
+            raise Conflicted(
+                f"{source}, line {text.count(chr(10), 0, mark.start()) + 1}: a merge has left its conflict here. Edit "
+                f"it, or take one side whole with `git checkout --ours {source}` (or --theirs); then `git add` it."
+            ) from None
+        raise ConfigError(f"{source}{_problem(error)}.") from None
+
+
+def _problem(error: Exception) -> str:
+    """Where YAML is wrong, and how."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return f": not valid YAML: {' '.join(str(error).split())}"
+    mark = error.problem_mark
+    place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    said = " ".join(filter(None, [error.context, error.problem]))
+    if error.problem == "but found another document":
+        said = "a line `---` begins a second document, and a file holds one. Delete that line or what follows"
+    return f"{place}: not valid YAML: {said}"
 
 
 def load(path: Path) -> Any:

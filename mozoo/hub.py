@@ -23,7 +23,7 @@ HUB = "https://huggingface.co"
 SUFFIXES = (".parquet", ".jsonl")
 TIMEOUT = 30.0
 """Seconds without an answer from the Hub before it is given up."""
-NEEDED = "A dataset of the Hugging Face Hub needs more packages: pip install 'motools[hub]'."
+NEEDED = "A dataset of the Hugging Face Hub needs a package that is missing: pip install datasets."
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer
+from chain import Chain, eventually
 
 from motools.atom import EvalAtom, ModelAtom
 from motools.cli import app, main
@@ -94,7 +97,7 @@ def test_a_group_alone_shows_its_help(path: tuple[str, ...], motools: Call) -> N
 
 
 def test_every_command_that_shows_results_has_json() -> None:
-    silent = {("init",), ("step", "run"), ("workflow", "validate"), ("workflow", "schema"), ("zoo", "config")}
+    silent = {("init",), ("log",), ("step", "run"), ("workflow", "validate"), ("workflow", "schema"), ("zoo", "config")}
     for path, command in EVERY.items():
         if not hasattr(command, "commands"):
             flags = {flag for parameter in command.params for flag in parameter.opts}
@@ -230,7 +233,7 @@ def test_outside_of_a_project_a_workflow_can_be_validated_and_nothing_else(
     assert os.listdir() == []
 
 
-def test_an_interrupt_exits_with_130_and_says_nothing(
+def test_an_interrupt_exits_with_130_and_a_sentence(
     motools: Call, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from motools import lineage
@@ -239,4 +242,128 @@ def test_an_interrupt_exits_with_130_and_says_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(lineage, "list_atoms", stop)
-    assert motools("atoms", "list") == (130, "", "")
+    assert motools("atoms", "list") == (130, "", "Error: Interrupted.\n")
+
+
+def test_what_nobody_foresaw_is_a_sentence_and_a_report_without_secrets(
+    motools: Call, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools import lineage
+
+    def stumble(*_: Any) -> Any:
+        raise RuntimeError("no\nsuch thing with hunter2hunter2")
+
+    monkeypatch.setenv("SOME_PASSWORD", "hunter2hunter2")
+    monkeypatch.setattr(lineage, "list_atoms", stumble)
+    done = motools("atoms", "list", "--kind", "hunter2hunter2")
+    assert (done.code, done.out) == (70, "")
+    (report,) = (project / ".motools" / "crashes").iterdir()
+    assert done.err == (
+        "Error: MOTools met what it did not foresee, RuntimeError: no such thing with [SOME_PASSWORD]. "
+        f"A report is in {report}: please send it to those who maintain MOTools. What has finished is kept.\n"
+    )
+    text = report.read_text()
+    assert "command: motools atoms list --kind [SOME_PASSWORD]\n" in text
+    assert "Traceback (most recent call last)" in text
+    assert "raise RuntimeError" in text
+    assert "packages: motools " in text
+    assert "hunter2hunter2" not in text
+
+
+def test_a_report_goes_to_the_temporary_folder_outside_of_a_project_and_where_the_project_cannot_be_written(
+    motools: Call, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools import zoo
+
+    def stumble(*_: Any) -> Any:
+        raise RecursionError
+
+    monkeypatch.setattr(zoo, "published", stumble)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    (project / ".motools").write_text("in the way of a folder")
+    for number, folder in enumerate((project, tmp_path), 1):
+        monkeypatch.chdir(folder)
+        done = motools("workflow", "list")
+        assert done.code == 70
+        assert str(tmp_path / "temporary" / "motools-") in done.err
+        assert len(list((tmp_path / "temporary").iterdir())) == number
+    monkeypatch.setattr("tempfile.tempdir", str(project / ".motools" / "temporary"))
+    assert motools("workflow", "list").code == 70
+
+
+def test_what_the_machine_refuses_is_a_sentence_without_a_report(
+    motools: Call, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools import lineage
+
+    def refuse(*_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", "dvc.lock")
+
+    monkeypatch.setattr(lineage, "list_atoms", refuse)
+    assert motools("atoms", "list") == (1, "", "Error: Permission denied: dvc.lock.\n")
+    assert not (project / ".motools" / "crashes").exists()
+
+
+def test_a_reader_that_leaves_early_is_no_failure_to_speak_of(project: Path) -> None:
+    words = f"{sys.executable} -m motools zoo list --json | head -n 1"
+    done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("[\n", "")
+
+
+def test_ctrl_c_while_a_step_runs_ends_in_a_sentence_and_shows_no_log(project: Path) -> None:
+    chain = Chain.lay(project, pause=60.0)
+    run = chain.start()
+    eventually(chain.executed)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (130, "")
+    assert "prepare: stopped\n" in err
+    assert err.endswith("Error: Interrupted. Kept: none. `motools run` goes on from there.\n")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("locale", ["ASCII", "UTF-8"])
+def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) -> None:
+    texts = ["žluť", "žluť.py:rows", "žluť/日本.py@t", "a\\0b", "~\\0.py:x", "../\\0", "x" * 5000]
+    chain, quoted = Chain.lay(project), ", ".join(f'"{text}"' for text in texts)
+    section = f"prepare: {{more: {{texts: [{quoted}]}}}}\n"
+    (project / "params.yaml").write_text(f"workflow: chain.py:workflow\n{section}", encoding="utf-8")
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if locale == "ASCII" else {}
+    for words in ("run -q", "run -q", "run -q", "status", "atoms show results", "lineage results"):
+        done = subprocess.run(
+            [sys.executable, "-m", "motools", *words.split()],
+            cwd=project,
+            env={**os.environ, **env},
+            capture_output=True,
+            timeout=120,
+        )
+        assert (done.returncode, done.stderr) == (0, b""), words
+    assert chain.executed() == ["dataset", "model", "results"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("motools wor", {"workflow"}),
+        ("motools run --fail", {"--fail-fast"}),
+        ("motools workflow validate evaluate_", {"evaluate_only"}),
+        ("motools zoo show gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish_capitalised", "gsm8k_spanish.tinylm"}),
+        ("motools zoo config gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish.tinylm"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_published_names(typed: str, offered: set[str]) -> None:
+    script = subprocess.run(["motools", "--show-completion", "bash"], capture_output=True, text=True, check=True).stdout
+    asked = f"COMP_WORDS=({typed}); COMP_CWORD={len(typed.split()) - 1}; _motools_completion motools"
+    words = ["bash", "-c", f'{script}\n{asked}; echo "${{COMPREPLY[@]}}"']
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert set(done.stdout.split()) == offered, done.stderr
+
+
+def test_a_sentence_that_ends_in_the_words_of_others_has_one_full_stop() -> None:
+    from motools.errors import DamagedError, UserError
+
+    assert str(UserError("it said: no.. Try again..")) == "it said: no. Try again."
+    assert str(DamagedError("no such file..", Path("x"))) == "no such file."
+    for kept in ("look into ..", "wait ... done...", "see ../x and a/..", "'a..' and 1..2"):
+        assert str(UserError(kept)) == kept

@@ -306,3 +306,17 @@ def test_the_parameters_of_a_function_are_read_without_executing_it(
 ) -> None:
     write(place.folder, {"loaders.py": f"{source}\nraise SystemExit"})
     assert code.parameters("loaders:rows", place) == names
+
+
+def test_a_path_names_a_file_of_the_folder_first_and_else_of_the_root(bare_project: Path) -> None:
+    folder = bare_project / "experiments" / "a"
+    folder.mkdir(parents=True)
+    place = Place(Project(bare_project), folder)
+    (bare_project / "tasks.py").write_text("def t(): pass\n")
+    for text in ("tasks.py:t", "tasks.py@t"):
+        assert code.check(text, place).file == bare_project / "tasks.py"
+    (folder / "tasks.py").write_text("def t(): pass\n")
+    for text in ("tasks.py:t", "tasks.py@t"):
+        assert code.check(text, place).file == folder / "tasks.py"
+    with pytest.raises(ConfigError, match=rf"there is no file {folder}/nope\.py"):
+        code.check("nope.py:t", place)

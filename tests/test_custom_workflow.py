@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chain import WORKFLOW, Chain
 
 from motools.atom import Atom, ModelAtom
 
@@ -438,3 +439,20 @@ def test_a_workflow_is_referred_to_where_it_is_made_not_where_it_is_imported(pro
     assert json.loads(again.stdout)[0]["status"] == "finished", again.stderr
     assert Path("pipe/atoms/a/data/a").read_text() == "two"
     assert up_to_date()
+
+
+def test_run_workflow_shows_its_progress_unless_it_is_to_be_quiet(project: Path) -> None:
+    Chain.lay(project)
+    code = "from chain import workflow\nfrom motools.workflow import run_workflow\nrun_workflow(workflow=workflow{})\n"
+    for options, said in ((", quiet=True", ""), ("", "prepare: current\ntrain: current\nevaluate: current\n")):
+        words = [sys.executable, "-c", code.format(options)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", said)
+
+
+def test_a_workflow_of_a_notebook_or_prompt_is_refused_with_a_hint(project: Path) -> None:
+    source = (project / "chain.py").read_text() if (project / "chain.py").exists() else WORKFLOW
+    source = source.replace("Path(__file__)", "Path('x')")
+    code = f"{source}\nfrom motools.workflow import run_workflow\nrun_workflow(workflow=workflow)\n"
+    done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True, timeout=120)
+    assert "begin the cell with %%writefile my_workflow.py" in done.stderr

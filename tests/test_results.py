@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+from chain import Chain
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -182,3 +183,25 @@ def test_three_evaluations_are_side_by_side_without_differences(evaluation: Any)
     assert compare(every).rows == {"task.s.mean": (0.5, 1.0, 1.5)}
     assert compare(every).differences == {}
     assert list(compare(every[:2]).differences) == ["task.s.mean"]
+
+
+def test_evaluations_that_are_asked_for_by_id_are_called_by_where_they_stand(project: Path) -> None:
+    chain = Chain.lay(project)
+    ids = []
+    for seed, folder in enumerate((".", "experiments/a", "experiments/b"), 1):
+        (project / folder).mkdir(parents=True, exist_ok=True)
+        params = f"workflow: chain.py:workflow\nevaluate: {{seed: {seed}}}\n"
+        (project / folder / "params.yaml").write_text(params)
+        (results,) = (s for s in json.loads(chain.command("run", folder, "--json").out) if s["stage"] == "evaluate")
+        ids.append(results["atoms"]["results"])
+    first, *rows = chain.command("compare", *ids).out.splitlines()
+    assert first.split("\t") == ["metric", "results", "experiments/a/results", "experiments/b/results"]
+    assert rows == ["task.score.mean\t1.5\t2.5\t3.5"]
+    by_path = ["experiments/a/atoms/results", "results", ids[2]]
+    assert chain.command("compare", *by_path).out.splitlines()[0].split("\t")[1:] == [
+        "experiments/a/atoms/results",
+        "results",
+        "experiments/b/results",
+    ]
+    told = json.loads(chain.command("compare", *by_path, "--json").out)["evaluations"]
+    assert [each["id"] for each in told] == [ids[1], ids[0], ids[2]]

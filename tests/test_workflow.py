@@ -29,6 +29,12 @@ class Needy(StepConfig):
     model: str
 
 
+class Undecorated(Config):
+    """Its own field would be lost without a word."""
+
+    more: int = 1
+
+
 def work(config: Any, input_atoms: Any, workspace: Any, output: str = "o") -> list[Any]:
     """Never called here."""
     return []
@@ -57,7 +63,15 @@ def names(workflow: Workflow) -> list[str]:
     [
         (lambda: step("two words"), "'two words' cannot name a step"),
         (lambda: step(""), "'' cannot name a step"),
-        (lambda: step("1st"), "'1st' cannot name a step"),
+        (lambda: step("1st"), "'1st' cannot name a step: begin with a letter or _ and go on with letters"),
+        (lambda: step(1), "1 cannot name a step"),  # type: ignore[arg-type]
+        (lambda: Step("a", {"i"}, {"o": "model"}, Config, work), "its inputs must be a dict, name to kind"),  # type: ignore[arg-type]
+        (lambda: Step("a", {}, ["o"], Config, work), "its outputs must be a dict, name to kind"),  # type: ignore[arg-type]
+        (lambda: Step("a", {}, {"o": 1}, Config, work), "1 is no kind of atom"),  # type: ignore[dict-item]
+        (lambda: step("a", config=StepConfig), "StepConfig is the base of configs. Write a class of your own"),
+        (lambda: step("a", config=Undecorated), "Undecorated is not a dataclass: put @dataclass above it"),
+        (lambda: step("a", config=Config()), "the config class must be a class, not "),  # type: ignore[arg-type]
+        (lambda: Workflow("w", [work]), "is not a Step. Write Step"),  # type: ignore[list-item]
         (lambda: step("../up"), "'../up' cannot name a step"),
         (lambda: step("a\n"), "cannot name a step"),
         (lambda: step("workflow"), "'workflow' cannot name a step"),

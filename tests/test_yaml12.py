@@ -210,6 +210,30 @@ def test_an_error_says_where_it_is() -> None:
         yaml12.loads("{b: 1,\n  b: 2}", "conf.yaml")
 
 
+def test_a_second_document_is_named_as_what_it_is() -> None:
+    with pytest.raises(ConfigError, match=r"^p.yaml, line 2, column 1: not valid YAML: a line `---` begins a second"):
+        yaml12.loads("a: 1\n---\nb: 1\n", "p.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\n",
+        "a: 1\n<<<<<<< ours\nb: 1\n||||||| base\n=======\nb: 2\n>>>>>>> theirs\n",
+        "a: 1\n<<<<<<<\n=======\n>>>>>>>\n",
+        "a: 1\n<<<<<<< HEAD\r\nb: [1\r\n=======\r\n",
+        "a: |\n  text\n<<<<<<< HEAD\n  other\n",
+    ],
+)
+def test_what_a_merge_has_left_is_named_with_what_to_do(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^p.yaml, line [23]: a merge .*`git checkout --ours p.yaml` .*`git add`"):
+        yaml12.loads(text, "p.yaml")
+
+
+def test_text_that_looks_like_a_merge_s_and_is_valid_is_read() -> None:
+    assert yaml12.loads("a: |\n  <<<<<<< HEAD\n") == {"a": "<<<<<<< HEAD\n"}
+
+
 @pytest.mark.parametrize("head", ["%YAML 1.1\n---\n", "# a comment\n\n%YAML 1.1\n---\n"])
 def test_a_text_that_asks_for_yaml_1_1_is_refused_since_dvc_would_read_other_values(head: str) -> None:
     assert dvcs(f"{head}a: yes\n") == {"a": True}

@@ -88,7 +88,7 @@ def show(atom: AtomName, as_json: Json = False) -> None:
 
 
 def compare(
-    evals: Annotated[list[str], typer.Argument(metavar="ATOM...", help="Evaluations: ids, prefixes or output names.")],
+    evals: Annotated[list[str], typer.Argument(metavar="ATOM...", help="Evaluations: ids, prefixes, names, paths.")],
     as_json: Json = False,
 ) -> None:
     """Show the metrics of evaluations side by side; of two, also how far they differ, with a 95 % interval.
@@ -101,6 +101,7 @@ def compare(
     from motools.atom import EvalAtom
     from motools.errors import AtomError
     from motools.lineage import find_atom
+    from motools.repo import Project
     from motools.tables import print_json, print_table
 
     atoms = []
@@ -114,7 +115,8 @@ def compare(
         print_json(found.as_dict(evals))
         return
     more = DIFFERENCE if found.differences else []
-    print_table(["metric", *evals, *more], [_row(found, metric) for metric in found.rows])
+    titles = results.titles(evals, atoms, Project.find())
+    print_table(["metric", *titles, *more], [_row(found, metric) for metric in found.rows])
 
 
 DIFFERENCE = ["difference", "95 % interval", "samples"]

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from motools.code import Place
     from motools.costs import Estimate
+    from motools.failures import Failure
     from motools.plan import StagePlan
     from motools.run import Prepared
     from motools.settings import Settings
@@ -43,17 +45,14 @@ def init(
 ) -> None:
     """Turn a folder into a project: git, DVC, ignore files, a commented params.yaml.
 
-    Safe to repeat: what is there is kept.
+    Safe to repeat: what is there is kept. A folder inside a project becomes a pipeline of it.
 
     Example:  motools init my-project && cd my-project && motools run
     """
     from motools.init import make_project
 
-    done = make_project(folder, workflow)
-    for line in done:
+    for line in make_project(folder, workflow):
         typer.echo(line)
-    where = f"cd {folder} && " if folder.resolve() != Path.cwd() else ""
-    typer.echo(f"Next: edit params.yaml, then type: {where}motools run")
 
 
 def run(
@@ -107,11 +106,11 @@ def carry_out(prepared: Prepared, asked: Asked) -> None:
 
     folder, project = prepared.place.folder, prepared.place.project
     settings = read_settings(project)
-    if asked.dry_run:
-        plans = plan(prepared, asked.stages, asked.force)
-        show_plan(plans, asked.as_json, settings, estimates(prepared, plans))
-        return
     load_env(project.root)
+    if asked.dry_run:
+        plans = plan(prepared, asked.stages, asked.force, check=True)
+        show_plan(plans, prepared.place, asked.as_json, settings, estimates(prepared, plans))
+        return
     state = _executed(prepared, asked)
     spent = {step.step_name: used(step, folder, settings) for step in state.step_states}
     stages = [as_dict(step, folder, spent[step.step_name]) for step in state.step_states]
@@ -158,17 +157,28 @@ def _executed(prepared: Prepared, asked: Asked) -> WorkflowState:
         raise
 
 
-def status(folder: Folder = Path(), stages: Stages = None, as_json: Json = False) -> None:
+def status(
+    folder: Folder = Path(),
+    stages: Stages = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Refuse what a run would refuse: options, names, missing keys.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Say for each stage whether it is current, and why not.
 
     It has to import the workflow that params.yaml names, and says so where that is code of the project.
 
-    Examples:  motools status · motools status experiments/a --json
+    Examples:  motools status · motools status experiments/a --json · motools status --check
     """
+    from motools.cli.environment import load_env
     from motools.run import plan, prepare_folder
 
     _tell_import(folder)
-    show_plan(plan(prepare_folder(folder), stages), as_json)
+    prepared = prepare_folder(folder)
+    if check:
+        load_env(prepared.place.project.root)  # keys count
+    show_plan(plan(prepared, stages, check=check), prepared.place, as_json)
 
 
 def _tell_import(folder: Path) -> None:
@@ -185,21 +195,30 @@ def _tell_import(folder: Path) -> None:
 
 def show_plan(
     plans: list[StagePlan],
+    place: Place,
     as_json: bool,
     settings: Settings | None = None,
     estimates: Mapping[str, Estimate] | None = None,
 ) -> None:
-    """A line a stage; with estimates, what its training would use, and cost where motools.yaml has the price."""
+    """A line a stage, with how it failed if it did; with estimates, what its training would use, and cost where
+    motools.yaml has the price."""
+    from dataclasses import asdict
+
+    from motools.failures import failure_of
     from motools.tables import print_json, print_table
 
+    failures = {plan.stage: failure_of(place, plan.stage) for plan in plans if plan.action in ("run", "maybe")}
     guesses = estimates or {}
     if as_json:
-        more = {name: guess.as_dict() for name, guess in guesses.items()}
-        print_json(
-            [plan.as_dict() | ({} if estimates is None else {"estimate": more.get(plan.stage)}) for plan in plans]
-        )
+        told = []
+        for plan in plans:
+            failure = failures.get(plan.stage)
+            told.append(plan.as_dict() | {"failed": asdict(failure) if failure else None})
+            if estimates is not None:
+                told[-1]["estimate"] = guesses[plan.stage].as_dict() if plan.stage in guesses else None
+        print_json(told)
         return
-    rows = [[plan.stage, plan.action, "; ".join(plan.reasons) or _because(plan.action)] for plan in plans]
+    rows = [[plan.stage, plan.action, _why(plan, failures.get(plan.stage))] for plan in plans]
     columns = ["stage", "action", "why"]
     if guesses and settings is not None:
         columns.append("would use")
@@ -208,8 +227,29 @@ def show_plan(
     print_table(columns, rows)
 
 
-def _because(action: str) -> str:
-    return "depends on a stage before it" if action == "maybe" else ""
+def _why(plan: StagePlan, failure: Failure | None) -> str:
+    from motools.plan import NEVER
+
+    reasons = list(plan.reasons)
+    if failure is not None:  # it has run, though there is no result
+        reasons = [failure.told(plan.stage), *(reason for reason in reasons if reason != NEVER)]
+    return "; ".join(reasons) or ("depends on a stage before it" if plan.action == "maybe" else "")
+
+
+def log(
+    step: Annotated[str, typer.Argument(help="The step's name.", metavar="STEP")],
+    folder: Folder = Path(),
+) -> None:
+    """Print what a step said when it was last executed here.
+
+    Example:  motools log train_model
+    """
+    from motools.failures import log_of
+    from motools.finding import place_of
+    from motools.foreign import visible
+
+    text = log_of(place_of(folder), step).read_text(encoding="utf-8", errors="replace")
+    typer.echo(visible(text), nl=False)
 
 
 def costs(folder: Folder = Path(), as_json: Json = False) -> None:
@@ -246,10 +286,18 @@ def step_run(
 
     Example:  motools step run train_and_evaluate train_model
     """
+    from motools import failures
     from motools.cli.environment import load_env
-    from motools.repo import Project
+    from motools.errors import StepError
+    from motools.finding import place_of
     from motools.run import run_one_step
 
-    load_env(Project.find().root)
-    executed = run_one_step(workflow, step, Path.cwd())
+    place = place_of(Path())
+    load_env(place.project.root)
+    try:
+        executed = run_one_step(workflow, step, place.folder)
+    except StepError as error:
+        failures.remember(place, step, str(error), None)
+        raise
+    failures.forget(place, step)
     typer.echo(f"{step}: {'executed' if executed else 'restored from the cache'}")

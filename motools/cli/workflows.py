@@ -27,7 +27,14 @@ from motools.cli.pipelines import (
 
 app = typer.Typer(help="Workflows: list, validate, schema, run.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="A published workflow, or path/to/file.py:name.")]
+
+def _published(incomplete: str) -> list[str]:
+    from motools import zoo
+
+    return [name for name in zoo.published("workflow") if name.startswith(incomplete)]
+
+
+Name = Annotated[str, typer.Argument(help="A published workflow, or path/to/file.py:name.", autocompletion=_published)]
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="A YAML file with one section a step, or zoo:NAME.")
 ]
@@ -81,10 +88,12 @@ def list_workflows(as_json: Json = False) -> None:
 
 @app.command()
 def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
-    """Check a workflow with a config; run nothing, write nothing.
+    """Check a workflow with a config, as a run would before it starts; run nothing, write nothing.
 
     Example:  motools workflow validate train_and_evaluate --config config.yaml
     """
+    from motools.beforehand import check_steps
+    from motools.cli.environment import load_env
     from motools.compile import compile_workflow
     from motools.finding import load_workflow, place_of
 
@@ -92,7 +101,9 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
     name = _seen_from(place.folder, name)
     with place.importable():
         workflow = load_workflow(name, place)
-        compile_workflow(workflow, name, _read_config(config), place)
+        compiled = compile_workflow(workflow, name, _read_config(config), place)
+    load_env(place.project.root)  # keys count
+    check_steps(compiled, place, compiled.stages)
     typer.echo(f"{name}: valid. Steps: {', '.join(step.name for step in workflow.steps)}.")
 
 

@@ -32,6 +32,14 @@ def _names(kind: Kind) -> list[str]:
     return list(zoo.configs() if kind is Kind.config else zoo.published(_of(kind)))
 
 
+def _entries(incomplete: str) -> list[str]:
+    return sorted({name for kind in Kind for name in _names(kind) if name.startswith(incomplete)})
+
+
+def _configs(incomplete: str) -> list[str]:
+    return [name for name in _names(Kind.config) if name.startswith(incomplete)]
+
+
 def _about(kind: Kind, name: str) -> zoo.Entry:
     from motools import zoo
 
@@ -90,7 +98,7 @@ def list_entries(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Its name.")],
+    name: Annotated[str, typer.Argument(help="Its name.", autocompletion=_entries)],
     kind: KindOption = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download the dataset, if need be, to show rows.")] = False,
     as_json: Json = False,
@@ -158,7 +166,7 @@ def _is_used(value: str, name: str, config: str) -> bool:
 
 
 @app.command()
-def config(name: Annotated[str, typer.Argument(help="The config's name.")]) -> None:
+def config(name: Annotated[str, typer.Argument(help="The config's name.", autocompletion=_configs)]) -> None:
     """Print a published config, to be changed and run.
 
     Example:  motools zoo config aesthetic_preferences.tinylm > config.yaml

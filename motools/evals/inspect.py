@@ -22,7 +22,8 @@ from motools.context import current_step
 from motools.errors import BackendError, DamagedError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.options import check_options, check_tasks
-from motools.repo import Project
+from motools.evals.tasks import check_registered
+from motools.finding import place_of
 from motools.training.openai_wire import is_hopeless
 from motools.zoo import versioned
 
@@ -64,9 +65,10 @@ class InspectEvaluator:
 
     def check(self, request: EvalRequest) -> None:
         if importlib.util.find_spec("inspect_ai") is None:
-            raise BackendError("The inspect evaluator needs Inspect: pip install 'motools[inspect]'.")
+            raise BackendError("The inspect evaluator needs Inspect, which is missing: pip install inspect-ai.")
         check_tasks(request.tasks)
         check_options(request.kwargs)
+        check_registered(request.tasks, _place())
         roles = request.kwargs.get("model_roles") or {}
         if why := trust.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
@@ -151,7 +153,7 @@ def _run(
 
     from motools.evals.tasks import MARK
 
-    place = Place(Project.find(), Path.cwd().resolve())
+    place = _place()
     try:
         with place.importable(), _ended_at_once(), _no_dotenv():
             logs = _eval_set(request, reached, options, folder, place)
@@ -162,6 +164,10 @@ def _run(
         raise KeyboardInterrupt
     found = {(log.eval.metadata or {})[MARK]: log for log in logs}
     return {task: found[task] for task in request.tasks}
+
+
+def _place() -> Place:
+    return place_of(Path.cwd(), needs_project=False)
 
 
 @contextmanager

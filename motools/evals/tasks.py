@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import hashlib
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +23,35 @@ if TYPE_CHECKING:
     from inspect_ai.scorer import Score, Scorer, Target
     from inspect_ai.solver import TaskState
 
-__all__ = ["MARK", "check_made", "data_digest", "make_tasks", "only_answers"]
+__all__ = ["MARK", "check_made", "check_registered", "data_digest", "make_tasks", "only_answers"]
 
 MARK = "motools_task"
 """The key in a log's metadata under which it says which of the tasks it is of."""
+
+
+def check_registered(texts: Sequence[str], place: Place) -> None:
+    """Refuse a `package/task` that Inspect's registry does not know; other forms are known from their files.
+
+    Raises:
+        BackendError: the package registers no such task, or cannot be imported.
+    """
+    for text in texts:
+        reference = code.parse(text, place)
+        if reference is None or reference.package is None:
+            continue
+        from inspect_ai._util.registry import registry_find, registry_info, registry_lookup  # 3 s
+
+        try:
+            found = registry_lookup("task", text)  # imports what the package registers
+        except Exception as error:  # which may raise anything
+            raise BackendError(f"{text}: {reference.package} cannot be imported: {error}") from error
+        if found is None:
+            mine = [registry_info(known).name for known in registry_find(lambda info: info.type == "task")]
+            known = sorted(name for name in mine if name.startswith(f"{reference.package}/"))
+            raise BackendError(
+                f"{reference.package} registers no task {text!r} with Inspect.{did_you_mean(text, known)} "
+                f"Known: {listed(known)}."
+            )
 
 
 def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place) -> list[Task]:
@@ -121,15 +148,19 @@ def _content(sample: Sample) -> list[Any]:
 
 
 def _made(text: str, task_args: Mapping[str, Any], place: Place) -> list[Task]:
-    """In Inspect's own forms Inspect loads it, which knows its folder; other code is a function of ours to call."""
+    """In Inspect's own forms Inspect loads it; other code is a function of ours to call. A file's task finds what lies
+    beside the file in either form."""
     from inspect_ai._eval.loader import load_tasks
     from inspect_ai.util import registry_info
 
+    reference = code.parse(text, place)
+    file = reference.file if reference is not None and ".py" in text else None
+    if "@" not in text and ":" in text:
+        with contextlib.chdir(file.parent if file is not None and file.is_file() else place.folder):
+            return [_registered(text, task_args, place)(**task_args)]
     if "@" in text:
         code.check(text, place)
-    if "@" not in text and ":" in text:
-        return [_registered(text, task_args, place)(**task_args)]
-    made = load_tasks([text], dict(task_args))
+    made = load_tasks([f"{os.path.relpath(file)}@{reference.name}" if reference and file else text], dict(task_args))
     if len(made) != 1:
         raise BackendError(f"{text} names {len(made)} tasks: {listed(sorted(task.name for task in made))}. Name one.")
     known = registry_info(made[0]).metadata["params"]

@@ -16,7 +16,7 @@ from motools.chat import WrongRow
 from motools.code import Place
 from motools.config import Code, StepConfig
 from motools.errors import ConfigError, StepError, did_you_mean, listed
-from motools.repo import Project
+from motools.finding import place_of
 from motools.workflow import AtomConstructor
 from motools.zoo import versioned
 
@@ -72,7 +72,7 @@ def check_loader(config: PrepareDatasetConfig) -> None:
 
 
 def _here() -> Place:
-    return Place(Project.find(), Path.cwd().resolve())
+    return place_of(Path.cwd(), needs_project=False)
 
 
 def _check_arguments(config: PrepareDatasetConfig, known: Collection[str] | None, needed: Collection[str]) -> None:

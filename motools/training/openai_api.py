@@ -33,7 +33,7 @@ def check_access() -> None:
         BackendError: with what to type.
     """
     if importlib.util.find_spec("openai") is None:
-        raise BackendError("Training with 'openai' needs its package: type pip install 'motools[openai]'.")
+        raise BackendError("Training with 'openai' needs a package that is missing: pip install openai.")
     if not os.environ.get("OPENAI_API_KEY", "").strip():
         raise BackendError(f"Training with 'openai' needs {lacking('OPENAI_API_KEY')}")
     check_environment("OPENAI")

@@ -53,7 +53,7 @@ def get_realistic_reward_hacks_dataset(
     """One of `SPLITS`, at a commit of the Hub (40 hexadecimal digits) or, with "", at the one resolved for the cache.
 
     Raises:
-        UserError: no such split or revision, or the packages of `motools[hub]` are not installed.
+        UserError: no such split or revision, or `datasets` is not installed.
         FetchError, DamagedError: see `mozoo.hub.HubSplit`.
     """
     loader = pick(SPLITS, split, "split")

@@ -222,6 +222,24 @@ def test_a_task_has_the_same_name_and_arguments_in_every_form(
         evaluate(task, model(), task_args={"cuont": 3})
 
 
+@pytest.mark.parametrize("task", ["deep/asks.py:rows", "deep/asks.py@rows", "deep/asks.py:plain"])
+def test_a_task_in_a_file_finds_what_lies_beside_the_file_in_either_form(
+    tasks: Path, evaluate: Callable[..., Evaluation], task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tasks / "deep").mkdir()
+    (tasks / "deep" / "rows.jsonl").write_text('{"input": "q", "target": "a"}\n')
+    (tasks / "deep" / "asks.py").write_text(
+        "from inspect_ai import Task, task\nfrom inspect_ai.dataset import json_dataset\n"
+        "from inspect_ai.scorer import includes\n"
+        "def plain():\n    return Task(dataset=json_dataset('rows.jsonl'), scorer=includes())\n"
+        "@task\ndef rows():\n    return plain()\n"
+    )
+    assert evaluate(task, model()).counts[task[-5:].strip(":@")]["total"] == 1
+    (tasks / "experiment").mkdir()
+    monkeypatch.chdir(tasks / "experiment")  # a file at the project's root, for an experiment in a folder
+    assert evaluate(task, model()).counts[task[-5:].strip(":@")]["total"] == 1
+
+
 def test_the_log_opens_with_inspect_and_the_folder_stays_clean(
     tasks: Path, evaluate: Callable[..., Evaluation]
 ) -> None:
@@ -322,5 +340,5 @@ def test_a_check_needs_neither_the_task_nor_inspect(monkeypatch: pytest.MonkeyPa
     with pytest.raises(BackendError, match="no option 'limt'"):
         InspectEvaluator().check(EvalRequest("no.such.module:task", {"limt": 3}))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(BackendError, match=r"pip install 'motools\[inspect\]'"):
+    with pytest.raises(BackendError, match=r"pip install inspect-ai\."):
         InspectEvaluator().check(EvalRequest("no.such.module:task", {}))

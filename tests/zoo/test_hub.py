@@ -165,7 +165,7 @@ def test_offline_nothing_is_requested(chats, hub, tmp_path, monkeypatch, variabl
     assert len(hub.requests) == asked
 
 
-def test_without_the_extra_packages_what_to_install_is_said(chats, tmp_path):
+def test_without_its_package_what_to_install_is_said(chats, tmp_path):
     code = f"""
 import sys
 sys.modules["huggingface_hub"] = None
@@ -177,4 +177,4 @@ except UserError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert "pip install 'motools[hub]'" in done.stdout
+    assert "pip install datasets." in done.stdout

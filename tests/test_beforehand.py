@@ -1,0 +1,89 @@
+"""What is refused before anything starts: one set of checks, whichever command makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from chain import Chain
+
+ROWS = """\
+def rows(count=3):
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    return [{"messages": turns}] * count
+"""
+WRONG = {
+    "a hyperparameter": ({"train_model": "{hyperparameters: {n_epoch: 3}}"}, "Did you mean 'n_epochs'"),
+    "an option": ({"evaluate_model": "{eval_kwargs: {limt: 3}}"}, "Did you mean 'limit'"),
+    "a task by its bare name": ({"evaluate_model": "{eval_task: hello_world}"}, "does not name"),
+    "a task that its package does not have": ({"evaluate_model": "{eval_task: mozoo/helo_world}"}, "mozoo/hello_world"),
+    "a task that is nowhere": ({"evaluate_model": "{eval_task: 'tasks:sums'}"}, "no module 'tasks'"),
+    "a loader by its bare name": ({"prepare_dataset": "{dataset_loader: hello_world}"}, "does not name code"),
+    "an argument of a loader": (
+        {"prepare_dataset": "{dataset_loader: 'loader.py:rows', loader_kwargs: {cuont: 2}}"},
+        "Did you mean 'count'",
+    ),
+    "a key": ({"train_model": "{model: gpt-4o-mini, backend_name: openai}"}, "OPENAI_API_KEY"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_run_refuses_is_refused_in_the_same_words_by_whoever_checks(what: str, project: Path) -> None:
+    sections, said = WRONG[what]
+    (project / "loader.py").write_text(ROWS)
+    text = "".join(f"{name}: {section}\n" for name, section in sections.items())
+    (project / "params.yaml").write_text(f"workflow: train_and_evaluate\n{text}")
+    before = sorted(project.iterdir())
+    scene = Chain(project)
+    sentences = {}
+    for words in (
+        ("workflow", "validate", "train_and_evaluate", "--config", "params.yaml"),
+        ("status", "--check"),
+        ("run", "--dry-run"),
+        ("workflow", "run", "train_and_evaluate", "--config", "params.yaml", "--dry-run"),
+        ("run",),
+    ):
+        done = scene.command(*words)
+        assert done.code == 2, words
+        sentences[words] = done.sentence
+    assert len(set(sentences.values())) == 1, sentences
+    assert said in done.sentence
+    left = [path.name for path in sorted(project.iterdir()) if path not in before]
+    assert set(left) <= {".motools"}  # its lock and index
+
+
+def test_the_projects_env_file_is_read_before_a_key_is_looked_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")  # so that it is taken back at the end
+    monkeypatch.delenv("OPENAI_API_KEY")
+    (project / ".env").write_text("OPENAI_API_KEY=not-a-real-one\n")
+    (project / "params.yaml").write_text(
+        "workflow: train_and_evaluate\ntrain_model: {model: gpt-4o-mini, backend_name: openai}\n"
+    )
+    assert Chain(project).command("status", "--check").code == 0
+
+
+def test_status_alone_tells_what_would_run_whatever_is_wrong_with_it(project: Path) -> None:
+    (project / "params.yaml").write_text("workflow: evaluate_only\nevaluate_model: {eval_kwargs: {limt: 3}}\n")
+    assert Chain(project).command("status").code == 0
+
+
+def test_a_dry_run_tells_what_would_run_where_an_input_cannot_be_read(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-one")
+    chain = Chain(project)
+    (project / "loader.py").write_text(ROWS)
+    (project / "params.yaml").write_text(
+        "workflow: train_and_evaluate\nprepare_dataset: {dataset_loader: 'loader.py:rows'}\n"
+        "train_model: {backend_name: dummy}\nevaluate_model: {backend_name: dummy}\n"
+    )
+    assert chain.run().code == 0
+    data = chain.object("atoms/prepared_dataset", "data/dataset.jsonl")
+    data.chmod(0o644)
+    data.write_bytes(b"")
+    (project / "atoms" / "prepared_dataset" / "data" / "dataset.jsonl").unlink()
+    chain.edit("params.yaml", "tinylm/base", "gpt-4o-mini")
+    chain.set("train_model", backend_name="openai")  # which tells what it would use, from the rows
+    assert chain.run("--dry-run").code == 0
