@@ -13,7 +13,7 @@ import builtins
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
@@ -55,7 +55,7 @@ _COMPILED = frozenset("njit jit vectorize guvectorize stencil".split())
 """Decorators that compile a function from its bytecode, so that it cannot be marked."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Module:
     """A file as a piece of syntax.
 
@@ -272,6 +272,49 @@ class _Effects:
     unknown: bool
 
 
+@dataclass(frozen=True)
+class _Uses:
+    """Names that code uses, and whether it may use names that it does not spell, or read docstrings and hints."""
+
+    names: frozenset[str]
+    dynamic: bool
+    reflecting: bool
+
+
+@lru_cache(maxsize=1 << 16)
+def _uses(node: ast.AST, known: frozenset[str] | None = None) -> _Uses:
+    """What a node uses, without the bodies of functions in it.
+
+    Args:
+        known: in a function's body, the names that are not its own.
+    """
+    names: set[str] = set()
+    by_text = False
+    for each in _outside(node):
+        for hint in (getattr(each, "annotation", None), getattr(each, "returns", None)):
+            if hint is not None:  # in whatever form, somebody may look up what it says
+                names.update(_WORD.findall(ast.unparse(hint)))
+        if isinstance(each, ast.Name):
+            names |= {each.id} if known is None or each.id in known else set()
+        elif isinstance(each, ast.Attribute):
+            names.add(each.attr)
+        elif isinstance(each, ast.alias):
+            names.update(["__all__"] if each.name == "*" else each.name.split("."))
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value.isidentifier():
+            names.add(each.value)
+        elif isinstance(each, ast.Call) and _name(each.func) in ("getattr", "setattr", "hasattr", "delattr"):
+            by_text |= len(each.args) > 1 and not isinstance(each.args[1], ast.Constant)
+    return _Uses(frozenset(names), by_text or not _DYNAMIC.isdisjoint(names), not _REFLECTING.isdisjoint(names))
+
+
+@lru_cache(maxsize=1 << 16)
+def _uses_of(module: Module, name: str) -> list[_Uses]:
+    """What the functions of a name use."""
+    known = frozenset(module.globals.get(name, ()))
+    nodes = module.functions.get(name, [])
+    return [*map(_uses, nodes), *(_uses(part, known) for node in nodes for part in node.body)]
+
+
 class _Count:
     def __init__(
         self,
@@ -292,12 +335,13 @@ class _Count:
         self.dynamic = False
         self.reflecting = False
         self.counted: dict[str, set[int]] = {path: set() for path in modules}
-        self.effects = {
-            (path, index): _effects(statement, module, self)
-            for path, module in modules.items()
-            for index, statement in enumerate(module.body)
-        }
+        self.effects = {path: _all_effects(module, self.of_project(module)) for path, module in modules.items()}
         self.links = {path: _links(module) for path, module in modules.items()}
+
+    def of_project(self, module: Module) -> frozenset[str]:
+        """The names of imports of the project's."""
+        found = ((name, dotted, dotted.rpartition(".")[0]) for name, dotted in module.imported.items())
+        return frozenset(name for name, *dotted in found if any(map(self.is_project, dotted)))
 
     def run(self) -> None:
         learned: set[tuple[str, str]] = set()
@@ -309,10 +353,8 @@ class _Count:
                 for name in sorted(names) if module else ():
                     if (path, name) not in learned:
                         learned.add((path, name))
-                        for node in module.functions.get(name, []):  # type: ignore[union-attr]
-                            self.learn(_outside(node))
-                            inside = [each for part in node.body for each in _outside(part)]
-                            self.learn(inside, module.globals.get(name))  # type: ignore[union-attr]
+                        for use in _uses_of(module, name):  # type: ignore[arg-type]
+                            self.learn(use)
                         changed = True
             for path, names in self.loaded.items():
                 for name in names:
@@ -324,7 +366,7 @@ class _Count:
                 for index, statement in enumerate(module.body):
                     if index not in self.counted[path] and self.counts(path, module, index, statement):
                         self.counted[path].add(index)
-                        self.learn(_outside(statement))
+                        self.learn(_uses(statement))
                         changed = True
                 for name, nodes in module.functions.items():  # it cannot be marked
                     compiled = any(_last(d) in _COMPILED for node in nodes for d in node.decorator_list)
@@ -332,36 +374,19 @@ class _Count:
                         self.ran[path].add(name)
                         changed = True
 
-    def learn(self, nodes: Iterable[ast.AST], known: set[str] | None = None) -> None:
-        """Names that code uses; of a function's body only those that are not its own, which are `known`."""
-        for node in nodes:
-            words: list[str] = []
-            for hint in (getattr(node, "annotation", None), getattr(node, "returns", None)):
-                if hint is not None:  # in whatever form, somebody may look up what it says
-                    words += _WORD.findall(ast.unparse(hint))
-            if isinstance(node, ast.Name):
-                words += [node.id] if known is None or node.id in known else []
-            elif isinstance(node, ast.Attribute):
-                words = [node.attr]
-            elif isinstance(node, ast.alias):
-                words = ["__all__"] if node.name == "*" else node.name.split(".")
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-                words = [node.value]
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                by_text = len(node.args) > 1 and not isinstance(node.args[1], ast.Constant)
-                self.dynamic |= node.func.id in ("getattr", "setattr", "hasattr", "delattr") and by_text
-            self.needed.update(words)
-            self.dynamic |= any(word in _DYNAMIC for word in words)
-            self.reflecting |= any(word in _REFLECTING for word in words)
+    def learn(self, uses: _Uses) -> None:
+        self.needed |= uses.names
+        self.dynamic |= uses.dynamic
+        self.reflecting |= uses.reflecting
 
     def counts(self, path: str, module: Module, index: int, statement: ast.stmt) -> bool:
         """Whether a statement at the top level may matter to what was executed."""
-        effects = self.effects[path, index]
+        effects = self.effects[path][index]
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             return self.reflecting and "__doc__" in self.needed
         if isinstance(statement, ast.Pass):
             return False
-        if _digest(_text(statement, self.keeps(statement))) in self.pinned.get(path, ()):
+        if (pinned := self.pinned.get(path)) and _pin(statement) in pinned:
             return True
         if effects.unknown:
             return True
@@ -418,17 +443,17 @@ class _Count:
                         else:
                             imports.add(block)
                 continue
-            active |= self.effects[path, index].unknown or bool(self.effects[path, index].touches)
+            active |= self.effects[path][index].unknown or bool(self.effects[path][index].touches)
             if isinstance(statement, _FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
-                text = _digest(_text(statement, True)) if self.reflecting or statement.name in module.again else ""
+                text = _told(statement, True) if self.reflecting or statement.name in module.again else ""
                 top.append((f"{statement.name}()", text))
                 continue
             top.append((_label(statement), _digest(self.text_of(path, statement))))
         there = sorted({each for each in top if not each[1]})  # definitions may stand in any order
         order = [each for each in top if each[1]]
         functions = {
-            name: _digest([_text(node, self.keeps_around(module, name), body=True) for node in nodes])
+            name: _digest([_told(node, self.keeps_around(module, name), True) for node in nodes])
             for name, nodes in module.functions.items()
             if name in self.ran.get(path, ())
         }
@@ -438,7 +463,7 @@ class _Count:
 
     def text_of(self, path: str, statement: ast.stmt) -> Any:
         if not isinstance(statement, ast.ClassDef):
-            return _text(statement, self.keeps(statement))
+            return _told(statement, self.keeps(statement))
         ran = self.ran.get(path, set())
         config = statement.name in self.configs.get(path, ())
         keep = self.reflecting or (_is_schema(statement) and not config)
@@ -450,8 +475,8 @@ class _Count:
                     body.append(f"def {part.name}")
             elif (keep or not _is_docstring(part)) and not (config and isinstance(part, ast.AnnAssign)):
                 # A config's values are in the key.
-                body.append(_text(part, keep))
-        head = [_text(part, True) for part in [*statement.bases, *statement.keywords, *statement.decorator_list]]
+                body.append([_told(part, keep)])
+        head = [_told(part, True) for part in [*statement.bases, *statement.keywords, *statement.decorator_list]]
         methods = sorted(each for each in body if isinstance(each, str))
         return [statement.name, head, methods, [each for each in body if not isinstance(each, str)]]
 
@@ -489,8 +514,12 @@ def statement_digest(module: Module, line: int) -> str | None:
     for statement in module.body:
         first, last = _lines(statement)
         if first <= line <= last:
-            return _digest(_text(statement, bool(getattr(statement, "decorator_list", [])) or _is_schema(statement)))
+            return _pin(statement)
     return None
+
+
+def _pin(statement: ast.stmt) -> str:
+    return _told(statement, bool(getattr(statement, "decorator_list", [])) or _is_schema(statement))
 
 
 def _lines(statement: ast.stmt) -> tuple[int, int]:
@@ -501,13 +530,18 @@ def _lines(statement: ast.stmt) -> tuple[int, int]:
 # -- effects -------------------------------------------------------------------
 
 
-def _effects(statement: ast.stmt, module: Module, counting: _Count) -> _Effects:
+@lru_cache(maxsize=2048)
+def _all_effects(module: Module, projects: frozenset[str]) -> list[_Effects]:
+    return [_effects(statement, module, projects) for statement in module.body]
+
+
+def _effects(statement: ast.stmt, module: Module, projects: frozenset[str]) -> _Effects:
     binds = {name for name, _ in bindings(statement)}
     touches: set[str] = set()
     unknown = isinstance(statement, ast.Raise)
     for node in _evaluated(statement, module):
         if isinstance(node, ast.Call):
-            touched, more = _call(node, module, counting)
+            touched, more = _call(node, module, projects)
             touches |= touched
             unknown |= more
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
@@ -516,19 +550,19 @@ def _effects(statement: ast.stmt, module: Module, counting: _Count) -> _Effects:
             root = _root(node)
             touches |= {root} if root else set()
             touches |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
-            unknown |= root is None or (root in module.imported and not _of_project(root, module, counting))
+            unknown |= root is None or (root in module.imported and root not in projects)
         elif isinstance(node, (ast.Await, ast.Yield, ast.YieldFrom)):
             unknown = True
         elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
             for decorator in node.decorator_list:
                 if not isinstance(decorator, ast.Call):  # a call is met by itself
-                    touched, more = _callee(decorator, module, counting)
+                    touched, more = _callee(decorator, module, projects)
                     touches |= touched
                     unknown |= more
             if isinstance(node, ast.ClassDef):
                 for base in [*node.bases, *(keyword.value for keyword in node.keywords)]:
                     root = _root(base)
-                    if root in module.kinds and (root not in module.imported or _of_project(root, module, counting)):
+                    if root in module.kinds and (root not in module.imported or root in projects):
                         touches |= {root, *([base.attr] if isinstance(base, ast.Attribute) else [])}
         elif isinstance(node, _IMPORTS) and not isinstance(statement, _IMPORTS):
             unknown |= any(bound == "*" for _, _, bound in imports_of(node))
@@ -593,9 +627,9 @@ def _makes_workflow(statement: ast.stmt, module: Module) -> bool:
     return isinstance(statement, (ast.Assign, ast.AnnAssign)) and _is_step(statement.value, module)  # type: ignore[arg-type]
 
 
-def _call(node: ast.Call, module: Module, counting: _Count) -> tuple[set[str], bool]:
+def _call(node: ast.Call, module: Module, projects: frozenset[str]) -> tuple[set[str], bool]:
     """The names that a call may change, and whether it may do more."""
-    touches, unknown = _callee(node.func, module, counting)
+    touches, unknown = _callee(node.func, module, projects)
     given = [*node.args, *(keyword.value for keyword in node.keywords)]
     names = {root for each in given for part in ast.walk(each) if (root := _name(part))}
     root = _root(node.func)
@@ -610,9 +644,7 @@ def _call(node: ast.Call, module: Module, counting: _Count) -> tuple[set[str], b
         # It may call a project's function, or drive a generator that does.
         handed = [part for each in given for part in ast.walk(each)]
         unknown |= any(isinstance(part, ast.Lambda) for part in handed)
-        unknown |= any(
-            module.kinds.get(name) in ("def", "class") or _of_project(name, module, counting) for name in names
-        )
+        unknown |= any(module.kinds.get(name) in ("def", "class") or name in projects for name in names)
         unknown |= any(
             isinstance(part, ast.Attribute) and _root(part) in module.kinds and part in given for part in handed
         )
@@ -623,13 +655,11 @@ def _call(node: ast.Call, module: Module, counting: _Count) -> tuple[set[str], b
     return touches | changed, unknown
 
 
-def _callee(func: ast.expr, module: Module, counting: _Count) -> tuple[set[str], bool]:
+def _callee(func: ast.expr, module: Module, projects: frozenset[str]) -> tuple[set[str], bool]:
     dotted = _dotted(func, module)
     if dotted is not None:
-        if counting.is_project(dotted) or counting.is_project(dotted.rpartition(".")[0]):
-            above, _, name = dotted.rpartition(".")
-            defining = next((each for each in counting.modules.values() if each.name == above), None)
-            return set(), defining is None or not _is_record(name, defining, counting)
+        if _root(func) in projects:
+            return set(), True
         return set(), not _is_harmless(dotted)
     if isinstance(func, ast.Attribute):
         root = _root(func)
@@ -643,14 +673,14 @@ def _callee(func: ast.expr, module: Module, counting: _Count) -> tuple[set[str],
         return {root}, module.kinds[root] != "value" or root not in module.literal
     if isinstance(func, ast.Name):
         if module.kinds.get(func.id) == "class":
-            return set(), not _is_record(func.id, module, counting)
+            return set(), not _is_record(func.id, module, projects)
         return set(), func.id in module.kinds or func.id not in _HARMLESS_BUILTINS
     if isinstance(func, ast.Call):  # a factory of decorators: it is met by itself
-        return _callee(func.func, module, counting)
+        return _callee(func.func, module, projects)
     return set(), True
 
 
-def _is_record(name: str, module: Module, counting: _Count, depth: int = 5) -> bool:
+def _is_record(name: str, module: Module, projects: frozenset[str], depth: int = 5) -> bool:
     """Whether a class of the project only holds values, so that making an instance runs no code of the project's."""
     found = [each for each in module.body if isinstance(each, ast.ClassDef) and each.name == name]
     if len(found) != 1 or found[0].keywords or depth == 0:
@@ -658,7 +688,7 @@ def _is_record(name: str, module: Module, counting: _Count, depth: int = 5) -> b
     for part in found[0].body:
         if isinstance(part, _FUNCTIONS) and part.name.startswith("__") and part.name not in ("__repr__", "__str__"):
             return False
-        if any(isinstance(each, ast.Call) and _call(each, module, counting)[1] for each in at_import(part)):
+        if any(isinstance(each, ast.Call) and _call(each, module, projects)[1] for each in at_import(part)):
             return False
         handed = (
             n.id
@@ -674,12 +704,7 @@ def _is_record(name: str, module: Module, counting: _Count, depth: int = 5) -> b
         _last(each) == "dataclass"
         and not (isinstance(each, ast.Name) and each.id in module.kinds and module.kinds[each.id] != "import")
         for each in found[0].decorator_list
-    ) and all(base in _PLAIN or _is_record(base, module, counting, depth - 1) for base in bases)
-
-
-def _of_project(name: str, module: Module, counting: _Count) -> bool:
-    dotted = module.imported.get(name, "")
-    return counting.is_project(dotted) or counting.is_project(dotted.rpartition(".")[0])
+    ) and all(base in _PLAIN or _is_record(base, module, projects, depth - 1) for base in bases)
 
 
 def _is_harmless(dotted: str) -> bool:
@@ -698,6 +723,7 @@ def _dotted(func: ast.expr, module: Module) -> str | None:
     return ".".join([module.imported[func.id], *reversed(attributes)])
 
 
+@lru_cache(maxsize=2048)
 def _links(module: Module) -> dict[str, set[str]]:
     """Names of values that may be one object, or hold one another."""
     groups: list[set[str]] = []
@@ -729,17 +755,13 @@ def _last(node: ast.expr) -> str | None:
 
 def _is_named(name: str, module: Module) -> bool:
     """Whether the file uses a name that it imports anywhere."""
-    return name in _names_used(id(module), module)
+    return name in _names_used(module)
 
 
-_used: dict[int, tuple[Module, frozenset[str]]] = {}
-
-
-def _names_used(key: int, module: Module) -> frozenset[str]:
-    if key not in _used or _used[key][0] is not module:
-        nodes = (node for statement in module.body for node in ast.walk(statement))
-        _used[key] = module, frozenset(node.id for node in nodes if isinstance(node, ast.Name))
-    return _used[key][1]
+@lru_cache(maxsize=2048)
+def _names_used(module: Module) -> frozenset[str]:
+    nodes = (node for statement in module.body for node in ast.walk(statement))
+    return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
 
 # -- text ----------------------------------------------------------------------
@@ -754,18 +776,16 @@ def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _outside(node: ast.AST, body: bool = False) -> Iterator[ast.AST]:
-    """A node and all in it but the bodies of functions; with `body`, but the bodies of functions inside this one."""
-    todo: list[tuple[ast.AST, bool]] = [(node, body)]
+def _outside(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all in it but the bodies of functions."""
+    todo = [node]
     while todo:
-        each, whole = todo.pop()
+        each = todo.pop()
         yield each
         for name, value in ast.iter_fields(each):
-            if name == "body" and isinstance(each, _FUNCTIONS) and not whole:
+            if name == "body" and isinstance(each, _FUNCTIONS):
                 continue
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
-                    todo.append((child, False))
+            todo += [child for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)]
 
 
 def _text(node: Any, keep: bool, body: bool = False, names: Mapping[str, str] | None = None) -> Any:
@@ -848,6 +868,12 @@ def _label(statement: ast.stmt) -> str:
         return ", ".join(dict.fromkeys(names))
     text = ast.unparse(statement).partition("\n")[0]
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+@lru_cache(maxsize=1 << 16)
+def _told(node: ast.AST, keep: bool, body: bool = False) -> str:
+    """The digest of what counts of a node."""
+    return _digest(_text(node, keep, body))
 
 
 def _digest(value: Any) -> str:

@@ -739,6 +739,7 @@ def environment_digest(name: str) -> str | None:
     return None if value is None else _of_text(value)
 
 
+@cache
 def is_installed_name(name: str) -> bool:
     """Whether the first part of a module's name is of the standard library or of what is installed."""
     return name in sys.stdlib_module_names or any(

@@ -303,13 +303,18 @@ class _Loads:
         self.sources = sources
         self._names = {source.module: path for path, source in sources.items()}
         self._found: dict[str, str | None] = {}
+        self._known: dict[str, bool] = {}
 
     def parsed(self, paths: Iterable[str]) -> dict[str, Module]:
         found = ((path, self._module(path)) for path in paths)
         return {path: module for path, module in found if module is not None}
 
     def is_project(self, dotted: str) -> bool:
-        return self._file(dotted) is not None
+        if dotted not in self._known:
+            below = os.path.join(*dotted.split("."))
+            namespace = any(os.path.isdir(os.path.join(folder, below)) for folder in self.folders if dotted)
+            self._known[dotted] = namespace or self._file(dotted) is not None
+        return self._known[dotted]
 
     def closure(self, entries: Iterable[str], ran: Mapping[str, set[str]]) -> list[str]:
         """These files and what they import, in the order in which they would be executed."""
