@@ -44,6 +44,7 @@ class Books:
         self.dvc_lock = DvcLock(project.root, hardlink, say)
         self.claims = Claims(project.root, hardlink)
         self._flushed = time.monotonic()
+        self._has_new_deps = False
 
     def status(self, name: str) -> dict[str, str]:
         """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `not in cache` or `new`."""
@@ -123,7 +124,7 @@ class Books:
                 continue
             as_read = executed and md5 is not None and not md5.endswith(".dir")
             deps.setdefault(path, Out(str(md5), here.size) if as_read else here)
-        set_deps(self._compiled, call.name, [*paths, *sorted(path for path in deps if path not in paths)])
+        self._has_new_deps |= set_deps(self._compiled, call.name, [*paths, *sorted(deps.keys() - paths.keys())])
         stage = self._compiled.stages[call.name]
         locked: dict[str, Any] = {"cmd": stage["cmd"]}
         if deps:
@@ -159,13 +160,12 @@ class Books:
 
     def flush(self, now: bool = False) -> None:
         """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it."""
-        if not self.lock.pending:
-            return
-        if now:
+        if now and (self.lock.pending or self._has_new_deps):
             with self.dvc_lock:
                 write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
                 self.lock.flush()
-        elif time.monotonic() - self._flushed > _FLUSH:
+            self._has_new_deps = False
+        elif self.lock.pending and time.monotonic() - self._flushed > _FLUSH:
             self._flushed = time.monotonic()
             with suppress(OSError):
                 self.dvc_lock.if_free(self.lock.flush)

@@ -85,9 +85,11 @@ def _with_deps(stage: dict[str, Any], deps: list[str]) -> dict[str, Any]:
     return {name: value for name, value in stage.items() if value}
 
 
-def set_deps(compiled: Compiled, name: str, deps: list[str]) -> None:
-    """Say what a stage depends on, as its execution has shown; `write` has dvc.yaml say it."""
-    compiled.stages[name] = _with_deps(compiled.stages[name], deps)
+def set_deps(compiled: Compiled, name: str, deps: list[str]) -> bool:
+    """Say what a stage depends on, as its execution has shown; whether dvc.yaml has to say something else then."""
+    before = compiled.stages[name]
+    compiled.stages[name] = _with_deps(before, deps)
+    return bool(compiled.stages[name] != before)
 
 
 def _stage(step: Step, reference: str) -> dict[str, Any]:
@@ -211,6 +213,16 @@ def write_stages(compiled: Compiled, folder: Path) -> None:
     text, path = stages_text(compiled, folder), folder / pipeline.STAGES
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         replace_file(path, text)
+
+
+def write_deps(folder: Path, name: str, deps: list[str]) -> None:
+    """Have dvc.yaml name what one stage depends on, where DVC and not a run has executed it; all else stays."""
+    path = folder / pipeline.STAGES
+    content = yaml12.load(path) or {}
+    stage = (content.get("stages") or {}).get(name)
+    if isinstance(stage, dict) and stage.get("deps", []) != deps:
+        content["stages"][name] = _with_deps(stage, deps)
+        replace_file(path, edit.updated(path.read_text(encoding="utf-8"), content))
 
 
 def stages_text(compiled: Compiled, folder: Path) -> str:

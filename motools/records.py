@@ -111,6 +111,16 @@ def installed_version(distribution: str) -> str | None:
         return None
 
 
+def other_versions(record: Record) -> dict[str, tuple[str, str]]:
+    """Distribution -> the version that a result was made with, and the one here, where they differ."""
+    found = {}
+    for name, version in record.versions.items():
+        here = {"python": platform.python_version(), "motools": __version__}.get(name) or installed_version(name)
+        if here != version:
+            found[name] = version, here or "(not installed)"
+    return found
+
+
 def keep_for_atom(project: Project, atom: Out, user: str, scratch: Path) -> None:
     """Record an atom that was made by hand, unless it is recorded already: equal content is made once."""
     command = stepcache.atom_command(atom.md5)

@@ -35,7 +35,7 @@ from motools.inputs import checked_inputs, put_in_place
 from motools.leftovers import clear_up
 from motools.lockfile import LockFile
 from motools.observe import observer
-from motools.plan import StagePlan
+from motools.plan import StagePlan, deps_of
 from motools.repo import Project
 from motools.report import Reporter, Silent
 from motools.stages import Stages
@@ -327,4 +327,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
         files = [*call.code.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES]
         git = project.git_state(files)
         locked = LockFile(place.folder).entry(name)
-        return run_step(call, workflow.step(name), Execution(project.user, git), locked).executed
+        outcome = run_step(call, workflow.step(name), Execution(project.user, git), locked)
+    if outcome.result is not None:  # DVC has been told what the step was known to depend on before
+        compile.write_deps(place.folder, name, deps_of(outcome.result, call.inputs, place))
+    return outcome.executed

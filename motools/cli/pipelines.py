@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motools.errors import listed
+
 if TYPE_CHECKING:
     from motools.code import Place
     from motools.costs import Estimate
@@ -163,6 +165,9 @@ def status(
     check: Annotated[
         bool, typer.Option("--check", help="Refuse what a run would refuse: options, names, missing keys.")
     ] = False,
+    env: Annotated[
+        bool, typer.Option("--env", help="Name the packages that have another version than the results were made with.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say for each stage whether it is current, and why not.
@@ -178,7 +183,11 @@ def status(
     prepared = prepare_folder(folder)
     if check:
         load_env(prepared.place.project.root)  # keys count
-    show_plan(plan(prepared, stages, check=check), prepared.place, as_json)
+    plans = plan(prepared, stages, check=check)
+    if env:
+        _show_environment(plans, as_json)
+    else:
+        show_plan(plans, prepared.place, as_json)
 
 
 def _tell_import(folder: Path) -> None:
@@ -225,6 +234,22 @@ def show_plan(
         for row in rows:
             row.append(guesses[row[0]].told(settings) if row[0] in guesses else "")
     print_table(columns, rows)
+    for plan in plans:
+        if plan.unseen:
+            print(f"{plan.stage}: nobody could look at {listed(plan.unseen)} when it was executed")
+
+
+def _show_environment(plans: list[StagePlan], as_json: bool) -> None:
+    """The distributions that the results were made with and that have another version here."""
+    from motools.records import other_versions
+    from motools.tables import print_json, print_table
+
+    found = {plan.stage: other_versions(plan.result.record) for plan in plans if plan.result is not None}
+    if as_json:
+        print_json({stage: {name: list(both) for name, both in others.items()} for stage, others in found.items()})
+        return
+    rows = [[stage, name, *both] for stage, others in found.items() for name, both in others.items()]
+    print_table(["stage", "package", "it was made with", "here is"], rows)
 
 
 def _why(plan: StagePlan, failure: Failure | None) -> str:
