@@ -183,18 +183,6 @@ class Events:
             self.by.setdefault((kind, name), set()).add(by)
 
 
-class _Marks(dict[str, None]):
-    """What marked functions look their mark up in: the first time, it is written down."""
-
-    def __init__(self, seen: Observer) -> None:
-        self.seen = seen
-
-    def __missing__(self, mark: str) -> None:
-        self[mark] = None
-        path, name, line = self.seen.marks[mark]
-        self.seen.note("ran", path, (name, line))
-
-
 class Observer:
     """What is seen in this process. `observer()` gives the one there is."""
 
@@ -205,7 +193,7 @@ class Observer:
         self.root = ""
         self.ignored: tuple[str, ...] = ()
         self.marks: dict[str, tuple[str, str, int]] = {}
-        self._numbers: dict[str, int] = {}
+        self._met: list[str] = []
         self._log: int | None = None
         self._noted: set[Any] = set()
         self._written: set[str] = set()
@@ -475,8 +463,7 @@ class Observer:
 
     def _watch_functions(self) -> None:
         if _MARKED:
-            self._marks = _Marks(self)
-            setattr(builtins, _MARK, self._marks)
+            setattr(builtins, _MARK, self._ran)
             return
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
         tool = next(number for number in (4, 3) if monitoring.get_tool(number) is None)
@@ -493,10 +480,19 @@ class Observer:
         monitoring.register_callback(tool, monitoring.events.PY_START, started)
         monitoring.set_events(tool, monitoring.events.PY_START)
 
+    def _ran(self, mark: str) -> None:
+        """What a marked function calls as long as its mark, a builtin, is true: nothing is faster to ask."""
+        setattr(builtins, mark, False)
+        self._met.append(mark)
+        path, name, line = self.marks[mark]
+        self.note("ran", path, (name, line))
+
     def _again(self) -> None:
         """Functions that were executed before are seen once more."""
         if _MARKED:
-            self._marks.clear()
+            for mark in self._met:
+                setattr(builtins, mark, True)
+            self._met.clear()
         else:
             sys.monitoring.restart_events()  # type: ignore[attr-defined,unused-ignore]
 
@@ -553,12 +549,13 @@ class Observer:
 
     def _mark(self, tree: ast.AST, path: str) -> None:
         """Let each function say so when it is executed."""
-        number = self._numbers[path] = self._numbers.get(path, 0) + 1
 
         def mark(name: str, node: Any) -> ast.expr:
-            text = f"{_MARK}{len(self.marks)}.{number}"
+            text = f"{_MARK}{len(self.marks)}__"
             self.marks[text] = path, name, 0 if name else node.lineno
-            value = ast.Subscript(ast.Name(_MARK, ast.Load()), ast.Constant(text), ast.Load())
+            setattr(builtins, text, True)
+            told = ast.Call(ast.Name(_MARK, ast.Load()), [ast.Constant(text)], [])
+            value = ast.BoolOp(ast.And(), [ast.Name(text, ast.Load()), told])
             return ast.fix_missing_locations(ast.copy_location(value, node))
 
         def inside(node: ast.AST, prefix: str, function: str) -> None:
