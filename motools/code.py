@@ -226,8 +226,7 @@ def load(text: str, place: Place) -> Any:
         )
     if reference.file is not None and reference.file.parent not in place.folders:
         _beside.setdefault(place.folder, []).append(reference.file.parent)
-    observer().attending(place.project.root)
-    with place.importable():
+    with place.importable(), observer().attending(place.project.root):
         module = _import(reference, place)
     try:
         return getattr(module, reference.name)

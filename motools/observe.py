@@ -26,6 +26,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -201,7 +202,7 @@ class Observer:
         self._since = time.time()
         self._local = threading.local()
         self._digests: dict[str, tuple[Any, str]] = {}
-        self._off = False
+        self._off = True  # but while a step is executed or a workflow is loaded
         self._process = 0
         self._joining: _Joining | None = None
         self._keeping = False
@@ -222,6 +223,7 @@ class Observer:
         self._written.clear()
         self._since = time.time()
         self._open(log)
+        self._off = False
         if not _SPAWNING.isdisjoint(sys.modules):
             self._watch_spawned()
         self._again()
@@ -233,6 +235,7 @@ class Observer:
 
     def end(self, log: Path) -> Events:
         """What the step used, and its forks, and what an earlier attempt had used."""
+        self._off = True
         if self._log is not None:
             os.close(self._log)
             self._log, self._keeping = None, False
@@ -257,9 +260,14 @@ class Observer:
         packed = base64.b64encode(zlib.compress(source.data)).decode()
         self.note("source", path, (packed, source.module, source.is_package))
 
-    def attending(self, root: Path) -> None:
-        """What happens now is the loading of a workflow of this project."""
-        self.root = str(root) + os.sep
+    @contextmanager
+    def attending(self, root: Path) -> Iterator[None]:
+        """What happens meanwhile is the loading of code of this project, unless a step is being executed."""
+        before, self._off, self.root = self._off, False, str(root) + os.sep
+        try:
+            yield
+        finally:
+            self._off = before
 
     # -- what is noted -----------------------------------------------------------
 
@@ -669,6 +677,7 @@ def _join(root: str, log: str, ignored: tuple[str, ...]) -> None:
     if seen._log is None:
         seen.root, seen.ignored = root, ignored
         seen._open(Path(log))
+        seen._off = False
         seen._process = 0  # it is not the one that makes the trace
 
 
