@@ -26,6 +26,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -272,6 +273,16 @@ class Observer:
     def attending(self, root: Path) -> None:
         """What happens now is the loading of a workflow of this project."""
         self.root = str(root) + os.sep
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What happens within is MOTools' own doing: while a step is executed, in this thread, and else in all."""
+        before = self._off, getattr(self._local, "busy", False)
+        self._off, self._local.busy = self._off or self._log is None, True
+        try:
+            yield
+        finally:
+            self._off, self._local.busy = before
 
     # -- what is noted -----------------------------------------------------------
 
