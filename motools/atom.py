@@ -407,6 +407,12 @@ def _holds(folder: Path, oid: str) -> bool:
     return folder.is_dir() and hash_folder(folder)[0].md5 == oid
 
 
+def atoms_at_hand(ids: Mapping[str, str | None], project: Project) -> dict[str, Atom]:
+    """Those of some atoms, name -> id, that the cache tells of; nobody else is asked."""
+    found = {name: _from_cache(project, f"{id.rpartition('-')[2]}.dir") for name, id in ids.items() if id}
+    return {name: atom for name, atom in found.items() if atom is not None}
+
+
 def _from_cache(project: Project, oid: str) -> Atom | None:
     """The atom of a folder object, or None where the cache has none or it is no atom."""
     try:

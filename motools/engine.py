@@ -54,6 +54,7 @@ class Options:
         fail_fast: start nothing more after a failure.
         user: who is recorded; None for git's user.
         executor: where steps run instead of in warm workers of this machine; it must see the same files.
+        without_remote: execute what only the remote may have, without asking it.
     """
 
     jobs: int
@@ -61,6 +62,7 @@ class Options:
     fail_fast: bool = False
     user: str | None = None
     executor: Executor | None = None
+    without_remote: bool = False
 
 
 @dataclass

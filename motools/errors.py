@@ -6,7 +6,8 @@
     │   ├── WorkflowError          a workflow's wiring, or no such workflow or stage
     │   ├── ProjectError           not a project, no git, no DVC, a damaged project file
     │   ├── BackendError           a trainer or evaluator that cannot be used as asked
-    │   └── AtomError              unknown, ambiguous or mistaken atom
+    │   ├── AtomError              unknown, ambiguous or mistaken atom
+    │   └── RemoteError            a remote that cannot be asked
     ├── DamagedError      exit 1   stored content is not what its name says
     ├── StepError         exit 1   a step ran and failed
     └── RunFailed         exit 1   a run in which at least one stage failed
@@ -55,6 +56,10 @@ class BackendError(UserError):
 
 
 class AtomError(UserError):
+    pass
+
+
+class RemoteError(UserError):
     pass
 
 

@@ -269,6 +269,16 @@ class Observer:
         finally:
             self._off = before
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What happens within is MOTools' own doing: while a step is executed, in this thread, and else in all."""
+        before = self._off, getattr(self._local, "busy", False)
+        self._off, self._local.busy = self._off or self._log is None, True
+        try:
+            yield
+        finally:
+            self._off, self._local.busy = before
+
     # -- what is noted -----------------------------------------------------------
 
     def note(self, kind: str, name: str, value: Any = None) -> None:

@@ -76,3 +76,11 @@ def _stages(path: Path) -> dict[str, Any]:
     if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
         raise ConfigError(f"{path}: not a file of DVC's: it has no stages, or one that is no mapping.")
     return stages
+
+
+def tracked(path: Path) -> str | None:
+    """The hash of what `dvc add` was given under this path; None where it was not."""
+    file = path.with_name(f"{path.name}.dvc")
+    content = yaml12.load(file) if file.is_file() else None
+    outs = content.get("outs") if isinstance(content, dict) else None
+    return next((str(out["md5"]) for out in outs or [] if out.get("path") == path.name and "md5" in out), None)

@@ -14,11 +14,12 @@ from motools.compile import Compiled
 from motools.edit import same_values
 from motools.errors import WorkflowError
 from motools.records import Record
+from motools.remote import Remote
 from motools.reuse import Result
 from motools.store import Out
 from motools.trace import World, dependencies
 
-Action = Literal["current", "restore", "run", "maybe"]
+Action = Literal["current", "restore", "fetch", "run", "maybe"]
 NEVER = "it has not run here yet"
 
 
@@ -27,12 +28,13 @@ class StagePlan:
     """What will become of a stage.
 
     Attributes:
-        action: `current` (nothing to do), `restore` (an equal result is in the cache), `run`, or `maybe` (a
-            stage before it will run, and its result decides).
+        action: `current` (nothing to do), `restore` (an equal result is in the cache), `fetch` (one is in the
+            remote), `run`, or `maybe` (a stage before it will run, and its result decides).
         reasons: why, in words; empty where it is current.
         outputs: output name -> atom id, where known beforehand.
-        result: the result that is current or will be restored.
+        result: the result that is current, or will be restored or fetched.
         in_place: the result stands in the folder already; only what dvc.lock says of it is out of date.
+        size: how much is to be fetched, in bytes.
         unseen: what of its last execution nobody could look at.
     """
 
@@ -43,6 +45,7 @@ class StagePlan:
     call: StepCall | None = field(default=None, repr=False)
     result: Result | None = field(default=None, repr=False)
     in_place: bool = False
+    size: int = 0
 
     @property
     def unseen(self) -> list[str]:
@@ -53,6 +56,7 @@ class StagePlan:
             "stage": self.stage,
             "action": self.action,
             "reasons": list(self.reasons),
+            **({"bytes": self.size} if self.action == "fetch" else {}),
             **({"unseen": self.unseen} if self.unseen else {}),
         }
 
@@ -67,6 +71,8 @@ def plan_stage(
     world: World,
     hash: Callable[[str], Out | None],
     force: bool = False,
+    remote: Remote | None = None,
+    paid: Callable[[], bool] = lambda: False,
 ) -> StagePlan:
     """Decide one stage.
 
@@ -77,6 +83,8 @@ def plan_stage(
         world: what files and code are now.
         hash: what a path of the pipeline's folder hashes to now.
         force: execute whatever is at hand.
+        remote: may have what is not at hand.
+        paid: whether executing it costs money.
     """
     definition = compiled.workflow.step(name)
     if compiled.stages[name].get("frozen"):  # by `dvc freeze`: what it depends on does not count
@@ -107,9 +115,13 @@ def plan_stage(
         asked += _other_key(compiled, name, place, locked) or outs or ["its last run left no trace here"]
     reasons = tuple(dict.fromkeys([*asked, *outs]))
     found = reuse.find_result(call, locked, world)
+    if found is not None:
+        return StagePlan(name, "restore", reasons, found.entry.atoms(definition.outputs), call, found)
+    found = reuse.find_remote(call, locked, world, remote, paid) if remote is not None else None
     if found is None:
         return StagePlan(name, "run", reasons, call=call)
-    return StagePlan(name, "restore", reasons, found.entry.atoms(definition.outputs), call, found)
+    size = sum(out.size for out in found.entry.outs() if not place.project.store.has(out.md5))
+    return StagePlan(name, "fetch", reasons, found.entry.atoms(definition.outputs), call, found, size=size)
 
 
 def _restored(plan: StagePlan, reasons: tuple[str, ...], in_place: bool) -> StagePlan:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from motools import yaml12
-from motools.errors import AtomError, ConfigError, ProjectError
+from motools.errors import ConfigError, ProjectError
 from motools.store import Store
 
 # Folders that hold no pipeline and are not worth walking.
@@ -316,27 +316,27 @@ class Project:
         return {oid for oid in oids if not self.store.path(oid).exists()}
 
     def fetch(self, oids: Iterable[str]) -> None:
-        """Bring objects alone, without what a folder object names, from the default remote into the cache."""
-        wanted = self.missing(oids)
-        if wanted and self.setting("core", "remote"):
-            with self.dvc() as repo:
-                self._pull(repo, wanted)
+        """Bring objects alone, without what a folder object names, from the default remote into the cache.
 
-    def _pull(self, repo: Any, oids: set[str]) -> None:
-        from dvc.exceptions import DvcException
-        from dvc_data.hashfile.hash_info import HashInfo
+        Raises:
+            RemoteError: the remote cannot be asked.
+        """
+        from motools.remote import Remote
 
-        try:
-            repo.cloud.pull({HashInfo("md5", oid) for oid in oids})
-        except (DvcException, OSError) as error:
-            raise AtomError(f"The DVC remote could not be read: {error}") from error
+        remote = Remote(self)
+        if not remote.look(oids) and remote.problem is not None:
+            raise remote.problem
 
     # -- DVC ---------------------------------------------------------------
 
     @contextmanager
-    def dvc(self) -> Iterator[Any]:
-        """DVC's own repository object; importing it takes 0.5 s, so only what needs it comes here."""
-        with quiet_dvc():
+    def dvc(self, progress: bool = False) -> Iterator[Any]:
+        """DVC's own repository object; importing it takes 0.5 s, so only what needs it comes here.
+
+        Args:
+            progress: let it show its progress bars on a terminal.
+        """
+        with quiet_dvc(progress):
             from dvc.exceptions import DvcException
             from dvc.repo import Repo
 
@@ -358,15 +358,16 @@ class Project:
             return next((name for name in names if repo.dvcignore.is_ignored_file(str(base / name))), None)
 
     def pull(self, md5: str) -> bool:
-        """Fetch an object, and a folder's files, from the default remote into the cache; whether they are here now."""
-        if self.store.has(md5):
-            return True
-        if not self.setting("core", "remote"):
-            return False
-        with self.dvc() as repo:  # DVC moves only the folder object when asked for it, so its files are asked for next
-            self._pull(repo, {md5})
-            if md5.endswith(".dir") and self.store.path(md5).exists():
-                self._pull(repo, set(self.store.tree(md5).values()))
+        """Fetch an object, and a folder's files, from the default remote into the cache; whether they are here now.
+
+        Raises:
+            RemoteError: the remote cannot be asked.
+        """
+        from motools.remote import Remote
+
+        remote = Remote(self)
+        if not remote.fetch([md5]) and remote.problem is not None:
+            raise remote.problem
         return self.store.has(md5)
 
 
@@ -410,15 +411,15 @@ def _outs_in(path: Path, text: str) -> Iterator[Located]:
 
 
 @contextmanager
-def quiet_dvc() -> Iterator[None]:
-    """No progress bars and no log lines of DVC's own: MOTools reports."""
+def quiet_dvc(progress: bool = False) -> Iterator[None]:
+    """No progress bars (unless they are asked for) and no log lines of DVC's own: MOTools reports."""
     import logging
 
     import dvc  # sets its log levels when it is imported  # noqa: F401
 
     logger = logging.getLogger("dvc")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    logger.setLevel(logging.ERROR if progress else logging.CRITICAL)
     before = os.environ.get("DVC_NO_ANALYTICS")
     os.environ["DVC_NO_ANALYTICS"] = "1"
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 from motools import pipeline, records, stepcache, trace
 from motools.atom import EvalAtom
 from motools.call import StepCall
-from motools.errors import AtomError, DamagedError, StepError
+from motools.errors import DamagedError
 from motools.files import replace_file
 from motools.records import Record
+from motools.remote import Remote
 from motools.repo import Project
 from motools.stepcache import Entry, roles_of
 from motools.store import Out
@@ -25,8 +26,9 @@ from motools.trace import Trace, World
 __all__ = [
     "Result",
     "bring",
-    "fetch_result",
+    "find_remote",
     "find_result",
+    "keep",
     "locked_entry",
     "locked_result",
     "put_aside",
@@ -78,20 +80,31 @@ def result_of(call: StepCall, entry: Entry, path: Path | None = None) -> Result 
     return Result(entry, record, found) if found is not None else None
 
 
-def fetch_result(call: StepCall, locked: Mapping[str, Any], world: World) -> Entry | None:
-    """The same where its files are in the default remote only; they are brought here."""
-    project = call.place.project
-    entries = [*stepcache.candidates(project.store, *call.slots)]
+def find_remote(
+    call: StepCall, locked: Mapping[str, Any], world: World, remote: Remote, paid: Callable[[], bool]
+) -> Result | None:
+    """The same where objects of it are in the remote only: the record and the folder objects are here now, which tell
+    that it holds and that it is there; `remote.fetch` brings the rest.
+
+    Args:
+        paid: whether making it costs money; then results are asked for that nothing here names.
+    """
+    found = _find_remote(call, locked, world, remote)
+    if found is None and paid():
+        remote.entries(*call.slots)
+        found = _find_remote(call, locked, world, remote)
+    return found
+
+
+def _find_remote(call: StepCall, locked: Mapping[str, Any], world: World, remote: Remote) -> Result | None:
+    entries = [*stepcache.candidates(call.place.project.store, *call.slots)]
     if (entry := locked_entry(call.name, call.outputs, call.keeps_logs, locked)) is not None:
         entries.insert(0, entry)
-    try:
-        for entry in entries:
-            if not project.pull(entry.record.md5) or (found := result_of(call, entry)) is None:
-                continue
-            if not world.changes(found.trace, call.roles) and all(project.pull(oid) for oid in entry.oids()):
-                return entry
-    except AtomError as error:
-        raise StepError(f"{error} `motools run --stages {call.name} --force` executes it instead.") from None
+    for entry in entries:
+        if not remote.look([entry.record.md5]) or (found := result_of(call, entry)) is None:
+            continue
+        if not world.changes(found.trace, call.roles) and remote.look(entry.oids()):
+            return found
     return None
 
 
@@ -112,17 +125,31 @@ def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapp
     return Entry({role: out for role, out in found.items() if out}, record, kept if logs else None)
 
 
-def bring(call: StepCall, locked: Mapping[str, Any], fetch: bool = True) -> Result | None:
-    """Put a call's result into the pipeline's folder, from the cache or the remote; None where there is none."""
+def bring(
+    call: StepCall,
+    locked: Mapping[str, Any],
+    remote: Remote | None = None,
+    paid: Callable[[], bool] = lambda: False,
+) -> Result | None:
+    """Put a call's result into the pipeline's folder, from the cache or a remote; None where there is none.
+
+    Raises:
+        RemoteError: the remote cannot be asked, and making the result anew costs money.
+    """
     aside: set[Path | None] = {None}
     while True:
         world = World(call.place)
         try:
-            if fetch and find_result(call, locked, world) is None:
-                fetch_result(call, locked, world)
             found = find_result(call, locked, world)
+            if found is None and remote is not None:
+                there = find_remote(call, locked, world, remote, paid)
+                found = there if there is not None and remote.fetch(there.entry.oids()) else None
             if found is not None:
                 restore(call, found.entry)
+            elif remote is not None and remote.problem is not None:
+                if paid():
+                    raise remote.refusal([call.name])
+                print(remote.problem, file=sys.stderr)
             return found
         except DamagedError as error:  # another entry, the remote, or else executing the step is the way
             if error.path in aside:
@@ -140,6 +167,13 @@ def restore(call: StepCall, entry: Entry) -> None:
         store.check_out(entry.logs.md5, call.folder / pipeline.logs_path(call.name))
     store.check_out(entry.record.md5, call.folder / pipeline.record_path(call.name))
     write_metrics(call)
+    keep(call.place.project, call.key, entry)
+
+
+def keep(project: Project, key: str, entry: Entry) -> None:
+    """See to it that the step cache has a result: after `dvc pull` only dvc.lock names it, until that changes."""
+    with suppress(OSError):  # another user's cache
+        stepcache.store(project.store, stepcache.step_command(key), entry, again=False)
 
 
 def put_aside(error: DamagedError, project: Project) -> str:

@@ -26,6 +26,7 @@ from motools.errors import (
     ConfigError,
     MotoolsError,
     ProjectError,
+    RemoteError,
     RunFailed,
 )
 from motools.failures import Remembering
@@ -129,22 +130,37 @@ def prepare_folder(folder: Path) -> Prepared:
 
 
 def plan(
-    prepared: Prepared, stages: str | Sequence[str] | None = None, force: bool = False, check: bool = False
+    prepared: Prepared,
+    stages: str | Sequence[str] | None = None,
+    force: bool = False,
+    check: bool = False,
+    without_remote: bool = False,
+    reporter: Reporter | None = None,
 ) -> list[StagePlan]:
-    """What a run would do, and why; changes nothing. With `check`, raises the `UserError` that a run would raise."""
+    """What a run would do, and why; changes nothing. With `check`, raises the `UserError` that a run would raise.
+
+    A note says where the remote could not be asked.
+    """
     selected = prepared.compiled.workflow.select(stages)
-    with _engine(prepared, Options(1, force), Silent()) as engine, engine.stages.with_own():
+    reporter = reporter or Silent()
+    options = Options(1, force, without_remote=without_remote)
+    with _engine(prepared, options, reporter) as engine, engine.stages.with_own():
         plans = engine.stages.plan(selected)
         if check:
             engine.stages.check(plans)
+        try:
+            engine.stages.refuse_to_pay(plans)
+        except RemoteError as refusal:
+            reporter.note(str(refusal))
         return plans
 
 
 def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estimate]:
     """What the stages that will run would use, by stage, as far as their steps can tell and their inputs are there."""
     found = {}
+    elsewhere = {atom for plan in plans if plan.action == "fetch" for atom in plan.outputs.values()}
     for plan in plans:
-        if plan.action == "run" and plan.call is not None:
+        if plan.action == "run" and plan.call is not None and elsewhere.isdisjoint(plan.call.inputs.values()):
             step = prepared.compiled.workflow.step(plan.stage)
             config = parse(step.config_class, prepared.compiled.config[plan.stage], plan.stage)
             with suppress(MotoolsError, OSError, ValueError):  # an input that cannot be read: the run will say so
@@ -164,24 +180,31 @@ def execute(
     user: str | None = None,
     wait: bool = True,
     executor: Executor | None = None,
+    without_remote: bool = False,
     reporter: Reporter | None = None,
 ) -> WorkflowState:
     """Run what has changed.
 
     Raises:
+        RemoteError: the remote cannot be asked, and what it may have costs money; nothing has run.
         UserError: a step that would run refuses its config; nothing has run.
         Interrupted: by a signal.
     """
     reporter = Remembering(reporter or Silent(), prepared.place)
-    options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user, executor)
+    options = Options(jobs or os.cpu_count() or 1, force, fail_fast, user, executor, without_remote)
     project = prepared.place.project
     with _refusals(), one_run(project, reporter, wait) as waited:
         if waited and prepared.again is not None:
             prepared = prepared.again()  # it may have been edited meanwhile
         selected = prepared.compiled.workflow.select(stages)
         with _engine(prepared, options, reporter) as engine:
+            engine.stages.bring_tracked(selected)
             plans = engine.stages.plan(selected)
             engine.stages.check(plans)  # before anything is written
+            if not engine.stages.fetch(plans):
+                plans = engine.stages.plan(selected)
+            engine.stages.refuse_to_pay(plans)
+            engine.stages.keep(plans)
             snapshot.forget(project.root, prepared.place.folder)
             for kept in install(prepared):
                 reporter.note(kept)
@@ -264,7 +287,7 @@ def _engine(prepared: Prepared, options: Options, reporter: Reporter) -> Iterato
     inputs = {name: atom.id for name, atom in prepared.inputs.items()}
     place = prepared.place
     books = Books(place.project, place.folder, prepared.compiled, reporter.note)
-    stages = Stages(prepared.compiled, place, inputs, books, reporter, options.force)
+    stages = Stages(prepared.compiled, place, inputs, books, reporter, options.force, options.without_remote)
     engine = Engine(stages, options, reporter)
     with place.importable():
         try:
@@ -327,7 +350,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
         files = [*call.code.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES]
         git = project.git_state(files)
         locked = LockFile(place.folder).entry(name)
-        outcome = run_step(call, workflow.step(name), Execution(project.user, git), locked)
+        outcome = run_step(call, workflow.step(name), Execution(project.user, git, remote=True), locked)
     if outcome.result is not None:  # DVC has been told what the step was known to depend on before
         compile.write_deps(place.folder, name, deps_of(outcome.result, call.inputs, place))
     return outcome.executed

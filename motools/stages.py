@@ -6,10 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from motools import compile, pipeline, reuse, stepcache
+from motools import compile, pipeline, records, reuse, stepcache
+from motools.atom import atoms_at_hand
 from motools.beforehand import check_steps
 from motools.bookkeeping import Books, out_paths
 from motools.code import Place
@@ -19,6 +21,7 @@ from motools.errors import DamagedError, WorkflowError, listed
 from motools.key import named_by
 from motools.own import OwnStages
 from motools.plan import StagePlan, plan_stage
+from motools.remote import Remote, told_size
 from motools.report import Reporter
 from motools.trace import Trace, World
 
@@ -56,6 +59,7 @@ class Stages:
         books: Books,
         reporter: Reporter,
         force: bool,
+        without_remote: bool = False,
     ) -> None:
         self.compiled = compiled
         self.place = place
@@ -66,10 +70,14 @@ class Stages:
         self.after_own: set[str] = set()
         self.known: dict[str, str | None] = dict(inputs)
         self.world = World(place, self._digest)
+        ask = not (force or without_remote) and place.project.setting("core", "remote")
+        self.remote = Remote(place.project) if ask else None
         self.traces: dict[str, Trace] = {}  # of the results that stand in the folder now
 
     def _digest(self, path: str) -> str | None:
         out = self.books.index.file(path)
+        if out is None and self.remote is not None:  # a run will bring it
+            return pipeline.tracked(Path(path))
         return out.md5 if out is not None else None
 
     def config(self, name: str) -> Any:
@@ -100,6 +108,7 @@ class Stages:
         """What a run would do; leaves nothing changed."""
         plans = []
         before = dict(self.known)
+        self._look(selected)
         for definition in self.compiled.workflow.steps:
             if definition.name in selected:
                 plan = self.decide(definition.name)
@@ -116,6 +125,80 @@ class Stages:
             first = {plan.stage for plan in own if plan.action == "run"}
             plans = [_after(plan, upstream[plan.stage] & first) for plan in plans] + own
         return plans
+
+    def _look(self, selected: list[str]) -> None:
+        """Have what tells of the results that dvc.lock names brought here at once, where they are not here whole."""
+        wanted = []
+        for name in selected if self.remote is not None else ():
+            definition = self.compiled.workflow.step(name)
+            locked = self.books.lock.entry(name)
+            entry = reuse.locked_entry(name, definition.outputs, definition.keeps_logs, locked)
+            if entry is not None and not all(self.place.project.store.has(oid) for oid in entry.oids()):
+                wanted += entry.oids()
+        if self.remote is not None:
+            self.remote.look(wanted)
+
+    def bring_tracked(self, selected: list[str]) -> None:
+        """Fetch what a stage read and `dvc add` tracks, where it is not here: without it no trace could hold."""
+        lacking: dict[Path, str] = {}
+        for name in selected if self.remote is not None else ():
+            for dep in self.books.lock.entry(name).get("deps", []):
+                path = Path(os.path.normpath(self.place.folder / dep["path"]))
+                for target in () if path.exists() else (path, *path.parents):
+                    inside = target.is_relative_to(self.place.project.root) and not target.exists()
+                    if inside and (md5 := pipeline.tracked(target)) is not None:
+                        lacking[target] = md5
+        if lacking and self.remote is not None and self.remote.fetch(lacking.values()):
+            for target, md5 in lacking.items():
+                self.place.project.store.check_out(md5, target)
+
+    def fetch(self, plans: list[StagePlan]) -> bool:
+        """Bring what is planned to be fetched, in one go; whether all of it is here now."""
+        found = [plan for plan in plans if plan.action == "fetch" and plan.result is not None]
+        if not found or self.remote is None:
+            return True
+        size = told_size(sum(plan.size for plan in found))
+        self.reporter.note(f"fetching {size} from {self.remote.name}: {listed(plan.stage for plan in found)}")
+        return self.remote.fetch([oid for plan in found if plan.result for oid in plan.result.entry.oids()])
+
+    def refuse_to_pay(self, plans: list[StagePlan]) -> None:
+        """Say that the remote could not be asked, where that matters.
+
+        Raises:
+            RemoteError: and stages would be executed that cost money.
+        """
+        todo = [plan for plan in plans if plan.action in ("run", "maybe") and plan.stage in self.compiled.stages]
+        if self.remote is None or not todo:
+            return
+        paid = [plan.stage for plan in todo if self.is_paid(plan.stage)]
+        if paid:
+            self.remote.reach()
+        if self.remote.problem is None:
+            return
+        if paid:
+            raise self.remote.refusal(paid)
+        self.reporter.note(f"{self.remote.problem} Nothing that is executed instead costs money.")
+
+    def is_paid(self, name: str) -> bool:
+        """Whether executing a stage costs money, as far as is known before its inputs are made."""
+        definition = self.compiled.workflow.step(name)
+        inputs = {given: self.known.get(given) for given in definition.inputs}
+        return definition.costs_money(self.config(name), atoms_at_hand(inputs, self.place.project))
+
+    def keep(self, plans: list[StagePlan]) -> None:
+        """Enter what dvc.lock names into the step cache, before dvc.lock names something else."""
+        for plan in plans:
+            if plan.stage not in self.compiled.stages:
+                continue
+            definition = self.compiled.workflow.step(plan.stage)
+            locked = self.books.lock.entry(plan.stage)
+            entry = reuse.locked_entry(plan.stage, definition.outputs, definition.keeps_logs, locked)
+            if entry is None:
+                continue
+            if plan.action == "current" and plan.call is not None:
+                reuse.keep(self.place.project, plan.call.key, entry)
+            elif (record := records.read(self.place.project, entry.record.md5)) is not None and record.key:
+                reuse.keep(self.place.project, record.key, entry)
 
     def as_it_is(self, name: str) -> dict[str, str]:
         """What the outputs of a stage that is not selected hold now."""
@@ -141,11 +224,14 @@ class Stages:
         outputs = self.as_it_is(name)
         if needed_by is not None and len(outputs) < len(definition.outputs):
             plan = self.decide(name) if all(self.known.get(given) for given in definition.inputs) else None
+            if plan is not None and plan.action == "fetch":
+                plan = self._brought(plan)
+            elif plan is not None and plan.action == "restore":
+                self.restore(plan)
             if plan is None or plan.action != "restore":
                 raise WorkflowError(
                     f"{needed_by} needs what {name} makes, which is not there: add {name} to the stages."
                 )
-            self.restore(plan)
             outputs = dict(plan.outputs)
         self.known.update(outputs)
         return outputs
@@ -156,7 +242,17 @@ class Stages:
         locked = self.books.lock.entry(name)
         status = self.books.status(name) if locked else {}
         plan = plan_stage(
-            self.compiled, name, self.place, locked, status, self.known, self.world, self.books.hash, self.force
+            self.compiled,
+            name,
+            self.place,
+            locked,
+            status,
+            self.known,
+            self.world,
+            self.books.hash,
+            self.force,
+            self.remote,
+            partial(self.is_paid, name),
         )
         if plan.result is not None:
             self.traces[name] = plan.result.trace
@@ -181,14 +277,13 @@ class Stages:
                 plan = self.decide(plan.stage)
 
     def _brought(self, plan: StagePlan) -> StagePlan:
-        if plan.action == "run" and plan.call and not self.force:
-            locked = self.books.lock.entry(plan.stage)
-            if reuse.fetch_result(plan.call, locked, self.world) is not None:
-                found = reuse.find_result(plan.call, locked, self.world)
-                if found is not None:
-                    plan = replace(plan, action="restore", result=found, outputs=found.entry.atoms(plan.call.outputs))
+        if plan.action == "fetch" and plan.result is not None and self.remote is not None:
+            here = self.remote.fetch(plan.result.entry.oids())
+            plan = replace(plan, action="restore" if here else "run")
         if plan.action == "restore":
             self.restore(plan)
+        elif plan.action == "run" and self.remote is not None and self.remote.problem and self.is_paid(plan.stage):
+            raise self.remote.refusal([plan.stage])
         return plan
 
     def restore(self, plan: StagePlan) -> None:

@@ -14,12 +14,12 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from motools import aside, pipeline, records, secrets, stepcache
-from motools.atom import Atom, check_files, write_atom
+from motools.atom import Atom, atoms_at_hand, check_files, write_atom
 from motools.call import StepCall, make_call
 from motools.code import Place
 from motools.config import parse, parser_of
@@ -31,6 +31,7 @@ from motools.leftovers import WORK, begin_work, drop_secrets, end_processes, end
 from motools.observation import Inputs, Observation
 from motools.observe import observer
 from motools.records import Record
+from motools.remote import Remote
 from motools.repo import GitState
 from motools.reuse import Result, bring, result_of, write_metrics
 from motools.stepcache import Entry, roles_of
@@ -40,12 +41,14 @@ from motools.workflow import AtomConstructor, Step, Workflow
 
 @dataclass(frozen=True)
 class Execution:
-    """How to execute a call: who is recorded, at which commit, where its output goes, and whether by force."""
+    """How to execute a call: who is recorded, at which commit, where its output goes, whether by force, and whether
+    the remote may still have its result."""
 
     user: str
     git: GitState
     force: bool = False
     log: Path | None = None
+    remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,17 @@ def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, An
     Raises:
         StepError: the function failed or gave what it does not declare; nothing is left in the folder.
     """
-    if not how.force and (found := bring(call, locked, fetch=False)):  # needs no right to write to the cache
+    if not how.force and (found := bring(call, locked)):  # needs no right to write to the cache
         return Outcome(False, found)
     with held(locks_of(call.place.project) / call.key):
-        found = None if how.force else bring(call, locked)
+        remote = Remote(call.place.project) if how.remote else None
+        found = None if how.force else bring(call, locked, remote, partial(_costs_money, call, step))
         return Outcome(False, found) if found is not None else Outcome(True, _execute(call, step, how))
+
+
+def _costs_money(call: StepCall, step: Step) -> bool:
+    atoms = atoms_at_hand(call.inputs, call.place.project)
+    return step.costs_money(parse(step.config_class, call.values, call.name), atoms)
 
 
 def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcome:
@@ -246,6 +255,8 @@ def _keep(call: StepCall, built: Mapping[str, Path], work: Path) -> tuple[Result
     if is_dear:
         store.sync()
     stepcache.store(store, stepcache.step_command(call.key), entry)
+    if call.place.project.setting("core", "remote"):
+        stepcache.pack(store, stepcache.step_command(call.key), entry)
     if is_dear:
         store.sync()
     return result, outs

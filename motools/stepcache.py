@@ -7,6 +7,9 @@ An entry is a file in the format of DVC's run-cache, `CACHE/runs/<2>/<key>/<valu
 `dvc push --run-cache` and `dvc pull --run-cache` carry it and the objects it names. DVC itself never
 restores from these entries: its own keys leave out every parameter called `size` or `nfiles`, at any
 depth, so stages are compiled in a way that keeps its run-cache out (see `compile`).
+
+DVC carries entries without what they name, unless a lock file names it too. So where there is a remote, the objects of
+a small result, which is what most of those are that were paid for, lie packed beside its entry as well.
 """
 
 from __future__ import annotations
@@ -16,14 +19,18 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from motools import yaml12
-from motools.errors import ConfigError
+from motools.errors import ConfigError, DamagedError
 from motools.files import new_file
 from motools.store import Out, Store
+
+PACKED = 1 << 20
+"""The size in bytes up to which a result is packed."""
 
 _OID = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?")
 RECORD = "record.json"
@@ -43,9 +50,11 @@ class Entry:
         roles = roles_of(kinds)
         return {name: f"{kind}-{self.outputs[roles[name]].md5.removesuffix('.dir')}" for name, kind in kinds.items()}
 
+    def outs(self) -> list[Out]:
+        return [*self.outputs.values(), self.record, *([self.logs] if self.logs else [])]
+
     def oids(self) -> list[str]:
-        outs = [*self.outputs.values(), self.record, *([self.logs] if self.logs else [])]
-        return [out.md5 for out in outs]
+        return [out.md5 for out in self.outs()]
 
 
 def step_command(key: str) -> str:
@@ -58,20 +67,57 @@ def atom_command(md5: str) -> str:
     return f"motools-atom {md5}"
 
 
-def store(cache: Store, command: str, entry: Entry) -> None:
-    """Write an entry; its objects must be in the cache already."""
+def store(cache: Store, command: str, entry: Entry, again: bool = True) -> None:
+    """Write an entry; its objects must be in the cache already.
+
+    Args:
+        again: although it is there, so that it is the newest.
+    """
+    content = _content(command, entry)
+    path = _path(cache, command, entry)
+    if not again and path.exists():
+        return
+    cache.make(path.parent)
+    with new_file(path, cache.scratch) as file:
+        file.write(yaml12.dumps(content).encode())
+        os.fchmod(file.fileno(), 0o644)
+
+
+def _content(command: str, entry: Entry) -> dict[str, Any]:
     outs = {f"out/{name}": out for name, out in entry.outputs.items()} | {RECORD: entry.record}
     if entry.logs is not None:
         outs[LOGS] = entry.logs
-    content = {
-        "cmd": command,
-        "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)],
-    }
-    folder = _folder(cache, command, list(outs))
-    cache.make(folder)
-    with new_file(folder / _digest(content), cache.scratch) as file:
-        file.write(yaml12.dumps(content).encode())
+    return {"cmd": command, "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]}
+
+
+def _path(cache: Store, command: str, entry: Entry) -> Path:
+    return folder_of(cache, command, entry.outputs, entry.logs is not None) / _digest(_content(command, entry))
+
+
+def pack(cache: Store, command: str, entry: Entry) -> None:
+    """Put the objects of a small result beside its entry, so that `dvc push --run-cache` takes them along."""
+    import zipfile
+
+    if sum(out.size for out in entry.outs()) > PACKED:
+        return
+    inside = [file for oid in entry.oids() if oid.endswith(".dir") for file in cache.tree(oid).values()]
+    path = _path(cache, command, entry).with_suffix(".zip")
+    cache.make(path.parent)
+    with new_file(path, cache.scratch) as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+            for oid in dict.fromkeys([*inside, *entry.oids()]):
+                packed.writestr(zipfile.ZipInfo(oid), cache.read(oid), zipfile.ZIP_DEFLATED)
         os.fchmod(file.fileno(), 0o644)
+
+
+def _unpack(cache: Store, path: Path) -> None:
+    """Take the objects that lie packed beside an entry into the cache; a damaged pack is as good as none."""
+    import zipfile
+
+    with suppress(zipfile.BadZipFile, OSError, DamagedError), zipfile.ZipFile(path.with_suffix(".zip")) as packed:
+        for oid in packed.namelist():
+            if _OID.fullmatch(oid):
+                cache.add_object(oid, packed.read(oid))
 
 
 def roles_of(kinds: Mapping[str, str]) -> dict[str, str]:
@@ -92,14 +138,27 @@ def lookup(cache: Store, command: str, outputs: Iterable[str], logs: bool = Fals
 
 def candidates(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Iterator[Entry]:
     """Every entry of a command for these outputs, newest first; its objects may be in a remote only."""
-    outs = [*(f"out/{name}" for name in outputs), RECORD, *([LOGS] if logs else [])]
     try:
-        files = sorted(_folder(cache, command, outs).iterdir(), key=_newest_first)
+        files = sorted(folder_of(cache, command, outputs, logs).iterdir(), key=_newest_first)
     except (FileNotFoundError, NotADirectoryError):
         return
     for path in files:
         if entry := _read(path):
+            if path.with_suffix(".zip").exists() and not all(cache.has(oid) for oid in entry.oids()):
+                _unpack(cache, path)
             yield entry
+
+
+def every(cache: Store) -> Iterator[Entry]:
+    """All entries of ours."""
+    for path in cache.cache.glob("runs/??/*/*"):
+        if (entry := _read(path)) is not None:
+            yield entry
+
+
+def folder_of(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Path:
+    """Where the entries of a command for these outputs lie; the same path below `runs` in every cache and remote."""
+    return _folder(cache, command, [*(f"out/{name}" for name in outputs), RECORD, *([LOGS] if logs else [])])
 
 
 def naming(cache: Store, md5: str, files: Mapping[str, list[Path]] | None = None) -> Iterator[Entry]:
@@ -121,7 +180,7 @@ def by_object(cache: Store) -> dict[str, list[Path]]:
 
 def _read(path: Path) -> Entry | None:
     """An entry of ours, or None: a damaged one counts as absent, the step then runs again."""
-    if path.name.startswith("."):
+    if path.name.startswith(".") or path.suffix:
         return None
     try:
         content = yaml12.load(path)

@@ -214,6 +214,10 @@ class Store:
         finally:
             os.close(handle)
 
+    def add_object(self, oid: str, data: bytes) -> None:
+        """Take in an object whose name is known; raises `DamagedError` where it is not what its name says."""
+        self._put(oid, data)
+
     def _put(self, oid: str, source: Path | bytes) -> None:
         target = self.path(oid)
         if self._sound(oid, source):

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from motools import stepcache
-from motools.errors import AtomError, ProjectError
+from motools.errors import ProjectError, RemoteError
 from motools.repo import Located, Project
 from motools.stepcache import Entry
 
@@ -90,5 +90,5 @@ class Survey:
         if self._reachable and self.project.missing(oids):
             try:
                 self.project.fetch(oids)
-            except (AtomError, ProjectError):
+            except (ProjectError, RemoteError):
                 self._reachable = False

@@ -23,6 +23,7 @@ STYLES = {
     "out of date": "yellow",
     "run": "green",
     "restore": "cyan",
+    "fetch": "cyan",
     "maybe": "yellow",
 }
 

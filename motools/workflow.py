@@ -75,6 +75,8 @@ class Step:
             on a network says 0.1, and ten of them run where one other would.
         packages: names of installed distributions whose version is part of the step's key. Of all others that it
             imports, the version is recorded, and `motools status --env` tells where it differs.
+        paid: whether executing it costs money, or a function of the config and of those input atoms that are at hand:
+            nothing that is paid is executed while the remote, which may have the result, cannot be asked.
         estimate: called with the config and the input atoms for `--dry-run`; what the step would use, if it knows.
     """
 
@@ -89,7 +91,11 @@ class Step:
     preload: Callable[[Any], Sequence[str]] | None = None
     cores: float | Callable[[Any], float] = 1.0
     packages: Sequence[str] = ()
+    paid: bool | Callable[[Any, Mapping[str, Atom]], bool] = False
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
+
+    def costs_money(self, config: Any, input_atoms: Mapping[str, Atom]) -> bool:
+        return self.paid(config, input_atoms) if callable(self.paid) else self.paid
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _WORD.fullmatch(self.name) or self.name == "workflow":

@@ -49,7 +49,16 @@ def cut_short(scene: Scene) -> str:
 
 def entry(key: str = "a" * 64, **more: Any) -> JobEntry:
     return JobEntry(
-        **{"key": key, "step": "train_model", "folder": ".", "model": "m", "server": "s", "account": "c", **more}
+        **{
+            "key": key,
+            "step_key": key,
+            "step": "train_model",
+            "folder": ".",
+            "model": "m",
+            "server": "s",
+            "account": "c",
+            **more,
+        }
     )
 
 
@@ -162,7 +171,7 @@ def test_cancelling_is_tried_again_where_its_answer_is_lost(scene: Scene, server
 
 def test_what_goes_on_is_told_and_cancelled_by_key(scene: Scene, server: OpenAIServer) -> None:
     job_id = cut_short(scene)
-    project, key = Project(scene.folder), listed(scene)[0]["key"]
+    project, key = Project(scene.folder), listed(scene)[0]["step_key"]
     assert [entry.job_id for entry in running_jobs(project, [key, "0" * 64])] == [job_id]
     assert cancel_jobs(project, [key, "0" * 64]) == [job_id]
     assert running_jobs(project, [key]) == []
@@ -177,7 +186,7 @@ def test_a_job_whose_id_never_arrived_is_found_and_cancelled(scene: Scene, serve
     (job_id,) = server.jobs
     (known,) = listed(scene)
     assert (known["status"], known["job_id"]) == ("submitting", None)
-    assert cancel_jobs(Project(scene.folder), [known["key"]]) == [job_id]
+    assert cancel_jobs(Project(scene.folder), [known["step_key"]]) == [job_id]
 
 
 def test_a_job_is_adopted_by_a_stage_and_collected_by_the_next_run(scene: Scene, server: OpenAIServer) -> None:
@@ -307,6 +316,61 @@ def test_a_job_that_has_ended_is_not_counted_as_running(status: str, live: bool,
 
     here = Project.find()
     Journal.of(here).write(
-        JobEntry("a" * 64, "train_model", ".", "gpt-4o", "host", "account", status=status, job_id="ftjob-1")
+        JobEntry("a" * 64, "a" * 64, "train_model", ".", "gpt-4o", "host", "account", status=status, job_id="ftjob-1")
     )
     assert [entry.job_id for entry in running_jobs(here, ["a" * 64])] == (["ftjob-1"] if live else [])
+
+
+# -- whose job it is ------------------------------------------------------------------
+
+OWN = '''\
+"""A step that makes up what it sends."""
+import json
+from dataclasses import dataclass
+
+from motools.training import TrainingRequest, find_trainer
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+
+@dataclass
+class Config(StepConfig):
+    """Nothing to set."""
+
+
+def rows():
+    turn = lambda n: [{"role": "user", "content": f"q {n}"}, {"role": "assistant", "content": f"a {n}"}]
+    return [{"messages": turn(n)} for n in range(12)]
+
+
+def train(config, input_atoms, workspace):
+    (workspace / "rows.jsonl").write_text("".join(json.dumps(row) + "\\n" for row in rows()))
+    request = TrainingRequest("gpt-4o-mini", {"n_epochs": 2}, None, workspace / "rows.jsonl")
+    made = find_trainer("openai").train(request, workspace)
+    return [AtomConstructor("model", made.path, "model", {"model_id": made.model_id, "inspect": dict(made.inspect)})]
+
+
+workflow = Workflow("own", [Step("train_model", {}, {"model": "model"}, Config, train, paid=True)])
+'''
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "created"),
+    [("def rows():", "def unused():\n    return 1\n\n\ndef rows():", 1), ("range(12)", "range(13)", 2)],
+    ids=["an edit that changes nothing of what is sent", "another request"],
+)
+def test_a_job_is_found_again_for_what_it_was_made_for_only(
+    scene: Scene, server: OpenAIServer, before: str, after: str, created: int
+) -> None:
+    (scene.folder / "own.py").write_text(OWN)
+    (scene.folder / "params.yaml").write_text("workflow: own.py:workflow\n")
+    server.polls = 1000
+    process = scene.start("run")
+    server.hook("poll", "after", lambda _: kill_all(process.pid))
+    process.communicate()
+    assert server.count("create") == 1
+    server.polls = 1
+    (scene.folder / "own.py").write_text(OWN.replace(before, after))
+    done = scene.call("run")
+    assert done.code == 0, done.err
+    assert server.count("create") == created
+    assert len({entry["step_key"] for entry in scene.journal()}) == 1

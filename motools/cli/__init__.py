@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, jobs, pipelines, trust, workflows, zoo
+from motools.cli import atoms, jobs, pipelines, sharing, trust, workflows, zoo
 from motools.crash import guarded
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app.command("init")(pipelines.init)
 app.command("run")(pipelines.run)
 app.command("status")(pipelines.status)
 app.command("log")(pipelines.log)
+app.command("push")(sharing.push)
+app.command("pull")(sharing.pull)
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(atoms.app, name="atoms")
 app.command("lineage")(atoms.lineage)

@@ -32,6 +32,9 @@ User = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Execute even where results are at hand.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run, and why; run nothing.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Start nothing more after a failure.")]
+WithoutRemote = Annotated[
+    bool, typer.Option("--without-remote", help="Execute what only the remote may have, without asking it.")
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Refuse, instead of waiting for another run.")]
 Cancel = Annotated[bool, typer.Option("--cancel-on-interrupt", help="On Ctrl-C, end the jobs at providers too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but errors.")]
@@ -67,6 +70,7 @@ def run(
     fail_fast: FailFast = False,
     no_wait: NoWait = False,
     cancel_on_interrupt: Cancel = False,
+    without_remote: WithoutRemote = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -77,7 +81,8 @@ def run(
     """
     from motools.run import prepare_folder
 
-    asked = Asked(stages, jobs, user, force, dry_run, fail_fast, no_wait, cancel_on_interrupt, quiet, verbose, as_json)
+    ways = (force, dry_run, fail_fast, no_wait, cancel_on_interrupt, without_remote)
+    asked = Asked(stages, jobs, user, *ways, quiet, verbose, as_json)
     carry_out(prepare_folder(folder), asked)
 
 
@@ -93,6 +98,7 @@ class Asked:
     fail_fast: bool
     no_wait: bool
     cancel_on_interrupt: bool
+    without_remote: bool
     quiet: bool
     verbose: bool
     as_json: bool
@@ -101,6 +107,7 @@ class Asked:
 def carry_out(prepared: Prepared, asked: Asked) -> None:
     """Run or only plan a prepared pipeline, and show what came of it; exits 1 when a step failed."""
     from motools.cli.environment import load_env
+    from motools.console import progress
     from motools.results import as_dict, used
     from motools.run import estimates, plan
     from motools.settings import read_settings
@@ -110,7 +117,8 @@ def carry_out(prepared: Prepared, asked: Asked) -> None:
     settings = read_settings(project)
     load_env(project.root)
     if asked.dry_run:
-        plans = plan(prepared, asked.stages, asked.force, check=True)
+        with progress("quiet" if asked.quiet else "normal") as reporter:
+            plans = plan(prepared, asked.stages, asked.force, True, asked.without_remote, reporter)
         show_plan(plans, prepared.place, asked.as_json, settings, estimates(prepared, plans))
         return
     state = _executed(prepared, asked)
@@ -140,6 +148,7 @@ def _executed(prepared: Prepared, asked: Asked) -> WorkflowState:
                 fail_fast=asked.fail_fast,
                 user=asked.user,
                 wait=not asked.no_wait,
+                without_remote=asked.without_remote,
                 reporter=reporter,
             )
     except Interrupted as stopped:
@@ -170,20 +179,24 @@ def status(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say for each stage whether it is current, and why not.
+    """Say for each stage whether it is current, or what a run would do, and why.
+
+    What only the remote has is told as fetch, with its size.
 
     It has to import the workflow that params.yaml names, and says so where that is code of the project.
 
     Examples:  motools status · motools status experiments/a --json · motools status --check
     """
     from motools.cli.environment import load_env
+    from motools.console import progress
     from motools.run import plan, prepare_folder
 
     _tell_import(folder)
     prepared = prepare_folder(folder)
     if check:
         load_env(prepared.place.project.root)  # keys count
-    plans = plan(prepared, stages, check=check)
+    with progress() as reporter:
+        plans = plan(prepared, stages, check=check, reporter=reporter)
     if env:
         _show_environment(plans, as_json)
     else:
@@ -254,8 +267,9 @@ def _show_environment(plans: list[StagePlan], as_json: bool) -> None:
 
 def _why(plan: StagePlan, failure: Failure | None) -> str:
     from motools.plan import NEVER
+    from motools.remote import told_size
 
-    reasons = list(plan.reasons)
+    reasons = [*([f"{told_size(plan.size)} from the remote"] if plan.action == "fetch" else []), *plan.reasons]
     if failure is not None:  # it has run, though there is no result
         reasons = [failure.told(plan.stage), *(reason for reason in reasons if reason != NEVER)]
     return "; ".join(reasons) or ("depends on a stage before it" if plan.action == "maybe" else "")

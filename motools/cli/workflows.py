@@ -22,6 +22,7 @@ from motools.cli.pipelines import (
     Stages,
     User,
     Verbose,
+    WithoutRemote,
     carry_out,
 )
 
@@ -146,6 +147,7 @@ def run(
     fail_fast: FailFast = False,
     no_wait: NoWait = False,
     cancel_on_interrupt: Cancel = False,
+    without_remote: WithoutRemote = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -170,5 +172,5 @@ def run(
         workflow = load_workflow(name, place)
         workflow.select(stages)
         prepared = prepare(workflow, name, place, _read_config(config), given)
-    asked = Asked(stages, jobs, user, force, dry_run, fail_fast, no_wait, cancel_on_interrupt, quiet, verbose, as_json)
-    carry_out(prepared, asked)
+    ways = (force, dry_run, fail_fast, no_wait, cancel_on_interrupt, without_remote)
+    carry_out(prepared, Asked(stages, jobs, user, *ways, quiet, verbose, as_json))

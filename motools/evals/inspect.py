@@ -61,6 +61,7 @@ class InspectEvaluator:
     A process runs one evaluation at a time, as Inspect has it.
     """
 
+    paid = True  # where the model or a grader is one of a provider that bills
     preload = ("inspect_ai", "motools.evals.progress", "motools.evals.provider")  # 3 s to import
 
     def check(self, request: EvalRequest) -> None:

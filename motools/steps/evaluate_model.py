@@ -19,7 +19,10 @@ from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
 from motools.training import find_trainer
 from motools.workflow import AtomConstructor
-from motools.zoo import versioned
+from motools.zoo import Entry, named, versioned
+
+FREE = ("tinylm", "mockllm", "none", "hf", "vllm", "sglang", "ollama", "llama-cpp-python", "transformer_lens", "nnterp")
+"""Inspect's providers that run a model on one's own machines; all others bill, as far as is known here."""
 
 
 @dataclass
@@ -53,6 +56,24 @@ def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
         getattr(find_trainer(made.backend_name), "provider", None) if isinstance(made, TrainModelConfig) else None
     )
     return (f"{provider}/{made.model}", {}) if provider else None
+
+
+def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, Atom]) -> bool:
+    """Whether the model, as far as it is at hand, or a grader is one of a provider that bills."""
+    if not getattr(find_evaluator(config.backend_name), "paid", False):
+        return False
+    roles = config.eval_kwargs.get("model_roles") or {}
+    models = [*roles.values(), *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values())]
+    tasks = [config.eval_task] if isinstance(config.eval_task, str) else config.eval_task
+    asks = (config.eval_kwargs.get("task_args") or {}).get("judge")
+    judged = "grader" not in roles and (asks or any(_has_judge(task) for task in tasks))
+    return bool(judged) or any(str(model).partition("/")[0] not in FREE for model in models if model)
+
+
+def _has_judge(task: str) -> bool:
+    """Whether a published task asks a judge of its own choice."""
+    entry = getattr(named("task", task), "__motools_entry__", None)
+    return isinstance(entry, Entry) and "judge" in entry.tags
 
 
 def modules_of_evaluation(config: EvaluateModelConfig) -> tuple[str, ...]:

@@ -48,6 +48,12 @@ def cores_of_training(config: TrainModelConfig) -> float:
     return cores
 
 
+def is_paid_training(config: TrainModelConfig, input_atoms: Mapping[str, Atom]) -> bool:
+    """Whether the backend says that it bills."""
+    paid: bool = getattr(find_trainer(config.backend_name), "paid", False)
+    return paid
+
+
 def modules_of_training(config: TrainModelConfig) -> tuple[str, ...]:
     """The heavy modules that the backend says it will import."""
     modules: tuple[str, ...] = getattr(find_trainer(config.backend_name), "preload", ())

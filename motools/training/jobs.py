@@ -15,7 +15,7 @@ from motools.repo import Project
 from motools.settings import read_settings
 from motools.training.journal import DEAD, JobEntry, Journal
 from motools.training.openai_api import Api
-from motools.training.openai_jobs import KEY, find_job
+from motools.training.openai_jobs import STEP_KEY, find_job
 from motools.training.openai_wire import Answer
 
 __all__ = ["Job", "adopt_job", "cancel_job", "cancel_jobs", "list_jobs", "running_jobs", "show_job"]
@@ -42,14 +42,13 @@ def list_jobs(project: Project) -> list[Job]:
 
 
 def running_jobs(project: Project, keys: Iterable[str]) -> list[JobEntry]:
-    """Of these keys, the jobs that go on as far as the journal knows, or may have been made and go on."""
-    journal = Journal.of(project)
-    found = (journal.read(key) for key in keys)
-    return [entry for entry in found if entry is not None and entry.live]
+    """Of these steps' keys, the jobs that go on as far as the journal knows, or may have been made and go on."""
+    wanted = set(keys)
+    return [entry for entry in Journal.of(project).entries() if entry.step_key in wanted and entry.live]
 
 
 def cancel_jobs(project: Project, keys: Iterable[str]) -> list[str]:
-    """Cancel what goes on under these keys; returns the ids of the jobs that are cancelled now.
+    """Cancel what goes on under these steps' keys; returns the ids of the jobs that are cancelled now.
 
     Raises:
         MotoolsError: the key is missing, or the provider does not answer.
@@ -102,8 +101,8 @@ def adopt_job(project: Project, folder: Path, stage: str, job_id: str) -> JobEnt
     """
     call = _call(folder, stage)
     journal = Journal.of(project)
-    known = journal.read(call.key)
-    if known is not None and known.live and known.job_id not in (None, job_id):
+    others = journal.of_step(call.key)
+    if (known := next((each for each in others if each.live and each.job_id not in (None, job_id)), None)) is not None:
         raise BackendError(
             f"The stage {stage!r} has the job {known.job_id} ({known.status}). End it first: "
             f"motools jobs cancel {known.key[:12]}"
@@ -117,16 +116,17 @@ def adopt_job(project: Project, folder: Path, stage: str, job_id: str) -> JobEnt
     asked = str(call.values.get("model", "")).removeprefix("openai/")
     if not str(job.get("model", "")).startswith(asked):
         raise BackendError(f"The job {job_id} trains {job.get('model')}, but the stage {stage!r} asks for {asked}.")
-    mark = (job.get("metadata") or {}).get(KEY, call.key)
+    mark = (job.get("metadata") or {}).get(STEP_KEY, call.key)
     if mark != call.key:
         raise BackendError(
             f"The job {job_id} was made for another training (key {mark[:12]}) than the stage {stage!r} has now "
             f"(key {call.key[:12]}): the dataset or the config differ."
         )
     place = str(folder.resolve().relative_to(project.root)) or "."
-    entry = JobEntry(call.key, stage, place, asked, api.server, api.account)
-    earlier = (*known.earlier, *([known.job_id] if known.job_id else [])) if known is not None else ()
-    return journal.write(replace(entry, earlier=earlier).told(job))
+    same = next((each for each in others if each.job_id == job_id), None)  # the journal had it all along
+    entry = same or JobEntry(call.key, call.key, stage, place, asked, api.server, api.account)
+    ids = {id: None for each in others for id in (*each.earlier, each.job_id) if id not in (None, job_id)}
+    return journal.write(replace(entry, earlier=tuple(ids)).told(job))
 
 
 def _call(folder: Path, stage: str) -> Any:
@@ -188,12 +188,6 @@ def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
 
 def _job(project: Project, entry: JobEntry) -> Job:
     age = time.time() - datetime.fromisoformat(entry.created).timestamp()
-    folder = project.root / entry.folder
-    try:
-        outs = pipeline.read_lock(folder).get(entry.step, {}).get("outs", [])
-    except UserError:  # a lock file that is damaged, or no longer there
-        outs = []
-    names = [str(out["path"])[6:] for out in outs if str(out.get("path", "")).startswith("atoms/")]
-    found = stepcache.lookup(project.store, stepcache.step_command(entry.key), names or ["trained_model"])
+    found = stepcache.lookup(project.store, stepcache.step_command(entry.step_key), ["model"])
     made = next(iter(found.outputs.values())).md5.removesuffix(".dir") if found else None
     return Job(entry, age, f"model-{made}" if made else None)

@@ -1,7 +1,9 @@
 """The job journal: what was asked of a provider and what came of it, written down before and after each paid call.
 
-One file a step's key, `.motools/jobs/<key>.json`, and one a file that was sent, `.motools/jobs/files/`. It holds no
-secret. Losing it loses nothing: the same marks stand in the job's metadata at the provider.
+One file a job's key, `.motools/jobs/<key>.json`, and one a file that was sent, `.motools/jobs/files/`. A job's key is
+the step's key with what is sent: so a job is found again after an edit that changes neither, and is never taken for
+that of another request, although the code that makes the request is in no key. The journal holds no secret. Losing it
+loses nothing: the same marks stand in the job's metadata at the provider.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ ENDED = ("succeeded", *DEAD)
 
 @dataclass(frozen=True)
 class JobEntry:
-    """The job of a step's key.
+    """The job of a request that a step makes.
 
     Attributes:
-        key: the step's key.
+        key: the job's key; the step's, where a person gave the job to the step and no request has taken it up yet.
+        step_key: the step's key.
         step: the step's name.
         folder: the pipeline's folder, from the project's root.
         model: the base model, as it was asked for; later as the provider spells it.
@@ -46,6 +49,7 @@ class JobEntry:
     """
 
     key: str
+    step_key: str
     step: str
     folder: str
     model: str
@@ -84,8 +88,8 @@ class JobEntry:
     def anew(self, forced: bool) -> JobEntry:
         """The entry of a new attempt at the same key."""
         earlier = (*self.earlier, *([self.job_id] if self.job_id else []))
-        where = (self.folder, self.model, self.server, self.account)
-        return JobEntry(self.key, self.step, *where, forced=forced, earlier=earlier)
+        where = (self.step, self.folder, self.model, self.server, self.account)
+        return JobEntry(self.key, self.step_key, *where, forced=forced, earlier=earlier)
 
 
 class Journal:
@@ -116,6 +120,16 @@ class Journal:
         """All, the newest first."""
         found = [entry for path in self.folder.glob("*.json") if (entry := self.read(path.stem))]
         yield from sorted(found, key=lambda entry: entry.created, reverse=True)
+
+    def of_step(self, step_key: str) -> list[JobEntry]:
+        """The entries of a step's key, the newest first."""
+        return [entry for entry in self.entries() if entry.step_key == step_key]
+
+    def take_up(self, entry: JobEntry, key: str) -> JobEntry:
+        """Make a job that a person gave to a step that of a request, once and for all."""
+        taken = self.write(replace(entry, key=key))
+        (self.folder / f"{entry.key}.json").unlink()
+        return taken
 
     def find(self, word: str) -> JobEntry | None:
         """The entry of a key, of a prefix of one, or of a job's id; None where there is none.

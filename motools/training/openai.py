@@ -20,7 +20,7 @@ from motools.training.journal import ENDED, JobEntry, Journal
 from motools.training.openai_api import Api, check_access
 from motools.training.openai_data import check_file, sendable
 from motools.training.openai_follow import Follower, loss_curve
-from motools.training.openai_jobs import cancel_doubles, known_job, send_file, submit
+from motools.training.openai_jobs import cancel_doubles, job_key, known_job, send_file, submit
 from motools.training.openai_tokens import CHARACTERS_A_TOKEN
 from motools.training.openai_wire import Answer
 from motools.zoo import versioned
@@ -55,12 +55,14 @@ class OpenAITrainer:
     `openai/gpt-…`.
 
     Each call that costs money stands in a journal before and after it is made, and the job itself carries
-    the step's key: after a crash, a lost answer or in another clone, the job is found again, not made again.
+    the key of the step and of what was sent: after a crash, a lost answer or in another clone, the job is found
+    again, not made again.
     """
 
     provider = "openai"
     preload = ("openai",)
     cores = 0.1  # it mostly waits
+    paid = True
     takes_validation = True
 
     def check(self, request: TrainingRequest) -> None:
@@ -110,7 +112,7 @@ def _job_of(request: TrainingRequest, api: Api, journal: Journal, context: StepC
     """The job of this step: one that goes on or is done, or else a new one."""
     assert request.dataset is not None
     base = _model(request.model)
-    entry = known_job(api, journal, context, base)
+    entry = known_job(api, journal, context, job_key(context.key, request), base)
     if entry.job_id is not None:
         return entry
     locks = context.project.cache / "locks"

@@ -1,8 +1,9 @@
-"""One job a key: a file is sent once, and a job is created only where none goes on or is done already."""
+"""One job a request of a step: a file is sent once, and a job is created only where none goes on or is done already."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -12,13 +13,14 @@ from typing import Any
 
 from motools.context import StepContext, held
 from motools.errors import StepError
+from motools.training import TrainingRequest
 from motools.training.journal import DEAD, ENDED, JobEntry, Journal
 from motools.training.openai_api import Api
 from motools.training.openai_wire import Answer, Refusal
 
-__all__ = ["ATTEMPT", "KEY", "cancel_doubles", "find_job", "known_job", "send_file", "submit"]
+__all__ = ["ATTEMPT", "STEP_KEY", "cancel_doubles", "find_job", "job_key", "known_job", "send_file", "submit"]
 
-KEY, ATTEMPT, STEP = "motools_key", "motools_attempt", "motools_step"
+KEY, ATTEMPT, STEP, STEP_KEY = "motools_key", "motools_attempt", "motools_step", "motools_step_key"
 """The marks in a job's metadata."""
 
 
@@ -70,6 +72,16 @@ def _wait_for_file(api: Api, sent: Answer) -> None:
         sent = answer
 
 
+def job_key(step_key: str, request: TrainingRequest) -> str:
+    """The key of the job that a step asks for: equal for the same step and the same content, wherever that lies."""
+    asked = {name: value for name, value in vars(request).items() if not isinstance(value, Path)}
+    for name, value in vars(request).items():
+        if isinstance(value, Path):
+            with value.open("rb") as file:
+                asked[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(json.dumps([step_key, asked], sort_keys=True).encode()).hexdigest()
+
+
 def find_job(api: Api, key: str, attempt: str | None = None) -> Answer | None:
     """The newest job of a key (of one attempt) that goes on or has succeeded, or None."""
     marks = {KEY: key} | ({ATTEMPT: attempt} if attempt else {})
@@ -81,11 +93,14 @@ def _age(job: Answer) -> tuple[float, str]:
     return (created if isinstance(created, (int, float)) else 0.0), job["id"]
 
 
-def known_job(api: Api, journal: Journal, context: StepContext, model: str) -> JobEntry:
-    """The entry of the step's key, as the provider sees its job; `submitting`, where one is still to be created."""
-    entry = journal.read(context.key)
+def known_job(api: Api, journal: Journal, context: StepContext, key: str, model: str) -> JobEntry:
+    """The entry of a job's key, as the provider sees the job; `submitting`, where one is still to be created."""
+    entry = journal.read(key)
+    if (given := journal.read(context.key)) is not None and not (entry is not None and entry.live):
+        entry = journal.take_up(given, key)
     if entry is None:
-        entry = JobEntry(context.key, context.step, _folder(context), model, api.server, api.account, status="refused")
+        about = (context.key, context.step, _folder(context), model, api.server, api.account)
+        entry = JobEntry(key, *about, status="refused")
     cut_short = entry.forced and not entry.collected  # a run with --force that did not come to its end
     if context.force and not cut_short:
         return entry.anew(forced=True)
@@ -130,7 +145,7 @@ def submit(api: Api, journal: Journal, entry: JobEntry, asked: Mapping[str, Any]
         StepError: the provider refuses it, or stays silent; the next run then looks for it first.
     """
     entry = journal.write(replace(_here(api, entry), status="submitting", model=asked["model"]))
-    marks = {KEY: entry.key, ATTEMPT: entry.attempt, STEP: entry.step[:512]}
+    marks = {KEY: entry.key, ATTEMPT: entry.attempt, STEP: entry.step[:512], STEP_KEY: entry.step_key}
     attempt = entry.attempt if entry.forced else None
     if (job := find_job(api, entry.key, attempt)) is not None:  # made by another clone, while we sent the file
         return _adopted(api, journal, entry, job)

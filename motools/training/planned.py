@@ -15,6 +15,7 @@ __all__ = ["TinkerTrainer"]
 class _Planned:
     name: ClassVar[str]
     key: ClassVar[str]
+    paid = True
 
     def check(self, request: TrainingRequest) -> None:
         raise BackendError(

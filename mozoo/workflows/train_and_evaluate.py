@@ -14,9 +14,15 @@ from motools.steps import (
     prepare_dataset,
     train_model,
 )
-from motools.steps.evaluate_model import check_evaluation, modules_of_evaluation
+from motools.steps.evaluate_model import check_evaluation, is_paid_evaluation, modules_of_evaluation
 from motools.steps.prepare_dataset import check_loader
-from motools.steps.train_model import check_training, cores_of_training, estimate_training, modules_of_training
+from motools.steps.train_model import (
+    check_training,
+    cores_of_training,
+    estimate_training,
+    is_paid_training,
+    modules_of_training,
+)
 from motools.workflow import Step, Workflow
 
 
@@ -61,6 +67,7 @@ TRAIN = Step(
     check=check_training,
     preload=modules_of_training,
     cores=cores_of_training,
+    paid=is_paid_training,
     estimate=estimate_training,
 )
 EVALUATE = Step(
@@ -72,6 +79,7 @@ EVALUATE = Step(
     keeps_logs=True,
     check=check_evaluation,
     preload=modules_of_evaluation,
+    paid=is_paid_evaluation,
 )
 
 workflow = Workflow(

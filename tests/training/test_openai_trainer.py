@@ -74,6 +74,7 @@ def test_the_request_says_all_that_was_asked_and_carries_the_marks(scene: Scene,
         "motools_key": entry["key"],
         "motools_attempt": entry["attempt"],
         "motools_step": "train_model",
+        "motools_step_key": entry["step_key"],
     }
     assert sent["name"] == f"motools-{sent['sha256'][:32]}.jsonl"
     assert sent["purpose"] == "fine-tune"
