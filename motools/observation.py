@@ -10,16 +10,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from motools import code, pipeline
+from motools import blocks, code, pipeline
 from motools.atom import Atom
 from motools.call import StepCall
+from motools.code import Place
 from motools.errors import StepError, listed
 from motools.key import named_by
 from motools.observe import Events, is_project, listing, observer, read_log
 from motools.trace import Execution, Trace, World, make_trace
 from motools.workflow import Step
 
-__all__ = ["Inputs", "Observation"]
+__all__ = ["Inputs", "Observation", "warm"]
 
 
 class Observation:
@@ -94,6 +95,14 @@ class Observation:
         of = Execution(events.sources, Events(ran=events.loaded), events, _entry_of(self.call))
         place = self.call.place
         return bool(events.sources) and not World(place).changes(make_trace(of, place), self.call.roles)
+
+
+def warm(place: Place) -> None:
+    """Read the code that is loaded once, ahead of all steps that forks of this process will trace."""
+    seen = observer()
+    modules = {path: blocks.read(each.data, each.module, each.is_package) for path, each in seen.sources.items()}
+    ran = {(path, name, 0) for path, module in modules.items() if module for name in module.functions}
+    make_trace(Execution(dict(seen.sources), seen.loading, Events(ran=ran)), place)
 
 
 def _not_read(call: StepCall) -> Iterator[str]:

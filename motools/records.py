@@ -168,6 +168,8 @@ def read(project: Project, md5: str, path: Path | None = None) -> Record | None:
 
     None where there is none, or what lies there is no record of ours: another tool's, or damaged.
     """
+    if md5 in _read:  # what an object holds does not change
+        return _read[md5]
     try:
         text = project.store.read(md5)
     except (OSError, DamagedError):
@@ -175,9 +177,13 @@ def read(project: Project, md5: str, path: Path | None = None) -> Record | None:
             return None
         text = path.read_bytes()
     try:
-        return _checked(read_json(text))
+        _read[md5] = _checked(read_json(text))
+        return _read[md5]
     except (ValueError, TypeError, KeyError, OverflowError):
         return None
+
+
+_read: dict[str, Record] = {}
 
 
 def _checked(fields: Any) -> Record:

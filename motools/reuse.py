@@ -76,8 +76,13 @@ def result_of(call: StepCall, entry: Entry, path: Path | None = None) -> Result 
     record = records.read(call.place.project, entry.record.md5, path)
     if record is None or record.key != call.key:
         return None
-    found = trace.from_dict(record.trace)
+    if entry.record.md5 not in _traces:  # one object for one record, so that it is looked at once
+        _traces[entry.record.md5] = trace.from_dict(record.trace)
+    found = _traces[entry.record.md5]
     return Result(entry, record, found) if found is not None else None
+
+
+_traces: dict[str, Trace | None] = {}
 
 
 def find_remote(

@@ -28,7 +28,7 @@ from motools.errors import AtomError, MotoolsError, StepError, listed
 from motools.files import in_words
 from motools.key import of_step
 from motools.leftovers import WORK, begin_work, drop_secrets, end_processes, end_work, locks_of
-from motools.observation import Inputs, Observation
+from motools.observation import Inputs, Observation, warm
 from motools.observe import observer
 from motools.records import Record
 from motools.remote import Remote
@@ -130,6 +130,8 @@ def loaded(reference: str, place: Place) -> Workflow:
         workflow = load_workflow(reference, place)
     for step in workflow.steps:
         parser_of(step.config_class)
+    warm(place)
+    records.versions()
     return workflow
 
 
