@@ -79,7 +79,7 @@ _NOISE = frozenset(
 """Variables that say where and how something runs, not what: their values do not count."""
 _WATCHED = frozenset(
     "open os.listdir os.scandir import subprocess.Popen os.system os.exec os.posix_spawn socket.connect "
-    "sqlite3.connect ctypes.dlopen".split()
+    "sqlite3.connect ctypes.dlopen os.mkdir os.rename".split()
 )
 _IN_SHELL = re.compile(r"[\s;|&<>()'\"]+")
 _SPAWNING = frozenset(("multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"))
@@ -151,6 +151,7 @@ class Events:
         env: name -> digest of the value, None where it was not set, "" where it is nobody's business.
         imports: first parts of the names of modules that were asked for.
         unseen: what happened where nobody could look, in words.
+        written: files and folders that the step itself made or wrote.
         changed: files that were read twice and were not the same.
         sources: path -> the file as it was compiled; written down only where a later attempt may have to know it.
         loaded: as `ran`, of the functions that were executed while the workflow was loaded; likewise.
@@ -163,6 +164,7 @@ class Events:
     folders: dict[str, str] = field(default_factory=dict)
     env: dict[str, str | None] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     sources: dict[str, Source] = field(default_factory=dict)
     loaded: set[tuple[str, str, int]] = field(default_factory=set)
@@ -176,12 +178,22 @@ class Events:
         elif kind == "file":
             if self.files.setdefault(name, value) != value:
                 self.changed.add(name)
-        elif kind == "unseen":
-            self.unseen.add(name)
+        elif kind in ("unseen", "written"):
+            getattr(self, kind).add(name)
         else:
             getattr(self, {"exists": "exists", "folder": "folders", "env": "env"}[kind]).setdefault(name, value)
         if by is not None:
             self.by.setdefault((kind, name), set()).add(by)
+
+    def settle(self) -> None:
+        """Of what the step itself has written, that counts which it has left: it would find that if it ran again."""
+        for path in self.written:
+            if path in self.files:
+                self.files[path] = path_digest(path)
+            if path in self.exists:
+                self.exists[path] = _kind_of(path)
+            if (folder := os.path.dirname(path)) in self.folders:
+                self.folders[folder] = listing(folder, self.folders[folder].endswith("+"))
 
 
 class Observer:
@@ -240,6 +252,7 @@ class Observer:
             os.close(self._log)
             self._log, self._keeping = None, False
         events = read_log(log)
+        events.settle()
         self.sources = {**events.sources, **self.sources}  # those of other processes, too
         return events
 
@@ -304,7 +317,7 @@ class Observer:
         """Whether a file or folder can be something that a step depends on."""
         if path.startswith((*self.ignored, *_PACKAGES, *_INSTALLED)):
             return False
-        inside = path.startswith(self.root) if self.root else False
+        inside = bool(self.root) and f"{path}{os.sep}".startswith(self.root)
         relative = path[len(self.root) :] if inside else path
         parts = relative.split(os.sep)
         if not _PRIVATE.isdisjoint(parts) or path.endswith(".pyc") or parts[-1].startswith(".motools-"):
@@ -355,6 +368,8 @@ class Observer:
             self._opened(*args)
         elif event in ("os.listdir", "os.scandir"):
             self._listed(event, args[0])
+        elif event in ("os.mkdir", "os.rename"):
+            self._writes(_path(args[0 if event == "os.mkdir" else 1]))
         elif event == "sqlite3.connect":
             self._read(_path(args[0]))
         elif event == "ctypes.dlopen":
@@ -378,11 +393,17 @@ class Observer:
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if isinstance(mode, str):
             writes = bool(set(mode) & set("wax+"))
-        if writes and not (isinstance(mode, str) and "+" in mode and "w" not in mode):
-            self._written.add(path)
-            return
-        if caller != "none":
+        reads = not writes or (isinstance(mode, str) and "+" in mode and not set(mode) & set("wx"))
+        if reads and caller != "none":
             self._read(path)
+        if writes:
+            self._writes(path)
+
+    def _writes(self, path: str) -> None:
+        if self.counts(path) and path not in self._written:
+            self._written.add(path)
+            if self._log is not None:
+                self.note("written", path)
 
     def _read(self, path: str) -> None:
         if path in self._written or not self.counts(path) or os.path.isdir(path):

@@ -87,6 +87,23 @@ def step():
     assert run(source).files == {}
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        # what it looks for and then makes, what it reads and then writes, a folder that it lists and writes into
+        "import os\ndef step():\n    if not os.path.isdir('made'): os.mkdir('made')",
+        "from pathlib import Path\nP = Path('a.txt')\ndef step():\n    if not P.exists(): P.write_text('1')\n    P.read_text()",
+        "from pathlib import Path\ndef step(): Path('a.txt').write_text(Path('a.txt').read_text() + '1')",
+        "def step():\n    with open('a.txt', 'r+') as file: file.write(file.read() + '1')",
+        "import os\ndef step():\n    os.listdir('d')\n    open('d/new', 'w').close()",
+        "import os\ndef step():\n    open('x', 'w').close()\n    os.path.exists('y')\n    os.rename('x', 'y')",
+    ],
+)
+def test_what_a_step_leaves_of_what_it_read_is_no_change(run: Run, source: str) -> None:
+    files = {"a.txt": "1", "d/old": "1"} if "exists(): P" not in source else {"d/old": "1"}
+    run(source, files)  # which asks whether its trace holds, now that it has ended
+
+
 def test_a_file_that_is_appended_to_is_read(run: Run) -> None:
     assert list(run("def step(): return open('a.txt', 'r+').read()", {"a.txt": "1"}).files) == ["a.txt"]
 
