@@ -92,7 +92,7 @@ def step():
     [
         # what it looks for and then makes, what it reads and then writes, a folder that it lists and writes into
         "import os\ndef step():\n    if not os.path.isdir('made'): os.mkdir('made')",
-        "from pathlib import Path\nP = Path('a.txt')\ndef step():\n    if not P.exists(): P.write_text('1')\n    P.read_text()",
+        "from pathlib import Path as P\ndef step():\n    if not P('a.txt').exists(): P('a.txt').write_text('1')",
         "from pathlib import Path\ndef step(): Path('a.txt').write_text(Path('a.txt').read_text() + '1')",
         "def step():\n    with open('a.txt', 'r+') as file: file.write(file.read() + '1')",
         "import os\ndef step():\n    os.listdir('d')\n    open('d/new', 'w').close()",
@@ -100,7 +100,7 @@ def step():
     ],
 )
 def test_what_a_step_leaves_of_what_it_read_is_no_change(run: Run, source: str) -> None:
-    files = {"a.txt": "1", "d/old": "1"} if "exists(): P" not in source else {"d/old": "1"}
+    files = {"a.txt": "1", "d/old": "1"} if "exists(): P(" not in source else {"d/old": "1"}
     run(source, files)  # which asks whether its trace holds, now that it has ended
 
 
