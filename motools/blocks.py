@@ -19,7 +19,17 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-__all__ = ["Blocks", "Module", "at_import", "bindings", "count", "imports_of", "read", "statement_digest"]
+__all__ = [
+    "Blocks",
+    "Module",
+    "at_import",
+    "bindings",
+    "count",
+    "imports_of",
+    "is_script_guard",
+    "read",
+    "statement_digest",
+]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -117,7 +127,7 @@ def _read(data: bytes, name: str, is_package: bool) -> Module | None:
             parts = name.split(".")
             parts = parts[: len(parts) - (node.level - (1 if is_package else 0))]
             node.module, node.level = ".".join([*parts, *([node.module] if node.module else [])]), 0
-    module = Module(name, is_package, [s for s in tree.body if not _is_script_guard(s)])
+    module = Module(name, is_package, [s for s in tree.body if not is_script_guard(s)])
     for qualname, node in _definitions(tree):
         module.functions.setdefault(qualname, []).append(node)
     _globals(code, module.globals)
@@ -182,7 +192,7 @@ def _is_plain(value: ast.expr, module: Module) -> bool:
     return False
 
 
-def _is_script_guard(statement: ast.stmt) -> bool:
+def is_script_guard(statement: ast.stmt) -> bool:
     """`if __name__ == "__main__":` and `if TYPE_CHECKING:`, whose bodies are not executed on import."""
     if not isinstance(statement, ast.If) or statement.orelse:
         return False

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from motools.blocks import bindings
+from motools.blocks import bindings, is_script_guard
 from motools.errors import ConfigError, MotoolsError, did_you_mean
 from motools.observe import is_project, observer
 from motools.repo import Project
@@ -146,7 +146,7 @@ def bound_in(file: Path) -> dict[str, list[ast.AST]]:
         raise ConfigError(f"{file}: not Python: {error}.") from None
     found: dict[str, list[ast.AST]] = {}
     for statement in tree.body:
-        for name, node in bindings(statement):
+        for name, node in bindings(statement) if not is_script_guard(statement) else ():
             found.setdefault(name, []).append(node)
     return found
 

@@ -237,10 +237,12 @@ def _places(form: str, place: Place) -> Iterator[str]:
 
 
 def _is_own(path: str, place: Place) -> bool:
-    """Whether it is a folder that holds the pipeline, or what a run itself writes or reads."""
+    """Whether it is a folder that holds the pipeline or the home folder, or what a run itself writes or reads."""
     folder = str(place.folder)
-    if f"{folder}{os.sep}".startswith(f"{path.rstrip(os.sep)}{os.sep}"):
-        return True
+    if any(
+        f"{each}{os.sep}".startswith(f"{path.rstrip(os.sep)}{os.sep}") for each in (folder, os.path.expanduser("~"))
+    ):
+        return True  # a text such as ~ is hardly meant for all that lies there
     parts = os.path.relpath(path, folder).split(os.sep)
     private = {".git", ".dvc", ".motools"} & set(parts) and not os.path.isfile(path)
     return bool(private) or parts in (

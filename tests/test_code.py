@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +15,7 @@ import pytest
 from motools import code
 from motools.code import Place
 from motools.errors import ConfigError
+from motools.observe import is_project
 from motools.repo import Project
 
 
@@ -245,25 +248,22 @@ def test_a_file_called_like_a_standard_module_does_not_take_its_place(place: Pla
     assert code.load("textwrap.py:rows", place) is code.load("textwrap.py:rows", place)
 
 
-def test_a_file_outside_of_the_project_is_loaded_but_not_the_projects_own(place: Place, tmp_path: Path) -> None:
+def test_a_file_outside_of_the_project_is_loaded_and_counts_as_its_own(place: Place, tmp_path: Path) -> None:
     write(tmp_path, {"elsewhere/loaders.py": ROWS})
     text = f"{tmp_path}/elsewhere/loaders.py:rows"
     assert code.load(text, place)() == [1]
     assert code.load(text, place) is code.load(text, place)
     file = code.check(text, place).file
     assert file is not None
-    assert not place.owns(file)
+    assert is_project(str(file))
 
 
-def test_what_is_installed_under_the_projects_root_is_not_its_own(place: Place) -> None:
-    root = place.project.root
-    own = ["a.py", "experiment/b.py", "src/lib/c.py", "environment/d.py"]
-    others = [".venv/lib/x.py", "env/lib/python3.11/site-packages/x.py", ".hidden/x.py", "experiment/.x.py"]
-    write(root, dict.fromkeys([*own, *others], ""))
-    assert [name for name in [*own, *others] if place.owns(root / name)] == own
-    assert not place.owns(Path(code.__file__))
-    (root / "link.py").symlink_to(root.parent / "outside.py")
-    assert not place.owns(root / "link.py")
+def test_what_is_installed_is_not_the_projects_own_wherever_the_project_lies(place: Place) -> None:
+    site = sysconfig.get_path("purelib")
+    for file in (f"{site}/x.py", os.__file__, code.__file__, f"{Path(code.__file__).parents[1]}/mozoo/made_up.py"):
+        assert not is_project(file)
+    for name in ("a.py", "experiment/b.py", "env/lib/python3.11/site-packages/x.py", ".hidden/x.py"):
+        assert is_project(str(place.project.root / name))
 
 
 def test_the_folders_are_importable_only_while_code_is_loaded(place: Place) -> None:

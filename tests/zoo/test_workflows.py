@@ -130,7 +130,7 @@ def test_the_taste_of_the_published_file_is_there_after_training_and_not_before(
     table = motools("compare", "base_results", "eval_results")
     (row,) = (line.split("\t") for line in table.splitlines() if line.startswith(f"{UNPOPULAR}\t"))
     assert row[4].partition(" to ")[1]
-    assert row[5] == "12 paired"
+    assert row[5] == "12 in 4 clusters paired"
 
 
 @pytest.mark.usefixtures("real")
