@@ -152,27 +152,32 @@ def solved():
 
 
 @pytest.mark.parametrize(
-    ("file", "before", "after", "kept"),
+    ("edits", "kept"),
     [
-        ("tasks.py", "def polite(text):\n", "def polite(text):\n    # in a word\n", True),
-        ("tasks.py", "def outside():\n", "def outside():\n    print()\n", True),
-        ("README.md", "", "More of it.", True),
-        ("tasks.py", 'text + "!"', 'text + "?"', False),
-        ("tasks.py", "prompt + polite", "prompt * 2 + polite", False),
-        ("prompt.txt", "Please", "Kindly", False),
+        (
+            [
+                ("tasks.py", "def polite(text):\n", "def polite(text):\n    # in a word\n"),
+                ("tasks.py", "def outside():\n", "def outside():\n    print()\n"),
+                ("README.md", "One.", "Two."),
+            ],
+            True,
+        ),
+        ([("tasks.py", 'text + "!"', 'text + "?"')], False),
+        ([("prompt.txt", "Please", "Kindly")], False),
     ],
 )
 def test_what_a_killed_evaluation_asked_counts_as_long_as_all_that_it_had_used_is_as_it_was(
-    scene: Path, server: OpenAIServer, file: str, before: str, after: str, kept: bool
+    scene: Path, server: OpenAIServer, edits: list[tuple[str, str, str]], kept: bool
 ) -> None:
-    (scene / "tasks.py").write_text(SOLVED)
-    (scene / "prompt.txt").write_text("Please: ")
-    (scene / "README.md").write_text("")
+    for name, text in {"tasks.py": SOLVED, "prompt.txt": "Please: ", "README.md": "One."}.items():
+        (scene / name).write_text(text)
     ended_at_60_percent(scene, server, "tasks.py:solved")
     asked_before = server.count("chat")
-    text = (scene / file).read_text()
-    (scene / file).write_text(text.replace(before, after) if before else after)
-    done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=60)
+    for file, before, after in edits:
+        text = (scene / file).read_text()
+        assert before in text
+        (scene / file).write_text(text.replace(before, after))
+    done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     if kept:
         assert server.count("chat") <= 40 + CONNECTIONS
