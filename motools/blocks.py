@@ -42,10 +42,7 @@ _REFLECTING = frozenset(
     "__defaults__ __kwdefaults__ __code__ model_json_schema json_schema TypeAdapter schema ToolDef tool_with".split()
 )
 """Words by which code reads docstrings, type hints or source."""
-_DYNAMIC = frozenset(
-    "eval exec globals vars locals __dict__ __subclasses__ dir getmembers import_module __import__ run_path "
-    "run_module walk_packages iter_modules modules".split()
-)
+_DYNAMIC = frozenset("eval exec globals vars locals __dict__ __subclasses__ dir getmembers run_path run_module".split())
 """Words by which code reaches names that it does not spell."""
 _HARMLESS = frozenset(
     "json re math pathlib collections dataclasses typing typing_extensions enum functools itertools operator "
@@ -186,6 +183,8 @@ def _is_plain(value: ast.expr, module: Module) -> bool:
         return True
     if isinstance(value, _COMPREHENSIONS):
         return True
+    if isinstance(value, (ast.Attribute, ast.Subscript)):  # such as Path(__file__).parent
+        return not isinstance(value.value, ast.Name) and _is_plain(value.value, module)
     if isinstance(value, ast.Call):
         root = _root(value.func)
         return root is not None and (root in module.imported or (root not in module.kinds and hasattr(builtins, root)))
@@ -674,10 +673,7 @@ def _callee(func: ast.expr, module: Module, projects: frozenset[str]) -> tuple[s
     if isinstance(func, ast.Attribute):
         root = _root(func)
         if root is None:  # of a literal, or of what another call gave
-            inner = func.value
-            return set(), not isinstance(
-                inner, (ast.Constant, ast.JoinedStr, ast.List, ast.Dict, ast.Set, ast.Tuple, ast.Call)
-            )
+            return set(), not _is_known(func.value, module)
         if root not in module.kinds:
             return set(), not hasattr(builtins, root)  # such as dict.fromkeys; else a name of a loop or comprehension
         return {root}, module.kinds[root] != "value" or root not in module.literal
@@ -688,6 +684,16 @@ def _callee(func: ast.expr, module: Module, projects: frozenset[str]) -> tuple[s
     if isinstance(func, ast.Call):  # a factory of decorators: it is met by itself
         return _callee(func.func, module, projects)
     return set(), True
+
+
+def _is_known(value: ast.expr, module: Module) -> bool:
+    """Whether a method of what an expression gives is none of the project's: it is a literal, or what a call gave."""
+    if isinstance(value, ast.BinOp):  # such as HERE / "prompt.txt"
+        return all(
+            side.id in module.literal if isinstance(side, ast.Name) else _is_known(side, module)
+            for side in (value.left, value.right)
+        )
+    return isinstance(value, (ast.Constant, ast.JoinedStr, ast.List, ast.Dict, ast.Set, ast.Tuple, ast.Call))
 
 
 def _is_record(name: str, module: Module, projects: frozenset[str], depth: int = 5) -> bool:

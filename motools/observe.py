@@ -82,8 +82,11 @@ _WATCHED = frozenset(
     "sqlite3.connect ctypes.dlopen os.mkdir os.rename".split()
 )
 _IN_SHELL = re.compile(r"[\s;|&<>()'\"]+")
-_SPAWNING = frozenset(("multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"))
+_CARRIERS = frozenset(("spawn", "cloudpickle", "_dill"))
+"""Modules, also where a package has its own copy, that start other processes or send them code."""
 _OF_TRACEBACKS = ("traceback.py", "inspect.py", "warnings.py")
+_FINDING_TASKS = ("inspect_ai/_util/module.py", "inspect_ai/_util/decorator.py")
+"""Files of Inspect that read source to find tasks in it, which it then imports."""
 _ASKING = frozenset(("exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "is_mount", "ismount"))
 """Functions that ask of a file only what it is."""
 
@@ -155,7 +158,8 @@ class Events:
         changed: files that were read twice and were not the same.
         sources: path -> the file as it was compiled; written down only where a later attempt may have to know it.
         loaded: as `ran`, of the functions that were executed while the workflow was loaded; likewise.
-        by: for what was used while a module was loaded, the file and line of its statement; see `Observer.loading`.
+        by: for what was used while a module was loaded, the file and line of its statement; and None where it was
+            used otherwise, too.
     """
 
     ran: set[tuple[str, str, int]] = field(default_factory=set)
@@ -163,12 +167,12 @@ class Events:
     exists: dict[str, str | None] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     env: dict[str, str | None] = field(default_factory=dict)
-    unseen: set[str] = field(default_factory=set)
-    written: set[str] = field(default_factory=set)
+    unseen: dict[str, None] = field(default_factory=dict)
+    written: dict[str, None] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     sources: dict[str, Source] = field(default_factory=dict)
     loaded: set[tuple[str, str, int]] = field(default_factory=set)
-    by: dict[tuple[str, str], set[tuple[str, int]]] = field(default_factory=dict)
+    by: dict[tuple[str, str], set[tuple[str, int] | None]] = field(default_factory=dict, compare=False)
 
     def add(self, kind: str, name: str, value: Any, by: tuple[str, int] | None = None) -> None:
         if kind in ("ran", "loaded"):
@@ -178,12 +182,9 @@ class Events:
         elif kind == "file":
             if self.files.setdefault(name, value) != value:
                 self.changed.add(name)
-        elif kind in ("unseen", "written"):
-            getattr(self, kind).add(name)
         else:
-            getattr(self, {"exists": "exists", "folder": "folders", "env": "env"}[kind]).setdefault(name, value)
-        if by is not None:
-            self.by.setdefault((kind, name), set()).add(by)
+            getattr(self, "folders" if kind == "folder" else kind).setdefault(name, value)
+        self.by.setdefault((kind, name), set()).add(by)
 
     def settle(self) -> None:
         """Of what the step itself has written, that counts which it has left: it would find that if it ran again."""
@@ -236,8 +237,6 @@ class Observer:
         self._since = time.time()
         self._open(log)
         self._off = False
-        if not _SPAWNING.isdisjoint(sys.modules):
-            self._watch_spawned()
         self._again()
 
     def _open(self, log: Path) -> None:
@@ -250,7 +249,7 @@ class Observer:
         self._off = True
         if self._log is not None:
             os.close(self._log)
-            self._log, self._keeping = None, False
+            self._log, self._joining, self._keeping = None, None, False
         events = read_log(log)
         events.settle()
         self.sources = {**events.sources, **self.sources}  # those of other processes, too
@@ -263,9 +262,10 @@ class Observer:
             self._write_source(path, source)
         for path, name, line in self.loading.ran:
             self.note("loaded", path, (name, line))
-        for kind in ("files", "exists", "folders", "env"):
-            for name, value in getattr(self.loading, kind).items():
-                self.note({"files": "file", "folders": "folder"}.get(kind, kind), name, value)
+        for kind, found in (("file", "files"), ("exists", "exists"), ("folder", "folders"), ("env", "env")):
+            for name, value in getattr(self.loading, found).items():
+                for by in self.loading.by[kind, name]:
+                    self._write(kind, name, value, by)
 
     def _write_source(self, path: str, source: Source) -> None:
         if os.getpid() != self._process:
@@ -295,29 +295,31 @@ class Observer:
     # -- what is noted -----------------------------------------------------------
 
     def note(self, kind: str, name: str, value: Any = None) -> None:
+        by = self._statement() if kind in ("file", "exists", "folder", "env", "unseen") else None
         if self._log is None:
-            self.loading.add(kind, name, value, self._statement())
-            return
-        item = (kind, name, value)
-        if item not in self._noted:
+            self.loading.add(kind, name, value, by)
+        else:
+            self._write(kind, name, value, by)
+
+    def _write(self, *item: Any) -> None:
+        if self._log is not None and item not in self._noted:
             self._noted.add(item)
             os.write(self._log, json.dumps(item).encode() + b"\n")
 
     def _statement(self) -> tuple[str, int] | None:
         """The innermost statement of a project's module that is being executed now."""
-        frame: Any = sys._getframe(2)
-        while frame is not None:
-            code = frame.f_code
-            if code.co_name == "<module>" and _kind(code.co_filename) == "project":
-                return os.path.abspath(code.co_filename), frame.f_lineno
-            frame = frame.f_back
+        for kind, frame in _frames():
+            if kind == "motools":  # which called what happens
+                return None
+            if kind == "project" and frame.f_code.co_name == "<module>":
+                return os.path.abspath(frame.f_code.co_filename), frame.f_lineno
         return None
 
     def counts(self, path: str) -> bool:
         """Whether a file or folder can be something that a step depends on."""
         if path.startswith((*self.ignored, *_PACKAGES, *_INSTALLED)):
             return False
-        inside = bool(self.root) and f"{path}{os.sep}".startswith(self.root)
+        inside = f"{path}{os.sep}".startswith(self.root or "\0")
         relative = path[len(self.root) :] if inside else path
         parts = relative.split(os.sep)
         if not _PRIVATE.isdisjoint(parts) or path.endswith(".pyc") or parts[-1].startswith(".motools-"):
@@ -362,8 +364,6 @@ class Observer:
     def _see(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "import":
             self.imports.add(args[0].partition(".")[0])
-            if args[0] in _SPAWNING:
-                self._watch_spawned()
         elif event == "open":
             self._opened(*args)
         elif event in ("os.listdir", "os.scandir"):
@@ -389,6 +389,8 @@ class Observer:
         if not self.counts(path) or (caller := self._caller()) == "motools":
             return
         if caller == "import" and path.endswith((".py", *importlib.machinery.EXTENSION_SUFFIXES)):
+            return
+        if caller != "project" and any(frame.f_code.co_filename.endswith(_FINDING_TASKS) for _, frame in _frames()):
             return
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if isinstance(mode, str):
@@ -509,15 +511,18 @@ class Observer:
         monitoring.use_tool_id(tool, "motools")
 
         def started(code: Any, _: int) -> Any:
-            if _kind(code.co_filename) == "project":
-                name = code.co_qualname
-                while name.endswith(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>")):
-                    name = name.rpartition(".")[0].removesuffix(".<locals>")
-                self.note("ran", os.path.abspath(code.co_filename), (name, 0 if name else code.co_firstlineno))
+            if is_project(code.co_filename):
+                self._entered(code)
             return monitoring.DISABLE
 
         monitoring.register_callback(tool, monitoring.events.PY_START, started)
         monitoring.set_events(tool, monitoring.events.PY_START)
+
+    def _entered(self, code: CodeType) -> None:
+        name = code.co_qualname
+        while name.endswith(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>")):
+            name = name.rpartition(".")[0].removesuffix(".<locals>")
+        self.note("ran", os.path.abspath(code.co_filename), (name, 0 if name else code.co_firstlineno))
 
     def _ran(self, mark: str) -> None:
         """What a marked function calls as long as its mark, a builtin, is true: nothing is faster to ask."""
@@ -562,6 +567,8 @@ class Observer:
 
         def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
             found = find(name, path, target)
+            if name.rpartition(".")[2] in _CARRIERS and isinstance(getattr(found, "loader", None), loader):
+                self._watch_carrier_of(found.loader)
             if path is None:
                 self.imports.add(name)
             elif found is None:
@@ -570,6 +577,8 @@ class Observer:
             return found
 
         finder.find_spec = staticmethod(find_spec)
+        for name in [name for name in sys.modules if name.rpartition(".")[2] in _CARRIERS]:
+            self._watch_carrier(sys.modules[name])
         inspecting: Any = inspect
         source = inspect.findsource
 
@@ -624,16 +633,40 @@ class Observer:
 
         inside(tree, "", "")
 
-    def _watch_spawned(self) -> None:
-        from multiprocessing import spawn
+    def _watch_carrier_of(self, loader: Any) -> None:
+        execute = loader.exec_module
 
-        before: Any = spawn.get_preparation_data
-        if before.__module__ != __name__:
+        def exec_module(module: Any) -> None:
+            execute(module)
+            self._watch_carrier(module)
 
-            def get_preparation_data(name: str) -> dict[str, Any]:
-                return {**before(name), "motools": self._joining}
+        loader.exec_module = exec_module
 
-            spawn.get_preparation_data = get_preparation_data
+    def _watch_carrier(self, module: Any) -> None:
+        """Let the processes that a module starts be observed, too, and what it sends them be code without marks."""
+        prepare = getattr(module, "get_preparation_data", None)
+        if prepare is not None and prepare.__module__ != __name__:
+
+            def get_preparation_data(*args: Any, **named: Any) -> dict[str, Any]:
+                return {**prepare(*args, **named), "motools": self._joining}
+
+            module.get_preparation_data = get_preparation_data
+        picklers = [each for each in vars(module).values() if isinstance(each, type)]
+        for table in (getattr(each, name, None) for each in picklers for name in ("dispatch", "_dispatch_table")):
+            if isinstance(table, dict) and getattr(table.get(CodeType), "__module__", __name__) != __name__:
+                table[CodeType] = self._without_marks(table[CodeType])
+
+    def _without_marks(self, pickle: Callable[..., Any]) -> Callable[..., Any]:
+        def pickled(*args: Any) -> Any:
+            *others, code = args
+            if not is_project(code.co_filename):
+                return pickle(*args)
+            self._entered(code)  # where it arrives, it may be that nobody looks
+            names = ("False" if is_mark(name) else name for name in code.co_names)
+            values = (None if is_mark(value) else value for value in code.co_consts)
+            return pickle(*others, code.replace(co_names=tuple(names), co_consts=tuple(values)))
+
+        return pickled
 
     def _watch_environment(self) -> None:
         environment: Any = os._Environ
@@ -732,8 +765,8 @@ def read_log(log: Path) -> Events:
         return found
     for line in lines:
         try:
-            kind, name, value = json.loads(line)
-            found.add(kind, name, value)
+            kind, name, value, by = json.loads(line)
+            found.add(kind, name, value, tuple(by) if by else None)
         except (ValueError, TypeError, KeyError):
             continue
     return found

@@ -429,22 +429,23 @@ def make_trace(of: Execution, place: Place) -> Trace:
     configs = _config_classes(of.configs)
     counted = blocks.count(loads.parsed(order), ran, loaded, pinned, configs, loads.is_project)
 
-    def used(kind: str, while_loading: Mapping[str, Any], since: Mapping[str, Any]) -> dict[str, Any]:
+    def counts(by: tuple[str, int] | None) -> bool:
+        return by is None or by[0] not in counted or counted[by[0]].hold(by[1])
+
+    def used(kind: str, found: str) -> dict[str, Any]:
         # Of what happened while modules were loaded, that counts which was done by a statement that counts.
-        by = of.loading.by
-        counting = {
+        return {
             name: value
-            for name, value in while_loading.items()
-            if not (known := by.get((kind, name)))
-            or any(file not in counted or counted[file].hold(line) for file, line in known)
+            for events in (of.loading, of.events)
+            for name, value in getattr(events, found).items()
+            if any(counts(by) for by in events.by.get((kind, name), [None]))
         }
-        return {**counting, **since}
 
     def told(found: Mapping[str, Any]) -> dict[str, Any]:
         return {to_told(path, place): value for path, value in sorted(found.items())}
 
     code = {}
-    files = used("file", of.loading.files, {**of.events.files, **of.named})
+    files = {**used("file", "files"), **of.named}
     for path in order:
         md5 = hashlib.md5(of.sources[path].data, usedforsecurity=False).hexdigest()
         if path not in counted:
@@ -459,8 +460,7 @@ def make_trace(of: Execution, place: Place) -> Trace:
             dict(found.functions),
             sorted(pinned.get(path, set())),
         )
-    exists = used("exists", of.loading.exists, of.events.exists)
-    unseen = used("unseen", dict.fromkeys(of.loading.unseen), dict.fromkeys(of.events.unseen))
+    exists = used("exists", "exists")
     own = {source.module.partition(".")[0] for source in of.sources.values()}
     absent = {n for n in of.asked if n not in own and n not in sys.modules and not is_installed_name(n)}
     world = World(place)
@@ -475,12 +475,12 @@ def make_trace(of: Execution, place: Place) -> Trace:
         configs={to_told(path, place): sorted(names) for path, names in configs.items() if path in counted},
         files=told(files),
         exists=told({path: kind for path, kind in exists.items() if path not in files}),
-        folders=told(used("folder", of.loading.folders, of.events.folders)),
-        env=dict(sorted(used("env", of.loading.env, of.events.env).items())),
+        folders=told(used("folder", "folders")),
+        env=dict(sorted(used("env", "env").items())),
         absent=sorted(absent),
         beside={to_told(folder, place): sorted(names) for folder, names in beside.items() if names},
         inputs=dict(of.inputs),
-        unseen=sorted(unseen),
+        unseen=sorted(used("unseen", "unseen")),
     )
 
 

@@ -5,8 +5,10 @@ More of it: AGREEMENT_SEEDS=50 AGREEMENT_EDITS=40 pytest tests/test_agreement.py
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -14,25 +16,33 @@ from pathlib import Path
 
 import pytest
 from chain import NAMES, OUTPUTS, WORKFLOW, Chain, commit, dvc, forget_modules, git, remove, spoil
+from code_cases import write
 
 from motools import index, snapshot, yaml12
 
 SEEDS = int(os.environ.get("AGREEMENT_SEEDS", "3"))
 EDITS = int(os.environ.get("AGREEMENT_EDITS", "16"))
+FOLDERS = ["prompts", "rows"]
 LIBRARY = '''\
 """What the steps are made with."""
 
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TITLE = (HERE / "prompts" / "title.md").read_text()
+
 
 def of_dataset():
-    return "a"
+    return "a" + "".join(sorted(path.name for path in (HERE / "rows").iterdir()))
 
 
 def of_model():
-    return shared() + "b"
+    own = HERE / "prompts" / "own.md"
+    return shared() + "b" + (own if own.exists() else HERE / "prompts" / "model.md").read_text()
 
 
 def of_results():
-    return shared() + "c"
+    return shared() + "c" + TITLE
 
 
 def shared():
@@ -50,7 +60,7 @@ class World:
     def __init__(self, chain: Chain, dice: random.Random, new_project: Callable[[str], Path]) -> None:
         self.chain, self.dice, self.new_project = chain, dice, new_project
         self.history: list[str] = []
-        self.fresh: dict[tuple[str, ...], dict[str, str]] = {}
+        self.fresh: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         self.claims = 0
 
     # -- what a clone would have -----------------------------------------------
@@ -58,12 +68,14 @@ class World:
     def expected(self) -> dict[str, str]:
         """The atom ids of a full run of the same params and code in a clone with nothing else."""
         names = ["chain.py", "lib.py", "params.yaml"]
-        texts = tuple(self.chain.path(name).read_text() for name in names)
+        names += sorted(
+            f"{path.parent.name}/{path.name}" for name in FOLDERS for path in self.chain.path(name).iterdir()
+        )
+        texts = tuple((name, self.chain.path(name).read_text()) for name in names)
         if texts not in self.fresh:
             forget_modules(self.chain.folder)
             clone = Chain(self.new_project(f"clone{len(self.fresh)}"))
-            for name, text in zip(names, texts, strict=True):
-                clone.path(name).write_text(text)
+            write(clone.folder, dict(texts))
             done = clone.run()
             assert done.code == 0, done.err
             assert done.statuses == ["finished"] * 3
@@ -73,6 +85,15 @@ class World:
 
     def check(self) -> None:
         claimed = snapshot.unchanged(self.chain.folder)
+        if claimed is None and self.dice.random() < 0.3:
+            self.note("-> dvc repro")
+            for _ in range(2):  # what a step was seen to read, DVC is told when it has run
+                dvc(self.chain.folder, "repro", "-q")
+                if self.chain.dvc_status() == {}:
+                    break
+            assert self.chain.dvc_status() == {}
+            told = json.loads(self.chain.command("status", str(self.chain.folder), "--json").out)
+            assert [plan["action"] for plan in told] == ["current"] * 3, told
         done = self.chain.run()
         assert done.code == 0, done.err
         assert done.ids == self.expected()
@@ -126,11 +147,34 @@ class World:
         path = self.chain.path("lib.py")
         path.write_text(path.read_text() + f"# {self.dice.random()}\n")
 
+    def do_edit_a_prompt(self) -> None:
+        name, text = self.dice.choice(["title", "model", "own", "unread"]), self.dice.choice("xyz")
+        self.note("prompt", name, "says", text)
+        self.chain.path("prompts", f"{name}.md").write_text(text)
+
+    def do_drop_a_prompt(self) -> None:
+        self.chain.path("prompts", "own.md").unlink(missing_ok=True)
+
+    def do_add_or_drop_a_row(self) -> None:
+        path = self.chain.path("rows", self.dice.choice(["one.txt", "two.txt"]))
+        self.note("row", path.name)
+        if path.exists():
+            path.unlink()
+        else:
+            path.write_text("")
+
+    def do_edit_a_row(self) -> None:
+        """Only its name is read."""
+        self.chain.path("rows", "zero.txt").write_text(self.dice.choice("xyz"))
+
+    def do_write_a_note(self) -> None:
+        self.chain.path("README.md").write_text(f"{self.dice.random()}")
+
     def rewrite(self, header: str, letter: str) -> None:
         path = self.chain.path("lib.py")
         before, _, after = path.read_text().partition(header)
         body, newline, rest = after.partition("\n\n")
-        path.write_text(f'{before}{header}{body[: body.rindex(chr(34)) - 1]}{letter}"{newline}{rest}')
+        path.write_text(before + header + re.sub(r'"[a-z]"', f'"{letter}"', body, count=1) + newline + rest)
 
     def do_edit_an_out(self) -> None:
         file = self.an_out() / "data" / "part.txt"
@@ -276,7 +320,8 @@ def lay(folder: Path) -> Chain:
         text = text.replace(f'return make("{output}"', f'flavour = lib.of_{output}()\n    return make("{output}"')
     text = text.replace("workspace)\n\n", "workspace, flavour)\n\n")
     chain.path("chain.py").write_text(text)
-    chain.path("lib.py").write_text(LIBRARY)
+    files = {"prompts/title.md": "x", "prompts/model.md": "x", "rows/zero.txt": "x"}
+    write(folder, {"lib.py": LIBRARY, **files})
     assert text.count("flavour") == 8, text
     return chain
 

@@ -250,14 +250,30 @@ def test_code_that_is_loaded_while_a_step_runs_counts(run: Run) -> None:
     assert "late.py: get()" in run.changes()
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_processes_of_multiprocessing_are_seen(run: Run, method: str) -> None:
-    source = f"""
+POOLS = {
+    method: f"""
 import multiprocessing
 from helper import get
 def step():
     with multiprocessing.get_context({method!r}).Pool(2) as pool: return pool.map(get, [1, 2])
 """
+    for method in ("fork", "spawn", "forkserver")
+} | {
+    "joblib": """
+import joblib
+from helper import get
+from joblib.externals.loky import get_reusable_executor
+def step():
+    found = joblib.Parallel(2)(joblib.delayed(get)(n) for n in [1, 2])
+    get_reusable_executor().shutdown()
+    return found
+"""
+}
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_a_pool_of_processes_uses_is_seen(run: Run, pool: str) -> None:
+    source = POOLS[pool]
     files = {
         "helper.py": "def get(n):\n    import late\n    return late.x(), open('a.txt').read()",
         "late.py": "def x(): pass",
@@ -271,12 +287,38 @@ def step():
         assert run.changes() == []
 
 
+@pytest.mark.parametrize("pickler", ["cloudpickle", "dill"])
+def test_code_that_is_sent_by_value_counts_and_runs_where_nobody_looks(run: Run, pickler: str) -> None:
+    source = f"""
+import pickle, subprocess, sys
+import {pickler}
+def outer(n):
+    def inner(x): return (lambda y: y + n + 1)(x)
+    return inner
+def step():
+    sent = {pickler}.dumps([outer(1), lambda x: x + 2])
+    there = "import pickle, sys; print([each(5) for each in pickle.load(sys.stdin.buffer)])"
+    return subprocess.run([sys.executable, "-c", there], input=sent, capture_output=True, check=True).stdout
+"""
+    run(source)
+    assert run.seen.result == repr(b"[7, 7]\n")
+    for before, after, reason in (("n + 1", "n + 2", "outer.inner()"), ("x + 2", "x + 3", "step()")):
+        write(run.folder, {"steps.py": source.replace(before, after)})
+        assert f"steps.py: {reason}" in run.changes()
+    write(run.folder, {"steps.py": source})
+    assert run.changes() == []
+
+
 def test_the_log_of_a_killed_process_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    lines = [["ran", "/p/steps.py", ["step", 0]], ["file", "/p/a.txt", "1"], ["file", "/p/b.txt", None]]
+    lines = [
+        ["ran", "/p/steps.py", ["step", 0], None],
+        ["file", "/p/a.txt", "1", None],
+        ["file", "/p/b.txt", None, ["/p/steps.py", 1]],
+    ]
     text = "\n".join(json.dumps(line) for line in lines)
     (tmp_path / "log").write_text(text + '\n["file", "/p/c.t')
     found = read_log(tmp_path / "log")
     assert found == Events(ran={("/p/steps.py", "step", 0)}, files={"/p/a.txt": "1", "/p/b.txt": None})
-    (tmp_path / "log").write_text(text + '\n["file", "/p/a.txt", "2"]\nnull\n[]\n')
+    (tmp_path / "log").write_text(text + '\n["file", "/p/a.txt", "2", null]\nnull\n[]\n')
     assert read_log(tmp_path / "log").changed == {"/p/a.txt"}
     assert read_log(tmp_path / "nowhere") == Events()

@@ -80,11 +80,11 @@ def asked(server: OpenAIServer) -> list[str]:
     return [str(request.body["messages"][-1]["content"]) for request in server.requests if request.step == "chat"]
 
 
-@pytest.mark.parametrize("way", ["kill -9", "Ctrl-C"])
-def test_an_evaluation_ended_at_60_percent_asks_for_the_rest_alone(scene: Path, server: OpenAIServer, way: str) -> None:
+def ended_at_60_percent(scene: Path, server: OpenAIServer, task: str, way: str = "kill -9") -> None:
+    """Run an evaluation of 40 samples, and end it by a signal when 24 have been asked for."""
     sections = {
         "existing_model": {"model": "openai/gpt-4o-mini"},
-        "evaluate_model": {"eval_task": "tasks:numbers", "eval_kwargs": {"max_connections": CONNECTIONS}},
+        "evaluate_model": {"eval_task": task, "eval_kwargs": {"max_connections": CONNECTIONS}},
     }
     (scene / "config.json").write_text(json.dumps(sections))
     words = ["motools", "workflow", "run", "evaluate_only", "--config", "config.json"]
@@ -107,9 +107,12 @@ def test_an_evaluation_ended_at_60_percent_asks_for_the_rest_alone(scene: Path, 
     assert gone.wait(60)
     assert first.wait(20) == (-signal.SIGKILL if way == "kill -9" else 130)
     time.sleep(0.5)  # its last requests may be on their way
-    before = server.count("chat")
-    assert before <= 24 + CONNECTIONS
+    assert server.count("chat") <= 24 + CONNECTIONS
 
+
+@pytest.mark.parametrize("way", ["kill -9", "Ctrl-C"])
+def test_an_evaluation_ended_at_60_percent_asks_for_the_rest_alone(scene: Path, server: OpenAIServer, way: str) -> None:
+    ended_at_60_percent(scene, server, "tasks:numbers", way)
     done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert server.count("chat") <= 40 + CONNECTIONS
@@ -124,6 +127,67 @@ def test_an_evaluation_ended_at_60_percent_asks_for_the_rest_alone(scene: Path, 
     assert "numbers: sample 40/40" in log
     assert f"Open the log from {scene} with: inspect view --log-dir logs/evaluate_model" in log
     assert not list((scene / ".motools" / "kept").glob("*"))
+
+
+SOLVED = (
+    TASKS
+    + """
+from inspect_ai.solver import generate, solver
+
+def polite(text):
+    return text + "!"
+
+@solver
+def politely():
+    prompt = Path("prompt.txt").read_text()
+    async def solve(state, generate):
+        state.user_prompt.text = prompt + polite(state.user_prompt.text)
+        return state
+    return solve
+
+def solved():
+    return Task(dataset=numbers().dataset, solver=[politely(), generate()], scorer=includes())
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("edits", "kept"),
+    [
+        (
+            [
+                ("tasks.py", "def polite(text):\n", "def polite(text):\n    # in a word\n"),
+                ("tasks.py", "def outside():\n", "def outside():\n    print()\n"),
+                ("README.md", "One.", "Two."),
+            ],
+            True,
+        ),
+        ([("tasks.py", 'text + "!"', 'text + "?"')], False),
+        ([("prompt.txt", "Please", "Kindly")], False),
+    ],
+)
+def test_what_a_killed_evaluation_asked_counts_as_long_as_all_that_it_had_used_is_as_it_was(
+    scene: Path, server: OpenAIServer, edits: list[tuple[str, str, str]], kept: bool
+) -> None:
+    for name, text in {"tasks.py": SOLVED, "prompt.txt": "Please: ", "README.md": "One."}.items():
+        (scene / name).write_text(text)
+    ended_at_60_percent(scene, server, "tasks.py:solved")
+    asked_before = server.count("chat")
+    for file, before, after in edits:
+        text = (scene / file).read_text()
+        assert before in text
+        (scene / file).write_text(text.replace(before, after))
+    done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    if kept:
+        assert server.count("chat") <= 40 + CONNECTIONS
+    else:
+        assert server.count("chat") == asked_before + 40
+        assert len(set(asked(server)[asked_before:])) == 40
+    rows = (scene / "atoms/eval_results/data/samples.jsonl").read_text().splitlines()
+    said = [json.loads(row)["output"] for row in rows]
+    assert len(said) == 40
+    assert len({each.partition("Say")[0] + each[-1] for each in said}) == 1, "answers to two different prompts"
 
 
 def test_an_evaluation_that_failed_asks_again_for_what_failed_alone(
