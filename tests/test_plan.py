@@ -150,6 +150,12 @@ def test_a_file_that_changed_elsewhere_is_entered_anew_and_nothing_runs(chain: C
     assert found["train"].outputs == {"model": f"model-{chain.oid('atoms/model').removesuffix('.dir')}"}
 
 
+@pytest.mark.parametrize("md5", ["0" * 32, "f" * 32])
+def test_a_file_of_which_dvc_lock_knows_other_bytes_is_named(chain: Chain, md5: str) -> None:
+    edit_lock(chain, lambda stages: named(stages["train"]["deps"], "chain.py").update(md5=md5))
+    assert told(chain)[1] == ("restore", ("chain.py changed, not what it uses of it",))
+
+
 def test_an_input_that_changed_is_named_with_both_hashes(chain: Chain) -> None:
     md5 = chain.oid("atoms/dataset")
     edit_lock(chain, lambda stages: named(stages["train"]["deps"], "atoms/dataset").update(md5="0123456789" * 3 + "ab"))
