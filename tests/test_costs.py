@@ -123,6 +123,7 @@ def test_a_sum_has_each_kind_of_token_and_each_unpriced_model_once() -> None:
         "training": 1, "input": 2, "cached_input": 3, "output": 4, "cost": 0.5, "unpriced": ["a", "b"]
     }  # fmt: skip
     assert total([Spent(cost=0.0)]).cost == 0.0
+    assert str(Spent(input=5)) == "5 input tokens"
     assert str(one) == "1 training + 5 input + 4 output tokens"
 
 
@@ -155,7 +156,8 @@ def test_the_costs_of_a_pipeline_are_those_of_the_records_that_its_lock_names(pr
         out = store.add(path)
         entries[stage] = {"cmd": "x", "outs": [{"path": "other", "md5": "0" * 32, "size": 1}]}
         entries[stage]["outs"].append({"path": f"runs/{stage}.json", **out.as_dict()})
-    store.path(out.md5).unlink()  # the second one stands in the folder only
+    store.path(out.md5).unlink()  # the second one stands in the folder only, the first one in the cache only
+    (project / "runs" / "one.json").write_text("another")
     entries["none"] = {"cmd": "x"}
     entries["gone"] = {"cmd": "x", "outs": [{"path": "runs/gone.json", "md5": "1" * 32, "size": 1}]}
     (project / "dvc.lock").write_text(yaml12.dumps({"schema": "2.0", "stages": entries}))

@@ -254,6 +254,21 @@ def test_an_object_that_could_have_been_written_to_is_looked_into(store: Store, 
         path.write_bytes(content)
 
 
+def test_an_object_of_whatever_other_mode_is_looked_into(store: Store) -> None:
+    oid = put(store, b"1")
+    for mode in (0o400, 0o644, 0o555):
+        spoil(store.path(oid), b"2")
+        assert store.has(oid)  # as DVC believes it
+        store.path(oid).chmod(mode)
+        assert not store.has(oid)
+
+
+def test_links_to_folders_are_followed(store: Store, tmp_path: Path) -> None:
+    write_tree(tmp_path / "tree", {"a": "1"})
+    (tmp_path / "tree" / "linked").symlink_to(write_tree(tmp_path / "elsewhere", {"b": "2"}))
+    assert set(store.tree(store.add(tmp_path / "tree").md5)) == {"a", "linked/b"}
+
+
 def test_a_failed_write_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
     path = write_tree(tmp_path, {"data": "1"}) / "data"
     bucket = store.path(hash_file(path)).parent
@@ -453,6 +468,8 @@ def test_a_folder_object_that_names_files_outside_of_itself_is_refused(store: St
         [{"md5": "0" * 32}],
         [{"md5": "../../../x", "relpath": "a"}],
         [{"md5": "", "relpath": "a"}],
+        [{"md5": "0" * 31, "relpath": "a"}],
+        [{"md5": "0" * 33, "relpath": "a"}],
     ],
 )
 def test_what_is_no_listing_is_refused(store: Store, listing: object) -> None:
