@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from chain import Chain, forget_modules, remove, spoil
 
-from motools import reuse, stepcache, yaml12
+from motools import records, reuse, stepcache, yaml12
 from motools.bookkeeping import Books
 from motools.call import StepCall
 from motools.errors import DamagedError, RemoteError, UserError, WorkflowError
@@ -58,6 +58,8 @@ def two(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chain(two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
     chain = Chain(Path(shutil.copytree(two, tmp_path / "project", symlinks=True)))
     monkeypatch.chdir(chain.folder)
+    monkeypatch.setattr(records, "_read", {})  # as in a new process
+    monkeypatch.setattr(reuse, "_traces", {})
     return chain
 
 
@@ -489,6 +491,7 @@ def test_a_record_of_another_key_or_none_is_no_result(chain: Chain) -> None:
     assert reuse.result_of(call, entry) is not None
     assert reuse.result_of(other, entry) is None
     remove(chain.object("runs/train.json"))
+    records._read.clear()
     assert reuse.result_of(call, entry) is None
     assert reuse.result_of(call, entry, chain.path("runs/train.json")) is not None
     assert reuse.locked_result(call, chain.locked()["train"]) is not None

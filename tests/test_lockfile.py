@@ -281,6 +281,15 @@ def test_dvcs_lock_is_waited_for_and_said_so_once(project: Path) -> None:
     dvc(project, "status")
 
 
+def test_whom_it_waits_for_is_said_once(project: Path) -> None:
+    said: list[str] = []
+    theirs = zc.lockfile.LockFile(str(project / ".dvc/tmp/lock"))
+    threading.Timer(0.3, theirs.close).start()
+    with DvcLock(project, False, said.append):
+        pass
+    assert said == [f"waiting for another DVC command to end (process {os.getpid()})"]
+
+
 # -- claims --------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from chain import NAMES, OUTPUTS, Chain, forget_modules, remove, spoil
 
-from motools import yaml12
+from motools import records, reuse, yaml12
 from motools.errors import WorkflowError
 from motools.plan import NEVER, StagePlan
 from motools.records import Record
@@ -35,6 +35,8 @@ def planned(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chain(planned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
     chain = Chain(Path(shutil.copytree(planned, tmp_path / "project", symlinks=True)))
     monkeypatch.chdir(chain.folder)
+    monkeypatch.setattr(records, "_read", {})  # as in a new process
+    monkeypatch.setattr(reuse, "_traces", {})
     return chain
 
 

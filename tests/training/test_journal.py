@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_an_entry_is_found_by_its_key_by_a_prefix_of_it_or_by_its_job(tmp_path: 
         assert found is not None
         assert found.job_id == "ftjob-1"
     assert journal.find("b") is None
-    with pytest.raises(UserError, match=r"'a' fits 2 jobs: .*Write more digits"):
+    with pytest.raises(UserError, match=r"'a' fits 2 jobs: a[bc]a.{13}(,| and) a[bc]a.{13}\. Write more digits"):
         journal.find("a")
 
 
@@ -121,6 +122,10 @@ def test_a_file_that_was_sent_is_known_by_its_content_and_account(tmp_path: Path
     assert journal.file_id("e", "account") is None
     assert list(journal.entries()) == []
     (path,) = (tmp_path / "files").iterdir()
+    text = path.read_text()
+    path.write_text("[]")
+    assert journal.file_id("d", "account") is None
+    path.write_text(text)
     assert {**json.loads(path.read_text()), "updated": ""} == {"sha256": "d", "file_id": "file-1", "updated": ""}
 
 
@@ -139,6 +144,17 @@ def test_an_entry_is_a_file_that_a_person_can_read_and_that_others_may(tmp_path:
     assert journal.read("a" * 64) == written
     (journal.folder / ".motools-left").write_text("by a writer that was killed")
     journal.write(written)
+    assert list(journal.folder.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux tells which files are open")
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        journal.write(entry())
+        journal.read("a" * 64)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(
