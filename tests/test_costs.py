@@ -146,7 +146,8 @@ def test_an_estimate_says_what_a_training_would_use_and_cost() -> None:
     assert chosen.told(SETTINGS) == told
 
 
-def test_the_costs_of_a_pipeline_are_those_of_the_records_that_its_lock_names(project: Path) -> None:
+def test_the_costs_of_a_pipeline_are_those_of_the_records_that_its_lock_names(bare_project: Path) -> None:
+    project = bare_project
     store = Project(project).store
     entries: dict[str, Any] = {}
     for stage, tokens in (("one", 1_000_000), ("two", 2_000_000)):

@@ -162,7 +162,7 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     [("submitting", True), ("queued", True), ("running", True), ("a word of tomorrow", True)]
     + [(status, False) for status in ("succeeded", "failed", "cancelled", "refused")],
 )
-def test_a_job_that_has_ended_is_not_counted_as_running(status: str, live: bool, project: Path) -> None:
+def test_a_job_that_has_ended_is_not_counted_as_running(status: str, live: bool, bare_project: Path) -> None:
     here = Project.find()
     Journal.of(here).write(
         JobEntry("a" * 64, "a" * 64, "train_model", ".", "gpt-4o", "host", "account", status=status, job_id="ftjob-1")
