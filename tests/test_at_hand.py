@@ -29,6 +29,7 @@ from motools.trace import World
 
 RETURN = '    return make("dataset", "dataset", config, input_atoms, workspace)'
 NOTES = """\
+    Path(__file__).with_name("words.txt").read_text()
     (workspace / "notes").write_text("n")
     notes = AtomConstructor("notes", workspace / "notes", "text")
     return [*make("dataset", "dataset", config, input_atoms, workspace), notes]"""
@@ -49,6 +50,7 @@ def two(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     chain = Chain.lay(Path(shutil.copytree(template, tmp_path_factory.mktemp("two") / "project", symlinks=True)))
     for before, after in TWO:
         chain.edit("chain.py", before, after)
+    chain.path("words.txt").write_text("words")
     done = chain.run()
     assert done.statuses == ["finished"] * 3, done.err
     return chain.folder
@@ -176,6 +178,16 @@ def test_a_plan_of_one_stage_takes_the_others_as_they_stand(chain: Chain) -> Non
     remove(chain.path("atoms/model"))
     with opened(chain) as stages:
         assert [plan.action for plan in stages.plan(["evaluate"])] == ["maybe"]
+
+
+def test_a_file_that_a_step_has_read_decides(chain: Chain) -> None:
+    chain.path("words.txt").write_text("other words")
+    with opened(chain) as stages:
+        plan = stages.decide("prepare")
+        assert (plan.action, plan.reasons) == ("run", ("words.txt",))
+    chain.path("words.txt").write_text("words")
+    with opened(chain) as stages:
+        assert stages.decide("prepare").action == "current"
 
 
 def test_what_a_stage_reads_of_the_others_is_upstream(chain: Chain) -> None:
@@ -439,6 +451,10 @@ def test_what_dvc_tracks_and_a_stage_has_read_is_brought(chain: Chain) -> None:
         assert not chain.path("rows").exists()
         stages.bring_tracked(["prepare"])
     assert chain.path("rows/a.txt").read_text() == "a"
+    chain.path("rows/a.txt").rename(chain.path("rows/mine.txt"))
+    with opened(chain) as stages:
+        stages.bring_tracked(["prepare"])
+    assert [path.name for path in chain.path("rows").iterdir()] == ["mine.txt"], "a person is at work on it"
 
 
 # -- results -----------------------------------------------------------------------------

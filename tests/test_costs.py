@@ -53,6 +53,10 @@ def test_training_and_answers_are_priced_each_by_its_kind() -> None:
     assert asked.cost == pytest.approx((1000 * 0.15 + 500 * 0.6 + 200 * 0.075) / 1e6)
 
 
+def test_what_is_told_by_role_is_not_counted_twice() -> None:
+    assert spent({"roles": {"input_tokens": 5, "grader": {"input_tokens": 5}}}, {}, SETTINGS) == Spent()
+
+
 def test_cached_tokens_without_a_price_of_their_own_cost_the_full_price() -> None:
     counts = {"input_tokens": 10, "input_tokens_cache_read": 90}
     assert spent({"ft:gpt-4o-mini:o::i": counts}, {}, SETTINGS).cost == pytest.approx(100 * 0.3 / 1e6)
@@ -123,6 +127,7 @@ def test_a_sum_has_each_kind_of_token_and_each_unpriced_model_once() -> None:
         "training": 1, "input": 2, "cached_input": 3, "output": 4, "cost": 0.5, "unpriced": ["a", "b"]
     }  # fmt: skip
     assert total([Spent(cost=0.0)]).cost == 0.0
+    assert Spent(1, 1, 1, 1).tokens == 4
     assert str(Spent(input=5)) == "5 input tokens"
     assert str(one) == "1 training + 5 input + 4 output tokens"
 

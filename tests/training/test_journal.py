@@ -35,6 +35,7 @@ def entry(key: str = "a" * 64, **more: Any) -> JobEntry:
 def test_an_entry_reads_back_as_it_was_written(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "jobs")
     assert journal.read("a" * 64) is None
+    assert (entry().forced, entry().collected, entry().status, entry().earlier) == (False, False, "submitting", ())
     written = journal.write(entry(job_id="ftjob-1", earlier=("ftjob-0",)))
     assert journal.read("a" * 64) == written
     assert [path.name for path in journal.folder.iterdir()] == [f"{'a' * 64}.json"]
