@@ -377,6 +377,11 @@ def test_files_that_cannot_be_put_there_are_told() -> None:
 # -- one and another -----------------------------------------------------------------------
 
 
+def test_an_atom_of_one_file_has_it_under_its_name() -> None:
+    atom = ModelAtom.create(user="ada", artifact_path=files(weights__bin="abc", other="x") / "weights.bin")
+    assert [path.name for path in atom.get_data_path().iterdir()] == ["weights.bin"]
+
+
 def test_an_atom_equals_what_has_its_id_and_is_an_atom() -> None:
     class Other:
         id = ""
