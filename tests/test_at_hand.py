@@ -386,6 +386,7 @@ def test_with_nothing_to_fetch_nobody_is_asked(chain: Chain) -> None:
         plans = stages.plan(["prepare", "train", "evaluate"])
         assert stages.fetch(plans)
         stages.refuse_to_pay(plans)
+        assert stages.at_hand(plans[0]) == plans[0]
         assert stages.remote is not None
         assert stages.remote.problem is None
         assert stages.reporter.notes == []  # type: ignore[attr-defined]
