@@ -190,6 +190,8 @@ def mutants(source: str) -> list[Mutant]:
         for occurrence, (node, start, end) in enumerate(positions):
             if node.type == "decorator" and node.get_code().strip().startswith(_REMEMBERING):
                 continue
+            if node.type == "operator" and node.parent.type in ("param", "parameters"):  # it only forbids
+                continue
             if not any(first <= start and end <= last for first, last in hints):
                 found.append(Mutant(name, occurrence, start, end))
     return found

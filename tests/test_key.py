@@ -136,6 +136,7 @@ def test_installed_code_that_is_no_entry_counts_by_its_version_too(of: Of) -> No
     assert found["config.loader"] == f"mozoo.mixing:mixture@{declared_version(mixture)}"
     assert declared_version(mixture) is not None
     assert found["config.free.a.task"] == f"loves_owls@{declared_version(loves_owls)}"
+    assert "config.free.a" not in of(loader="mozoo.mixing:mixture", free={"a": {"loves_owls": 1}}).versions
     assert of(loader="loves_owls").versions["config.loader"] == f"loves_owls@{declared_version(loves_owls)}"
 
 
@@ -255,3 +256,35 @@ def test_a_text_that_names_nothing_is_just_a_text(place: Place, text: str) -> No
     for name in ("params.yaml", "dvc.yaml", "dvc.lock", ".env"):
         (place.folder / name).write_text("x")
     assert named(place, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        *[(text, []) for text in (" ", "", "two\nlines", "a\0b", "x" * 501, "https://example.org/a.txt")],
+        *[(text, [text]) for text in ("x" * 500, "a b", "code.py:f", "a.py@f", ":f", "a:b-c")],
+        ("file://a/b.txt", ["a/b.txt"]),
+        ("file://host:1/b", ["host:1/b"]),
+        ("a.txt#part", ["a.txt#part", "a.txt"]),
+        ("a.txt:train", ["a.txt:train", "a.txt"]),
+        ("a.txt@train", ["a.txt@train", "a.txt"]),
+    ],
+)
+def test_a_text_is_read_as_a_path_in_these_forms(text: str, forms: list[str]) -> None:
+    assert list(key._forms(text)) == forms
+
+
+def test_what_git_dvc_and_motools_keep_is_not_named_but_a_file_of_theirs_is(place: Place) -> None:
+    for path in (".git/hooks/x", ".dvc/config", ".motools/jobs/x", "metrics/x.json", "metrics.txt", "atoms/x"):
+        (place.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (place.folder / path).write_text("x")
+    for text in (".git", ".git/hooks", ".dvc", ".motools/jobs", "metrics", "atoms", "runs", "logs"):
+        assert named(place, text) == []
+    for text in (".dvc/config", ".motools/jobs/x", "metrics/x.json", "metrics.txt", "atoms/x"):
+        assert named(place, text) == [text]
+
+
+def test_folders_in_which_a_pattern_looks_are_named(place: Place) -> None:
+    found = named_by({"a": "data/*.txt", "b": "d*/*.txt"}, place)
+    assert found.folders == (str(place.folder / "data"),)
+    assert found.paths == (str(place.folder / "data" / "rows.txt"),)
