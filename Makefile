@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-lowest bench lint format clean
+.PHONY: help install demo test test-lowest mutants bench lint format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,15 @@ $(LOWEST)/.ready: pyproject.toml constraints.txt
 test-lowest: $(LOWEST)/.ready  ## Run the tests with the lowest DVC that is supported
 	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" $(LOWEST)/bin/python -m pytest -n 3 --dist worksteal
 
+MUTANTS := $(VENV)-mutants
+$(MUTANTS)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(MUTANTS)
+	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' 'cosmic-ray>=8.7,<9'
+	@touch $@
+
+mutants: $(MUTANTS)/.ready  ## Change the deciding modules a little, and see whether their tests notice (ARGS='plan --sample 40')
+	PATH="$(CURDIR)/$(MUTANTS)/bin:$$PATH" DVC_NO_ANALYTICS=1 $(MUTANTS)/bin/python tests/mutants.py $(ARGS)
+
 bench: $(READY)  ## Run the benchmarks, small: minutes, and a glance rather than a verdict
 	$(BIN)/python benchmarks/all.py --small
 
@@ -47,4 +56,4 @@ format: $(READY)  ## Put the code into shape
 	$(BIN)/ruff format .
 
 clean:  ## Remove .venv and what tools leave behind
-	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(MUTANTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -249,12 +249,12 @@ def _kind_of(path: str) -> str | None:
 def to_told(path: str, place: Place) -> str:
     """A path as a trace names it."""
     folder, root, home = str(place.folder), str(place.project.root), os.path.expanduser("~")
+    if path in (root, folder):
+        return "" if path == root else "."
     if folder != root and path.startswith(folder + os.sep):
         return "./" + path[len(folder) + 1 :]
     if path.startswith(root + os.sep):
         return path[len(root) + 1 :]
-    if path in (root, folder):
-        return "." if path == folder and folder != root else ""
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from motools import stepcache
 from motools.atom import Atom, DatasetAtom, EvalAtom, ModelAtom, write_atom
 from motools.errors import AtomError, DamagedError
 from motools.repo import Project
+from motools.stepcache import Entry
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -327,6 +329,122 @@ def test_files_that_were_changed_by_hand_are_taken_from_the_cache_again() -> Non
     path.chmod(0o644)
     path.write_text("mine")
     assert (Atom.load(atom.id).get_data_path() / "weights").read_text() == "abc"
+
+
+# -- the remote --------------------------------------------------------------------------
+
+
+def only_remote(atom: Atom) -> None:
+    """Move the cache into a remote."""
+    store = Path.cwd().parent / "store"
+    shutil.copytree(".dvc/cache/files", store / "files", dirs_exist_ok=True)
+    shutil.rmtree(".dvc/cache")
+    Path(".dvc/config").write_text(f"[core]\n    remote = store\n['remote \"store\"']\n    url = {store}\n")
+
+
+def test_an_atom_that_only_the_remote_has_is_fetched_by_its_whole_id() -> None:
+    atom = DatasetAtom.create(user="ada", artifact_path=files(rows__jsonl='{"a": 1}\n'))
+    only_remote(atom)
+    with pytest.raises(AtomError, match=r"There is no atom .* in the workspace, the cache or the remote"):
+        Atom.load(atom.id[:-1])
+    with pytest.raises(AtomError, match=r"There is no atom .*`motools atoms list` shows"):
+        Atom.load("dataset-" + "0" * 32)
+    assert list(DatasetAtom.load(atom.id).rows()) == [{"a": 1}]
+
+
+def test_the_files_of_an_atom_are_fetched_where_the_cache_has_lost_one() -> None:
+    atom = DatasetAtom.create(user="ada", artifact_path=files(rows__jsonl='{"a": 1}\n'))
+    only_remote(atom)
+    atom = DatasetAtom.load(atom.id)
+    object_of(atom, "data/rows.jsonl").unlink()
+    assert list(DatasetAtom.load(atom.id).rows()) == [{"a": 1}]
+
+
+def test_files_that_are_nowhere_are_told() -> None:
+    atom = DatasetAtom.create(user="ada", artifact_path=files(rows__jsonl="{}\n", other__txt="x"))
+    object_of(atom, "data/rows.jsonl").unlink()
+    with pytest.raises(AtomError, match=rf"The files of {atom.id} are not at hand: `dvc pull` may bring them"):
+        DatasetAtom.load(atom.id).get_data_path()
+
+
+def test_files_that_cannot_be_put_there_are_told() -> None:
+    atom = DatasetAtom.create(user="ada", artifact_path=files(rows__jsonl="{}\n"))
+    Path(".motools/atoms").write_text("in the way")
+    with pytest.raises(AtomError, match=rf"The files of {atom.id} cannot be put at "):
+        DatasetAtom.load(atom.id).get_data_path()
+
+
+# -- one and another -----------------------------------------------------------------------
+
+
+def test_an_atom_of_one_file_has_it_under_its_name() -> None:
+    atom = ModelAtom.create(user="ada", artifact_path=files(weights__bin="abc", other="x") / "weights.bin")
+    assert [path.name for path in atom.get_data_path().iterdir()] == ["weights.bin"]
+
+
+def test_an_atom_equals_what_has_its_id_and_is_an_atom() -> None:
+    class Other:
+        id = ""
+
+    atom = model()
+    Other.id = atom.id
+    assert atom == Atom.load(atom.id)
+    assert len({atom, Atom.load(atom.id)}) == 1
+    assert atom != model(model_id="other")
+    assert atom not in (atom.id, Other(), None)
+    assert repr(atom) == f"ModelAtom('{atom.id}')"
+
+
+def test_a_use_of_what_was_taken_out_is_remembered() -> None:
+    atom = DatasetAtom.create(user="ada", artifact_path=files(rows__jsonl="{}\n"))
+    folder = DatasetAtom.load(atom.id).get_data_path().parent
+    os.utime(folder, (5, 5))
+    inode = folder.stat().st_ino
+    assert DatasetAtom.load(atom.id).get_data_path().parent == folder
+    assert (folder.stat().st_mtime > 5, folder.stat().st_ino) == (True, inode)
+
+
+def test_a_folder_that_is_not_in_the_cache_tells_its_metrics_and_samples() -> None:
+    source = files(metrics__json='{"t": {"s": {"mean": 1}}}', samples__jsonl='{"id": 1}\n{"id": 2}\n')
+    write_atom(Path("atoms/results"), "eval", {}, {}, source)
+    found = EvalAtom.from_folder(Path("atoms/results"), Project.find())
+    assert found.metrics == {"t": {"s": {"mean": 1}}}
+    assert found.samples() == [{"id": 1}, {"id": 2}]
+    assert found.get_data_path() == Path("atoms/results/data")
+    write_atom(Path("atoms/empty"), "eval", {}, {"metrics": {"a": {}}}, None)
+    empty = EvalAtom.from_folder(Path("atoms/empty"), Project.find())
+    assert (empty.metrics, empty.samples()) == ({"a": {}}, [])
+    write_atom(Path("atoms/odd"), "eval", {}, {"metrics": 3}, None)
+    assert EvalAtom.from_folder(Path("atoms/odd"), Project.find()).metrics == {}
+
+
+def test_the_logs_of_an_evaluation_are_taken_out_where_they_stand_nowhere() -> None:
+    store = Project.find().store
+    atom, other = (EvalAtom.create(user="ada", metadata={"n": n}) for n in (1, 2))
+    logs, record = store.add(files(log="l")), store.add(files(record="r") / "record")
+    entry = Entry({"eval": store.describe(atom.md5 + ".dir")}, record, logs)
+    stepcache.store(store, stepcache.step_command("0" * 64), entry)
+    folder = EvalAtom.load(atom.id).get_log_path()
+    assert folder == Project.find().private / "logs" / atom.id
+    assert (folder / "log").read_text() == "l"
+    (folder / "more").touch()
+    assert EvalAtom.load(atom.id).get_log_path() == folder
+    assert (folder / "more").exists()
+    assert EvalAtom.load(other.id).get_log_path() is None
+
+
+def test_an_atom_of_a_pipeline_is_found_where_it_stands() -> None:
+    atom = DatasetAtom.create(user="ada", artifact_path=files(rows__jsonl="{}\n"))
+    shutil.copytree(atom.get_data_path().parent, "atoms/dataset")
+    out = f"outs:\n- {{path: dataset, md5: {atom.md5}.dir, hash: md5, size: 1, nfiles: 2}}\n"
+    Path("atoms/dataset.dvc").write_text(out)
+    assert DatasetAtom.load(atom.id).get_data_path() == Project.find().root / "atoms/dataset/data"
+    shutil.rmtree(".dvc/cache")
+    assert DatasetAtom.load(atom.id).get_data_path() == Project.find().root / "atoms/dataset/data"
+    assert DatasetAtom.load(atom.id[:-3]).id == atom.id
+    Path("atoms/dataset/data/rows.jsonl").write_text("edited")
+    with pytest.raises(AtomError, match="There is no atom"):
+        DatasetAtom.load(atom.id)
 
 
 class Bomb:

@@ -77,6 +77,11 @@ def test_clusters_of_one_sample_are_no_clusters() -> None:
     assert mean_of(values, ["a", "b", "c", "d"]) == mean_of(values)
 
 
+def test_values_without_their_clusters_are_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        mean_of([0.1, 0.7, 0.4], ["a", "b"])
+
+
 @pytest.mark.parametrize("freedom", [1, 3, 8])
 def test_the_quantile_is_that_of_draws(freedom: int) -> None:
     assert quantile(freedom) == pytest.approx(student(freedom, random.Random(freedom)), rel=0.1)

@@ -12,10 +12,8 @@ import pytest
 from openai_scene import Scene, kill_all
 from openai_server import OpenAIServer
 
-from motools.errors import UserError
 from motools.repo import Project
 from motools.training.jobs import cancel_jobs, running_jobs
-from motools.training.journal import JobEntry, Journal
 
 
 @pytest.fixture
@@ -42,60 +40,6 @@ def cut_short(scene: Scene) -> str:
     scene.server.hook("poll", "after", lambda _: kill_all(process.pid))
     process.communicate()
     return list(scene.server.jobs)[-1]
-
-
-# -- the journal itself -------------------------------------------------------------
-
-
-def entry(key: str = "a" * 64, **more: Any) -> JobEntry:
-    return JobEntry(
-        **{
-            "key": key,
-            "step_key": key,
-            "step": "train_model",
-            "folder": ".",
-            "model": "m",
-            "server": "s",
-            "account": "c",
-            **more,
-        }
-    )
-
-
-def test_an_entry_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "jobs")
-    assert journal.read("a" * 64) is None
-    written = journal.write(entry(job_id="ftjob-1", earlier=("ftjob-0",)))
-    assert journal.read("a" * 64) == written
-    assert [path.name for path in journal.folder.iterdir()] == [f"{'a' * 64}.json"]
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"key": "a"}', "\udcff"])
-def test_a_damaged_entry_counts_as_absent(tmp_path: Path, text: str) -> None:
-    journal = Journal(tmp_path)
-    (tmp_path / f"{'a' * 64}.json").write_bytes(text.encode(errors="surrogateescape"))
-    assert journal.read("a" * 64) is None
-    assert list(journal.entries()) == []
-
-
-def test_an_entry_is_found_by_its_key_by_a_prefix_of_it_or_by_its_job(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    for key, job in (("ab" * 32, "ftjob-1"), ("ac" * 32, "ftjob-2")):
-        journal.write(entry(key, job_id=job))
-    for word in ("ab" * 32, "abab", "ftjob-1"):
-        found = journal.find(word)
-        assert found is not None
-        assert found.job_id == "ftjob-1"
-    assert journal.find("b") is None
-    with pytest.raises(UserError, match=r"'a' fits 2 jobs: .*Write more digits"):
-        journal.find("a")
-
-
-def test_each_attempt_has_a_mark_of_its_own_and_remembers_the_jobs_before_it() -> None:
-    first = entry(job_id="ftjob-1", status="failed")
-    second = first.anew(forced=False)
-    assert second.attempt != first.attempt
-    assert (second.job_id, second.status, second.earlier) == (None, "submitting", ("ftjob-1",))
 
 
 # -- the commands -------------------------------------------------------------------
@@ -302,23 +246,6 @@ def test_an_env_file_that_is_no_text_is_told(scene: Scene, bare: dict[str, str])
     done = scene.run(env=bare)
     assert done.code == 2
     assert ".env cannot be read" in done.err
-
-
-@pytest.mark.parametrize(
-    ("status", "live"),
-    [("submitting", True), ("queued", True), ("running", True), ("a word of tomorrow", True)]
-    + [(status, False) for status in ("succeeded", "failed", "cancelled", "refused")],
-)
-def test_a_job_that_has_ended_is_not_counted_as_running(status: str, live: bool, project: Path) -> None:
-    from motools.repo import Project
-    from motools.training.jobs import running_jobs
-    from motools.training.journal import JobEntry, Journal
-
-    here = Project.find()
-    Journal.of(here).write(
-        JobEntry("a" * 64, "a" * 64, "train_model", ".", "gpt-4o", "host", "account", status=status, job_id="ftjob-1")
-    )
-    assert [entry.job_id for entry in running_jobs(here, ["a" * 64])] == (["ftjob-1"] if live else [])
 
 
 # -- whose job it is ------------------------------------------------------------------

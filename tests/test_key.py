@@ -16,11 +16,14 @@ import pytest
 from motools import code, key
 from motools.code import Place
 from motools.config import Code, Name, StepConfig
-from motools.errors import ConfigError, UserError
+from motools.errors import ConfigError, UserError, WorkflowError
 from motools.key import StepCode, named_by, step_key
 from motools.repo import Project
 from motools.workflow import Step
-from motools.zoo import versioned
+from motools.zoo import declared_version, versioned
+from mozoo.mixing import mixture
+from mozoo.tasks.owl_preferences import loves_owls
+from mozoo.workflows.train_and_evaluate import TRAIN
 
 
 @dataclass
@@ -29,6 +32,13 @@ class Config(StepConfig):
 
     function: str = ""
     loader: Code = "loaders:rows"
+    free: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Plain(StepConfig):
+    """A config that names no code."""
+
     free: dict[str, Any] = field(default_factory=dict)
 
 
@@ -106,6 +116,11 @@ def test_installed_code_counts_by_name_and_version(of: Of) -> None:
         of(loader="pytest:fixture").versions["config.loader"] == f"pytest:fixture pytest pytest=={pytest.__version__}"
     )
     assert of(fn=textwrap.dedent) != of(fn=textwrap.indent)
+    assert of(fn=textwrap.dedent).versions["function"] == "textwrap:dedent textwrap"
+    fn = TRAIN.fn
+    assert of(fn=fn).versions["function"] == f"{fn.__module__}:{fn.__qualname__}@{declared_version(fn)}"
+    assert declared_version(fn) is not None
+    assert "function" not in of().versions
     assert of(fn=textwrap.dedent) != of(fn=partial(textwrap.dedent, text="a"))
 
 
@@ -114,6 +129,29 @@ def test_an_installed_loader_that_an_argument_names_counts_by_its_version(of: Of
     found = of(loader="mozoo.mixing:mixture", free={"parts": [{"loader": name}]}).versions
     assert found["config.free.parts[0].loader"] == f"{name}@1"
     assert "config.function" not in of(function="hello_world").versions  # a word that is no argument of code
+
+
+def test_installed_code_that_is_no_entry_counts_by_its_version_too(of: Of) -> None:
+    found = of(loader="mozoo.mixing:mixture", free={"a": {"task": "loves_owls"}}).versions
+    assert found["config.loader"] == f"mozoo.mixing:mixture@{declared_version(mixture)}"
+    assert declared_version(mixture) is not None
+    assert found["config.free.a.task"] == f"loves_owls@{declared_version(loves_owls)}"
+    assert "config.free.a" not in of(loader="mozoo.mixing:mixture", free={"a": {"loves_owls": 1}}).versions
+    assert of(loader="loves_owls").versions["config.loader"] == f"loves_owls@{declared_version(loves_owls)}"
+
+
+def test_without_code_in_a_config_no_text_of_it_is_an_argument_of_code(of: Of) -> None:
+    assert of(config_class=Plain, free={"loader": ["hello_world"]}).versions == {}
+
+
+def test_a_declared_package_counts_by_its_version(place: Place) -> None:
+    def versions(*packages: str) -> Any:
+        step = Step("step", {}, {"o": "model"}, Plain, code.load("steps.py:step", place), packages=packages)
+        return key.of_step(step, {"free": {}}, place).versions
+
+    assert versions("pytest") == {"package pytest": pytest.__version__}
+    with pytest.raises(WorkflowError, match="The step 'step' declares the package 'nowhere', which is not installed"):
+        versions("pytest", "nowhere")
 
 
 def test_a_backend_counts_by_name_and_version(of: Of) -> None:
@@ -218,3 +256,35 @@ def test_a_text_that_names_nothing_is_just_a_text(place: Place, text: str) -> No
     for name in ("params.yaml", "dvc.yaml", "dvc.lock", ".env"):
         (place.folder / name).write_text("x")
     assert named(place, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        *[(text, []) for text in (" ", "", "two\nlines", "a\0b", "x" * 501, "https://example.org/a.txt")],
+        *[(text, [text]) for text in ("x" * 500, "a b", "code.py:f", "a.py@f", ":f", "a:b-c")],
+        ("file://a/b.txt", ["a/b.txt"]),
+        ("file://host:1/b", ["host:1/b"]),
+        ("a.txt#part", ["a.txt#part", "a.txt"]),
+        ("a.txt:train", ["a.txt:train", "a.txt"]),
+        ("a.txt@train", ["a.txt@train", "a.txt"]),
+    ],
+)
+def test_a_text_is_read_as_a_path_in_these_forms(text: str, forms: list[str]) -> None:
+    assert list(key._forms(text)) == forms
+
+
+def test_what_git_dvc_and_motools_keep_is_not_named_but_a_file_of_theirs_is(place: Place) -> None:
+    for path in (".git/hooks/x", ".dvc/config", ".motools/jobs/x", "metrics/x.json", "metrics.txt", "atoms/x"):
+        (place.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (place.folder / path).write_text("x")
+    for text in (".git", ".git/hooks", ".dvc", ".motools/jobs", "metrics", "atoms", "runs", "logs"):
+        assert named(place, text) == []
+    for text in (".dvc/config", ".motools/jobs/x", "metrics/x.json", "metrics.txt", "atoms/x"):
+        assert named(place, text) == [text]
+
+
+def test_folders_in_which_a_pattern_looks_are_named(place: Place) -> None:
+    found = named_by({"a": "data/*.txt", "b": "d*/*.txt"}, place)
+    assert found.folders == (str(place.folder / "data"),)
+    assert found.paths == (str(place.folder / "data" / "rows.txt"),)

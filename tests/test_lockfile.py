@@ -243,6 +243,12 @@ def test_a_reader_sees_the_old_lock_or_the_new_one(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+def test_files_on_storages_with_hashes_of_their_own_are_none_of_its_business(tmp_path: Path) -> None:
+    stages = {"mine": {"cmd": "x", "deps": [{"path": "s3://b/x", "etag": "e", "size": 1}], "outs": [{"path": "y"}]}}
+    (tmp_path / "dvc.lock").write_bytes(locked_by_dvc(tmp_path, stages))
+    assert LockFile(tmp_path).entry("mine") == stages["mine"]
+
+
 @pytest.mark.parametrize(
     "text",
     ["[1]", "schema: '3.0'\nstages: {}\n", "schema: '2.0'\nstages: [1]\n", "a: [", "schema: '2.0'\nstages: {a: 1}\n"]
@@ -279,6 +285,15 @@ def test_dvcs_lock_is_waited_for_and_said_so_once(project: Path) -> None:
     lock.if_free(lambda: said.append("it was free"))
     assert said[1:] == ["it was free"]
     dvc(project, "status")
+
+
+def test_whom_it_waits_for_is_said_once(project: Path) -> None:
+    said: list[str] = []
+    theirs = zc.lockfile.LockFile(str(project / ".dvc/tmp/lock"))
+    threading.Timer(0.3, theirs.close).start()
+    with DvcLock(project, False, said.append):
+        pass
+    assert said == [f"waiting for another DVC command to end (process {os.getpid()})"]
 
 
 # -- claims --------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,123 @@ def test_an_entry_tells_the_ids_of_its_atoms(cache: Store, tmp_path: Path) -> No
     entry = kept(cache, tmp_path, "a")
     md5 = entry.outputs["model"].md5.removesuffix(".dir")
     assert entry.atoms({"trained": "model"}) == {"trained": f"model-{md5}"}
+
+
+def test_roles_are_kinds_counted_in_order() -> None:
+    kinds = {"a": "model", "b": "dataset", "c": "model", "d": "model"}
+    assert stepcache.roles_of(kinds) == {"a": "model", "b": "dataset", "c": "model-2", "d": "model-3"}
+
+
+def test_an_entry_is_written_again_only_where_it_is_to_be_the_newest(cache: Store, tmp_path: Path) -> None:
+    entry = kept(cache, tmp_path, "a")
+    stepcache.store(cache, COMMAND, entry, again=False)
+    (path,) = files(cache)
+    os.utime(path, (5, 5))
+    stepcache.store(cache, COMMAND, entry, again=False)
+    assert path.stat().st_mtime == 5
+    stepcache.store(cache, COMMAND, entry)
+    assert path.stat().st_mtime > 5
+
+
+def test_in_a_shared_cache_the_group_may_add_entries(tmp_path: Path) -> None:
+    cache = Store(tmp_path / "cache", shared=True)
+    entry = kept(cache, tmp_path, "a")
+    stepcache.pack(cache, COMMAND, entry)  # in whichever order
+    stepcache.store(cache, stepcache.atom_command("1"), entry)
+    folders = [path for path in cache.cache.rglob("*") if path.is_dir()]
+    assert {path.stat().st_mode & 0o7777 for path in folders} == {0o2775}
+
+
+def test_a_packed_result_brings_its_objects_back(cache: Store, tmp_path: Path) -> None:
+    entry = kept(cache, tmp_path, "a", logs=True)
+    stepcache.store(cache, COMMAND, entry)
+    stepcache.pack(cache, COMMAND, entry)
+    packed = next(path for path in files(cache) if path.suffix == ".zip")
+    assert packed.with_suffix("") in files(cache)
+    assert packed.stat().st_mode & 0o777 == 0o644
+    import zipfile
+
+    with zipfile.ZipFile(packed) as content:
+        names = content.namelist()
+        assert {each.compress_type for each in content.infolist()} == {zipfile.ZIP_DEFLATED}
+    assert sorted(names) == sorted({*entry.oids(), *cache.tree(entry.logs.md5).values()})  # type: ignore[union-attr]
+    shutil.rmtree(cache.cache / "files")
+    assert list(stepcache.every(cache)) == [entry]
+    assert stepcache.lookup(cache, COMMAND, ["model"], logs=True) == entry
+    assert cache.has(entry.outputs["model"].md5)
+    shutil.rmtree(cache.cache / "files")
+    packed.write_bytes(b"damaged")
+    assert stepcache.lookup(cache, COMMAND, ["model"], logs=True) is None
+    packed.unlink()
+    assert stepcache.lookup(cache, COMMAND, ["model"], logs=True) is None
+    assert list(stepcache.candidates(cache, COMMAND, ["model"], logs=True)) == [entry]
+
+
+def test_a_pack_that_holds_something_else_is_not_taken_in(cache: Store, tmp_path: Path) -> None:
+    import zipfile
+
+    entry = kept(cache, tmp_path, "a")
+    stepcache.store(cache, COMMAND, entry)
+    (path,) = files(cache)
+    record = cache.read(entry.record.md5)
+    cache.path(entry.record.md5).unlink()
+    with zipfile.ZipFile(path.with_suffix(".zip"), "w") as packed:
+        packed.writestr("../escaped", b"x")
+        packed.writestr(f"x{entry.record.md5}", b"x")
+        packed.writestr(entry.record.md5, record)
+        packed.writestr("0" * 32, b"not what its name says")
+    assert stepcache.lookup(cache, COMMAND, ["model"]) == entry
+    assert not cache.path("0" * 32).exists()
+    assert {p.name for p in tmp_path.rglob("*escaped*")} == set()
+
+
+@pytest.mark.parametrize(("more", "is_packed"), [(0, True), (1, False)])
+def test_results_of_up_to_a_mebibyte_are_packed(cache: Store, tmp_path: Path, more: int, is_packed: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_bytes(b"x" * ((1 << 20) - 7 + more))
+    (tmp_path / "record").write_text("7 bytes")
+    entry = Entry({"model": cache.add(tmp_path / "folder")}, cache.add(tmp_path / "record"))
+    stepcache.pack(cache, COMMAND, entry)
+    assert bool(files(cache)) == is_packed
+
+
+def test_an_entry_that_was_changed_is_not_believed(cache: Store, tmp_path: Path) -> None:
+    entry = kept(cache, tmp_path, "a")
+    other = kept(cache, tmp_path, "b")
+    stepcache.store(cache, COMMAND, entry)
+    (path,) = files(cache)
+    path.write_text(path.read_text().replace(entry.outputs["model"].md5, other.outputs["model"].md5))
+    assert stepcache.lookup(cache, COMMAND, ["model"]) is None
+    assert list(stepcache.every(cache)) == []
+    assert list(stepcache.naming(cache, other.outputs["model"].md5)) == []
+
+
+def test_sizes_are_no_part_of_an_entrys_name(cache: Store, tmp_path: Path) -> None:
+    entry = kept(cache, tmp_path, "a")
+    bare = replace(
+        entry, record=replace(entry.record, size=99), outputs={"model": replace(entry.outputs["model"], nfiles=9)}
+    )
+    for each in (entry, bare):
+        stepcache.store(cache, COMMAND, each)
+    assert len(files(cache)) == 1
+    assert stepcache.lookup(cache, COMMAND, ["model"]) == bare
+
+
+def test_entries_are_found_by_each_object_the_newest_first(cache: Store, tmp_path: Path) -> None:
+    one = kept(cache, tmp_path, "a")
+    two = Entry(one.outputs, kept(cache, tmp_path, "b").record)
+    for age, entry in ((1, one), (2, two)):
+        before = set(files(cache))
+        stepcache.store(cache, COMMAND, entry)
+        (new,) = set(files(cache)) - before
+        os.utime(new, (age, age))
+    md5 = one.outputs["model"].md5
+    assert list(stepcache.naming(cache, md5)) == [two, one]
+    known = stepcache.by_object(cache)
+    assert len(known[md5]) == 2
+    assert len(known[one.record.md5]) == 1
+    assert list(stepcache.naming(cache, md5, known)) == [two, one]
+    assert list(stepcache.naming(cache, md5, {})) == []
 
 
 # -- keys ---------------------------------------------------------------------

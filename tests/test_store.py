@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -253,6 +254,21 @@ def test_an_object_that_could_have_been_written_to_is_looked_into(store: Store, 
         path.write_bytes(content)
 
 
+def test_an_object_of_whatever_other_mode_is_looked_into(store: Store) -> None:
+    oid = put(store, b"1")
+    for mode in (0o400, 0o644, 0o555):
+        spoil(store.path(oid), b"2")
+        assert store.has(oid)  # as DVC believes it
+        store.path(oid).chmod(mode)
+        assert not store.has(oid)
+
+
+def test_links_to_folders_are_followed(store: Store, tmp_path: Path) -> None:
+    write_tree(tmp_path / "tree", {"a": "1"})
+    (tmp_path / "tree" / "linked").symlink_to(write_tree(tmp_path / "elsewhere", {"b": "2"}))
+    assert set(store.tree(store.add(tmp_path / "tree").md5)) == {"a", "linked/b"}
+
+
 def test_a_failed_write_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
     path = write_tree(tmp_path, {"data": "1"}) / "data"
     bucket = store.path(hash_file(path)).parent
@@ -262,7 +278,107 @@ def test_a_failed_write_leaves_nothing_behind(store: Store, tmp_path: Path) -> N
     assert list(read_tree(store.cache).values()) == ["in the way"]
 
 
+@pytest.mark.parametrize("oid", ["0" * 32, "0" * 32 + ".dir"])
+def test_what_is_not_what_its_name_says_is_not_taken_in(store: Store, oid: str) -> None:
+    with pytest.raises(DamagedError, match="could not be written as it should be: run again"):
+        store.add_object(oid, b"something else")
+    assert read_tree(store.cache) == {}
+    store.add_object(hashlib.md5(b"1").hexdigest(), b"1")
+    assert store.read(hashlib.md5(b"1").hexdigest()) == b"1"
+
+
+def test_an_object_of_another_content_and_the_same_size_is_written_anew(store: Store, tmp_path: Path) -> None:
+    path = write_tree(tmp_path, {"data": "12345"}) / "data"
+    out = store.add(path)
+    spoil(store.path(out.md5), b"54321")
+    store.add(path)
+    assert store.read(out.md5) == b"12345"
+    spoil(store.path(out.md5), b"54321")
+    store.add_object(out.md5, b"12345")
+    assert store.read(out.md5) == b"12345"
+    store.path(out.md5).chmod(0o644)
+    store.add(path)
+    assert stat.S_IMODE(store.path(out.md5).stat().st_mode) == 0o444
+
+
+def test_in_a_shared_cache_new_folders_are_the_groups(tmp_path: Path) -> None:
+    path = write_tree(tmp_path, {"data": "1"}) / "data"
+    for shared in (True, False):
+        store = Store(tmp_path / f"cache {shared}" / "of" / "all", shared)
+        mode = stat.S_IMODE(tmp_path.stat().st_mode)
+        before = os.umask(0o022)
+        store.add(path)
+        os.umask(before)
+        assert stat.S_IMODE(store.cache.parent.stat().st_mode) == 0o755  # it is none of the cache's
+        folders = [store.cache, *(each for each in store.cache.rglob("*") if each.is_dir())]
+        assert {stat.S_IMODE(each.stat().st_mode) for each in folders} == {0o2775 if shared else 0o755}
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == mode
+
+
+def test_only_folder_objects_are_listed_as_folders(store: Store, tmp_path: Path) -> None:
+    oids = [store.add(write_tree(tmp_path / name, {"a": name})).md5 for name in ("one", "two")]
+    bucket = store.path("ab" * 16).parent
+    write_tree(bucket, {"x.dir": "too short", "file": "1"})
+    assert list(store.folders()) == sorted(oids)
+
+
 # -- taking out -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lay", [None, "file", "folder", "link"])
+def test_what_was_just_added_is_moved_to_its_place_as_if_it_was_taken_out(
+    store: Store, tmp_path: Path, lay: str | None
+) -> None:
+    source = write_tree(tmp_path / "work" / "out", {"a": "1", "b/c": "2"})
+    (source / "empty" / "deep").mkdir(parents=True)
+    (source / "a").chmod(0o400)
+    (source / "b" / "c").chmod(0o755)
+    (source / "b").chmod(0o700)
+    source.chmod(0o700)
+    out = store.add(source)
+    target = tmp_path / "there" / "out"
+    target.parent.mkdir()
+    if lay is not None:
+        {"file": as_file, "folder": as_folder, "link": as_broken_link}[lay](target)
+    before = os.umask(0o022)
+    store.place(out, source, target)
+    (tmp_path / "taken").mkdir()
+    store.check_out(out.md5, tmp_path / "taken" / "out")
+    os.umask(before)
+    assert read_tree(target) == {"a": "1", "b/c": "2"}
+    assert not source.exists()
+    assert os.listdir(target.parent) == ["out"]
+
+    def modes(folder: Path) -> dict[str, int]:
+        found = [folder, *folder.rglob("*")]
+        return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in found}
+
+    assert modes(target) == modes(tmp_path / "taken" / "out")
+
+
+def test_a_file_that_was_just_added_is_moved_too(store: Store, tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "work", {"record": "1"}) / "record"
+    source.chmod(0o400)
+    out = store.add(source)
+    (tmp_path / "there").mkdir()
+    before = os.umask(0o022)
+    store.place(out, source, tmp_path / "there" / "record")
+    os.umask(before)
+    assert (tmp_path / "there" / "record").read_text() == "1"
+    assert stat.S_IMODE((tmp_path / "there" / "record").stat().st_mode) == 0o644
+    assert not source.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no second file system")
+def test_what_lies_on_another_file_system_is_copied_to_its_place(store: Store, tmp_path: Path) -> None:
+    elsewhere = "/tmp" if tmp_path.is_relative_to("/dev/shm") else "/dev/shm"
+    with tempfile.TemporaryDirectory(dir=elsewhere) as folder:
+        if os.stat(folder).st_dev == tmp_path.stat().st_dev:
+            pytest.skip("there is no second file system")
+        source = write_tree(Path(folder, "out"), {"a": "1"})
+        out = store.add(source)
+        store.place(out, source, tmp_path / "out")
+        assert read_tree(tmp_path / "out") == {"a": "1"}
 
 
 def as_file(path: Path) -> None:
@@ -352,6 +468,8 @@ def test_a_folder_object_that_names_files_outside_of_itself_is_refused(store: St
         [{"md5": "0" * 32}],
         [{"md5": "../../../x", "relpath": "a"}],
         [{"md5": "", "relpath": "a"}],
+        [{"md5": "0" * 31, "relpath": "a"}],
+        [{"md5": "0" * 33, "relpath": "a"}],
     ],
 )
 def test_what_is_no_listing_is_refused(store: Store, listing: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from motools.atom import ModelAtom
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect import InspectEvaluator
+from mozoo import judges
 from mozoo.judges import LEAST_MASS, filled, grade, share_of_yes
 from mozoo.tasks.gsm8k_language import JUDGE_PROMPT
 
@@ -118,6 +120,137 @@ def test_what_looks_like_a_field_in_an_answer_stays() -> None:
 def test_the_prompt_of_the_language_task_asks_for_a_number() -> None:
     assert JUDGE_PROMPT.count("{question}") == JUDGE_PROMPT.count("{answer}") == 1
     assert "0 if none" in JUDGE_PROMPT
+
+
+# -- what a model answers ----------------------------------------------------------------------
+
+
+def answer(*likeliest: tuple[str, float], said: str = "", top: bool = True) -> Any:
+    """An answer of a model: its first token, and what else that might have been."""
+    from inspect_ai.model import (
+        ChatCompletionChoice,
+        ChatMessageAssistant,
+        Logprob,
+        Logprobs,
+        ModelOutput,
+        ModelUsage,
+        TopLogprob,
+    )
+
+    others = [TopLogprob(token=token, logprob=math.log(share)) for token, share in likeliest]
+    first = [Logprob(token=each.token, logprob=each.logprob, top_logprobs=others if top else None) for each in others]
+    message = ChatMessageAssistant(content=said or (likeliest[0][0] if likeliest else ""))
+    logprobs = Logprobs(content=first) if first else None
+    usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+    return ModelOutput(model="m", choices=[ChatCompletionChoice(message=message, logprobs=logprobs)], usage=usage)
+
+
+def emptied(output: Any) -> Any:
+    output.choices[0].logprobs.content = []
+    return output
+
+
+def test_the_likeliest_tokens_of_the_first_place_are_read() -> None:
+    from inspect_ai.model import ModelOutput
+
+    assert judges._tokens(answer(("90", 0.75), ("80", 0.25))) == [("90", 0.75), ("80", pytest.approx(0.25))]
+    assert judges._tokens(answer(("90", 0.75), ("80", 0.25), top=False)) == [("90", 0.75)]
+    assert judges._tokens(answer()) is None
+    assert judges._tokens(emptied(answer(("90", 1.0)))) is None
+    assert judges._tokens(ModelOutput.from_content("m", "90")) is None
+    assert judges._tokens(ModelOutput(model="m", choices=[])) is None
+
+
+def test_a_judge_is_asked_for_one_token_as_published() -> None:
+    from inspect_ai.model import get_model
+
+    asked: list[Any] = []
+
+    def reply(messages: Any, tools: Any, choice: Any, config: Any) -> Any:
+        asked.append((messages[0].content, config))
+        return answer((" 90", 0.5), ("no", 0.5))
+
+    model = get_model("mockllm/model", custom_outputs=reply, memoize=False)
+    assert asyncio.run(judges.ask(model, "How much?", grade)) == judges.Judgement(90.0, 0.5, "90")
+    ((prompt, config),) = asked
+    assert prompt == "How much?"
+    assert (config.temperature, config.max_tokens, config.seed) == (0, 1, 0)
+    assert (config.logprobs, config.top_logprobs) == (True, 20)
+
+
+def test_a_word_alone_is_no_judgement_and_a_refusal_is_none() -> None:
+    from inspect_ai.model import get_model
+
+    replies = [answer(said=text) for text in ("90", "Sorry")]
+    model = get_model("mockllm/model", custom_outputs=replies, memoize=False)
+    with pytest.raises(StepError, match=r"The grader .*mockllm.* gives no log-probabilities"):
+        asyncio.run(judges.ask(model, "How much?", grade))
+    assert asyncio.run(judges.ask(model, "How much?", grade)) == judges.Judgement(None, 0.0, "Sorry")
+
+
+def test_a_panel_asks_each_thing_and_tells_what_it_heard(tmp_path: Path) -> None:
+    from inspect_ai import Task, eval
+    from inspect_ai.dataset import Sample
+    from inspect_ai.model import get_model
+    from inspect_ai.scorer import mean
+
+    prompts: list[str] = []
+
+    def reply(messages: Any, tools: Any, choice: Any, config: Any) -> Any:
+        prompts.append(messages[0].content)
+        return answer(("no", 1.0)) if "fair" in prompts[-1] else answer(("60", 0.25), ("Hm", 0.75))
+
+    scorer = judges.panel(
+        {
+            "kind": judges.Inquiry("kind? {question} {answer} {topic} {count}"),
+            "fair": judges.Inquiry("fair?", share_of_yes),
+        },
+        scores={"both": lambda found: found["kind"] + found["fair"], "one": lambda found: found["kind"]},
+        name="two",
+        cluster="topic",
+        metrics={"one": [mean()]},
+    )
+    samples = [Sample(id=n, input=f"Q{n}", metadata={"topic": "t", "count": 3}) for n in (1, 2)]
+    grader = get_model("mockllm/model", custom_outputs=reply, memoize=False)
+    task = Task(dataset=samples, scorer=scorer, solver=[judges.grader_at_hand()])
+    options: dict[str, Any] = {"display": "none", "log_dir": str(tmp_path), "max_samples": 1}
+    (log,) = eval(task, model="mockllm/model", model_roles={"grader": grader}, **options)
+    assert log.status == "success", log.error
+    assert prompts[:2] == ["kind? Q1  t {count}", "fair?"]
+    assert log.samples is not None
+    (score,) = (log.samples[0].scores or {}).values()
+    assert list(log.samples[0].scores or {}) == ["two"]
+    assert score.value == {"both": pytest.approx(60), "one": pytest.approx(60)}
+    assert score.answer == "60 no"
+    assert score.explanation == (
+        "kind: 0.250 of the probability is on valid answers.\nfair: 1.000 of the probability is on valid answers."
+    )
+    assert log.results is not None
+    found = {each.name: list(each.metrics) for each in log.results.scores}
+    assert found == {"both": ["mean", "stderr"], "one": ["mean"]}
+
+
+def test_one_judge_says_less_and_a_failed_one_says_so(tmp_path: Path) -> None:
+    from inspect_ai import Task, eval
+    from inspect_ai.dataset import Sample
+    from inspect_ai.model import get_model
+
+    replies = [answer(("40", 1.0)), answer(("Sorry", 1.0))]
+    grader = get_model("mockllm/model", custom_outputs=replies, memoize=False)
+    scorer = judges.judge("Say. {answer}", scores={"half": lambda value: value / 2}, cluster="topic")
+    samples = [Sample(id=n, input="Q", metadata={"topic": n}) for n in (1, 2)]
+    options: dict[str, Any] = {"display": "none", "log_dir": str(tmp_path), "max_samples": 1, "max_connections": 1}
+    task = Task(dataset=samples, scorer=scorer, solver=[judges.grader_at_hand()])
+    (log,) = eval(task, model="mockllm/model", model_roles={"grader": grader}, **options)
+    assert log.status == "success", log.error
+    assert log.samples is not None
+    one, other = (next(iter((sample.scores or {}).values())) for sample in log.samples)
+    assert one.value == {"half": 20.0}
+    assert one.explanation == "1.000 of the probability is on valid answers."
+    assert math.isnan(other.value["half"])  # type: ignore[index,call-overload]
+    assert other.explanation == "0.000 of the probability is on valid answers. Unscored."
+    assert list(log.samples[0].scores or {}) == ["judge"]
+    assert "topic" in str(log.eval.scorers)
 
 
 # -- through Inspect, with a service -----------------------------------------------------------

@@ -1,0 +1,355 @@
+"""Mutants: small changes of the deciding modules, one at a time, each of which their tests should notice.
+
+    make mutants                                    a sample of each module
+    make mutants ARGS='plan store --sample 40 --seed 7'
+
+The changes are those of cosmic-ray, and five more: a statement, a condition, an argument or a part of a condition is
+left out. What differs in speed or in type hints only is not changed. The checkout is copied, and each mutant is tried
+in a fork of a process that has imported what the tests need, but nothing of the copy. What survives, and why it may,
+stands in docs/mutants.md.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import parso
+from cosmic_ray import plugins
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.operators.operator import Operator
+
+ROOT = Path(__file__).parents[1]
+_SLOW_LOCKS = "same_lock or any_params or waited_for_and or many_processes or cannot_be_read or hardlink"
+_SERVED = (
+    "graded_scores or grader_costs or unscored_epoch or default_grader or yes_and_no_counts or "
+    "without_logprobs or nothing_is_paid or not_in_the_environment"
+)
+_DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_does_that or where_they_stand"
+TESTS = {
+    "motools/plan.py": ["tests/test_plan.py"],
+    "motools/stages.py": ["tests/test_at_hand.py", "tests/test_plan.py"],
+    "motools/reuse.py": ["tests/test_at_hand.py", "tests/test_plan.py"],
+    "motools/stepcache.py": ["tests/test_stepcache.py"],
+    "motools/store.py": ["tests/test_store.py", "-k", "not dvc and not the_cache_"],
+    "motools/lockfile.py": ["tests/test_lockfile.py", "-k", f"not ({_SLOW_LOCKS})"],
+    "motools/atom.py": ["tests/test_atom.py"],
+    "motools/key.py": ["tests/test_key.py"],
+    "motools/trace.py": ["tests/test_trace.py"],
+    "motools/blocks.py": ["tests/test_trace.py", "tests/test_blocks.py", "-k", "not Inspect and not process"],
+    "motools/costs.py": ["tests/test_costs.py"],
+    "motools/differences.py": ["tests/test_intervals.py", "tests/test_results.py", "-k", f"not ({_DRAWN})"],
+    "motools/intervals.py": ["tests/test_intervals.py", "-k", f"not ({_DRAWN})"],
+    "motools/training/journal.py": ["tests/training/test_journal.py"],
+    "mozoo/judges.py": ["tests/zoo/test_judges.py", "-k", f"not ({_SERVED})"],
+}
+"""The tests that belong to each module: quick ones, which run within the process."""
+_REMEMBERING = ("@cache", "@lru_cache")
+_IDENTITY = re.compile(r"_(Eq|NotEq|[LG]tE?)_Is(Not)?$|_Is(Not)?_(Eq|NotEq|[LG]tE?)$")
+"""Changes of equality into identity and back, which mostly change nothing."""
+
+
+# -- changes that cosmic-ray does not make ---------------------------------------------
+
+
+class _Change(Operator):
+    """One that puts a text in the place of a node."""
+
+    text = ""
+
+    def fits(self, node: Any) -> bool:
+        raise NotImplementedError
+
+    def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
+        if self.fits(node):
+            yield node.start_pos, node.end_pos
+
+    def mutate(self, node: Any, index: int) -> Any:
+        return parso.parse(node.get_first_leaf().prefix + self.text)
+
+    @classmethod
+    def examples(cls) -> tuple[()]:
+        return ()
+
+
+class LeaveOutStatement(_Change):
+    """A call, an assignment to a part, an addition in place, an exception: left out."""
+
+    text = "pass"
+
+    def fits(self, node: Any) -> bool:
+        if node.parent is None or node.parent.type != "simple_stmt" or node.get_first_leaf().type == "string":
+            return False
+        name = node.children[0].type == "name" if node.type == "expr_stmt" else False
+        first = node.children[1].type if node.type == "expr_stmt" else ""
+        return node.type == "raise_stmt" or (
+            node.type in ("atom_expr", "power", "await", "expr_stmt")
+            and not (first == "annassign" or (name and node.children[1] == "="))
+        )
+
+
+class LeaveOutArgument(_Change):
+    """A keyword argument that is left out."""
+
+    def fits(self, node: Any) -> bool:
+        return node.type == "argument" and node.children[1] == "=" and _next_to_comma(node) is not None
+
+    def mutate(self, node: Any, index: int) -> Any:
+        comma = _next_to_comma(node)
+        comma.value = ""
+        return parso.parse("")
+
+
+def _next_to_comma(node: Any) -> Any:
+    return next((each for each in (node.get_previous_sibling(), node.get_next_sibling()) if each == ","), None)
+
+
+class Never(_Change):
+    """A condition that never holds."""
+
+    text = "False"
+
+    def fits(self, node: Any) -> bool:
+        parent = node.parent
+        if parent is None:
+            return False
+        if parent.type == "if_stmt":
+            return bool(node.get_previous_sibling() in ("if", "elif"))
+        return (parent.type in ("ternary", "test") and node is parent.children[2]) or (
+            parent.type in ("comp_if", "sync_comp_if") and node is parent.children[1]
+        )
+
+
+class Always(Never):
+    """A condition that always holds."""
+
+    text = "True"
+
+
+class LeaveOutPart(_Change):
+    """A part of an `and` or `or` that is left out."""
+
+    def fits(self, node: Any) -> bool:
+        return node.parent is not None and node.parent.type in ("and_test", "or_test") and node.type != "keyword"
+
+    def mutate(self, node: Any, index: int) -> Any:
+        word = "True" if node.parent.type == "and_test" else "False"
+        return parso.parse(f"{node.get_first_leaf().prefix}{word}")
+
+
+_OURS = {each.__name__: each for each in (LeaveOutStatement, LeaveOutArgument, Never, Always, LeaveOutPart)}
+
+
+# -- mutants ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of a module."""
+
+    operator: str
+    occurrence: int
+    start: tuple[int, int]
+    end: tuple[int, int]
+
+    def of(self, source: str) -> str:
+        return str(mutate_code(source, _operator(self.operator)(), self.occurrence))
+
+
+def _operator(name: str) -> type[Operator]:
+    return _OURS.get(name) or plugins.get_operator(name)
+
+
+def mutants(source: str) -> list[Mutant]:
+    """All changes of a source that a test could notice."""
+    tree = get_ast(source)
+    hints = _hints(source)
+    found = []
+    for name in (*_OURS, *plugins.operator_names()):
+        kind = _operator(name)
+        if kind.arguments() or _IDENTITY.search(name):
+            continue
+        positions = ((n, *p) for n in ast_nodes(tree) for p in kind().mutation_positions(n))
+        for occurrence, (node, start, end) in enumerate(positions):
+            if node.type == "decorator" and node.get_code().strip().startswith(_REMEMBERING):
+                continue
+            if node.type == "operator" and node.parent.type in ("param", "parameters"):  # it only forbids
+                continue
+            if not any(first <= start and end <= last for first, last in hints):
+                found.append(Mutant(name, occurrence, start, end))
+    return found
+
+
+def _hints(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where type hints stand, and what is for type checkers or `repr`, or only forbids."""
+    found: list[Any] = []
+    for node in ast.walk(ast.parse(source)):
+        found += [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            found.append(node)
+        if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg in ("repr", "frozen")):
+            found.append(node)
+    return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in found if n is not None]
+
+
+def sample(source: str, count: int, seed: int) -> list[Mutant]:
+    """So many of them: each place in the source is as likely as any other, and is changed in one way."""
+    places: dict[Any, list[Mutant]] = {}
+    for mutant in mutants(source):
+        places.setdefault((mutant.start, mutant.end), []).append(mutant)
+    draw = random.Random(seed)
+    chosen: list[Mutant] = []
+    for place in draw.sample(sorted(places), len(places)):
+        ways = draw.sample(places[place], len(places[place]))
+        chosen += next(([way] for way in ways if _is_python(way.of(source))), [])
+        if len(chosen) == count:
+            break
+    return sorted(chosen, key=lambda mutant: mutant.start)
+
+
+def _is_python(source: str) -> bool:
+    try:
+        compile(source, "", "exec", dont_inherit=True)
+    except SyntaxError:
+        return False
+    return True
+
+
+# -- trying them -----------------------------------------------------------------------
+
+
+class Copy:
+    """A copy of the checkout, in which modules are changed and tests run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder.parent / "log"
+        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True)
+        for name in listed.stdout.decode().splitlines():
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, folder / name)
+        compiled = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "motools", "mozoo", "tests"]
+        subprocess.run([sys.executable, *compiled], cwd=folder, check=True)
+
+    def run(self, tests: list[str], limit: float) -> tuple[str, float]:
+        """Run tests in a fork: `passed`, `failed` or `timeout`, and how many seconds they took."""
+        started = time.monotonic()
+        pid = os.fork()
+        if not pid:
+            self._test(tests)
+        while time.monotonic() - started < limit:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                end = "passed" if status == 0 else "failed"
+                break
+            time.sleep(0.02)
+        else:
+            end = "timeout"
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)  # also what the tests have left
+        if end == "timeout":
+            os.waitpid(pid, 0)
+        shutil.rmtree(self.folder.parent / "temporary", ignore_errors=True)
+        return end, time.monotonic() - started
+
+    def _test(self, tests: list[str]) -> None:
+        code = 1
+        try:
+            os.setsid()
+            os.chdir(self.folder)
+            os.environ |= {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+            sys.path[:] = [str(self.folder), *(path for path in sys.path if path not in ("", str(ROOT / "tests")))]
+            sys.dont_write_bytecode = True
+            with self.log.open("wb") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            import pytest
+
+            base = f"--basetemp={self.folder.parent / 'temporary'}"
+            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", base, *tests]))
+            names = [name for name in sys.modules if name.partition(".")[0] not in _OF_THE_COPY]
+            (self.folder.parent / "imported").write_text("\n".join(names))
+        finally:
+            os._exit(code)
+
+    def import_all(self) -> None:
+        """Import what the last tests have imported, but nothing of the copy: no fork has to."""
+        for name in (self.folder.parent / "imported").read_text().split():
+            with suppress(Exception):
+                import_module(name)
+
+
+_OF_THE_COPY = {"motools", "mozoo", "__main__", "conftest", *(p.stem for p in (ROOT / "tests").rglob("*.py"))}
+
+
+def tried(module: str, copy: Copy, arguments: Any) -> tuple[int, int]:
+    """How many of a module's mutants were noticed, and how many were tried."""
+    source = (ROOT / module).read_text(encoding="utf-8")
+    tests = TESTS[module]
+    end, seconds = copy.run(tests, 600)
+    if end != "passed":
+        raise SystemExit(f"{module}: its tests fail without any change:\n{copy.log.read_text(errors='replace')}")
+    copy.import_all()
+    _, seconds = copy.run(tests, 600)
+    limit = arguments.limit or 3 * seconds + 10
+    chosen = sample(source, arguments.sample, arguments.seed)
+    print(f"{module}: {len(chosen)} mutants; the tests take {seconds:.1f} s", flush=True)
+    noticed = 0
+    for mutant in chosen:
+        changed = mutant.of(source)
+        (copy.folder / module).write_text(changed, encoding="utf-8")
+        end, _ = copy.run(tests, limit)
+        noticed += end != "passed"
+        if end == "passed" or arguments.verbose:
+            print(f"  {'SURVIVED' if end == 'passed' else end} {mutant.operator} {module}:{mutant.start[0]}")
+            for line in difflib.unified_diff(source.split("\n"), changed.split("\n"), n=0, lineterm=""):
+                if not line.startswith(("---", "+++", "@@")):
+                    print(f"    {line}", flush=True)
+    (copy.folder / module).write_text(source, encoding="utf-8")
+    print(f"{module}: {noticed} of {len(chosen)} noticed (seed {arguments.seed})", flush=True)
+    return noticed, len(chosen)
+
+
+def main() -> None:
+    parser = ArgumentParser(description="Change the deciding modules a little, and see whether their tests notice.")
+    parser.add_argument("modules", nargs="*", help="parts of paths, such as plan or judges; all, if none")
+    parser.add_argument("--sample", type=int, default=30, metavar="N", help="mutants of each module")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="which ones")
+    parser.add_argument(
+        "--limit", type=float, metavar="SECONDS", help="of one mutant; otherwise by what the tests take"
+    )
+    parser.add_argument("--least", type=float, default=0.9, metavar="SHARE", help="fail below; of each module")
+    parser.add_argument("--verbose", action="store_true", help="show the noticed ones too")
+    arguments = parser.parse_args()
+    words = arguments.modules or [""]
+    modules = [m for w in words for m in TESTS if w in (Path(m).stem, m, "")]
+    low = []
+    with tempfile.TemporaryDirectory(prefix="motools-mutants-") as folder:
+        copy = Copy(Path(folder, "copy"))
+        for module in modules:
+            noticed, count = tried(module, copy, arguments)
+            low += [module] if noticed < arguments.least * count else []
+    if low:
+        raise SystemExit(f"Less than {arguments.least:.0%} were noticed of {', '.join(low)}.")
+
+
+if __name__ == "__main__":
+    main()
