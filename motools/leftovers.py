@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ from motools import aside, secrets
 from motools.code import Place
 from motools.context import is_at
 from motools.files import sweep
+from motools.holders import end, left_behind, try_to
 from motools.repo import Project
 from motools.store import walk_files
 
@@ -34,8 +34,7 @@ def clear_up(place: Place) -> None:
         with suppress(OSError):  # in use, just removed, or another user's
             handle = os.open(locks / path.name, os.O_RDONLY | os.O_CREAT, 0o666)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if is_at(locks / path.name, handle):
+                if _take_now(handle, locks / path.name) and is_at(locks / path.name, handle):
                     _end_or_keep(project, works / path.name)
                     (locks / path.name).unlink(missing_ok=True)
             finally:
@@ -46,6 +45,11 @@ def clear_up(place: Place) -> None:
     private = [project.private, project.private / "unchanged", project.root / ".dvc" / "tmp", project.store.scratch]
     for folder in (place.folder, *outs, *private):
         sweep(folder)
+
+
+def _take_now(handle: int, lock: Path) -> bool:
+    """Take a lock that nobody holds who lives, but for what a killed process has left behind: that is ended."""
+    return try_to(handle) or (all(end(holder) for holder in left_behind(lock)) and try_to(handle))
 
 
 def _forget_old(project: Project) -> None:

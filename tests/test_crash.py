@@ -7,21 +7,29 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chain import OUTPUTS, Chain, eventually
+from chain import OUTPUTS, Chain, eventually, remove
 
 from motools.atom import ModelAtom
 
 CRASH = Path(__file__).parents[1] / "benchmarks" / "crash.py"
 
 
-@pytest.mark.parametrize("ways", ["the runner,its group", "everything,a worker"])
-def test_a_pipeline_that_is_killed_at_random_moments_loses_nothing(tmp_path: Path, ways: str) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize(
+    ("ways", "scenes"),
+    [
+        ("the runner,its group", "several outputs;two clones"),
+        ("everything,a worker,the server", "twelve stages;dvc repro"),
+    ],
+)
+def test_a_pipeline_that_is_killed_at_random_moments_loses_nothing(tmp_path: Path, ways: str, scenes: str) -> None:
     seed = os.environ.get("CRASH_SEED", "0")
-    words = [sys.executable, str(CRASH), "--kills", "5", "--seed", seed, "--ways", ways, "--json"]
+    words = [sys.executable, str(CRASH), "--kills", "5", "--seed", seed, "--ways", ways, "--scenes", scenes, "--json"]
     done = subprocess.run([*words, "--folder", str(tmp_path / "crash")], capture_output=True, text=True, timeout=900)
     assert done.stdout, done.stderr
     told = json.loads(done.stdout)
@@ -163,6 +171,37 @@ def test_a_step_that_does_not_listen_is_killed_when_told_twice(chain: Chain) -> 
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopping prepare; again to kill" in said
+
+
+LARGE = """
+    if name == "dataset":
+        with open(out / "large.bin", "wb") as file:
+            file.write(bytes(300 << 20))
+"""
+
+
+def test_ctrl_c_ends_a_run_that_restores_a_large_file(chain: Chain) -> None:
+    chain.edit("chain.py", '    (out / "metrics.json")', f"{LARGE.strip(chr(10))}\n" + '    (out / "metrics.json")')
+    assert chain.run().code == 0
+    chain.executed()
+    remove(chain.path("atoms/dataset"))
+    before = tree(chain.path("atoms"))
+    process = chain.start()
+    eventually(lambda: [path for path in chain.path("atoms").glob(".motools-*/new/*") if path.stat().st_size > 1 << 20])
+    told = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "Error: Interrupted." in said) == (130, True), said
+    assert time.monotonic() - told < 2
+    assert tree(chain.path("atoms")) == before
+    assert chain.leftovers() == []
+    assert chain.run().statuses == ["restored", "current", "current"]
+    assert chain.executed() == []
+    assert chain.dvc_status() == {}
+
+
+def tree(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 # -- killed between two writes ----------------------------------------------------------------------
