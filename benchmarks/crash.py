@@ -1,6 +1,6 @@
 """kill -9 at random moments: pipelines are killed again and again, and must lose nothing by it.
 
-Each round draws a scene, makes all of its stages necessary, starts the command and kills it one to three times: the
+Each round draws a scene, makes all of its stages necessary, starts the command and kills it one to four times: the
 runner alone, its process group, the server of its workers, a worker, or every process there is. Now and then the
 killed runner stays as a zombie, since its parent does not ask for it, or its number in the locks that it left is given
 to another process. One more run must then end in time, give the atoms of an undisturbed run, execute no step again
@@ -34,6 +34,7 @@ from projects import environment, run
 
 WORKFLOW = '''\
 """Steps that tell, outside of the project, when they begin and when they are about to return."""
+import os
 import subprocess
 import sys
 import time
@@ -51,7 +52,8 @@ class Config(StepConfig):
 
 def tell(word, name, config):
     with open(LOG, "ab", buffering=0) as log:
-        log.write(f"{{word}} {{name}} {{config.seed}} {{time.time_ns()}}\\n".encode())
+        clone = os.path.basename(os.getcwd())
+        log.write(f"{{word}} {{name}} {{config.seed}} {{clone}} {{time.time_ns()}}\\n".encode())
 
 
 def watched(name, inputs, outputs, config_class, function):
@@ -209,14 +211,14 @@ class Kind:
 
 
 KINDS = {
-    "twelve stages": Kind(TWELVE, 5),
-    "several outputs": Kind(OUTPUTS, 5),
-    "200 MB": Kind(LARGE, 1),
+    "twelve stages": Kind(TWELVE, 16),
+    "several outputs": Kind(OUTPUTS, 16),
+    "200 MB": Kind(LARGE, 2),
     "20,000 files": Kind(MANY, 1),
     "Inspect": Kind(INSPECT, 2),
-    "dvc repro": Kind(OUTPUTS, 3, command="dvc repro"),
-    "two runs": Kind(TWELVE, 2, at_once=2),
-    "two clones": Kind(OUTPUTS, 2, at_once=2, clones=2),
+    "dvc repro": Kind(OUTPUTS, 6, command="dvc repro"),
+    "two runs": Kind(TWELVE, 8, at_once=2),
+    "two clones": Kind(OUTPUTS, 5, at_once=2, clones=2),
 }
 WAYS = ("the runner", "its group", "everything", "a worker", "the server")
 MARK = "MOTOOLS_CRASH"  # in the environment of all that a round starts, so that what stays behind is found
@@ -304,15 +306,15 @@ class Scene:
                         found.append(int(entry.name))
         return found
 
-    def told(self, word: str) -> list[tuple[str, int]]:
-        """When steps have begun, or were about to return: name with seed, and nanoseconds."""
+    def told(self, word: str) -> list[tuple[str, str, int]]:
+        """When steps have begun, or were about to return: name with seed, the clone, and nanoseconds."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         found = [line.split() for line in lines]
-        return [(f"{name} {seed}", int(when)) for said, name, seed, when in found if said == word]
+        return [(f"{name} {seed}", clone, int(when)) for said, name, seed, clone, when in found if said == word]
 
     def finished(self) -> dict[str, int]:
-        """Since when each step's function is known to have finished: its result is in the step cache, or its work
-        folder says so, whether it was put aside already or not."""
+        """Since when each step's function is known to have finished: its result is in the step cache, or, for one
+        clone, its work folder says so, whether it was put aside already or not."""
         from motools.stepcache import every
         from motools.store import Store
 
@@ -325,7 +327,7 @@ class Scene:
         for folder in self.folders:
             for made in [*folder.glob(".motools/work/*/made.json"), *folder.glob(".motools/finished/*/made.json")]:
                 with suppress(OSError, ValueError, KeyError):  # it is just being moved
-                    _note(found, json.loads(made.with_name("record.json").read_bytes()), now)
+                    _note(found, json.loads(made.with_name("record.json").read_bytes()), now, f" in {folder.name}")
         return found
 
     def atoms(self, folder: Path) -> dict[str, str]:
@@ -352,12 +354,14 @@ class Scene:
         saves_time = (".motools/index.json", ".motools/unchanged", ".motools/logs", ".dvc/config.local")
         named_by_time = {name for name in found if name.startswith("logs/") and name.count("/") > 1}
         of_dvc = {name for name in found if name.startswith(".dvc/tmp") and ".motools-" not in name}
-        empty = {".motools/finished"} - {"/".join(name.split("/")[:2]) for name in found if name.count("/") > 1}
+        empty = {".motools/finished", ".motools/failed"} - {
+            "/".join(name.split("/")[:2]) for name in found if name.count("/") > 1
+        }
         return {n for n in found if not n.startswith(saves_time)} - named_by_time - of_dvc - empty
 
 
-def _note(found: dict[str, int], record: dict[str, Any], when: int) -> None:
-    found.setdefault(f"{record['step']} {record['config']['seed']}", when)
+def _note(found: dict[str, int], record: dict[str, Any], when: int, where: str = "") -> None:
+    found.setdefault(f"{record['step']} {record['config']['seed']}{where}", when)
 
 
 def _stat(process: Path) -> list[str]:
@@ -373,7 +377,11 @@ def _is_server(pid: int, runner: int) -> bool:
 
 
 def kill(scene: Scene, process: subprocess.Popen[bytes], way: str, dice: random.Random) -> str | None:
-    """SIGKILL; only to processes that this scene started. What was killed, None where nothing of the kind was there."""
+    """SIGKILL; only to processes that this scene started.
+
+    Returns:
+        What was killed: the runner, where nothing was there of what was to be killed; None where that has ended.
+    """
     others = sorted(pid for pid in scene.processes() if pid != process.pid)
     servers = [pid for pid in others if _is_server(pid, process.pid)]
     workers = [pid for pid in others if pid not in servers]
@@ -385,12 +393,14 @@ def kill(scene: Scene, process: subprocess.Popen[bytes], way: str, dice: random.
         "a worker": workers[:1],
         "the server": servers[:1],
     }[way]
-    if way in ("the runner", "its group") and not _lives(process.pid):
-        targets = []
+    if not _lives(process.pid):
+        return None
+    if not targets:
+        way, targets = "the runner", [process.pid]
     for pid in targets:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return way if targets else None
+    return way
 
 
 def _lives(pid: int) -> bool:
@@ -436,11 +446,12 @@ def finish(process: subprocess.Popen[bytes], limit: float) -> int | None:
 
 def complaints(scene: Scene, plain: Plain, finished: dict[str, int], kills: int, began: int) -> Iterator[str]:
     """What is not as it must be after the run that follows the kills."""
-    begins = [(name, when) for name, when in scene.told("begins") if when > began]
-    for name, when in begins:
-        if finished.get(name, when) < when:
-            yield f"{name} was executed again {(when - finished[name]) / 1e6:.0f} ms after it was seen to have finished"
-    for name, count in Counter(name for name, _ in begins).items():
+    begins = [(name, clone, when) for name, clone, when in scene.told("begins") if when > began]
+    for name, clone, when in begins:
+        known = min(finished.get(name, when), finished.get(f"{name} in {clone}", when))
+        if known < when:
+            yield f"{name} was executed again {(when - known) / 1e6:.0f} ms after it was seen to have finished"
+    for name, count in Counter(name for name, _, _ in begins).items():
         if count > 1 + kills:
             yield f"{name} was executed {count} times, after {kills} kills"
     deadline = time.monotonic() + 10
@@ -564,7 +575,7 @@ class Driver:
         strangers: list[subprocess.Popen[bytes]] = []
         limit = 60 + 10 * plain.seconds
         killed: list[str] = []
-        for _ in range(min(dice.randint(1, 3), most)):
+        for _ in range(min(dice.randint(1, 4), most)):
             processes = scene.killed_later()
             self._wait(scene, plain.seconds, processes)
             some = processes if dice.random() < 0.5 else processes[:1]

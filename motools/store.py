@@ -214,6 +214,10 @@ class Store:
         finally:
             os.close(handle)
 
+    def add_bytes(self, data: bytes) -> None:
+        """Take in the content of a file."""
+        self._put(hashlib.md5(data, usedforsecurity=False).hexdigest(), data)
+
     def add_object(self, oid: str, data: bytes) -> None:
         """Take in an object whose name is known; raises `DamagedError` where it is not what its name says."""
         self._put(oid, data)

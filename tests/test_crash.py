@@ -187,7 +187,7 @@ def test_ctrl_c_ends_a_run_that_restores_a_large_file(chain: Chain) -> None:
     remove(chain.path("atoms/dataset"))
     before = tree(chain.path("atoms"))
     process = chain.start()
-    eventually(lambda: [path for path in chain.path("atoms").glob(".motools-*/new/*") if path.stat().st_size > 1 << 20])
+    eventually(lambda: [*chain.path("atoms").glob(".motools-*/new/data/large.bin")])
     told = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
@@ -205,6 +205,15 @@ def tree(folder: Path) -> set[str]:
 
 
 # -- killed between two writes ----------------------------------------------------------------------
+
+
+def test_a_metric_that_a_killed_run_had_written_is_taken_for_no_persons_file(chain: Chain) -> None:
+    assert chain.run().code == 0
+    chain.path("dvc.lock").unlink()  # it is written last
+    chain.set("evaluate", seed=2)
+    done = chain.run()
+    assert done.code == 0
+    assert not chain.path(".motools/replaced").exists(), done.err
 
 
 def test_an_input_file_that_was_being_written_is_old_or_new(chain: Chain) -> None:

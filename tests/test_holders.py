@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 FORK = """
     child = os.fork()
     if not child:
+        os.setsid()
         time.sleep(600)
     LOG.with_name("child.pid").write_text(str(child))
     while LOG.with_name("slow").exists():
@@ -69,7 +70,11 @@ def forked(chain: Chain) -> Iterator[int]:
     process.wait(60)
     assert alive(child)
     chain.path("slow").unlink()
-    chain.edit("chain.py", "    child = os.fork()\n    if not child:\n        time.sleep(600)\n", "    child = 0\n")
+    chain.edit(
+        "chain.py",
+        "    child = os.fork()\n    if not child:\n        os.setsid()\n        time.sleep(600)\n",
+        "    child = 0\n",
+    )
     yield child
     with suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
@@ -114,28 +119,27 @@ def test_a_run_is_told_who_holds_the_lock_of_one_that_was_killed(chain: Chain, o
     assert chain.run().code == 0
 
 
-def test_processes_that_an_executor_has_forked_do_not_keep_the_lock_of_a_run(chain: Chain) -> None:
+def test_processes_that_an_executor_has_forked_do_not_keep_the_lock_of_a_run(chain: Chain, tmp_path: Path) -> None:
     code = """if True:
-        import multiprocessing, os, sys, time
+        import os, sys, time
         from pathlib import Path
         from motools.repo import Project
         from motools.report import Silent
         from motools.run import one_run
-        project = Project.find(Path.cwd())
         for _ in range(2):
-            with one_run(project, Silent()):
+            with one_run(Project.find(Path.cwd()), Silent()):
                 if (child := os.fork()) == 0:
                     time.sleep(600)
-                print(child, flush=True)
+                with open(sys.argv[1], "a") as file:
+                    file.write(f"{child} ")
     """
-    with subprocess.Popen([sys.executable, "-c", code], cwd=chain.folder, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
-            assert process.stdout is not None
-            for line in process.stdout.readlines() if process.returncode == 0 else []:
-                os.kill(int(line), signal.SIGKILL)
+    children = tmp_path / "children"
+    try:
+        done = subprocess.run([sys.executable, "-c", code, str(children)], cwd=chain.folder, timeout=30)
+        assert done.returncode == 0
+    finally:
+        for word in children.read_text().split():
+            os.kill(int(word), signal.SIGKILL)
 
 
 def test_who_waits_for_a_name_does_not_wait_for_what_its_holder_has_left_behind(tmp_path: Path) -> None:
