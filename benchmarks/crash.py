@@ -354,9 +354,8 @@ class Scene:
         saves_time = (".motools/index.json", ".motools/unchanged", ".motools/logs", ".dvc/config.local")
         named_by_time = {name for name in found if name.startswith("logs/") and name.count("/") > 1}
         of_dvc = {name for name in found if name.startswith(".dvc/tmp") and ".motools-" not in name}
-        empty = {".motools/finished", ".motools/failed"} - {
-            "/".join(name.split("/")[:2]) for name in found if name.count("/") > 1
-        }
+        bare = {f".motools/{name}" for name in ("failed", "finished", "kept", "work")}  # which one run makes, one not
+        empty = bare - {"/".join(name.split("/")[:2]) for name in found if name.count("/") > 1}
         return {n for n in found if not n.startswith(saves_time)} - named_by_time - of_dvc - empty
 
 

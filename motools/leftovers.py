@@ -12,7 +12,7 @@ from pathlib import Path
 
 from motools import aside, secrets
 from motools.code import Place
-from motools.context import is_at
+from motools.context import is_at, kept_folder
 from motools.files import sweep
 from motools.holders import end, left_behind, try_to
 from motools.repo import Project
@@ -57,7 +57,7 @@ def _forget_old(project: Project) -> None:
     for path in [*(project.private / "kept").glob("*"), *(project.private / "atoms").glob("*")]:
         with suppress(FileNotFoundError):  # another process was quicker
             if path.stat().st_mtime < time.time() - KEPT_FOR:
-                shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
             elif path.parent.name == "kept":
                 drop_secrets(path)
 
@@ -87,11 +87,15 @@ def end_processes(folder: Path) -> None:
 
 
 def _end_or_keep(project: Project, work: Path) -> None:
-    """Remove a killed process's work folder; the result of a function that had finished is put aside."""
+    """Remove a killed process's work folder, and what was observed if that is of no use to the next execution; the
+    result of a function that had finished is put aside."""
     if aside.is_finished(work):
         end_processes(work)
         aside.put_aside(project, work)
     end_work(work)
+    kept = kept_folder(project, work.name)
+    if not kept.is_dir():
+        kept.with_name(f"{kept.name}.trace").unlink(missing_ok=True)
 
 
 def drop_secrets(kept: Path) -> None:

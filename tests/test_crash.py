@@ -240,9 +240,12 @@ def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(chai
         chain.path(name).mkdir()
         chain.path(name, "x").write_text("")
     chain.path("atoms/.motools-file").write_text("")
-    for name in ("work", "../.dvc/cache/locks"):
+    for name in ("work", "kept", "../.dvc/cache/locks"):
         chain.path(".motools", name).mkdir(exist_ok=True)
     chain.path(".motools/work/abc").mkdir()
+    for name in ("abc", "def"):
+        chain.path(f".motools/kept/{name}.trace").write_text("")
+    chain.path(".motools/kept/def").mkdir()
     chain.path(".dvc/cache/locks/abc").write_text("")
     chain.path(".dvc/cache/locks/def").write_text("")
     with new_file(chain.path("atoms/kept")) as file, scratch(chain.path("atoms")) as folder:
@@ -254,3 +257,10 @@ def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(chai
     chain.path("atoms/kept").unlink()
     assert chain.leftovers() == []
     assert list(chain.path(".dvc/cache/locks").iterdir()) == []
+    assert {path.name for path in chain.path(".motools/kept").iterdir()} == {"def", "def.trace"}
+
+
+def test_nothing_is_left_of_what_was_observed_of_a_step_that_fails_and_keeps_nothing(chain: Chain) -> None:
+    chain.edit("chain.py", "    time.sleep(config.pause)\n", "    raise ValueError\n")
+    assert chain.run().code == 1
+    assert list(chain.path(".motools/kept").iterdir()) == []

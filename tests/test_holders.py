@@ -151,7 +151,8 @@ def test_who_waits_for_a_name_does_not_wait_for_what_its_holder_has_left_behind(
             os._exit(0)
         waiting = multiprocessing.get_context("spawn").Process(target=_hold, args=(name,))
         waiting.start()
-        time.sleep(1.0)
+        eventually(lambda: any(_names(file, name) for file in Path(f"/proc/{waiting.pid}/fd").iterdir()))
+        time.sleep(0.2)
     try:
         waiting.join(30)
         assert waiting.exitcode == 0
@@ -159,6 +160,12 @@ def test_who_waits_for_a_name_does_not_wait_for_what_its_holder_has_left_behind(
         waiting.kill()
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def _names(file: Path, name: Path) -> bool:
+    with suppress(OSError):
+        return file.readlink() == name
+    return False
 
 
 def _hold(name: Path) -> None:
