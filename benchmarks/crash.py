@@ -1,6 +1,6 @@
 """kill -9 at random moments: pipelines are killed again and again, and must lose nothing by it.
 
-Each round draws a scene, makes all of its stages necessary, starts the command and kills it one to four times: the
+Each round draws a scene, makes all of its stages necessary, starts the command and kills it, one to four times: the
 runner alone, its process group, the server of its workers, a worker, or every process there is. Now and then the
 killed runner stays as a zombie, since its parent does not ask for it, or its number in the locks that it left is given
 to another process. One more run must then end in time, give the atoms of an undisturbed run, execute no step again
@@ -221,6 +221,7 @@ KINDS = {
     "two clones": Kind(OUTPUTS, 5, at_once=2, clones=2),
 }
 WAYS = ("the runner", "its group", "everything", "a worker", "the server")
+DEADLY = WAYS[:3]
 MARK = "MOTOOLS_CRASH"  # in the environment of all that a round starts, so that what stays behind is found
 SEEDS = (0, 1)  # rounds take turns, so that each finds another result in the folder
 
@@ -574,22 +575,15 @@ class Driver:
         strangers: list[subprocess.Popen[bytes]] = []
         limit = 60 + 10 * plain.seconds
         killed: list[str] = []
-        for _ in range(min(dice.randint(1, 4), most)):
+        for _ in range(dice.randint(1, 4)):
             processes = scene.killed_later()
             self._wait(scene, plain.seconds, processes)
-            some = processes if dice.random() < 0.5 else processes[:1]
-            for process in some[: most - len(killed)]:
-                way = dice.choice(self.ways)
-                self.also["while running"] += _lives(process.pid)
-                hit = kill(scene, process, way, dice)
-                if hit is not None:
-                    killed.append(hit)
-                    self.count[hit] += 1
-                    self.by_kind[name] += 1
-                if hit in ("the runner", "its group", "everything") and dice.random() < 0.3:
+            for process in processes if dice.random() < 0.5 else processes[:1]:
+                killed += (hits := self._kill(scene, process, min(dice.randint(1, 3), most - len(killed))))
+                if hits and hits[-1] in DEADLY and dice.random() < 0.3:
                     zombies.append(process)
                     self.also["left as a zombie"] += 1
-                    processes.remove(process)
+            processes = [process for process in processes if process not in zombies]
             finished = scene.finished() | finished
             for process in processes:
                 if finish(process, limit) is None:
@@ -600,8 +594,8 @@ class Driver:
             if dice.random() < 0.3 and (stranger := give_number_away(scene)) is not None:
                 strangers.append(stranger)
                 self.also["its number given away"] += 1
-            if dice.random() < 0.3:
-                time.sleep(dice.uniform(0, 0.2))
+            if len(killed) >= most:
+                break
         clock = time.monotonic()
         codes = [finish(scene.start(folder), limit) for folder in scene.folders]
         self.reruns.setdefault(name, []).append(time.monotonic() - clock)
@@ -621,6 +615,18 @@ class Driver:
         for pid in scene.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def _kill(self, scene: Scene, process: subprocess.Popen[bytes], most: int) -> list[str]:
+        """Kill now, and again a moment later where the run goes on after that; returns what was killed."""
+        hits: list[str] = []
+        while len(hits) < most and (hit := kill(scene, process, self.dice.choice(self.ways), self.dice)) is not None:
+            hits.append(hit)
+            self.count[hit] += 1
+            self.by_kind[next(name for name, kind in KINDS.items() if kind is scene.kind)] += 1
+            if hit in DEADLY:
+                break
+            time.sleep(self.dice.uniform(0, 0.3))
+        return hits
 
     def _wait(self, scene: Scene, usual: float, processes: list[subprocess.Popen[bytes]]) -> None:
         """Until some moment of the run: any, or shortly after a step has begun or is about to return."""
@@ -645,15 +651,17 @@ def crash(
     folder: Path,
     kills: int,
     rounds: int,
+    seconds: float,
     seed: int,
     ways: tuple[str, ...] = WAYS,
     kinds: tuple[str, ...] = tuple(KINDS),
 ) -> dict[str, Any]:
-    """Kill `kills` times, or for so many rounds."""
+    """Kill `kills` times, or for so many rounds or seconds, whichever ends first."""
     driver = Driver(folder, seed, ways, kinds)
     began = time.monotonic()
-    while driver.kills < kills and driver.rounds < rounds:
+    while driver.kills < kills and driver.rounds < rounds and time.monotonic() - began < seconds:
         driver.round(kills - driver.kills)
+        print(f"{driver.kills} kills in {driver.rounds} rounds", file=sys.stderr, flush=True)
     return {
         "kills": driver.kills,
         "ways": dict(driver.count),
@@ -674,6 +682,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="end after so many (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=10**6, help="end after so many rounds")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no round after so many")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ways", default=",".join(WAYS), help="what is killed, to draw from (default: %(default)s)")
     parser.add_argument("--scenes", default=";".join(KINDS), help="to draw from, with ; between them")
@@ -683,7 +692,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         ways, kinds = tuple(arguments.ways.split(",")), tuple(arguments.scenes.split(";"))
         folder = arguments.folder or Path(temporary, "crash")
-        told = crash(folder, arguments.kills, arguments.rounds, arguments.seed, ways, kinds)
+        told = crash(folder, arguments.kills, arguments.rounds, arguments.seconds, arguments.seed, ways, kinds)
     if arguments.json:
         print(json.dumps(told, indent=2))
     else:
