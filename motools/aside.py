@@ -17,12 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from motools import stepcache, trace
+from motools import records, stepcache, trace
 from motools.call import StepCall
 from motools.errors import MotoolsError, StepError
 from motools.files import in_words, replace_file
 from motools.repo import Project
-from motools.store import hash_file
 from motools.trace import World
 from motools.workflow import AtomConstructor
 
@@ -123,12 +122,17 @@ def take_up(call: StepCall, work: Path) -> list[AtomConstructor] | None:
 
 
 def drop_known(project: Project) -> None:
-    """Remove what was put aside though the step cache has the result: its process was killed at the last moment."""
+    """Remove what was put aside and will not be taken up again: its process was killed when the step cache had it
+    already, or the same step in the same state was executed later in a clone that shares the cache."""
     for folder in _aside(project).glob("*"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             slots = json.loads((folder / _MADE).read_text(encoding="utf-8"))["slots"]
-            record = hash_file(folder / "record.json")
-            if any(entry.record.md5 == record for entry in stepcache.candidates(project.store, *slots)):
+            mine = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+            kept = (records.read(project, entry.record.md5) for entry in stepcache.candidates(project.store, *slots))
+            same = (r for r in kept if r and (r.key, r.trace) == (mine["key"], mine["trace"]))
+            if any(
+                record.started >= mine["started"] for record in same
+            ):  # an earlier one is no reason: this was forced
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motools.errors import StepError
+from motools.holders import take
 from motools.observe import observer
 from motools.repo import Project
 
@@ -76,21 +78,29 @@ def kept_folder(project: Project, key: str) -> Path:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold a name, for all who see the file; the kernel lets go of it when the process ends, however it ends."""
+    """Hold a name, for all who see the file; the kernel lets go of it when the process ends, however it ends.
+
+    What a process that was killed had forked is ended, where it still holds the name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         handle = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)  # others need no right to write to it
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            take(handle, path, _say_for_whom, may_end=True)
             if not is_at(path, handle):
                 continue  # whoever held it is done with it and has removed it
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
+                fcntl.flock(handle, fcntl.LOCK_UN)  # a child that is left behind shares it, and others wait for it
             return
         finally:
             os.close(handle)
+
+
+def _say_for_whom(holder: str) -> None:
+    print(f"Waiting for {holder}, which is at the same work.", file=sys.stderr)
 
 
 def is_at(path: Path, fd: int) -> bool:

@@ -34,6 +34,10 @@ _GRACE = 10.0  # seconds that interrupted steps have to end by themselves
 _RETRY = 0.2  # seconds between looks at what another command is at work on
 
 
+class _AtOnce(KeyboardInterrupt):
+    """A signal, raised where what is going on may end anywhere; it waits among the events, too."""
+
+
 class Interrupted(MotoolsError):
     """Ctrl-C or SIGTERM: what had finished is kept; `keys` are those of the steps that were stopped."""
 
@@ -89,7 +93,9 @@ class Engine:
         self.running: dict[str, _Running] = {}
         self.blocked: dict[str, str] = {}  # by whom
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self.heard = False  # a signal, whether it was answered yet or not
         self.signals = 0
+        self._may_raise = False
         self.stopped: list[str] = []  # keys
         self._executors: dict[tuple[tuple[str, ...], bool], Executor] = {}
 
@@ -161,7 +167,7 @@ class Engine:
 
     def _stopped(self) -> bool:
         failed = self.options.fail_fast and any(state.status == "failed" for state in self.states.values())
-        return bool(self.signals or failed)
+        return bool(self.heard or failed)
 
     def _ready_after(
         self, settled: str | None, waiting: Mapping[str, set[str]], followers: Mapping[str, list[str]]
@@ -188,8 +194,9 @@ class Engine:
         clock = time.monotonic()
         before = self.blocked.pop(name, None)
         try:
-            generated = name in self.compiled.stages
-            plan = self.stages.at_hand(self.stages.decide(name)) if generated else self.stages.own_at_hand(name)
+            with self._at_once():
+                generated = name in self.compiled.stages
+                plan = self.stages.at_hand(self.stages.decide(name)) if generated else self.stages.own_at_hand(name)
             if plan.action == "run":
                 self._start(name, plan)
                 return None
@@ -197,6 +204,8 @@ class Engine:
             self.blocked[name] = str(busy)
             if before != str(busy):
                 self.reporter.note(str(busy))
+            return None
+        except _AtOnce:
             return None
         except (MotoolsError, OSError) as error:
             self._fail(name, _sentence(error), None)
@@ -283,7 +292,7 @@ class Engine:
             if outcome.error is not None:
                 raise StepError(outcome.error)
         except Exception as error:  # an executor of another engine has errors of its own
-            self._fail(name, INTERRUPTED if self.signals else _sentence(error), run.log, seconds=seconds)
+            self._fail(name, INTERRUPTED if self.heard else _sentence(error), run.log, seconds=seconds)
             return name
         outputs = outcome.result.entry.atoms(run.plan.call.outputs) if outcome.result and run.plan.call else {}
         self._done(name, outputs, "finished" if outcome.executed else "restored", seconds, run.log)
@@ -306,7 +315,11 @@ class Engine:
         outcome: Outcome = result
         if outcome.result is not None:
             self.stages.traces[name] = outcome.result.trace
-            self.books.enter(run.plan.call, outcome.result, outcome.executed)
+            try:
+                with self._at_once():
+                    self.books.enter(run.plan.call, outcome.result, outcome.executed)
+            except _AtOnce:  # the step cache has the result
+                raise StepError(INTERRUPTED) from None
         return outcome
 
     def _stop(self, number: int) -> None:
@@ -346,13 +359,30 @@ class Engine:
         else:
             self.reporter.failed(name, error, log)
 
+    def _hear(self, number: int, _: Any) -> None:
+        self.heard = True
+        self.events.put(("signal", number))
+        if self._may_raise:
+            self._may_raise = False
+            raise _AtOnce
+
+    @contextlib.contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """For what may take long here, and is either undone or done again wherever it ends: large files are restored
+        or hashed, another command's lock is waited for."""
+        self._may_raise = True
+        try:
+            yield
+        finally:
+            self._may_raise = False
+
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         """Turn Ctrl-C and SIGTERM into events, so that nothing is left half-way; end the workers at last."""
         before: dict[signal.Signals, Callable[..., Any] | int | None] = {}
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, lambda n, _: self.events.put(("signal", n)))
+                before[number] = signal.signal(number, self._hear)
         try:
             yield
         finally:
@@ -361,7 +391,7 @@ class Engine:
             self.close()
             for run in self.running.values():  # only where something went wrong in here
                 run.claim.close()
-        if self.signals:
+        if self.heard:
             kept = [name for name, state in self.states.items() if state.status in ("current", "restored", "finished")]
             raise Interrupted(f"Interrupted. Kept: {listed(kept)}. `motools run` goes on from there.", self.stopped)
 

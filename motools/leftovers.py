@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -13,8 +12,9 @@ from pathlib import Path
 
 from motools import aside, secrets
 from motools.code import Place
-from motools.context import is_at
+from motools.context import is_at, kept_folder
 from motools.files import sweep
+from motools.holders import end, left_behind, try_to
 from motools.repo import Project
 from motools.store import walk_files
 
@@ -34,8 +34,7 @@ def clear_up(place: Place) -> None:
         with suppress(OSError):  # in use, just removed, or another user's
             handle = os.open(locks / path.name, os.O_RDONLY | os.O_CREAT, 0o666)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if is_at(locks / path.name, handle):
+                if _take_now(handle, locks / path.name) and is_at(locks / path.name, handle):
                     _end_or_keep(project, works / path.name)
                     (locks / path.name).unlink(missing_ok=True)
             finally:
@@ -48,12 +47,17 @@ def clear_up(place: Place) -> None:
         sweep(folder)
 
 
+def _take_now(handle: int, lock: Path) -> bool:
+    """Take a lock that nobody holds who lives, but for what a killed process has left behind: that is ended."""
+    return try_to(handle) or (all(end(holder) for holder in left_behind(lock)) and try_to(handle))
+
+
 def _forget_old(project: Project) -> None:
     """Remove what steps kept for their next execution, and atoms that were looked into, a month after the last use."""
     for path in [*(project.private / "kept").glob("*"), *(project.private / "atoms").glob("*")]:
         with suppress(FileNotFoundError):  # another process was quicker
             if path.stat().st_mtime < time.time() - KEPT_FOR:
-                shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
             elif path.parent.name == "kept":
                 drop_secrets(path)
 
@@ -83,11 +87,15 @@ def end_processes(folder: Path) -> None:
 
 
 def _end_or_keep(project: Project, work: Path) -> None:
-    """Remove a killed process's work folder; the result of a function that had finished is put aside."""
+    """Remove a killed process's work folder, and what was observed if that is of no use to the next execution; the
+    result of a function that had finished is put aside."""
     if aside.is_finished(work):
         end_processes(work)
         aside.put_aside(project, work)
     end_work(work)
+    kept = kept_folder(project, work.name)
+    if not kept.is_dir():
+        kept.with_name(f"{kept.name}.trace").unlink(missing_ok=True)
 
 
 def drop_secrets(kept: Path) -> None:

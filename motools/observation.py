@@ -45,6 +45,8 @@ class Observation:
 
     def __exit__(self, *exc: object) -> None:
         self._events = observer().end(self.log)
+        if not self.kept.is_dir():  # there is nothing for it to tell of
+            self.log.unlink(missing_ok=True)
 
     def trace(self, step: Step, asked: Mapping[str, str | None]) -> Trace:
         """What was used.

@@ -200,4 +200,6 @@ def write_metrics(call: StepCall) -> None:
         metrics.update({name: atom.metrics} if len(evals) > 1 else atom.metrics)
     if evals:
         text = json.dumps(metrics, indent=2, sort_keys=True) + "\n"
+        with suppress(OSError):  # where it may be written: what the cache has is no person's, should we be killed now
+            call.place.project.store.add_bytes(text.encode())
         replace_file(call.folder / pipeline.metrics_path(call.name), text)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from motools import compile, pipeline, records, results, snapshot
+from motools import compile, holders, pipeline, records, results, snapshot
 from motools.atom import Atom
 from motools.bookkeeping import Books
 from motools.call import read_call
@@ -314,15 +314,12 @@ def one_run(project: Project, reporter: Reporter, wait: bool = True) -> Iterator
     path = project.private / "run.lock"
     with path.open("a+") as file:
         waited = False
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not holders.try_to(file.fileno()):
             waited = True
             holder = path.read_text() or "another process"
-            if not wait:
-                raise ProjectError(f"Another run is active in {project.root}: {holder}.") from None
-            reporter.note(f"waiting for another run: {holder}")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if not wait and not holders.left_behind(path):
+                raise ProjectError(f"Another run is active in {project.root}: {holder}.")
+            holders.take(file.fileno(), path, lambda _: reporter.note(f"waiting for another run: {holder}"))
         file.truncate(0)
         file.write(f"process {os.getpid()}, since {records.now()}")
         file.flush()
@@ -330,6 +327,7 @@ def one_run(project: Project, reporter: Reporter, wait: bool = True) -> Iterator
             yield waited
         finally:
             file.truncate(0)
+            fcntl.flock(file, fcntl.LOCK_UN)  # processes that an executor has forked meanwhile share it
 
 
 def run_one_step(reference: str, name: str, folder: Path) -> bool:

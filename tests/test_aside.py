@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chain import OUTPUTS, Chain, eventually
+from chain import OUTPUTS, Chain, commit, dvc, eventually, git
 
 from motools.files import in_words
 from motools.index import Index
@@ -192,6 +192,32 @@ def test_a_single_step_takes_up_what_was_killed_too(chain: Chain) -> None:
     assert chain.executed() == ["dataset"]
     assert chain.run().statuses == ["restored", "finished", "finished"]
     is_sound(chain)
+
+
+def test_what_was_put_aside_goes_when_another_clone_has_executed_the_same_later(chain: Chain, tmp_path: Path) -> None:
+    commit(chain.folder)
+    git(tmp_path, "clone", "-q", str(chain.folder), str(tmp_path / "clone"))
+    clone = Chain(tmp_path / "clone")
+    dvc(clone.folder, "cache", "dir", "--local", str(chain.path(".dvc", "cache")))
+    rules = chain.path(".dvcignore").read_text()
+    chain.path(".dvcignore").write_text("fill.txt\n")
+    assert chain.run().code == 1
+    chain.path(".dvcignore").write_text(rules)
+    assert len(aside(chain)) == 1
+    assert clone.run().statuses == ["finished"] * 3
+    assert chain.run().statuses == ["restored"] * 3
+    assert chain.executed() == ["dataset"]
+    is_sound(chain)
+
+
+def test_what_was_put_aside_stays_where_the_result_of_an_earlier_execution_is_taken(chain: Chain) -> None:
+    assert chain.run().code == 0
+    rules = chain.path(".dvcignore").read_text()
+    chain.path(".dvcignore").write_text("fill.txt\n")
+    assert chain.run("--stages", "prepare", "--force").code == 1
+    chain.path(".dvcignore").write_text(rules)
+    assert chain.run().statuses == ["restored", "current", "current"]
+    assert len(aside(chain)) == 1
 
 
 @pytest.mark.parametrize("what", ["KeyboardInterrupt", "GeneratorExit", "KeyError('x')"])

@@ -7,21 +7,29 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chain import OUTPUTS, Chain, eventually
+from chain import OUTPUTS, Chain, eventually, remove
 
 from motools.atom import ModelAtom
 
 CRASH = Path(__file__).parents[1] / "benchmarks" / "crash.py"
 
 
-@pytest.mark.parametrize("ways", ["the runner,its group", "everything,a worker"])
-def test_a_pipeline_that_is_killed_at_random_moments_loses_nothing(tmp_path: Path, ways: str) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize(
+    ("ways", "scenes"),
+    [
+        ("the runner,its group", "several outputs;two clones"),
+        ("everything,a worker,the server", "twelve stages;dvc repro"),
+    ],
+)
+def test_a_pipeline_that_is_killed_at_random_moments_loses_nothing(tmp_path: Path, ways: str, scenes: str) -> None:
     seed = os.environ.get("CRASH_SEED", "0")
-    words = [sys.executable, str(CRASH), "--kills", "5", "--seed", seed, "--ways", ways, "--json"]
+    words = [sys.executable, str(CRASH), "--kills", "5", "--seed", seed, "--ways", ways, "--scenes", scenes, "--json"]
     done = subprocess.run([*words, "--folder", str(tmp_path / "crash")], capture_output=True, text=True, timeout=900)
     assert done.stdout, done.stderr
     told = json.loads(done.stdout)
@@ -165,7 +173,47 @@ def test_a_step_that_does_not_listen_is_killed_when_told_twice(chain: Chain) -> 
     assert "stopping prepare; again to kill" in said
 
 
+LARGE = """
+    if name == "dataset":
+        with open(out / "large.bin", "wb") as file:
+            file.write(bytes(300 << 20))
+"""
+
+
+def test_ctrl_c_ends_a_run_that_restores_a_large_file(chain: Chain) -> None:
+    chain.edit("chain.py", '    (out / "metrics.json")', f"{LARGE.strip(chr(10))}\n" + '    (out / "metrics.json")')
+    assert chain.run().code == 0
+    chain.executed()
+    remove(chain.path("atoms/dataset"))
+    before = tree(chain.path("atoms"))
+    process = chain.start()
+    eventually(lambda: [*chain.path("atoms").glob(".motools-*/new/data/large.bin")])
+    told = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "Error: Interrupted." in said) == (130, True), said
+    assert time.monotonic() - told < 2
+    assert tree(chain.path("atoms")) == before
+    assert chain.leftovers() == []
+    assert chain.run().statuses == ["restored", "current", "current"]
+    assert chain.executed() == []
+    assert chain.dvc_status() == {}
+
+
+def tree(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
 # -- killed between two writes ----------------------------------------------------------------------
+
+
+def test_a_metric_that_a_killed_run_had_written_is_taken_for_no_persons_file(chain: Chain) -> None:
+    assert chain.run().code == 0
+    chain.path("dvc.lock").unlink()  # it is written last
+    chain.set("evaluate", seed=2)
+    done = chain.run()
+    assert done.code == 0
+    assert not chain.path(".motools/replaced").exists(), done.err
 
 
 def test_an_input_file_that_was_being_written_is_old_or_new(chain: Chain) -> None:
@@ -192,9 +240,12 @@ def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(chai
         chain.path(name).mkdir()
         chain.path(name, "x").write_text("")
     chain.path("atoms/.motools-file").write_text("")
-    for name in ("work", "../.dvc/cache/locks"):
+    for name in ("work", "kept", "../.dvc/cache/locks"):
         chain.path(".motools", name).mkdir(exist_ok=True)
     chain.path(".motools/work/abc").mkdir()
+    for name in ("abc", "def"):
+        chain.path(f".motools/kept/{name}.trace").write_text("")
+    chain.path(".motools/kept/def").mkdir()
     chain.path(".dvc/cache/locks/abc").write_text("")
     chain.path(".dvc/cache/locks/def").write_text("")
     with new_file(chain.path("atoms/kept")) as file, scratch(chain.path("atoms")) as folder:
@@ -206,3 +257,10 @@ def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(chai
     chain.path("atoms/kept").unlink()
     assert chain.leftovers() == []
     assert list(chain.path(".dvc/cache/locks").iterdir()) == []
+    assert {path.name for path in chain.path(".motools/kept").iterdir()} == {"def", "def.trace"}
+
+
+def test_nothing_is_left_of_what_was_observed_of_a_step_that_fails_and_keeps_nothing(chain: Chain) -> None:
+    chain.edit("chain.py", "    time.sleep(config.pause)\n", "    raise ValueError\n")
+    assert chain.run().code == 1
+    assert list(chain.path(".motools/kept").iterdir()) == []
