@@ -85,7 +85,7 @@ class World:
 
     def check(self) -> None:
         claimed = snapshot.unchanged(self.chain.folder)
-        if claimed is None and self.dice.random() < 0.3:
+        if claimed is None and self.chain.path("dvc.lock").exists() and self.dice.random() < 0.3:
             self.note("-> dvc repro")
             for _ in range(2):  # what a step was seen to read, DVC is told when it has run
                 dvc(self.chain.folder, "repro", "-q")
@@ -93,7 +93,9 @@ class World:
                     break
             assert self.chain.dvc_status() == {}
             told = json.loads(self.chain.command("status", str(self.chain.folder), "--json").out)
-            assert [plan["action"] for plan in told] == ["current"] * 3, told
+            reasons = [reason for plan in told for reason in plan["reasons"]]
+            # Names in a folder, and what was looked for in vain, are nothing that DVC can watch.
+            assert all(each.startswith("what is in rows") or "own.md" in each for each in reasons), told
         done = self.chain.run()
         assert done.code == 0, done.err
         assert done.ids == self.expected()
