@@ -284,7 +284,14 @@ def test_what_git_dvc_and_motools_keep_is_not_named_but_a_file_of_theirs_is(plac
         assert named(place, text) == [text]
 
 
+def test_the_order_of_a_configs_keys_changes_no_key() -> None:
+    step = Step("s", {}, {"o": "eval"}, Config, make(1))
+    one, other = ({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"d": 3, "c": 2}, "a": 1})
+    assert step_key(step, one, StepCode("f", {}, ()), {}) == step_key(step, other, StepCode("f", {}, ()), {})
+
+
 def test_folders_in_which_a_pattern_looks_are_named(place: Place) -> None:
+    assert named(place, "d*") == []
     found = named_by({"a": "data/*.txt", "b": "d*/*.txt"}, place)
     assert found.folders == (str(place.folder / "data"),)
     assert found.paths == (str(place.folder / "data" / "rows.txt"),)

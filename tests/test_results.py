@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from motools.atom import EvalAtom
 from motools.differences import Values, as_number, differences, independent, paired, quantile
-from motools.intervals import tango
+from motools.intervals import mean_of, tango, welch
 from motools.results import compare
 
 
@@ -163,6 +163,24 @@ def test_each_key_of_a_score_that_is_a_mapping_is_a_score(evaluation: Any) -> No
     }
     fair = found["task.fair/judge.accuracy"]
     assert (fair.low, fair.high) == tango(0, 4, 4), "all differ alike, and yet of four nobody is sure"
+
+
+def test_only_means_that_both_have_of_samples_that_both_have_are_compared(evaluation: Any) -> None:
+    samples = [(n, 1, {"s": n}) for n in range(3)]
+    first = evaluation(samples, {"s": {"mean": 1.0, "median": 1.0}, "t": {"mean": 1.0}, "u": {"accuracy": 1.0}})
+    second = evaluation(samples, {"s": {"mean": 1.0, "median": 1.0}, "t": {"mean": 1.0}})
+    assert list(differences(first, second)) == ["task.s.mean"]
+
+
+def test_means_of_other_values_than_shares_have_students_interval() -> None:
+    one, two = [0.0, 0.5, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0]
+    found = paired(numbered(one), numbered(two))
+    assert found is not None
+    assert (found.low, found.high) == mean_of([b - a for a, b in zip(one, two, strict=True)]).interval()
+    apart = independent(numbered(one), numbered(two))
+    assert apart is not None
+    assert (apart.low, apart.high) == welch(mean_of(one), mean_of(two))
+    assert (apart.first, apart.second, apart.value) == (0.625, 0.75, 0.125)
 
 
 def test_other_questions_under_the_same_ids_are_not_paired(evaluation: Any) -> None:
