@@ -492,6 +492,8 @@ def test_an_atom_takes_the_files_of_a_workspace_without_a_copy_and_no_others(tmp
 
     assert made(workspace).joinpath("sub", "a").samefile(workspace / "sub" / "a")
     assert not (tmp_path / "atom of workspace" / "data" / "shared").samefile(outside / "sub" / "a")
+    (outside / "alone").write_text("alone")
     copy = made(outside) / "sub" / "a"
+    assert not (copy.parents[1] / "alone").samefile(outside / "alone")
     assert copy.read_text() == "outside"
     assert not copy.samefile(outside / "sub" / "a")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motools.atom import EvalAtom
-from motools.differences import Values, as_number, differences, independent, paired, quantile
+from motools.differences import Values, _column, as_number, differences, independent, paired, quantile
 from motools.intervals import mean_of, tango, welch
 from motools.results import compare
 
@@ -170,6 +170,30 @@ def test_only_means_that_both_have_of_samples_that_both_have_are_compared(evalua
     first = evaluation(samples, {"s": {"mean": 1.0, "median": 1.0}, "t": {"mean": 1.0}, "u": {"accuracy": 1.0}})
     second = evaluation(samples, {"s": {"mean": 1.0, "median": 1.0}, "t": {"mean": 1.0}})
     assert list(differences(first, second)) == ["task.s.mean"]
+
+
+def test_a_mean_of_no_scored_sample_has_no_interval(evaluation: Any) -> None:
+    unscored = evaluation([(n, 1, {"s": None}) for n in range(2)], {"s": {"mean": 0.0}})
+    assert differences(unscored, unscored) == {}
+
+
+def test_a_sample_is_in_a_cluster_where_its_score_and_it_say_so() -> None:
+    def sample(id: int, score: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {"id": id, "input": "q", "scores": {"s": {"value": 1, **score}}, **more}
+
+    found = _column(
+        [
+            sample(1, {"cluster": "topic"}, clusters={"topic": {"b": 1, "a": 2}, "other": 1}),
+            sample(2, {"cluster": "topic"}, clusters={"other": 1}),
+            sample(3, {"cluster": "topic"}),
+            sample(4, {}, clusters={"topic": 1}),
+            {"id": 5, "input": "q", "scores": {}},
+        ],
+        "s",
+        None,
+    )
+    assert found.clusters == {(1, "q"): '{"a": 2, "b": 1}'}
+    assert found.values == {**{(n, "q"): 1.0 for n in range(1, 5)}, (5, "q"): None}
 
 
 def test_means_of_other_values_than_shares_have_students_interval() -> None:
