@@ -124,6 +124,15 @@ def test_statements_in_another_order_are_told(scene: Scene) -> None:
     assert scene.changes(found) == ["steps.py: the order of its statements"]
 
 
+def test_what_stands_below_the_call_that_runs_a_workflow_does_not_count(scene: Scene) -> None:
+    text = "from motools.workflow import run_workflow\nN = 1\ndef step():\n    return N\nrun_workflow(step)\nN = 2\n"
+    found = scene.trace({"steps.py": text}, {"steps.py": "step"})
+    write(scene.root, {"steps.py": text.replace("N = 2", "N = 3")})
+    assert scene.changes(found) == []
+    write(scene.root, {"steps.py": text.replace("N = 1", "N = 3")})
+    assert scene.changes(found) == ["steps.py: N"]
+
+
 def test_a_file_of_code_that_is_gone_or_no_longer_imported_is_told(scene: Scene) -> None:
     found = scene.trace(FILES, RAN)
     (scene.root / "helper.py").unlink()
