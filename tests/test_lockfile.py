@@ -200,6 +200,19 @@ def test_a_lock_that_was_deleted_or_replaced_meanwhile_is_read_anew(tmp_path: Pa
     assert list(yaml12.load(lock.path)["stages"]) == ["two"]
 
 
+def test_what_another_process_has_written_is_not_verified_until_it_is_read(tmp_path: Path) -> None:
+    lock, other = LockFile(tmp_path), LockFile(tmp_path)
+    assert lock.verified() is None
+    lock.put("one", entry(1))
+    lock.flush()
+    assert lock.verified() == lockfile.hash_file(lock.path)
+    other.put("two", entry(2))
+    other.flush()
+    assert lock.verified() is None
+    assert lock.entry("two") == entry(2)
+    assert lock.verified() == other.verified() is not None
+
+
 def test_nothing_new_writes_nothing_and_a_change_of_type_counts(tmp_path: Path) -> None:
     lock = LockFile(tmp_path)
     lock.put("one", entry({"n": 1}))

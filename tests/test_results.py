@@ -217,7 +217,10 @@ def test_other_questions_under_the_same_ids_are_not_paired(evaluation: Any) -> N
 
 def test_a_mean_that_the_samples_do_not_give_has_no_interval(evaluation: Any) -> None:
     reduced = evaluation([(1, 1, {"s": 0}), (1, 2, {"s": 1})], {"s": {"mean": 1.0}})  # the larger of both epochs
-    assert differences(reduced, reduced) == {}
+    plain = evaluation([(1, 1, {"s": 0}), (1, 2, {"s": 1})], {"s": {"mean": 0.5}})
+    assert list(differences(plain, plain)) == ["task.s.mean"]
+    for first, second in ((reduced, reduced), (plain, reduced), (reduced, plain)):
+        assert differences(first, second) == {}
 
 
 def test_three_evaluations_are_side_by_side_without_differences(evaluation: Any) -> None:
