@@ -299,7 +299,7 @@ def test_what_was_used_while_loading_counts_where_its_statement_does(scene: Scen
     loading.by = {
         ("file", scene.path(f"{name}.txt")): {(scene.path("steps.py"), n)} for n, name in ((1, "a"), (9, "b"))
     }
-    loading.unseen = {"a process"}
+    loading.unseen = {"a process": None}
     found = scene.trace(files, {"steps.py": "step"}, loading=loading)
     assert list(found.files) == ["a.txt"]
     assert found.unseen == ["a process"]
