@@ -53,6 +53,18 @@ def two(): return «1|2»
 def step(n=2): return n and other(n - 1)
 def other(n): return «1|2» + step(n)
 """,
+    "what a function adds that a builtin calls for a key": """
+ROWS = []
+def add(n): ROWS.append(n * «1|2»); return 0
+_ = sorted([1], key=add)
+def step(): return ROWS
+""",
+    "the rows over which a builtin calls a function": """
+ROWS = []
+def add(n): ROWS.append(n)
+DONE = list(map(add, [«1|2»]))
+def step(): return ROWS
+""",
     "a constant": "LIMIT = «1|2»\ndef step(): return LIMIT",
     "a constant of a constant": "A = «1|2»\nB = [A]\ndef step(): return B",
     "an annotated constant": "LIMIT: int = «1|2»\ndef step(): return LIMIT",
