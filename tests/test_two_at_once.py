@@ -64,7 +64,7 @@ def test_eight_runs_at_once_in_a_clone_execute_each_step_once(chain: Chain) -> N
 
 
 def test_a_second_run_waits_and_says_for_whom_and_refuses_where_it_must_not_wait(chain: Chain) -> None:
-    chain.set(pause=1.0)
+    chain.set(pause=4.0)
     first = chain.start("--json")
     eventually(executing(chain, "dataset"))
     refused = chain.run("--no-wait")
@@ -79,7 +79,7 @@ def test_a_second_run_waits_and_says_for_whom_and_refuses_where_it_must_not_wait
 
 
 def test_what_is_edited_while_a_run_waits_is_what_it_runs(chain: Chain) -> None:
-    chain.set(pause=0.7)
+    chain.set(pause=4.0)
     first = chain.start("--json")
     eventually(executing(chain, "dataset"))
     second = chain.start()
@@ -112,7 +112,7 @@ def test_a_run_that_is_killed_keeps_nobody_waiting(chain: Chain, tmp_path: Path)
     other = Chain(tmp_path / "clone")
     git(tmp_path, "clone", "-q", str(chain.folder), str(other.folder))
     for found in (chain, other):
-        found.set(pause=1.0)
+        found.set(pause=4.0)
     first = chain.start("--json")
     eventually(executing(chain, "dataset"))
     second = other.start("--json")
@@ -309,7 +309,7 @@ def test_a_stage_that_is_waited_for_keeps_no_other_stage_from_running(
 
 @pytest.mark.parametrize("how", ["edited", "replaced"])
 def test_an_input_that_changes_while_a_step_reads_it_is_not_taken_for_what_it_was(ran: Chain, how: str) -> None:
-    ran.set("train", seed=1, pause=1.0)
+    ran.set("train", seed=1, pause=4.0)
     process = ran.start("--json")
     eventually(lambda: ran.path("executed.log").read_text().count("model ") == 2)
     path = ran.path("atoms/dataset/data/part.txt")
