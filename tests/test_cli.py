@@ -354,7 +354,8 @@ def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) 
     ],
 )
 def test_the_shell_completes_commands_options_and_published_names(typed: str, offered: set[str]) -> None:
-    script = subprocess.run(["motools", "--show-completion", "bash"], capture_output=True, text=True, check=True).stdout
+    env = {**os.environ, "_MOTOOLS_COMPLETE": "source_bash"}  # --show-completion asks which shell it was typed into
+    script = subprocess.run(["motools"], env=env, capture_output=True, text=True, check=True).stdout
     asked = f"COMP_WORDS=({typed}); COMP_CWORD={len(typed.split()) - 1}; _motools_completion motools"
     words = ["bash", "-c", f'{script}\n{asked}; echo "${{COMPREPLY[@]}}"']
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
