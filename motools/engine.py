@@ -149,9 +149,7 @@ class Engine:
                     self.states[name] = StepState(name, "skipped", error="the run was stopped before it")
         for name, state in self.states.items():
             if state.status == "not selected" and state.output_atoms and not self.stages.is_current(name):
-                self.states[name] = replace(
-                    state, status="out of date"
-                )  # no old figure is told as if it were asked for
+                self.states[name] = replace(state, status="out of date")  # an old figure is told as old
         return self.states
 
     def _has_room(self, name: str) -> bool:
@@ -196,7 +194,11 @@ class Engine:
         try:
             with self._at_once():
                 generated = name in self.compiled.stages
-                plan = self.stages.at_hand(self.stages.decide(name)) if generated else self.stages.own_at_hand(name)
+                plan = (
+                    self.stages.at_hand(self.stages.decide(name, self.options.force))
+                    if generated
+                    else self.stages.own_at_hand(name)
+                )
             if plan.action == "run":
                 self._start(name, plan)
                 return None

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from motools import pipeline, yaml12
-from motools.errors import ConfigError, MotoolsError, ProjectError
+from motools.errors import MotoolsError, ProjectError
 from motools.files import replace_file
 from motools.store import hash_file
 
-_MENDED = "`git checkout` it, or delete it: what has run is in the cache, and `motools run` finds it there."
 _PATIENCE = 3600.0  # seconds for another DVC command; a `dvc push` may take long
 _MOMENT = 30.0  # seconds for the list of claims, which is held for the time of a small write
 _CLOCK = 60.0  # seconds that a clock may have been put right by
@@ -86,20 +85,8 @@ class LockFile:
         stamp = self._now()
         if stamp == self._stamp:
             return
-        try:
-            content = yaml12.load(self.path) or {"schema": "2.0", "stages": {}}
-        except yaml12.Conflicted as error:
-            raise ConfigError(f"{error} Either side will do: `motools run` finds in the cache what has run.") from None
-        except ConfigError as error:
-            raise ConfigError(f"{error} {_MENDED}") from None
-        if not isinstance(content, dict) or content.get("schema") != "2.0":
-            raise ConfigError(f"{self.path} is not a lock file of DVC 2 or 3. {_MENDED}")
-        stages = content.pop("stages", None) or {}
-        if not isinstance(stages, dict):
-            raise ConfigError(f"{self.path} is damaged: its stages are no mapping. {_MENDED}")
-        for stage, entry in stages.items():
-            if not _is_entry(entry):
-                raise ConfigError(f"{self.path} is damaged at the stage {stage}. {_MENDED}")
+        content = pipeline.load_lock(self.path)
+        stages = content.pop("stages")
         kept = {s: t for s, t in self._texts.items() if s in stages and stages[s] == self._stages.get(s)}
         self._rest, self._stages, self._texts, self._stamp = content, stages, kept, stamp
 
@@ -107,26 +94,6 @@ class LockFile:
 def _lines(stage: str, entry: Any) -> str:
     """A stage's part of the file."""
     return yaml12.dumps_lock({"stages": {stage: entry}}).partition("\n")[2]
-
-
-def _is_entry(entry: Any) -> bool:
-    """Whether it is of the form that DVC gives a stage's entry."""
-    if not isinstance(entry, dict) or not isinstance(params := entry.get("params", {}), dict):
-        return False
-    listings = [entry.get("deps", []), entry.get("outs", [])]
-    return (
-        all(isinstance(values, dict) for values in params.values())
-        and all(isinstance(listing, list) for listing in listings)
-        and all(_is_file(file) for listing in listings for file in listing)
-    )
-
-
-def _is_file(file: Any) -> bool:
-    if not isinstance(file, dict) or not isinstance(file.get("path"), str):
-        return False
-    if "md5" not in file:  # of a person's own stage, on a storage that has hashes of its own
-        return True
-    return isinstance(file["md5"], str) and isinstance(file.get("size"), int) and file.get("hash", "md5") == "md5"
 
 
 def _text(value: Any) -> str:

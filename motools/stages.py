@@ -111,7 +111,7 @@ class Stages:
         self._look(selected)
         for definition in self.compiled.workflow.steps:
             if definition.name in selected:
-                plan = self.decide(definition.name)
+                plan = self.decide(definition.name, self.force)
                 plans.append(plan)
                 outputs: Mapping[str, str] = plan.outputs
             else:
@@ -211,8 +211,10 @@ class Stages:
 
     def is_current(self, name: str) -> bool:
         """Whether what stands in the folder is what the stage would make now."""
-        known = all(self.known.get(given) for given in self.compiled.workflow.step(name).inputs)
-        return known and self.decide(name).action == "current"
+        if not all(self.known.get(given) for given in self.compiled.workflow.step(name).inputs):
+            return False
+        plan = self.decide(name)
+        return plan.action == "current" or plan.in_place
 
     def left_out(self, name: str, needed_by: str | None) -> dict[str, str]:
         """The outputs of a stage that is not selected, restored where a selected stage needs them.
@@ -236,7 +238,7 @@ class Stages:
         self.known.update(outputs)
         return outputs
 
-    def decide(self, name: str) -> StagePlan:
+    def decide(self, name: str, force: bool = False) -> StagePlan:
         if name in self.after_own:
             self.world = World(self.place, self._digest)  # as it is after what another stage wrote
         locked = self.books.lock.entry(name)
@@ -250,7 +252,7 @@ class Stages:
             self.known,
             self.world,
             self.books.hash,
-            self.force,
+            force,
             self.remote,
             partial(self.is_paid, name),
         )

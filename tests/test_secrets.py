@@ -335,5 +335,5 @@ def test_only_the_env_file_of_the_projects_root_is_read(project: Path, where: st
         (project / where / ".env").write_text(f"OPENAI_API_KEY={server.key}\n")
         env = {**os.environ, "OPENAI_BASE_URL": server.url}
         done = Scene(project, server).call("run", where="below", env=env)
-        assert done.code == (0 if where == "." else 1), done.err
+        assert done.code == (0 if where == "." else 2), done.err
         assert server.count("chat") == (1 if where == "." else 0)

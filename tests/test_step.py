@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,8 @@ def called(chain: Chain, name: str) -> tuple[StepCall, Workflow]:
         return read_call("chain.py:workflow", workflow, name, place), workflow
 
 
-def test_code_that_changed_after_it_was_imported_is_refused(chain: Chain) -> None:
+def test_code_that_changed_after_it_was_imported_is_refused(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "helper", raising=False)  # another test's
     call, workflow = called(chain, "train")
     observer().sources.clear()
     with call.place.importable():

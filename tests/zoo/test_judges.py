@@ -343,7 +343,7 @@ def test_what_the_grader_costs_is_told_apart_from_the_model(
     evaluate: Callable[..., Evaluation], server: OpenAIServer
 ) -> None:
     usage = evaluate(grader="openai-api/local/judge").usage
-    assert set(usage) == {"openai-api/local/model", "openai-api/local/judge", "roles"}
+    assert {"openai-api/local/model", "openai-api/local/judge", "roles"} <= set(usage)
     assert usage["roles"]["grader"]["output_tokens"] == usage["openai-api/local/judge"]["output_tokens"] == 5
 
 
