@@ -403,7 +403,7 @@ def _is_builtin(func: ast.expr) -> bool:
 @lru_cache(maxsize=1 << 16)
 def _uses_of(module: Module, name: str) -> list[_Uses]:
     """What the functions of a name use."""
-    known = frozenset(module.globals.get(name, ()))
+    known = frozenset(module.globals[name]) if name in module.globals else None
     nodes = module.functions.get(name, [])
     return [*map(_uses, nodes), *(_uses(part, known) for node in nodes for part in node.body)]
 
@@ -471,7 +471,8 @@ class _Count:
             root, dotted = _root(base), _dotted(base, module)
             if root in module.kinds or dotted is not None:
                 of = self.kind_of_dotted(dotted, depth - 1) if dotted else self.kind(module, root or "", depth - 1)
-                if of not in ("installed", "record", "class"):
+                known = of in ("record", "class") or (of == "installed" and _is_tame(dotted or ""))
+                if not known:
                     return "live"
                 kind = of if of == "class" or (of == "installed" and _last(base) not in _PLAIN) else kind
         for part in found[0].body:
@@ -541,7 +542,7 @@ class _Count:
         if isinstance(statement, _IMPORTS):
             return self.import_counts(module, statement)
         if isinstance(statement, _FUNCTIONS):
-            return self.dynamic or statement.name in self.needed or bool(effects.touches & self.needed)
+            return self.dynamic or not self.needed.isdisjoint(effects.binds | effects.touches)
         changed = set(effects.binds | effects.touches)
         changed |= {name for first in effects.touches for name in self.links[path].get(first, ())}
         if changed & self.needed:
@@ -562,10 +563,10 @@ class _Count:
             return True
         if self.dynamic and any(self.is_project(target) for target, _, _ in found):
             return True
-        return any(
-            target.split(".")[0] not in _STDLIB and not self.is_project(target) and not _is_named(bound, module)
-            for target, _, bound in found
-        )
+        return any(self.is_foreign(target) and not _is_named(bound, module) for target, _, bound in found)
+
+    def is_foreign(self, target: str) -> bool:
+        return target.partition(".")[0] not in _STDLIB and not self.is_project(target)
 
     def keeps(self, node: ast.AST) -> bool:
         """Whether docstrings and type hints are part of a block's text."""
@@ -587,7 +588,7 @@ class _Count:
                 if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
                     top.append(("import of __future__", _told(statement, True)))
                 for target, alias, bound in imports_of(statement):
-                    side_effect = not _is_named(bound, module) and not self.is_project(target)
+                    side_effect = not _is_named(bound, module) and self.is_foreign(target)
                     if bound == "*" or bound in self.needed or side_effect or self.dynamic:
                         block = f"import of {bound}", _digest([_full(target, alias), bound])
                         # In any order, where nothing tells what comes first.
@@ -600,7 +601,7 @@ class _Count:
             if isinstance(statement, _FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
                 read = self.keeps(statement) or statement.name in module.again
-                text = _told(statement, True, False, not self.reflecting) if read else ""
+                text = _told(statement, True, "__code__" in self.needed, not self.reflecting) if read else ""
                 top.append((f"{statement.name}()", text))
                 continue
             top.append((_label(statement), _digest(self.text_of(path, statement))))
@@ -726,10 +727,9 @@ def _effects(statement: ast.stmt, module: Module, projects: frozenset[tuple[str,
                 unknown |= any(kind(keyword.value) in _PROJECTS for keyword in node.keywords)
                 for base in (each.value if isinstance(each, ast.Subscript) else each for each in node.bases):
                     unknown |= kind(base) in ("live", "def", "data", "module")
-                    root = _root(base)
-                    if root in module.kinds:
-                        touches |= {root, *([base.attr] if isinstance(base, ast.Attribute) else [])} - {None}  # type: ignore[arg-type]
-                unknown |= any(kind(getattr(part, "value", None)) == "live" for part in node.body)  # `__set_name__`
+                unknown |= any(
+                    kind(getattr(part, "value", None) or part) == "live" for part in node.body
+                )  # `__set_name__`
         elif isinstance(node, _IMPORTS):
             unknown |= node is not statement and any(bound == "*" for _, _, bound in imports_of(node))
         elif isinstance(node, (ast.Raise, ast.Await, ast.Yield, ast.YieldFrom, ast.Global)):
@@ -755,7 +755,7 @@ def _unpacks(node: ast.AST) -> bool:
     return isinstance(node, ast.Assign) and any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets)
 
 
-def _kind(node: ast.AST | None, module: Module, known: Mapping[str, str]) -> str:
+def _kind(node: ast.AST, module: Module, known: Mapping[str, str]) -> str:
     """What an expression gives, as far as it is a name or an attribute of one; other expressions are met themselves."""
     if isinstance(node, ast.Starred):
         return _kind(node.value, module, known)
@@ -790,7 +790,7 @@ def _is_known_decorator(node: ast.expr, module: Module) -> bool:
         return _is_harmless(dotted)
     name = _name(node)
     of_property = isinstance(node, ast.Attribute) and node.attr in ("setter", "getter", "deleter")
-    return name in ("property", "staticmethod", "classmethod") and name not in module.kinds or of_property
+    return (name in ("property", "staticmethod", "classmethod") and name not in module.kinds) or of_property
 
 
 def _evaluated(statement: ast.stmt, module: Module) -> Iterator[ast.AST]:
@@ -863,7 +863,7 @@ def _call(node: ast.Call, module: Module, kind: Callable[[ast.AST], str]) -> tup
         if kind(func) != "installed":
             return set(), kind(func) != "record" or "live" in kinds
         if any(dotted == each or dotted.startswith(f"{each}.") for each in _KEEPING):
-            return set(), "live" in kinds
+            return set(), "live" in kinds and not dotted.startswith("motools.")
         names = {name for each in given for part in ast.walk(each) if (name := _name(part)) in module.literal}
         return {str(name) for name in names}, not _is_harmless(dotted) or not kinds.isdisjoint(_PROJECTS)
     if isinstance(func, ast.Name):
@@ -896,6 +896,11 @@ def _is_simple(node: ast.Lambda, module: Module) -> bool:
         if func is not None and not (isinstance(func, ast.Attribute) and func.attr in _READING):
             return False
     return True
+
+
+def _is_tame(dotted: str) -> bool:
+    """Whether a class of installed code does nothing with its subclasses."""
+    return dotted.partition(".")[0] in _STDLIB or _is_harmless(dotted)
 
 
 def _is_harmless(dotted: str) -> bool:

@@ -493,8 +493,9 @@ def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, 
         module = blocks.read(source.data, source.module, source.is_package) if source else None
         if module is None:
             continue
-        if name in module.functions:
-            ran.setdefault(path, set()).add(name)
+        found = {name} & module.functions.keys() or {n for n in module.functions if n.endswith(f".<locals>.{name}")}
+        if found:  # a function may be named as a global one though it stands in another
+            ran.setdefault(path, set()).update(found)
         elif line and (digest := blocks.statement_digest(module, line)):
             pinned.setdefault(path, set()).add(digest)
     return ran, pinned
