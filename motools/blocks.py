@@ -29,6 +29,7 @@ __all__ = [
     "is_script_guard",
     "read",
     "statement_digest",
+    "texts_of",
 ]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -601,6 +602,7 @@ class _Count:
             if isinstance(statement, _FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
                 read = self.keeps(statement) or statement.name in module.again
+                read |= len(list(bindings(statement))) > 1
                 text = _told(statement, True, "__code__" in self.needed, not self.reflecting) if read else ""
                 top.append((f"{statement.name}()", text))
                 continue
@@ -958,6 +960,46 @@ def _is_named(name: str, module: Module) -> bool:
 def _names_used(module: Module) -> frozenset[str]:
     nodes = (node for statement in module.body for node in ast.walk(statement))
     return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What the whole of a file says: the packages that it imports, its short texts, and variables it may ask for.
+
+    Attributes:
+        variables: names as `environment_digest` takes them; with ** those that names may begin with.
+    """
+
+    imports: frozenset[str]
+    texts: frozenset[str]
+    variables: frozenset[str]
+
+
+@lru_cache(maxsize=2048)
+def texts_of(module: Module) -> Texts:
+    nodes = [node for statement in module.body for node in ast.walk(statement)]
+    imports = {
+        target.partition(".")[0]
+        for node in nodes
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for target, _, _ in imports_of(node)
+    }
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    starts = {
+        each.value
+        for node in nodes
+        if isinstance(node, ast.Call) and _last(node.func) == "startswith"
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    }
+    words = {word for text in texts if len(text) < 200 for word in _WORD.findall(text) if len(word) < 60}
+    fields = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    variables = {f"{word}*" for word in words | fields} | {
+        f"{w}**" for w in starts | words if w in starts or w[-1] == "_"
+    }
+    return Texts(
+        frozenset(imports), frozenset(t for t in texts if len(t) < 200 and "\n" not in t), frozenset(variables)
+    )
 
 
 # -- text ----------------------------------------------------------------------

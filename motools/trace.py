@@ -19,12 +19,15 @@ from motools import blocks
 from motools.blocks import Blocks, Module
 from motools.code import Place
 from motools.observe import (
+    WHOLE_ENVIRONMENT,
     Events,
     Source,
     environment_digest,
     is_installed_name,
     is_project,
+    kind_of,
     listing,
+    observer,
     path_digest,
 )
 
@@ -146,7 +149,7 @@ class World:
             if self._differs(path, digest):
                 yield _shown(path)
         for path, kind in trace.exists.items():
-            if any(_kind_of(real) != kind for real in self._here(path)):
+            if any(kind_of(real, kind) != kind for real in self._here(path)):
                 yield f"{_shown(path)} {'has come' if kind is None else 'is gone'}"
         for path, names in trace.folders.items():
             if self.listing(self._here(path)[0], names.endswith("+")) != names:
@@ -173,7 +176,21 @@ class World:
             here = set(trace.beside.get(to_told(folder, self.place), ()))
             for name in sorted(hiding_in(self.modules_in(folder), folder, files, trace.absent) - here):
                 yield f"a new module {name}"
+        modules = {code.module for code in trace.code.values()}
+        loads = _Loads(self.place, trace.paths, {})
         for told, code in trace.code.items():
+            spaces = [
+                n for n in range(1, code.module.count(".") + 1) if ".".join(code.module.split(".")[:n]) not in modules
+            ]
+            if (
+                spaces
+                and (found := loads.file(code.module))
+                and self._here(told)[0] not in (found, os.path.realpath(found))
+            ):
+                yield f"a new module {code.module}"
+            for parent in (".".join(code.module.split(".")[:n]) for n in spaces):
+                if loads.file(parent):
+                    yield f"a new package {parent}"
             hiding = os.path.join(self._here(told)[0].removesuffix(".py"), "__init__.py")
             if not code.package and told.endswith(".py") and os.path.isfile(hiding):
                 yield f"a new package {code.module}"
@@ -237,10 +254,6 @@ def _different(before: Code, now: Blocks) -> Iterator[str]:
 
 def _shown(told: str) -> str:
     return told.removeprefix("./")
-
-
-def _kind_of(path: str) -> str | None:
-    return "dir" if os.path.isdir(path) else "file" if os.path.exists(path) else None
 
 
 # -- names of files ------------------------------------------------------------
@@ -313,7 +326,7 @@ class _Loads:
         if dotted not in self._known:
             below = os.path.join(*dotted.split("."))
             namespace = any(os.path.isdir(os.path.join(folder, below)) for folder in self.folders if dotted)
-            self._known[dotted] = namespace or self._file(dotted) is not None
+            self._known[dotted] = namespace or self.file(dotted) is not None
         return self._known[dotted]
 
     def closure(self, entries: Iterable[str], ran: Mapping[str, set[str]]) -> list[str]:
@@ -351,10 +364,10 @@ class _Loads:
     def _files(self, dotted: str) -> Iterator[str]:
         parts = dotted.split(".")
         for n in range(1, len(parts) + 1):
-            if path := self._file(".".join(parts[:n])):
+            if path := self.file(".".join(parts[:n])):
                 yield path
 
-    def _file(self, dotted: str) -> str | None:
+    def file(self, dotted: str) -> str | None:
         if dotted in self._names:
             return self._names[dotted]
         if dotted not in self._found:
@@ -363,7 +376,7 @@ class _Loads:
 
     def _look(self, dotted: str) -> str | None:
         parent, _, last = dotted.rpartition(".")
-        above = self._file(parent) if parent else None
+        above = self.file(parent) if parent else None
         folders = self.folders if not parent else [os.path.dirname(above)] if above else []
         if parent and not above:  # a namespace package, or none of the project's
             folders = [os.path.join(folder, *parent.split(".")) for folder in self.folders]
@@ -461,6 +474,17 @@ def make_trace(of: Execution, place: Place) -> Trace:
             sorted(pinned.get(path, set())),
         )
     exists = used("exists", "exists")
+    env, unseen = used("env", "env"), used("unseen", "unseen")
+    parsed = loads.parsed(order)
+    if WHOLE_ENVIRONMENT in unseen:  # those count that the code names
+        names = {name for module in parsed.values() for name in blocks.texts_of(module).variables}
+        env |= {name: environment_digest(name) for name in names}
+    for path, module in parsed.items():
+        texts = blocks.texts_of(module)
+        if not _READERS.isdisjoint(texts.imports):  # they open files in C, unseen
+            for found in _files_named(texts.texts, [str(place.folder), str(place.project.root), os.path.dirname(path)]):
+                if found not in files and found not in of.events.written and observer().counts(found):
+                    files[found] = path_digest(found)
     own = {source.module.partition(".")[0] for source in of.sources.values()}
     absent = {n for n in of.asked if n not in own and n not in sys.modules and not is_installed_name(n)}
     world = World(place)
@@ -476,12 +500,29 @@ def make_trace(of: Execution, place: Place) -> Trace:
         files=told(files),
         exists=told({path: kind for path, kind in exists.items() if path not in files}),
         folders=told(used("folder", "folders")),
-        env=dict(sorted(used("env", "env").items())),
+        env=dict(sorted(env.items())),
         absent=sorted(absent),
         beside={to_told(folder, place): sorted(names) for folder, names in beside.items() if names},
         inputs=dict(of.inputs),
-        unseen=sorted(used("unseen", "unseen")),
+        unseen=sorted(unseen),
     )
+
+
+_READERS = frozenset(
+    "pyarrow pandas polars duckdb sqlite3 ctypes cffi h5py lxml cv2 safetensors tokenizers sentencepiece lmdb soundfile "
+    "datasets".split()
+)
+"""Packages that open files in C, where nobody sees it."""
+
+
+def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
+    """The files that texts name, from any of some folders."""
+    for text in texts:
+        for word in dict.fromkeys([text, *text.split("'")]):
+            for folder in folders:
+                path = os.path.normpath(os.path.join(folder, word)) if word and "\0" not in word else ""
+                if path and os.path.isfile(path):
+                    yield path
 
 
 def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
