@@ -994,12 +994,10 @@ def texts_of(module: Module) -> Texts:
     }
     words = {word for text in texts if len(text) < 200 for word in _WORD.findall(text) if len(word) < 60}
     fields = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
-    variables = {f"{word}*" for word in words | fields} | {
-        f"{w}**" for w in starts | words if w in starts or w[-1] == "_"
-    }
-    return Texts(
-        frozenset(imports), frozenset(t for t in texts if len(t) < 200 and "\n" not in t), frozenset(variables)
-    )
+    starts |= {word for word in words if word.endswith("_")}
+    variables = {f"{word}*" for word in words | fields} | {f"{word}**" for word in starts}
+    short = frozenset(text for text in texts if len(text) < 200 and "\n" not in text)
+    return Texts(frozenset(imports), short, frozenset(variables))
 
 
 # -- text ----------------------------------------------------------------------

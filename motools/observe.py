@@ -75,7 +75,8 @@ _PRIVATE = frozenset(
     (".git", ".dvc", ".motools", "__pycache__", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache")
 )
 _GENERATED = frozenset(
-    "atoms runs logs metrics params.yaml dvc.yaml dvc.lock motools.yaml .gitignore .dvcignore .gitattributes .env".split()
+    "atoms runs logs metrics params.yaml dvc.yaml dvc.lock motools.yaml "
+    ".gitignore .dvcignore .gitattributes .env".split()
 )
 _NOISE = frozenset(
     "PATH HOME USER LOGNAME SHELL PWD OLDPWD TERM COLUMNS LINES LANG LANGUAGE TZ TMPDIR TEMP TMP HOSTNAME DISPLAY "
@@ -410,7 +411,8 @@ class Observer:
         if isinstance(mode, str):
             writes = bool(set(mode) & set("wax+"))
         reads = not writes or (isinstance(mode, str) and "+" in mode and not set(mode) & set("wx"))
-        reads |= not isinstance(mode, str) and bool(flags & os.O_RDWR) and not flags & os.O_TRUNC
+        if not isinstance(mode, str) and isinstance(flags, int):
+            reads |= bool(flags & os.O_RDWR) and not flags & (os.O_TRUNC | os.O_EXCL)
         if reads and caller != "none":
             self._read(path)
         if writes:

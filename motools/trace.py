@@ -179,18 +179,13 @@ class World:
         modules = {code.module for code in trace.code.values()}
         loads = _Loads(self.place, trace.paths, {})
         for told, code in trace.code.items():
-            spaces = [
-                n for n in range(1, code.module.count(".") + 1) if ".".join(code.module.split(".")[:n]) not in modules
-            ]
-            if (
-                spaces
-                and (found := loads.file(code.module))
-                and self._here(told)[0] not in (found, os.path.realpath(found))
-            ):
+            parts = code.module.split(".")
+            parents = [".".join(parts[:n]) for n in range(1, len(parts))]
+            spaces = [parent for parent in parents if parent not in modules]  # folders without `__init__.py`
+            real = self._here(told)[0]
+            if spaces and (found := loads.file(code.module)) and os.path.realpath(found) != os.path.realpath(real):
                 yield f"a new module {code.module}"
-            for parent in (".".join(code.module.split(".")[:n]) for n in spaces):
-                if loads.file(parent):
-                    yield f"a new package {parent}"
+            yield from (f"a new package {parent}" for parent in spaces if loads.file(parent))
             hiding = os.path.join(self._here(told)[0].removesuffix(".py"), "__init__.py")
             if not code.package and told.endswith(".py") and os.path.isfile(hiding):
                 yield f"a new package {code.module}"
@@ -482,9 +477,10 @@ def make_trace(of: Execution, place: Place) -> Trace:
     for path, module in parsed.items():
         texts = blocks.texts_of(module)
         if not _READERS.isdisjoint(texts.imports):  # they open files in C, unseen
-            for found in _files_named(texts.texts, [str(place.folder), str(place.project.root), os.path.dirname(path)]):
-                if found not in files and found not in of.events.written and observer().counts(found):
-                    files[found] = path_digest(found)
+            folders = [str(place.folder), str(place.project.root), os.path.dirname(path)]
+            for name in _files_named(texts.texts, folders):
+                if name not in files and name not in of.events.written and observer().counts(name):
+                    files[name] = path_digest(name)
     own = {source.module.partition(".")[0] for source in of.sources.values()}
     absent = {n for n in of.asked if n not in own and n not in sys.modules and not is_installed_name(n)}
     world = World(place)
@@ -509,8 +505,8 @@ def make_trace(of: Execution, place: Place) -> Trace:
 
 
 _READERS = frozenset(
-    "pyarrow pandas polars duckdb sqlite3 ctypes cffi h5py lxml cv2 safetensors tokenizers sentencepiece lmdb soundfile "
-    "datasets".split()
+    "pyarrow pandas polars duckdb sqlite3 ctypes cffi h5py lxml cv2 safetensors tokenizers sentencepiece lmdb "
+    "soundfile datasets".split()
 )
 """Packages that open files in C, where nobody sees it."""
 
