@@ -69,6 +69,7 @@ _STDLIB = _prefixes(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib
 _INSTALLED = _prefixes(
     sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()
 )
+_PYTHON = (*_STDLIB, *_INSTALLED, *_prefixes(sys.prefix, sys.base_prefix))
 _DEVICES, _SHARED_MEMORY = "/dev/", "/dev/shm/"
 _SYSTEM = ("/proc/", "/sys/", "/etc/", "/usr/", "/lib/", "/lib64/", "/run/", "/var/lib/")
 _PRIVATE = frozenset(
@@ -494,6 +495,16 @@ class Observer:
                     with open(path, encoding="utf-8", errors="replace") as file:
                         self._told(file.read(), [os.path.dirname(path), *folders], known)
 
+    def _is_surrounding(self, path: str) -> bool:
+        """Whether a file outside the project is Python's, or in a temporary folder that was made meanwhile."""
+        if f"{path}{os.sep}".startswith(_PYTHON):
+            return True
+        try:
+            made = os.stat(os.path.dirname(path)).st_ctime >= self._since
+        except OSError:
+            made = True
+        return made and path.startswith(tempfile.gettempdir() + os.sep)
+
     def _pointed(self, name: Any, target: str) -> None:
         """A link was read for itself."""
         path = _path(name)
@@ -504,7 +515,9 @@ class Observer:
         path = _path(name)
         caller = self._caller()
         inside = path.startswith(self.root or "\0")
-        if path in self._written or not self.counts(path) or not (inside or (caller == "project" and self.root)):
+        if path in self._written or not self.counts(path):
+            return
+        if not inside and (caller != "project" or not self.root or self._is_surrounding(path)):
             return
         kind = None if found is None else "dir" if stat.S_ISDIR(found.st_mode) else "file"
         by = [frame.f_code.co_name for _, frame in islice(_frames(), 3)]
@@ -736,7 +749,9 @@ class Observer:
 
         def iterate(this: Any) -> Iterator[Any]:
             caller = "" if self._off else self._caller()
-            if caller == "installed" and any(part in sys._getframe(2).f_code.co_filename for part in _SETTINGS):
+            if caller == "installed" and any(
+                part in frame.f_code.co_filename for part in _SETTINGS for _, frame in _frames()
+            ):
                 caller = "project"
             if caller != "project":
                 yield from every(this)

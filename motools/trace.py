@@ -561,4 +561,5 @@ def _module_paths(place: Place, sources: Mapping[str, Source]) -> list[str]:
     for folder in map(os.path.abspath, sys.path):  # in which others may come to lie
         if f"{folder}{os.sep}".startswith(root) and folder not in usual and is_project(os.path.join(folder, "x.py")):
             found[folder] = None
-    return [*sorted(found, key=lambda f: sys.path.index(f) if f in sys.path else -1)]
+    order = [os.path.abspath(folder) for folder in sys.path]
+    return sorted(found, key=lambda folder: order.index(folder) if folder in order else -1)
