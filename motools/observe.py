@@ -749,9 +749,8 @@ class Observer:
 
         def iterate(this: Any) -> Iterator[Any]:
             caller = "" if self._off else self._caller()
-            if caller == "installed" and any(
-                part in frame.f_code.co_filename for part in _SETTINGS for _, frame in _frames()
-            ):
+            files = [frame.f_code.co_filename for _, frame in _frames()] if caller == "installed" else []
+            if any(part in file for part in _SETTINGS for file in files):
                 caller = "project"
             if caller != "project":
                 yield from every(this)
