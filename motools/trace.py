@@ -150,7 +150,8 @@ class World:
                 yield _shown(path)
         for path, kind in trace.exists.items():
             if any(kind_of(real, kind) != kind for real in self._here(path)):
-                yield f"{_shown(path)} {'has come' if kind is None else 'is gone'}"
+                become = "has come" if kind is None else "is gone" if kind in ("file", "dir") else "points elsewhere"
+                yield f"{_shown(path)} {become}"
         for path, names in trace.folders.items():
             if self.listing(self._here(path)[0], names.endswith("+")) != names:
                 yield f"what is in {_shown(path)}/"

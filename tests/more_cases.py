@@ -1,4 +1,4 @@
-"""More cases, in the form of `code_cases`: forms by which code reaches what it does not seem to use, and harmless ones."""
+"""More cases, as in `code_cases`: forms by which code reaches what it does not seem to use, and harmless ones."""
 
 from __future__ import annotations
 
