@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -33,21 +34,23 @@ class Index:
             pass
 
     def file(self, path: str) -> Out | None:
-        """What a file hashes to, or None where there is no such file."""
+        """What a file hashes to, or None where there is no such file; a device or a pipe is none."""
         try:
-            stat = os.stat(path)
+            about = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        stamp = [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino]
+        if not stat.S_ISREG(about.st_mode):
+            return None
+        stamp = [about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino]
         known = self._known.get(path)
         if known is not None and known[:4] == stamp:
-            return Out(str(known[4]), stat.st_size)
+            return Out(str(known[4]), about.st_size)
         now = time.time_ns()
         md5 = hash_file(Path(path))
-        if max(stat.st_mtime_ns, stat.st_ctime_ns) < now - _GRAIN:
+        if max(about.st_mtime_ns, about.st_ctime_ns) < now - _GRAIN:
             self._known[path] = [*stamp, md5]
             self._changed = True
-        return Out(md5, stat.st_size)
+        return Out(md5, about.st_size)
 
     def folder(self, path: str) -> Out | None:
         """What a folder hashes to as DVC sees it, or None where there is no such folder."""

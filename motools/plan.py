@@ -165,17 +165,20 @@ def _changed_definition(compiled: Compiled, name: str, locked: Mapping[str, Any]
     if locked.get("cmd") != compiled.stages[name]["cmd"]:
         reasons.append(f"its command changed: {locked.get('cmd')} -> {compiled.stages[name]['cmd']}")
     before = locked.get("params", {}).get(pipeline.PARAMS, {}).get(name, {})
-    return reasons + _differences(name, before, compiled.config[name])
+    return reasons + differences(name, before, compiled.config[name])
 
 
-def _differences(where: str, before: Any, now: Any) -> list[str]:
+MISSING = object()
+"""Stands for a value that is not there."""
+
+
+def differences(where: str, before: Any, now: Any) -> list[str]:
     """`train_model.hyperparameters.n_epochs: 3 -> 5`, one line a value that differs."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         names = [*before, *(name for name in now if name not in before)]
-        missing = object()
         lines = []
         for name in names:
-            lines += _differences(f"{where}.{name}", before.get(name, missing), now.get(name, missing))
+            lines += differences(f"{where}.{name}", before.get(name, MISSING), now.get(name, MISSING))
         return lines
     return [] if same_values(before, now) else [f"{where}: {_shown(before)} -> {_shown(now)}"]
 
