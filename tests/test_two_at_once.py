@@ -304,6 +304,34 @@ def test_a_stage_that_is_waited_for_keeps_no_other_stage_from_running(
     is_sound(ran, OUTPUTS)
 
 
+def test_a_run_that_is_interrupted_does_not_wait_for_another_command_to_write_dvc_lock(ran: Chain) -> None:
+    ran.set("evaluate", pause=60)
+    ran.set("train", seed=2)
+    process = ran.start()
+    held = None
+    try:
+        hears(process, "train: finished")
+        ran.path(".dvc/tmp").mkdir(exist_ok=True)
+        held = eventually(lambda: taken(ran))
+        process.send_signal(signal.SIGINT)
+        assert end(process, 60)[0] == 130
+    finally:
+        if held is not None:
+            held.close()
+    ran.executed()
+    ran.set("evaluate", pause=0.0)
+    assert ran.run().statuses[1] in ("current", "restored")
+    assert ran.executed() == ["results"]
+
+
+def taken(chain: Chain) -> zc.lockfile.LockFile | None:
+    """DVC's lock, as another command of DVC's takes it."""
+    try:
+        return zc.lockfile.LockFile(str(chain.path(".dvc/tmp/lock")))
+    except zc.lockfile.LockError:
+        return None
+
+
 # -- inputs that change while a step reads them ----------------------------------------------------
 
 
