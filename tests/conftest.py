@@ -9,6 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sampling
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="try out every case, where a spread sample of them would do")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sampling.ALL = config.getoption("--all")
 
 
 @pytest.fixture(autouse=True)
