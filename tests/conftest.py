@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -10,6 +12,9 @@ from pathlib import Path
 
 import pytest
 import sampling
+
+# Inspect asks anew for every evaluation, and needs a quarter of a second to find out.
+importlib.metadata.packages_distributions = functools.cache(importlib.metadata.packages_distributions)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
