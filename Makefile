@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-lowest mutants bench lint format clean
+.PHONY: help install demo test test-all test-lowest test-newest docs mutants bench lint format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ demo: $(READY)  ## Train and evaluate a small model, offline and without a key, 
 test: $(READY)  ## Run the tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal
 
+test-all: $(READY)  ## Run the tests with every case, where `make test` tries out a sample of like ones
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal --all
+
 LOWEST := $(VENV)-lowest
 $(LOWEST)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(LOWEST)
@@ -33,6 +36,24 @@ $(LOWEST)/.ready: pyproject.toml constraints.txt
 
 test-lowest: $(LOWEST)/.ready  ## Run the tests with the lowest DVC that is supported
 	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" $(LOWEST)/bin/python -m pytest -n 3 --dist worksteal
+
+NEWEST := $(VENV)-newest
+$(NEWEST)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+test-newest: $(NEWEST)/.ready  ## Run the tests with the newest packages there are
+	PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(NEWEST)/bin/python -m pytest -n 3 --dist worksteal
+
+DOCS := $(VENV)-docs
+$(DOCS)/.ready: mkdocs.yml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.5,<10'
+	@touch $@
+
+docs: $(DOCS)/.ready  ## Build the pages of docs/ as a site in build/site
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet
 
 MUTANTS := $(VENV)-mutants
 $(MUTANTS)/.ready: pyproject.toml constraints.txt
@@ -56,4 +77,4 @@ format: $(READY)  ## Put the code into shape
 	$(BIN)/ruff format .
 
 clean:  ## Remove .venv and what tools leave behind
-	rm -rf $(VENV) $(LOWEST) $(MUTANTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(VENV)-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
