@@ -861,17 +861,19 @@ def _call(node: ast.Call, module: Module, kind: Callable[[ast.AST], str]) -> tup
     kinds = {kind(each) for each in given}
     if any(isinstance(each, ast.Lambda) and not _is_simple(each, module) for each in given):
         kinds.add("def")
+    roots = {str(_root(each)) for each in given if isinstance(each, ast.Attribute)}
+    methods = roots & module.literal  # such as ROWS.append, which may be called
     if dotted is not None:
         if kind(func) != "installed":
             return set(), kind(func) != "record" or "live" in kinds
         if any(dotted == each or dotted.startswith(f"{each}.") for each in _KEEPING):
-            return set(), "live" in kinds and not dotted.startswith("motools.")
+            return methods, "live" in kinds and not dotted.startswith("motools.")
         names = {name for each in given for part in ast.walk(each) if (name := _name(part)) in module.literal}
-        return {str(name) for name in names}, not _is_harmless(dotted) or not kinds.isdisjoint(_PROJECTS)
+        return methods | {str(name) for name in names}, not _is_harmless(dotted) or not kinds.isdisjoint(_PROJECTS)
     if isinstance(func, ast.Name):
         if func.id in module.kinds:
             return set(), kind(func) != "record" or "live" in kinds
-        return set(), (
+        return methods, (
             func.id not in _HARMLESS_BUILTINS
             or not kinds.isdisjoint({"def", "live"})
             or (func.id == "open" and not _is_reading(node, 1))
@@ -883,10 +885,10 @@ def _call(node: ast.Call, module: Module, kind: Callable[[ast.AST], str]) -> tup
     if func.attr == "open" and not _is_reading(node, 0):
         return set(), True
     if root in module.literal:
-        return {str(root)}, False
+        return methods | {str(root)}, False
     if root in module.kinds:
         return set(), True
-    return set(), func.attr not in _READING and not (root and hasattr(builtins, root))
+    return methods, func.attr not in _READING and not (root and hasattr(builtins, root))
 
 
 def _is_simple(node: ast.Lambda, module: Module) -> bool:
