@@ -29,6 +29,7 @@ __all__ = [
     "is_script_guard",
     "read",
     "statement_digest",
+    "texts_of",
 ]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -38,28 +39,51 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 _REFLECTING = frozenset(
-    "__doc__ getdoc getsource getsourcelines signature get_type_hints __annotations__ get_annotations "
-    "__defaults__ __kwdefaults__ __code__ model_json_schema json_schema TypeAdapter schema ToolDef tool_with".split()
+    "__doc__ getdoc pydoc help getsource getsourcelines signature get_type_hints __annotations__ get_annotations "
+    "__defaults__ __kwdefaults__ __code__ model_json_schema json_schema TypeAdapter schema ToolDef tool_with "
+    "f_locals currentframe _getframe stack trace".split()
 )
-"""Words by which code reads docstrings, type hints or source."""
-_DYNAMIC = frozenset("eval exec globals vars locals __dict__ __subclasses__ dir getmembers run_path run_module".split())
-"""Words by which code reaches names that it does not spell."""
+"""Words by which code reads docstrings, type hints, names of local variables or source."""
+_DYNAMIC = frozenset(
+    "eval exec globals vars locals __dict__ __globals__ __getattribute__ __subclasses__ dir getmembers run_path "
+    "run_module resolve_name locate attrgetter pickle cloudpickle dill shelve joblib".split()
+)
+"""Words by which code reaches names that it does not spell, and with them all that there is to read."""
+_BY_TEXT = frozenset("getattr setattr hasattr delattr".split())
 _HARMLESS = frozenset(
     "json re math pathlib collections dataclasses typing typing_extensions enum functools itertools operator "
-    "string datetime decimal fractions textwrap copy hashlib types contextvars abc pydantic inspect_ai os.path "
-    "os.getenv os.environ.get logging.getLogger yaml.safe_load threading.Lock motools numpy.array numpy.zeros "
-    "numpy.arange dotenv.dotenv_values csv.reader csv.DictReader io base64 uuid".split()
+    "string datetime decimal.Decimal fractions textwrap copy hashlib types contextvars.ContextVar abc pydantic "
+    "inspect_ai os.path os.getenv os.environ.get logging.getLogger yaml.safe_load threading.Lock motools numpy.array "
+    "numpy.zeros numpy.arange dotenv.dotenv_values csv.reader csv.DictReader io base64 uuid".split()
 )
 """Installed code, by dotted name or what it begins with, whose call changes nothing but what it is given."""
+_LIVE = frozenset("functools itertools operator logging csv types enum abc io threading".split())
+"""Modules of which calls give what does something when it is used: iterators, functions, loggers."""
+_KEEPING = frozenset("dataclasses pydantic typing typing_extensions inspect_ai motools".split()) | {
+    f"functools.{name}" for name in ("partial", "wraps", "lru_cache", "cache", "singledispatch", "total_ordering")
+}
+"""Of these, those that only keep the functions and classes that they are given."""
 _HARMLESS_BUILTINS = frozenset(dir(builtins)) - frozenset(
     "eval exec compile __import__ globals locals vars setattr delattr input breakpoint type super".split()
 )
-_CALLING_BUILTINS = frozenset("map filter sorted min max list tuple set dict sum any all next iter".split())
-"""Builtins that may call what they are given, or drive what calls it."""
+_LIVE_BUILTINS = frozenset("iter map filter zip enumerate reversed open getattr next".split())
+_READING = frozenset(
+    name for kind in (str, bytes, tuple, frozenset) for name in dir(kind) if name[0] != "_"
+) | frozenset(
+    "get keys values items read readline readlines read_text read_bytes parent joinpath resolve absolute expanduser "
+    "with_name with_stem with_suffix relative_to as_posix exists is_file is_dir glob rglob iterdir open match "
+    "fullmatch search findall group groups groupdict isoformat strftime date time timestamp total_seconds hexdigest "
+    "digest tolist reshape astype sum mean".split()
+)
+"""Methods that change nothing, of texts, mappings, paths and the like."""
 _PLAIN = frozenset("object StepConfig WorkflowConfig Exception Enum NamedTuple ABC Protocol".split())
 """Base classes that do nothing with the classes made of them but what their names say."""
+_ALONE = frozenset("object StepConfig WorkflowConfig Exception NamedTuple ABC".split())
+"""Of these, those that call no method of a class but such as begin with an underscore."""
 _COMPILED = frozenset("njit jit vectorize guvectorize stencil".split())
 """Decorators that compile a function from its bytecode, so that it cannot be marked."""
+_SENDING = frozenset("submit map starmap imap apply apply_async run_in_executor to_thread Thread Process run".split())
+"""Methods that only call the functions that they are given."""
 
 
 @dataclass(eq=False)
@@ -72,7 +96,7 @@ class Module:
         imported: name -> the dotted name that it stands for, of all imports at the top level.
         kinds: name -> what binds it at the top level: def, class, import or value.
         again: names that are bound more than once there.
-        literal: names of values that are bound to nothing but displays and what installed code gave.
+        literal: names of values that are data: using them runs no code of the project's, and changes only them.
     """
 
     name: str
@@ -148,7 +172,7 @@ def _read(data: bytes, name: str, is_package: bool) -> Module | None:
         if isinstance(value, ast.Call) and _dotted(value.func, module) == "motools.workflow.run_workflow":
             del module.body[index + 1 :]
             break
-    module.literal = {name for name, kind in module.kinds.items() if kind == "value"} - set(_unknown_values(module))
+    _find_data(module, tree)
     return module
 
 
@@ -160,35 +184,60 @@ def _globals(code: CodeType, found: dict[str, set[str]]) -> set[str]:
     return names
 
 
-def _unknown_values(module: Module) -> Iterator[str]:
-    """The names that may be bound to an instance of the project's own, whose methods may do anything."""
+def _find_data(module: Module, tree: ast.Module) -> None:
+    """Fill `literal`: what is bound to data only, be it by way of other such names."""
+    bound: list[tuple[str, ast.expr | None]] = []
     for statement in module.body:
+        values: dict[int, ast.expr] = {}
         for node in at_import(statement):
-            values: list[tuple[ast.expr, ast.expr | None]] = []
             if isinstance(node, ast.Assign):
-                values = [(target, node.value) for target in node.targets]
-            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
-                values = [(node.target, node.value)]
-            elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
-                values = [(node.target, None)]
+                targets, value = node.targets, node.value
+            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr, ast.AugAssign)) and node.value is not None:
+                targets, value = [node.target], node.value
+            elif isinstance(node, ast.For):
+                targets, value = [node.target], node.iter
             elif isinstance(node, ast.withitem) and node.optional_vars is not None:
-                values = [(node.optional_vars, None)]
-            for target, value in values:
-                if value is None or not _is_plain(value, module):
-                    yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
+                targets, value = [node.optional_vars], node.context_expr
+            else:
+                continue
+            values |= {id(name): value for target in targets for name in ast.walk(target)}
+        bound += [(name, values.get(id(node))) for name, node in bindings(statement)]
+    elsewhere = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    module.literal = {name for name, kind in module.kinds.items() if kind == "value"} - elsewhere
+    before = None
+    while before != module.literal:
+        before = set(module.literal)
+        module.literal -= {name for name, value in bound if value is None or not _is_data(value, module)}
 
 
-def _is_plain(value: ast.expr, module: Module) -> bool:
-    if isinstance(value, (ast.List, ast.Dict, ast.Set, ast.Tuple, ast.Constant, ast.JoinedStr, ast.BinOp)):
-        return True
-    if isinstance(value, _COMPREHENSIONS):
-        return True
-    if isinstance(value, (ast.Attribute, ast.Subscript)):  # such as Path(__file__).parent
-        return not isinstance(value.value, ast.Name) and _is_plain(value.value, module)
-    if isinstance(value, ast.Call):
-        root = _root(value.func)
-        return root is not None and (root in module.imported or (root not in module.kinds and hasattr(builtins, root)))
-    return False
+def _is_data(node: ast.AST, module: Module) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in module.literal or node.id not in module.kinds
+    if isinstance(node, (ast.Lambda, ast.GeneratorExp, ast.Await, ast.Yield, ast.YieldFrom)):
+        return False
+    if isinstance(node, ast.Call):
+        func = node.func
+        dotted = _dotted(func, module)
+        if dotted is not None:
+            if not _is_harmless(dotted) or dotted.partition(".")[0] in _LIVE:
+                return False
+        elif isinstance(func, ast.Name):
+            opens = func.id == "open" and _is_reading(node, 1)  # for `with`
+            if func.id in module.kinds or (func.id in _LIVE_BUILTINS and not opens):
+                return False
+        elif not (isinstance(func, ast.Attribute) and func.attr in _READING and _is_data(func.value, module)):
+            return False
+        return all(_is_data(each, module) for each in [*node.args, *(keyword.value for keyword in node.keywords)])
+    if isinstance(node, ast.Attribute) and (dotted := _dotted(node, module)) is not None:
+        return _is_harmless(dotted) and dotted.partition(".")[0] not in _LIVE  # such as math.pi
+    return all(_is_data(child, module) for child in ast.iter_child_nodes(node))
+
+
+def _is_reading(call: ast.Call, at: int) -> bool:
+    """Whether a call of `open`, whose mode is at a place, opens for reading."""
+    modes = [*call.args[at : at + 1], *(keyword.value for keyword in call.keywords if keyword.arg in ("mode", None))]
+    texts = [mode.value if isinstance(mode, ast.Constant) else None for mode in modes]
+    return all(isinstance(text, str) and not set(text) & set("wax+") for text in texts)
 
 
 def is_script_guard(statement: ast.stmt) -> bool:
@@ -230,8 +279,13 @@ def bindings(statement: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     """The names that a statement binds in its own scope, and the node that binds each; `*` for a star import."""
     if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
         yield statement.name, statement
-        for each in [*statement.decorator_list]:
-            yield from bindings(each)
+        inside = (
+            (n for child in ast.iter_child_nodes(statement) for n in at_import(child))
+            if isinstance(statement, ast.ClassDef)
+            else at_import(statement)
+        )
+        yield from ((n.target.id, n) for n in inside if isinstance(n, ast.NamedExpr) and isinstance(n.target, ast.Name))
+        yield from ((name, n) for n in at_import(statement) if isinstance(n, ast.Global) for name in n.names)
         return
     if isinstance(statement, _IMPORTS):
         for alias in statement.names:
@@ -283,11 +337,18 @@ class _Effects:
 
 @dataclass(frozen=True)
 class _Uses:
-    """Names that code uses, and whether it may use names that it does not spell, or read docstrings and hints."""
+    """Names that code uses, and whether it may use names that it does not spell, or read docstrings and hints.
+
+    Attributes:
+        handed: names of what is given to calls, who may read its docstrings and hints.
+        bare: names that are used but for an attribute of them.
+    """
 
     names: frozenset[str]
     dynamic: bool
     reflecting: bool
+    handed: frozenset[str]
+    bare: frozenset[str]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -298,28 +359,52 @@ def _uses(node: ast.AST, known: frozenset[str] | None = None) -> _Uses:
         known: in a function's body, the names that are not its own.
     """
     names: set[str] = set()
-    by_text = False
+    handed: set[str] = set()
+    bare: set[str] = set()
+    spelled = 0  # of the functions that take a name as a text, those that are given it
+    by_text = 0
+    bases = {id(each.value) for each in _outside(node) if isinstance(each, ast.Attribute)}
     for each in _outside(node):
         for hint in (getattr(each, "annotation", None), getattr(each, "returns", None)):
             if hint is not None:  # in whatever form, somebody may look up what it says
                 names.update(_WORD.findall(ast.unparse(hint)))
         if isinstance(each, ast.Name):
-            names |= {each.id} if known is None or each.id in known else set()
+            by_text += each.id in _BY_TEXT
+            if known is None or each.id in known:
+                names.add(each.id)
+                bare |= set() if id(each) in bases else {each.id}
         elif isinstance(each, ast.Attribute):
             names.add(each.attr)
-        elif isinstance(each, ast.alias):
-            names.update(["__all__"] if each.name == "*" else each.name.split("."))
-        elif isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value.isidentifier():
-            names.add(each.value)
-        elif isinstance(each, ast.Call) and _name(each.func) in ("getattr", "setattr", "hasattr", "delattr"):
-            by_text |= len(each.args) > 1 and not isinstance(each.args[1], ast.Constant)
-    return _Uses(frozenset(names), by_text or not _DYNAMIC.isdisjoint(names), not _REFLECTING.isdisjoint(names))
+        elif isinstance(each, (ast.Import, ast.ImportFrom)):
+            for target, alias, bound in imports_of(each):
+                names.update(["__all__"] if bound == "*" else (alias or target).split("."))
+                names.update(_DYNAMIC.intersection(target.split(".")))
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+            text = each.value
+            if len(text) < 80 and not any(map(str.isspace, text)):  # such as "helpers:LIMIT"
+                names.update(_WORD.findall(text))
+            elif "{" in text:  # a template may name attributes
+                names.update(word for field in _FIELD.findall(text) for word in _WORD.findall(field))
+        elif isinstance(each, ast.MatchClass):
+            names.update(each.kwd_attrs)
+        elif isinstance(each, ast.Call):
+            spelled += _name(each.func) in _BY_TEXT and len(each.args) > 1 and isinstance(each.args[1], ast.Constant)
+            if _last(each.func) not in _SENDING and not _is_builtin(each.func):
+                given = [*each.args, *(keyword.value for keyword in each.keywords)]
+                handed.update(str(_last(arg)) for arg in given if isinstance(arg, (ast.Name, ast.Attribute)))
+    dynamic = by_text > spelled or not _DYNAMIC.isdisjoint(names)
+    reflecting = dynamic or not _REFLECTING.isdisjoint(names)
+    return _Uses(frozenset(names), dynamic, reflecting, frozenset(handed), frozenset(bare))
+
+
+def _is_builtin(func: ast.expr) -> bool:
+    return isinstance(func, ast.Name) and hasattr(builtins, func.id)
 
 
 @lru_cache(maxsize=1 << 16)
 def _uses_of(module: Module, name: str) -> list[_Uses]:
     """What the functions of a name use."""
-    known = frozenset(module.globals.get(name, ()))
+    known = frozenset(module.globals[name]) if name in module.globals else None
     nodes = module.functions.get(name, [])
     return [*map(_uses, nodes), *(_uses(part, known) for node in nodes for part in node.body)]
 
@@ -341,16 +426,66 @@ class _Count:
         self.configs = configs
         self.is_project = is_project
         self.needed: set[str] = set()
+        self.handed: set[str] = set()
         self.dynamic = False
         self.reflecting = False
         self.counted: dict[str, set[int]] = {path: set() for path in modules}
-        self.effects = {path: _all_effects(module, self.of_project(module)) for path, module in modules.items()}
+        self.named = {module.name: module for module in modules.values()}
+        self.effects = {path: _all_effects(module, self.known(module)) for path, module in modules.items()}
         self.links = {path: _links(module) for path, module in modules.items()}
 
-    def of_project(self, module: Module) -> frozenset[str]:
-        """The names of imports of the project's."""
-        found = ((name, dotted, dotted.rpartition(".")[0]) for name, dotted in module.imported.items())
-        return frozenset(name for name, *dotted in found if any(map(self.is_project, dotted)))
+    def known(self, module: Module) -> frozenset[tuple[str, str]]:
+        """What the project's names are that a file uses while it is loaded: its imports and its classes."""
+        found = {name: self.kind(module, name) for name, kind in module.kinds.items() if kind == "class"}
+        found |= {text: self.kind_of_dotted(dotted) for text, dotted in _chains(module).items()}
+        return frozenset((text, kind) for text, kind in found.items() if kind != "installed")
+
+    def kind(self, module: Module, name: str, depth: int = 9) -> str:
+        kind = module.kinds.get(name)
+        if kind == "value":
+            return "data" if name in module.literal else "live"
+        if kind == "class":
+            return self.kind_of_class(module, name, depth)
+        if kind == "import" and depth:
+            return self.kind_of_dotted(module.imported.get(name, ""), depth - 1)
+        return "def" if kind == "def" else "live"
+
+    def kind_of_dotted(self, dotted: str, depth: int = 9) -> str:
+        """What an imported name is: module, data, def, record, class, live (it may do anything) or installed."""
+        if self.is_project(dotted):
+            return "module"
+        parent, _, last = dotted.rpartition(".")
+        if not parent or not self.is_project(parent):
+            parts = dotted.split(".")
+            below = any(self.is_project(".".join(parts[:n])) for n in range(1, len(parts)))
+            return "live" if below else "installed"
+        return self.kind(self.named[parent], last, depth) if parent in self.named else "live"
+
+    def kind_of_class(self, module: Module, name: str, depth: int) -> str:
+        """A record: making an instance runs no code of the project's; a class: making a subclass does not."""
+        found = [each for each in module.body if isinstance(each, ast.ClassDef) and each.name == name]
+        if len(found) != 1 or found[0].keywords or not depth:
+            return "live"
+        kind = "record"
+        for base in found[0].bases:
+            base = base.value if isinstance(base, ast.Subscript) else base
+            root, dotted = _root(base), _dotted(base, module)
+            if root in module.kinds or dotted is not None:
+                of = self.kind_of_dotted(dotted, depth - 1) if dotted else self.kind(module, root or "", depth - 1)
+                known = of in ("record", "class") or (of == "installed" and _is_tame(dotted or ""))
+                if not known:
+                    return "live"
+                kind = of if of == "class" or (of == "installed" and _last(base) not in _PLAIN) else kind
+        for part in found[0].body:
+            names = {name for name, _ in bindings(part)}
+            if "__init_subclass__" in names:
+                return "live"
+            special = any(name.startswith("__") for name in names - {"__repr__", "__str__", "__slots__"})
+            handed = [n.id for node in at_import(part) for n in ast.walk(node) if isinstance(n, ast.Name)]
+            if special or any(module.kinds.get(each) in ("def", "import") for each in handed if each != "field"):
+                kind = "class" if kind == "record" else kind
+        plain = all(_last(each) == "dataclass" for each in found[0].decorator_list)
+        return kind if plain and kind == "record" else "class"
 
     def run(self) -> None:
         learned: set[tuple[str, str]] = set()
@@ -363,19 +498,22 @@ class _Count:
                     if (path, name) not in learned:
                         learned.add((path, name))
                         for use in _uses_of(module, name):  # type: ignore[arg-type]
-                            self.learn(use)
+                            self.learn(use, module)  # type: ignore[arg-type]
                         changed = True
             for path, names in self.loaded.items():
+                counted = self.counted.get(path, set())
+                made = {name for index in counted for name, _ in bindings(self.modules[path].body[index])}
                 for name in names:
                     mine = self.ran.setdefault(path, set())
-                    if name not in mine and any(part in self.needed for part in name.split(".")):
+                    parts = name.split(".")
+                    if name not in mine and (self.dynamic or parts[0] in made or not self.needed.isdisjoint(parts)):
                         mine.add(name)
                         changed = True
             for path, module in self.modules.items():
                 for index, statement in enumerate(module.body):
                     if index not in self.counted[path] and self.counts(path, module, index, statement):
                         self.counted[path].add(index)
-                        self.learn(_uses(statement))
+                        self.learn(_uses(statement), module)
                         changed = True
                 for name, nodes in module.functions.items():  # it cannot be marked
                     compiled = any(_last(d) in _COMPILED for node in nodes for d in node.decorator_list)
@@ -383,16 +521,19 @@ class _Count:
                         self.ran[path].add(name)
                         changed = True
 
-    def learn(self, uses: _Uses) -> None:
+    def learn(self, uses: _Uses, module: Module) -> None:
         self.needed |= uses.names
-        self.dynamic |= uses.dynamic
+        self.handed |= uses.handed
+        # Whoever has a module as a whole may ask for anything in it.
+        whole = any(name in module.imported and self.is_project(module.imported[name]) for name in uses.bare)
+        self.dynamic |= uses.dynamic or whole
         self.reflecting |= uses.reflecting
 
     def counts(self, path: str, module: Module, index: int, statement: ast.stmt) -> bool:
         """Whether a statement at the top level may matter to what was executed."""
         effects = self.effects[path][index]
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            return self.reflecting and "__doc__" in self.needed
+            return self.reflecting
         if isinstance(statement, ast.Pass):
             return False
         if (pinned := self.pinned.get(path)) and _pin(statement) in pinned:
@@ -402,7 +543,7 @@ class _Count:
         if isinstance(statement, _IMPORTS):
             return self.import_counts(module, statement)
         if isinstance(statement, _FUNCTIONS):
-            return self.dynamic or statement.name in self.needed or bool(effects.touches & self.needed)
+            return self.dynamic or not self.needed.isdisjoint(effects.binds | effects.touches)
         changed = set(effects.binds | effects.touches)
         changed |= {name for first in effects.touches for name in self.links[path].get(first, ())}
         if changed & self.needed:
@@ -417,18 +558,21 @@ class _Count:
     def import_counts(self, module: Module, node: ast.Import | ast.ImportFrom) -> bool:
         # What an import of the project executes counts by itself: the file is one of the modules.
         found = list(imports_of(node))
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            return self.reflecting or "fields" in self.needed
         if any(bound in self.needed or bound == "*" for _, _, bound in found):
             return True
         if self.dynamic and any(self.is_project(target) for target, _, _ in found):
             return True
-        return any(
-            target.split(".")[0] not in _STDLIB and not self.is_project(target) and not _is_named(bound, module)
-            for target, _, bound in found
-        )
+        return any(self.is_foreign(target) and not _is_named(bound, module) for target, _, bound in found)
+
+    def is_foreign(self, target: str) -> bool:
+        return target.partition(".")[0] not in _STDLIB and not self.is_project(target)
 
     def keeps(self, node: ast.AST) -> bool:
         """Whether docstrings and type hints are part of a block's text."""
-        return self.reflecting or bool(getattr(node, "decorator_list", [])) or _is_schema(node)
+        handed = isinstance(node, _FUNCTIONS) and node.name in self.handed
+        return self.reflecting or handed or bool(getattr(node, "decorator_list", [])) or _is_schema(node)
 
     def blocks(self, path: str) -> Blocks:
         module = self.modules[path]
@@ -442,8 +586,10 @@ class _Count:
             if index not in self.counted[path]:
                 continue
             if isinstance(statement, _IMPORTS):
+                if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+                    top.append(("import of __future__", _told(statement, True)))
                 for target, alias, bound in imports_of(statement):
-                    side_effect = not _is_named(bound, module) and not self.is_project(target)
+                    side_effect = not _is_named(bound, module) and self.is_foreign(target)
                     if bound == "*" or bound in self.needed or side_effect or self.dynamic:
                         block = f"import of {bound}", _digest([_full(target, alias), bound])
                         # In any order, where nothing tells what comes first.
@@ -455,14 +601,16 @@ class _Count:
             active |= self.effects[path][index].unknown or bool(self.effects[path][index].touches)
             if isinstance(statement, _FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
-                text = _told(statement, True) if self.reflecting or statement.name in module.again else ""
+                read = self.keeps(statement) or statement.name in module.again
+                read |= len(list(bindings(statement))) > 1
+                text = _told(statement, True, "__code__" in self.needed, not self.reflecting) if read else ""
                 top.append((f"{statement.name}()", text))
                 continue
             top.append((_label(statement), _digest(self.text_of(path, statement))))
         there = sorted({each for each in top if not each[1]})  # definitions may stand in any order
         order = [each for each in top if each[1]]
         functions = {
-            name: _digest([_told(node, self.keeps_around(module, name), True) for node in nodes])
+            name: _digest([_told(node, self.keeps_around(module, name), True, not self.reflecting) for node in nodes])
             for name, nodes in module.functions.items()
             if name in self.ran.get(path, ())
         }
@@ -477,15 +625,24 @@ class _Count:
         config = statement.name in self.configs.get(path, ())
         keep = self.reflecting or (_is_schema(statement) and not config)
         body: list[Any] = []
+        bound = [name for part in statement.body for name, _ in bindings(part)]
+        called = not all(_last(base) in _ALONE for base in statement.bases)  # by what installed code knows of it
         for part in statement.body:
             if isinstance(part, _FUNCTIONS) and not part.decorator_list:
-                dunder = part.name.startswith("__") and part.name.endswith("__")
-                if dunder or part.name in self.needed or f"{statement.name}.{part.name}" in ran or self.dynamic:
+                if (
+                    called
+                    or part.name.startswith("_")
+                    or part.name in self.needed
+                    or f"{statement.name}.{part.name}" in ran
+                    or self.dynamic
+                ):
                     body.append(f"def {part.name}")
             elif (keep or not _is_docstring(part)) and not (config and isinstance(part, ast.AnnAssign)):
                 # A config's values are in the key.
                 body.append([_told(part, keep)])
         head = [_told(part, True) for part in [*statement.bases, *statement.keywords, *statement.decorator_list]]
+        if len(bound) > len(set(bound)):  # what comes last counts
+            return [statement.name, head, body]
         methods = sorted(each for each in body if isinstance(each, str))
         return [statement.name, head, methods, [each for each in body if not isinstance(each, str)]]
 
@@ -540,42 +697,102 @@ def _lines(statement: ast.stmt) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2048)
-def _all_effects(module: Module, projects: frozenset[str]) -> list[_Effects]:
+def _all_effects(module: Module, projects: frozenset[tuple[str, str]]) -> list[_Effects]:
     return [_effects(statement, module, projects) for statement in module.body]
 
 
-def _effects(statement: ast.stmt, module: Module, projects: frozenset[str]) -> _Effects:
+def _effects(statement: ast.stmt, module: Module, projects: frozenset[tuple[str, str]]) -> _Effects:
+    """In doubt, a statement may do anything: what it does with data only is known, and what calls of `_HARMLESS` do."""
     binds = {name for name, _ in bindings(statement)}
     touches: set[str] = set()
-    unknown = isinstance(statement, ast.Raise)
+    unknown = False
+    known = dict(projects)
+
+    def kind(node: ast.AST) -> str:
+        return _kind(node, module, known)
+
     for node in _evaluated(statement, module):
         if isinstance(node, ast.Call):
-            touched, more = _call(node, module, projects)
+            touched, more = _call(node, module, kind)
             touches |= touched
             unknown |= more
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            touches.add(node.target.id)  # in place, where it can be
         elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
             root = _root(node)
-            touches |= {root} if root else set()
-            touches |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
-            unknown |= root is None or (root in module.imported and root not in projects)
-        elif isinstance(node, (ast.Await, ast.Yield, ast.YieldFrom)):
-            unknown = True
+            touches |= {root, *(each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute))} - {None}  # type: ignore[arg-type]
+            of_class = isinstance(node, ast.Attribute) and module.kinds.get(root or "") in ("def", "class")
+            unknown |= root not in module.literal and not (of_class and isinstance(node.value, ast.Name))  # type: ignore[union-attr]
         elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
             for decorator in node.decorator_list:
                 if not isinstance(decorator, ast.Call):  # a call is met by itself
-                    touched, more = _callee(decorator, module, projects)
-                    touches |= touched
-                    unknown |= more
+                    unknown |= not _is_known_decorator(decorator, module)
             if isinstance(node, ast.ClassDef):
-                for base in [*node.bases, *(keyword.value for keyword in node.keywords)]:
-                    root = _root(base)
-                    if root in module.kinds and (root not in module.imported or root in projects):
-                        touches |= {root, *([base.attr] if isinstance(base, ast.Attribute) else [])}
-        elif isinstance(node, _IMPORTS) and not isinstance(statement, _IMPORTS):
-            unknown |= any(bound == "*" for _, _, bound in imports_of(node))
+                unknown |= any(kind(keyword.value) in _PROJECTS for keyword in node.keywords)
+                for base in (each.value if isinstance(each, ast.Subscript) else each for each in node.bases):
+                    unknown |= kind(base) in ("live", "def", "data", "module")
+                unknown |= any(
+                    kind(getattr(part, "value", None) or part) == "live" for part in node.body
+                )  # `__set_name__`
+        elif isinstance(node, _IMPORTS):
+            unknown |= node is not statement and any(bound == "*" for _, _, bound in imports_of(node))
+        elif isinstance(node, (ast.Raise, ast.Await, ast.Yield, ast.YieldFrom, ast.Global)):
+            unknown = True
+        elif not isinstance(node, _HOLDING) or _unpacks(node):
+            if isinstance(node, ast.AugAssign):
+                touches |= {root} if (root := _root(node.target)) else set()  # in place, where it can be
+            used = [node.value] if isinstance(node, (ast.Attribute, ast.Subscript)) else ast.iter_child_nodes(node)
+            unknown |= any(kind(each) == "live" for each in used)
+            unknown |= isinstance(node, ast.Subscript) and kind(node.value) in ("class", "record")
     return _Effects(frozenset(binds), frozenset(touches), unknown)
+
+
+_PROJECTS = ("def", "class", "record", "live", "module")
+_HOLDING = (
+    ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.keyword, ast.arguments,
+    ast.Lambda, ast.Name, ast.Constant,
+)  # fmt: skip
+"""Of these, what is in them is only kept."""
+
+
+def _unpacks(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets)
+
+
+def _kind(node: ast.AST, module: Module, known: Mapping[str, str]) -> str:
+    """What an expression gives, as far as it is a name or an attribute of one; other expressions are met themselves."""
+    if isinstance(node, ast.Starred):
+        return _kind(node.value, module, known)
+    if isinstance(node, ast.Name):
+        kind = module.kinds.get(node.id, "data")
+        if kind == "value":
+            return "data" if node.id in module.literal else "live"
+        return known.get(node.id, "installed" if kind == "import" else kind)
+    if isinstance(node, ast.Attribute):
+        root = _root(node)
+        if root in module.imported and module.kinds.get(root or "") == "import":
+            return known.get(ast.unparse(node), "installed")
+        return (
+            "live"
+            if module.kinds.get(root or "") in ("def", "class", "value") and root not in module.literal
+            else "data"
+        )
+    return "data"
+
+
+@lru_cache(maxsize=2048)
+def _chains(module: Module) -> dict[str, str]:
+    """The imported names and attributes of them that a file uses while it is loaded, and what they stand for."""
+    nodes = (node for statement in module.body for node in at_import(statement))
+    found = ((node, _dotted(node, module)) for node in nodes if isinstance(node, (ast.Name, ast.Attribute)))
+    return {ast.unparse(node): dotted for node, dotted in found if dotted is not None}
+
+
+def _is_known_decorator(node: ast.expr, module: Module) -> bool:
+    dotted = _dotted(node, module)
+    if dotted is not None:
+        return _is_harmless(dotted)
+    name = _name(node)
+    of_property = isinstance(node, ast.Attribute) and node.attr in ("setter", "getter", "deleter")
+    return (name in ("property", "staticmethod", "classmethod") and name not in module.kinds) or of_property
 
 
 def _evaluated(statement: ast.stmt, module: Module) -> Iterator[ast.AST]:
@@ -636,91 +853,56 @@ def _makes_workflow(statement: ast.stmt, module: Module) -> bool:
     return isinstance(statement, (ast.Assign, ast.AnnAssign)) and _is_step(statement.value, module)  # type: ignore[arg-type]
 
 
-def _call(node: ast.Call, module: Module, projects: frozenset[str]) -> tuple[set[str], bool]:
+def _call(node: ast.Call, module: Module, kind: Callable[[ast.AST], str]) -> tuple[set[str], bool]:
     """The names that a call may change, and whether it may do more."""
-    touches, unknown = _callee(node.func, module, projects)
-    given = [*node.args, *(keyword.value for keyword in node.keywords)]
-    names = {root for each in given for part in ast.walk(each) if (root := _name(part))}
-    root = _root(node.func)
-    if _dotted(node.func, module) in (
-        "functools.partial",
-        "dataclasses.field",
-        "functools.wraps",
-        "dataclasses.replace",
-    ):
-        return touches, unknown
-    if isinstance(node.func, ast.Name) and root in _CALLING_BUILTINS and root not in module.kinds:
-        # It may call a project's function, or drive a generator that does.
-        handed = [part for each in given for part in ast.walk(each)]
-        unknown |= any(isinstance(part, ast.Lambda) for part in handed)
-        unknown |= any(module.kinds.get(name) in ("def", "class") or name in projects for name in names)
-        unknown |= any(
-            isinstance(part, ast.Attribute) and _root(part) in module.kinds and part in given for part in handed
-        )
-        return touches, unknown
-    if root is not None and root not in module.kinds:  # a harmless builtin
-        return touches, unknown
-    changed = {name for name in names if module.kinds.get(name) == "value"}
-    return touches | changed, unknown
-
-
-def _callee(func: ast.expr, module: Module, projects: frozenset[str]) -> tuple[set[str], bool]:
+    func = node.func
     dotted = _dotted(func, module)
+    given = [*node.args, *(keyword.value for keyword in node.keywords)]
+    kinds = {kind(each) for each in given}
+    if any(isinstance(each, ast.Lambda) and not _is_simple(each, module) for each in given):
+        kinds.add("def")
     if dotted is not None:
-        if _root(func) in projects:
-            return set(), True
-        return set(), not _is_harmless(dotted)
-    if isinstance(func, ast.Attribute):
-        root = _root(func)
-        if root is None:  # of a literal, or of what another call gave
-            return set(), not _is_known(func.value, module)
-        if root not in module.kinds:
-            return set(), not hasattr(builtins, root)  # such as dict.fromkeys; else a name of a loop or comprehension
-        return {root}, module.kinds[root] != "value" or root not in module.literal
+        if kind(func) != "installed":
+            return set(), kind(func) != "record" or "live" in kinds
+        if any(dotted == each or dotted.startswith(f"{each}.") for each in _KEEPING):
+            return set(), "live" in kinds and not dotted.startswith("motools.")
+        names = {name for each in given for part in ast.walk(each) if (name := _name(part)) in module.literal}
+        return {str(name) for name in names}, not _is_harmless(dotted) or not kinds.isdisjoint(_PROJECTS)
     if isinstance(func, ast.Name):
-        if module.kinds.get(func.id) == "class":
-            return set(), not _is_record(func.id, module, projects)
-        return set(), func.id in module.kinds or func.id not in _HARMLESS_BUILTINS
-    if isinstance(func, ast.Call):  # a factory of decorators: it is met by itself
-        return _callee(func.func, module, projects)
-    return set(), True
-
-
-def _is_known(value: ast.expr, module: Module) -> bool:
-    """Whether a method of what an expression gives is none of the project's: it is a literal, or what a call gave."""
-    if isinstance(value, ast.BinOp):  # such as HERE / "prompt.txt"
-        return all(
-            side.id in module.literal if isinstance(side, ast.Name) else _is_known(side, module)
-            for side in (value.left, value.right)
+        if func.id in module.kinds:
+            return set(), kind(func) != "record" or "live" in kinds
+        return set(), (
+            func.id not in _HARMLESS_BUILTINS
+            or not kinds.isdisjoint({"def", "live"})
+            or (func.id == "open" and not _is_reading(node, 1))
+            or func.id in ("next", "getattr")
         )
-    return isinstance(value, (ast.Constant, ast.JoinedStr, ast.List, ast.Dict, ast.Set, ast.Tuple, ast.Call))
+    if not isinstance(func, ast.Attribute) or not kinds.isdisjoint(_PROJECTS):
+        return set(), True
+    root = _root(func)
+    if func.attr == "open" and not _is_reading(node, 0):
+        return set(), True
+    if root in module.literal:
+        return {str(root)}, False
+    if root in module.kinds:
+        return set(), True
+    return set(), func.attr not in _READING and not (root and hasattr(builtins, root))
 
 
-def _is_record(name: str, module: Module, projects: frozenset[str], depth: int = 5) -> bool:
-    """Whether a class of the project only holds values, so that making an instance runs no code of the project's."""
-    found = [each for each in module.body if isinstance(each, ast.ClassDef) and each.name == name]
-    if len(found) != 1 or found[0].keywords or depth == 0:
-        return False
-    for part in found[0].body:
-        if isinstance(part, _FUNCTIONS) and part.name.startswith("__") and part.name not in ("__repr__", "__str__"):
+def _is_simple(node: ast.Lambda, module: Module) -> bool:
+    """Whether calling it runs nothing but methods that read, of data."""
+    for each in ast.walk(node.body):
+        if isinstance(each, ast.Name) and each.id in module.kinds and each.id not in module.literal:
             return False
-        if any(isinstance(each, ast.Call) and _call(each, module, projects)[1] for each in at_import(part)):
+        func = getattr(each, "func", None)
+        if func is not None and not (isinstance(func, ast.Attribute) and func.attr in _READING):
             return False
-        handed = (
-            n.id
-            for each in at_import(part)
-            if isinstance(each, ast.Call)
-            for n in ast.walk(each)
-            if isinstance(n, ast.Name)
-        )
-        if any(module.kinds.get(each) == "def" for each in handed):  # a factory of defaults
-            return False
-    bases = [base.id if isinstance(base, ast.Name) else "" for base in found[0].bases]
-    return all(
-        _last(each) == "dataclass"
-        and not (isinstance(each, ast.Name) and each.id in module.kinds and module.kinds[each.id] != "import")
-        for each in found[0].decorator_list
-    ) and all(base in _PLAIN or _is_record(base, module, projects, depth - 1) for base in bases)
+    return True
+
+
+def _is_tame(dotted: str) -> bool:
+    """Whether a class of installed code does nothing with its subclasses."""
+    return dotted.partition(".")[0] in _STDLIB or _is_harmless(dotted)
 
 
 def _is_harmless(dotted: str) -> bool:
@@ -780,6 +962,44 @@ def _names_used(module: Module) -> frozenset[str]:
     return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
 
+@dataclass(frozen=True)
+class Texts:
+    """What the whole of a file says: the packages that it imports, its short texts, and variables it may ask for.
+
+    Attributes:
+        variables: names as `environment_digest` takes them; with ** those that names may begin with.
+    """
+
+    imports: frozenset[str]
+    texts: frozenset[str]
+    variables: frozenset[str]
+
+
+@lru_cache(maxsize=2048)
+def texts_of(module: Module) -> Texts:
+    nodes = [node for statement in module.body for node in ast.walk(statement)]
+    imports = {
+        target.partition(".")[0]
+        for node in nodes
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for target, _, _ in imports_of(node)
+    }
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    starts = {
+        each.value
+        for node in nodes
+        if isinstance(node, ast.Call) and _last(node.func) == "startswith"
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    }
+    words = {word for text in texts if len(text) < 200 for word in _WORD.findall(text) if len(word) < 60}
+    fields = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    starts |= {word for word in words if word.endswith("_")}
+    variables = {f"{word}*" for word in words | fields} | {f"{word}**" for word in starts}
+    short = frozenset(text for text in texts if len(text) < 200 and "\n" not in text)
+    return Texts(frozenset(imports), short, frozenset(variables))
+
+
 # -- text ----------------------------------------------------------------------
 
 
@@ -804,24 +1024,27 @@ def _outside(node: ast.AST) -> Iterator[ast.AST]:
             todo += [child for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)]
 
 
-def _text(node: Any, keep: bool, body: bool = False, names: Mapping[str, str] | None = None) -> Any:
+def _text(node: Any, keep: bool, body: bool, rename: bool, names: Mapping[str, str] | None = None) -> Any:
     """A tree as nested lists, without positions and empty fields, and without what does not count.
 
     Args:
         keep: whether docstrings and type hints count.
         body: whether the body of this function does; of functions inside it, only docstrings do, those that were
             executed are blocks of their own.
+        rename: whether local variables are told by number.
+        names: in a function's body, the local variables and their numbers; None elsewhere.
     """
-    names = names or {}
     if isinstance(node, list):
-        return [text for each in node if (text := _text(each, keep, False, names))]
-    if isinstance(node, ast.Name) and node.id in names:
+        return [text for each in node if (text := _text(each, keep, False, rename, names))]
+    if isinstance(node, ast.Name) and names and node.id in names:
         return ["Name", names[node.id]]
-    if not isinstance(node, ast.AST):
-        return [type(node).__name__, repr(node)]
+    if not isinstance(node, ast.AST):  # a number may have more digits than Python likes to write
+        return [type(node).__name__, hex(node) if type(node) is int else repr(node)]
     if isinstance(node, _FUNCTIONS):
-        names = {**names, **_local_names(node)}
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and names and not keep:
+        names = {**(names or {}), **(_local_names(node) if rename else {})}
+    elif isinstance(node, ast.ClassDef):
+        keep |= _is_schema(node)
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and names is not None and not keep:
         if node.value is None:  # in a function, a hint is nobody's
             return []
         node = ast.Assign([node.target], node.value)
@@ -836,8 +1059,11 @@ def _text(node: Any, keep: bool, body: bool = False, names: Mapping[str, str] | 
             value = [each for each in value if (keep if _is_docstring(each) else inside)]
         if isinstance(node, ast.JoinedStr):  # some versions of Python parse an empty text into it
             value = [each for each in value if not (isinstance(each, ast.Constant) and each.value == "")]
-        if value is not None and value != []:
-            found.append([name, _text(value, keep, False, names)])
+        if isinstance(node, ast.ClassDef) and name == "body":  # its hints make its fields
+            fields = [_text(each, keep or isinstance(each, ast.AnnAssign), False, rename, names) for each in value]
+            found.append([name, [each for each in fields if each]])
+        elif value is not None and value != []:
+            found.append([name, _text(value, keep, False, rename, names)])
     return found
 
 
@@ -861,11 +1087,14 @@ def _local_names(function: Function) -> dict[str, str]:
             other.add(node.name)
         elif isinstance(node, ast.MatchMapping) and node.rest:
             other.add(node.rest)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # such as a query of pandas
+            other.update(_WORD.findall(node.value))
         if isinstance(node, (*_SCOPES, *_COMPREHENSIONS)):
             if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
                 other.add(node.name)
+            apart = isinstance(node, (*_FUNCTIONS, ast.ClassDef))  # it is told by itself
             for inner in ast.walk(node):  # what an inner scope binds may be another variable of that name
-                if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
+                if isinstance(inner, ast.Name) and (apart or not isinstance(inner.ctx, ast.Load)):
                     other.add(inner.id)
                 elif isinstance(inner, ast.arg):
                     other.add(inner.arg)
@@ -887,9 +1116,9 @@ def _label(statement: ast.stmt) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _told(node: ast.AST, keep: bool, body: bool = False) -> str:
+def _told(node: ast.AST, keep: bool, body: bool = False, rename: bool = True) -> str:
     """The digest of what counts of a node."""
-    return _digest(_text(node, keep, body))
+    return _digest(_text(node, keep, body, rename))
 
 
 def _digest(value: Any) -> str:
@@ -898,3 +1127,4 @@ def _digest(value: Any) -> str:
 
 _STDLIB = sys.stdlib_module_names
 _WORD = re.compile(r"[^\W\d]\w*")
+_FIELD = re.compile(r"\{([^{}\s]*)")

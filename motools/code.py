@@ -265,6 +265,7 @@ def _forget_strangers(place: Place) -> None:
             file = place.module_file(name)
             if file is not None and not _same_file(module, file):
                 del sys.modules[name]
+                observer().sources.pop(os.path.abspath(origin), None)
 
 
 def _cause(error: BaseException) -> str:

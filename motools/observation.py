@@ -65,8 +65,7 @@ class Observation:
             for module in list(sys.modules.values())
             if isinstance(file := getattr(module, "__file__", None), str) and is_project(file)
         }
-        ran = {path for path, _, _ in events.ran}
-        sources = {path: each for path, each in seen.sources.items() if path in modules or path in ran}
+        sources = dict(seen.sources)
         for path, module in modules.items():  # imported before anybody looked, or no Python: it counts whole
             if path not in sources and module.__name__ != "__main__" and seen.counts(path) and os.path.isfile(path):
                 events.files.setdefault(path, seen.digest(path))

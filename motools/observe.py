@@ -37,6 +37,7 @@ from typing import Any
 from motools import secrets
 
 __all__ = [
+    "WHOLE_ENVIRONMENT",
     "Events",
     "Observer",
     "Source",
@@ -44,12 +45,15 @@ __all__ = [
     "is_installed_name",
     "is_mark",
     "is_project",
+    "kind_of",
     "listing",
     "observer",
     "path_digest",
     "read_log",
 ]
 
+WHOLE_ENVIRONMENT = "the environment as a whole"
+_AS_LINK = "-> "
 _MARK = "__motools_ran__"  # ends in underscores, so that no class mangles it
 _MARKED = sys.version_info < (3, 12)  # later, `sys.monitoring` tells what is executed, at no cost
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -65,11 +69,16 @@ _STDLIB = _prefixes(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib
 _INSTALLED = _prefixes(
     sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()
 )
-_SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/lib64/", "/run/", "/var/lib/")
+_PYTHON = (*_STDLIB, *_INSTALLED, *_prefixes(sys.prefix, sys.base_prefix))
+_DEVICES, _SHARED_MEMORY = "/dev/", "/dev/shm/"
+_SYSTEM = ("/proc/", "/sys/", "/etc/", "/usr/", "/lib/", "/lib64/", "/run/", "/var/lib/")
 _PRIVATE = frozenset(
     (".git", ".dvc", ".motools", "__pycache__", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache")
 )
-_GENERATED = frozenset(("atoms", "runs", "logs", "metrics", "params.yaml", "dvc.yaml", "dvc.lock", "motools.yaml"))
+_GENERATED = frozenset(
+    "atoms runs logs metrics params.yaml dvc.yaml dvc.lock motools.yaml "
+    ".gitignore .dvcignore .gitattributes .env".split()
+)
 _NOISE = frozenset(
     "PATH HOME USER LOGNAME SHELL PWD OLDPWD TERM COLUMNS LINES LANG LANGUAGE TZ TMPDIR TEMP TMP HOSTNAME DISPLAY "
     "EDITOR PAGER NO_COLOR FORCE_COLOR COLORTERM VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONDONTWRITEBYTECODE "
@@ -79,14 +88,17 @@ _NOISE = frozenset(
 """Variables that say where and how something runs, not what: their values do not count."""
 _WATCHED = frozenset(
     "open os.listdir os.scandir import subprocess.Popen os.system os.exec os.posix_spawn socket.connect "
-    "sqlite3.connect ctypes.dlopen os.mkdir os.rename".split()
+    "sqlite3.connect ctypes.dlopen os.mkdir os.rename os.link".split()
 )
-_IN_SHELL = re.compile(r"[\s;|&<>()'\"]+")
+_IN_SCRIPT = re.compile(r"[^\s;|&<>()'\"`,=:\[\]{}]+")
+_NAMED_VARIABLE = re.compile(r"\$\{?(\w+)|\b([A-Z][A-Z0-9_]{2,})\b")
 _CARRIERS = frozenset(("spawn", "cloudpickle", "_dill"))
 """Modules, also where a package has its own copy, that start other processes or send them code."""
 _OF_TRACEBACKS = ("traceback.py", "inspect.py", "warnings.py")
 _FINDING_TASKS = ("inspect_ai/_util/module.py", "inspect_ai/_util/decorator.py")
 """Files of Inspect that read source to find tasks in it, which it then imports."""
+_SETTINGS = tuple(f"{os.sep}{name}{os.sep}" for name in ("pydantic_settings", "environs", "decouple"))
+"""Packages that read for the project which variables it has named."""
 _ASKING = frozenset(("exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "is_mount", "ismount"))
 """Functions that ask of a file only what it is."""
 
@@ -192,7 +204,7 @@ class Events:
             if path in self.files:
                 self.files[path] = path_digest(path)
             if path in self.exists:
-                self.exists[path] = _kind_of(path)
+                self.exists[path] = kind_of(path, self.exists[path])
             if (folder := os.path.dirname(path)) in self.folders:
                 self.folders[folder] = listing(folder, self.folders[folder].endswith("+"))
 
@@ -322,15 +334,15 @@ class Observer:
         inside = f"{path}{os.sep}".startswith(self.root or "\0")
         relative = path[len(self.root) :] if inside else path
         parts = relative.split(os.sep)
-        if not _PRIVATE.isdisjoint(parts) or path.endswith(".pyc") or parts[-1].startswith(".motools-"):
+        if not _PRIVATE.isdisjoint(parts) or parts[-1].startswith(".motools-"):
             return False
         if inside:
             return parts[-1] != ".env"
-        if path.startswith((*_SYSTEM, *_STDLIB)):
+        if path.startswith((*_SYSTEM, *_STDLIB)) or (path.startswith(_DEVICES) and not path.startswith(_SHARED_MEMORY)):
             return False
         home = os.path.expanduser("~") + os.sep
         if path.startswith(home) and path[len(home) :].startswith("."):  # caches and settings of libraries
-            return False
+            return self._caller() == "project"
         return not path.startswith((os.environ.get("XDG_CACHE_HOME") or "\0", os.environ.get("HF_HOME") or "\0"))
 
     def _caller(self) -> str:
@@ -368,10 +380,12 @@ class Observer:
             self._opened(*args)
         elif event in ("os.listdir", "os.scandir"):
             self._listed(event, args[0])
+        elif event == "os.link":
+            self._read(_path(args[0]))
         elif event in ("os.mkdir", "os.rename"):
             self._writes(_path(args[0 if event == "os.mkdir" else 1]))
         elif event == "sqlite3.connect":
-            self._read(_path(args[0]))
+            self._read(_path(os.fsdecode(args[0]).removeprefix("file:").partition("?")[0]))
         elif event == "ctypes.dlopen":
             if args[0] and is_project(_path(args[0])):
                 self._read(_path(args[0]))
@@ -386,6 +400,8 @@ class Observer:
         if not isinstance(name, (str, bytes, os.PathLike)):
             return
         path = _path(name)
+        if not self.counts(path) and self.counts(os.path.realpath(path)):  # a link in a folder of the step's own
+            path = os.path.realpath(path)
         if not self.counts(path) or (caller := self._caller()) == "motools":
             return
         if caller == "import" and path.endswith((".py", *importlib.machinery.EXTENSION_SUFFIXES)):
@@ -396,6 +412,8 @@ class Observer:
         if isinstance(mode, str):
             writes = bool(set(mode) & set("wax+"))
         reads = not writes or (isinstance(mode, str) and "+" in mode and not set(mode) & set("wx"))
+        if not isinstance(mode, str) and isinstance(flags, int):
+            reads |= bool(flags & os.O_RDWR) and not flags & (os.O_TRUNC | os.O_EXCL)
         if reads and caller != "none":
             self._read(path)
         if writes:
@@ -415,7 +433,7 @@ class Observer:
                 if os.stat(path).st_ctime >= self._since:  # made meanwhile, by it or for it
                     return
             except OSError:
-                return
+                pass
         self.note("file", path, self.digest(path))
 
     def digest(self, path: str) -> str | None:
@@ -431,9 +449,7 @@ class Observer:
             return None
 
     def _listed(self, event: str, name: Any) -> None:
-        if isinstance(name, int):
-            return
-        path = _path(name if name is not None else ".")
+        path = _path(os.readlink(f"/proc/self/fd/{name}") if isinstance(name, int) else "." if name is None else name)
         caller = self._caller()
         if caller in ("import", "motools", "none") or not self.counts(path) or not self.root:
             return
@@ -460,29 +476,67 @@ class Observer:
             return
         self.note("unseen", f"the process {program}")
         cwd = args[2] if event == "subprocess.Popen" and args[2] is not None else "."
-        for part in dict.fromkeys(part for word in words for part in [word, *_IN_SHELL.split(word)]):
-            path = os.path.abspath(os.path.join(os.fsdecode(cwd), part))
-            if os.path.isfile(path) and self.counts(path) and path.startswith(self.root):
-                self._read(path)
+        self._told("\n".join(words), [os.path.abspath(os.fsdecode(cwd)), self.root], set())
 
-    def _looked_for(self, name: Any, found: os.stat_result | None) -> None:
+    def _told(self, text: str, folders: list[str], known: set[str]) -> None:
+        """Read what a command or a script may read: each file, module and variable that a word of it may stand for."""
+        for name in (first or second for first, second in _NAMED_VARIABLE.findall(text)):
+            self._asked(name, os.environ.get(name), True)
+        for word in dict.fromkeys(_IN_SCRIPT.findall(text)):
+            module = word.strip(".").replace(".", os.sep)
+            ends = [word, f"{module}.py", os.path.join(module, "__init__.py"), os.path.join(module, "__main__.py")]
+            paths = dict.fromkeys(os.path.abspath(os.path.join(folder, end)) for folder in folders for end in ends)
+            for path in paths:
+                if path in known or not os.path.isfile(path) or not self.counts(path) or not path.startswith(self.root):
+                    continue
+                known.add(path)
+                self._read(path)
+                if path.endswith((".py", ".sh", ".bash", ".zsh")) and os.path.getsize(path) < 1 << 20:
+                    with open(path, encoding="utf-8", errors="replace") as file:
+                        self._told(file.read(), [os.path.dirname(path), *folders], known)
+
+    def _is_surrounding(self, path: str) -> bool:
+        """Whether a file outside the project is Python's, or in a temporary folder that was made meanwhile."""
+        if f"{path}{os.sep}".startswith(_PYTHON):
+            return True
+        try:
+            made = os.stat(os.path.dirname(path)).st_ctime >= self._since
+        except OSError:
+            made = True
+        return made and path.startswith(tempfile.gettempdir() + os.sep)
+
+    def _pointed(self, name: Any, target: str) -> None:
+        """A link was read for itself."""
         path = _path(name)
-        if path in self._written or not self.counts(path) or not path.startswith(self.root or "\0"):
-            return
+        if self.counts(path) and self._caller() == "project":
+            self.note("exists", path, _AS_LINK + target)
+
+    def _looked_for(self, name: Any, found: os.stat_result | None, link: bool = False) -> None:
+        path = _path(name)
         caller = self._caller()
+        inside = path.startswith(self.root or "\0")
+        if path in self._written or not self.counts(path):
+            return
+        if not inside and (caller != "project" or not self.root or self._is_surrounding(path)):
+            return
         kind = None if found is None else "dir" if stat.S_ISDIR(found.st_mode) else "file"
         by = [frame.f_code.co_name for _, frame in islice(_frames(), 3)]
+        if link and next(_frames())[0] != "project":  # such as Path.resolve, which looks at each folder on the way
+            by += _ASKING
         if kind == "file" and (caller == "data" or (caller == "project" and _ASKING.isdisjoint(by))):
             self._read(path)
+        elif found is not None and stat.S_ISLNK(found.st_mode):
+            if caller == "project":
+                self.note("exists", path, _AS_LINK + os.readlink(path))
         elif caller == "project" or (caller == "installed" and kind is None and not self._is_own(path)):
             self.note("exists", path, kind)
 
-    def _asked(self, name: str, value: str | None) -> None:
+    def _asked(self, name: str, value: str | None, told: bool = False) -> None:
         if self._off or name in _NOISE or name in self._own or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
             return
-        if getattr(self._local, "busy", False) or self._caller() != "project":
+        if not told and (getattr(self._local, "busy", False) or self._caller() != "project"):
             return
-        if getattr(self._local, "whole", None) == _line():
+        if not told and getattr(self._local, "whole", None) == _line():
             return
         if secrets.is_secret_name(name):
             self.note("env", name, "")
@@ -593,7 +647,7 @@ class Observer:
     def _looked_for_module(self, path: str) -> None:
         if self.counts(path) and f"{path}.py".startswith(self.root or "\0"):
             for each in (path, f"{path}.py"):
-                self.note("exists", each, _kind_of(each))
+                self.note("exists", each, kind_of(each))
 
     def _mark(self, tree: ast.AST, path: str) -> None:
         """Let each function say so when it is executed."""
@@ -678,11 +732,11 @@ class Observer:
             try:
                 value = get(this, name)
             except KeyError:
-                if isinstance(name, str):
-                    self._asked(name, None)
+                if isinstance(name, (str, bytes)):
+                    self._asked(os.fsdecode(name), None)
                 raise
-            if isinstance(name, str):
-                self._asked(name, value)
+            if isinstance(name, (str, bytes)):
+                self._asked(os.fsdecode(name), os.fsdecode(value))
             return value
 
         def setitem(this: Any, name: Any, value: Any) -> None:
@@ -694,10 +748,14 @@ class Observer:
             self._set_by_code(name)
 
         def iterate(this: Any) -> Iterator[Any]:
-            if self._off or self._caller() != "project":
+            caller = "" if self._off else self._caller()
+            files = [frame.f_code.co_filename for _, frame in _frames()] if caller == "installed" else []
+            if any(part in file for part in _SETTINGS for file in files):
+                caller = "project"
+            if caller != "project":
                 yield from every(this)
                 return
-            self.note("unseen", "the environment as a whole")
+            self.note("unseen", WHOLE_ENVIRONMENT)
             self._local.whole = _line()  # what is read there, too, is no choice
             yield from every(this)
 
@@ -712,16 +770,49 @@ class Observer:
                 found = plain(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                    self._alone(self._looked_for, path, None)
+                    self._alone(self._looked_for, _below(path, dir_fd), None)
                 raise
             if not isinstance(path, int):
-                self._alone(self._looked_for, path, found)
+                self._alone(self._looked_for, _below(path, dir_fd), found)
             return found
 
-        for supported in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
-            if plain in supported:
-                supported.add(looked)
-        os.stat = looked
+        def looked_at_link(path: Any, *, dir_fd: Any = None) -> os.stat_result:
+            try:
+                found = plain_link(path, dir_fd=dir_fd)
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                    self._alone(self._looked_for, _below(path, dir_fd), None, True)
+                raise
+            self._alone(self._looked_for, _below(path, dir_fd), found, True)
+            return found
+
+        def pointed(path: Any, *, dir_fd: Any = None) -> Any:
+            target = plain_target(path, dir_fd=dir_fd)
+            self._alone(self._pointed, _below(path, dir_fd), os.fsdecode(target))
+            return target
+
+        def accessible(path: Any, mode: int, **named: Any) -> bool:
+            found = plain_access(path, mode, **named)
+            if not isinstance(path, int):
+                self._alone(self._accessed, _below(path, named.get("dir_fd")))
+            return found
+
+        def opened(path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None) -> int:
+            if dir_fd is not None:  # the audit hook is not told of it
+                self._alone(self._opened, _below(path, dir_fd), None, flags)
+            return plain_open(path, flags, mode, dir_fd=dir_fd)
+
+        plain_link, plain_target, plain_access, plain_open = os.lstat, os.readlink, os.access, os.open
+        seen: dict[Any, Any] = {plain: looked, plain_access: accessible, plain_open: opened}
+        seen |= {plain_link: looked_at_link, plain_target: pointed}
+        for supported in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
+            supported.update(seen[each] for each in seen if each in supported)
+        os.stat, os.lstat, os.readlink, os.access, os.open = looked, looked_at_link, pointed, accessible, opened
+
+    def _accessed(self, name: Any) -> None:
+        path = _path(name)
+        if path not in self._written and self.counts(path) and self._caller() == "project":
+            self.note("exists", path, kind_of(path))
 
 
 @dataclass(frozen=True)
@@ -775,14 +866,17 @@ def read_log(log: Path) -> Events:
 def listing(path: str, sizes: bool = False) -> str:
     """A digest of the names in a folder, of what a step could have found there; with `sizes`, it ends in +."""
     try:
-        names = sorted(name for name in os.listdir(path) if name not in _PRIVATE and not name.startswith(".motools-"))
+        with os.scandir(path) as entries:
+            found = {entry.name: entry for entry in entries}
     except OSError:
         return ""
-    if {"params.yaml", "dvc.yaml"} & set(names) or ".dvc" in os.listdir(path):
-        names = [name for name in names if name not in _GENERATED and not name.startswith(".")]
+    names = sorted(name for name in found if name not in _PRIVATE and not name.startswith(".motools-"))
+    if {"params.yaml", "dvc.yaml", ".dvc"} & found.keys():
+        names = [name for name in names if name not in _GENERATED]
+    folders = {name for name, entry in found.items() if entry.is_dir()}
     if sizes:
-        found = ((name, os.path.join(path, name)) for name in names)
-        names = [f"{name} {os.path.getsize(file) if os.path.isfile(file) else ''}" for name, file in found]
+        names = [f"{name} {found[name].stat().st_size if found[name].is_file() else ''}" for name in names]
+    names = [f"{name}{os.sep}" if name in folders else name for name in names]
     return _of_text("\0".join(names)) + ("+" if sizes else "")
 
 
@@ -804,9 +898,19 @@ def path_digest(path: str) -> str | None:
 
 
 def environment_digest(name: str) -> str | None:
-    """What `Events.env` has of a variable."""
-    value = os.environ.get(name)
-    return None if value is None else _of_text(value)
+    """What `Events.env` has of a variable; of all whose names begin so, in upper or lower case, with * at its end."""
+    if not name.endswith("*"):
+        value = os.environ.get(name)
+        return None if value is None else _of_text(value)
+    first, whole = name.rstrip("*").upper(), name.endswith("**")
+    found = sorted(
+        f"{key}={value}"
+        for key, value in os.environ.items()
+        if (key.upper() == first or (whole and key.upper().startswith(first)))
+        and key not in _NOISE
+        and not secrets.is_secret_name(key)
+    )
+    return _of_text("\0".join(found)) if found else None
 
 
 @cache
@@ -817,7 +921,10 @@ def is_installed_name(name: str) -> bool:
     )
 
 
-def _kind_of(path: str) -> str | None:
+def kind_of(path: str, before: str | None = None) -> str | None:
+    """What there is: file, dir or None; where it was read as a link before, where that points now."""
+    if before is not None and before.startswith(_AS_LINK):
+        return _AS_LINK + os.readlink(path) if os.path.islink(path) else kind_of(path)
     return "dir" if os.path.isdir(path) else "file" if os.path.exists(path) else None
 
 
@@ -828,6 +935,11 @@ def _md5(path: str) -> str:
 
 def _of_text(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _below(path: Any, folder: int | None) -> Any:
+    """A path that is relative to an open folder, from the root."""
+    return path if folder is None else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
 
 
 def _path(name: Any) -> str:

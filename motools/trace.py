@@ -19,12 +19,15 @@ from motools import blocks
 from motools.blocks import Blocks, Module
 from motools.code import Place
 from motools.observe import (
+    WHOLE_ENVIRONMENT,
     Events,
     Source,
     environment_digest,
     is_installed_name,
     is_project,
+    kind_of,
     listing,
+    observer,
     path_digest,
 )
 
@@ -146,8 +149,9 @@ class World:
             if self._differs(path, digest):
                 yield _shown(path)
         for path, kind in trace.exists.items():
-            if any(_kind_of(real) != kind for real in self._here(path)):
-                yield f"{_shown(path)} {'has come' if kind is None else 'is gone'}"
+            if any(kind_of(real, kind) != kind for real in self._here(path)):
+                become = "has come" if kind is None else "is gone" if kind in ("file", "dir") else "points elsewhere"
+                yield f"{_shown(path)} {become}"
         for path, names in trace.folders.items():
             if self.listing(self._here(path)[0], names.endswith("+")) != names:
                 yield f"what is in {_shown(path)}/"
@@ -173,7 +177,16 @@ class World:
             here = set(trace.beside.get(to_told(folder, self.place), ()))
             for name in sorted(hiding_in(self.modules_in(folder), folder, files, trace.absent) - here):
                 yield f"a new module {name}"
+        modules = {code.module for code in trace.code.values()}
+        loads = _Loads(self.place, trace.paths, {})
         for told, code in trace.code.items():
+            parts = code.module.split(".")
+            parents = [".".join(parts[:n]) for n in range(1, len(parts))]
+            spaces = [parent for parent in parents if parent not in modules]  # folders without `__init__.py`
+            real = self._here(told)[0]
+            if spaces and (found := loads.file(code.module)) and os.path.realpath(found) != os.path.realpath(real):
+                yield f"a new module {code.module}"
+            yield from (f"a new package {parent}" for parent in spaces if loads.file(parent))
             hiding = os.path.join(self._here(told)[0].removesuffix(".py"), "__init__.py")
             if not code.package and told.endswith(".py") and os.path.isfile(hiding):
                 yield f"a new package {code.module}"
@@ -237,10 +250,6 @@ def _different(before: Code, now: Blocks) -> Iterator[str]:
 
 def _shown(told: str) -> str:
     return told.removeprefix("./")
-
-
-def _kind_of(path: str) -> str | None:
-    return "dir" if os.path.isdir(path) else "file" if os.path.exists(path) else None
 
 
 # -- names of files ------------------------------------------------------------
@@ -313,7 +322,7 @@ class _Loads:
         if dotted not in self._known:
             below = os.path.join(*dotted.split("."))
             namespace = any(os.path.isdir(os.path.join(folder, below)) for folder in self.folders if dotted)
-            self._known[dotted] = namespace or self._file(dotted) is not None
+            self._known[dotted] = namespace or self.file(dotted) is not None
         return self._known[dotted]
 
     def closure(self, entries: Iterable[str], ran: Mapping[str, set[str]]) -> list[str]:
@@ -351,10 +360,10 @@ class _Loads:
     def _files(self, dotted: str) -> Iterator[str]:
         parts = dotted.split(".")
         for n in range(1, len(parts) + 1):
-            if path := self._file(".".join(parts[:n])):
+            if path := self.file(".".join(parts[:n])):
                 yield path
 
-    def _file(self, dotted: str) -> str | None:
+    def file(self, dotted: str) -> str | None:
         if dotted in self._names:
             return self._names[dotted]
         if dotted not in self._found:
@@ -363,7 +372,7 @@ class _Loads:
 
     def _look(self, dotted: str) -> str | None:
         parent, _, last = dotted.rpartition(".")
-        above = self._file(parent) if parent else None
+        above = self.file(parent) if parent else None
         folders = self.folders if not parent else [os.path.dirname(above)] if above else []
         if parent and not above:  # a namespace package, or none of the project's
             folders = [os.path.join(folder, *parent.split(".")) for folder in self.folders]
@@ -461,6 +470,18 @@ def make_trace(of: Execution, place: Place) -> Trace:
             sorted(pinned.get(path, set())),
         )
     exists = used("exists", "exists")
+    env, unseen = used("env", "env"), used("unseen", "unseen")
+    parsed = loads.parsed(order)
+    if WHOLE_ENVIRONMENT in unseen:  # those count that the code names
+        names = {name for module in parsed.values() for name in blocks.texts_of(module).variables}
+        env |= {name: environment_digest(name) for name in names}
+    for path, module in parsed.items():
+        texts = blocks.texts_of(module)
+        if not _READERS.isdisjoint(texts.imports):  # they open files in C, unseen
+            folders = [str(place.folder), str(place.project.root), os.path.dirname(path)]
+            for name in _files_named(texts.texts, folders):
+                if name not in files and name not in of.events.written and observer().counts(name):
+                    files[name] = path_digest(name)
     own = {source.module.partition(".")[0] for source in of.sources.values()}
     absent = {n for n in of.asked if n not in own and n not in sys.modules and not is_installed_name(n)}
     world = World(place)
@@ -476,12 +497,29 @@ def make_trace(of: Execution, place: Place) -> Trace:
         files=told(files),
         exists=told({path: kind for path, kind in exists.items() if path not in files}),
         folders=told(used("folder", "folders")),
-        env=dict(sorted(used("env", "env").items())),
+        env=dict(sorted(env.items())),
         absent=sorted(absent),
         beside={to_told(folder, place): sorted(names) for folder, names in beside.items() if names},
         inputs=dict(of.inputs),
-        unseen=sorted(used("unseen", "unseen")),
+        unseen=sorted(unseen),
     )
+
+
+_READERS = frozenset(
+    "pyarrow pandas polars duckdb sqlite3 ctypes cffi h5py lxml cv2 safetensors tokenizers sentencepiece lmdb "
+    "soundfile datasets".split()
+)
+"""Packages that open files in C, where nobody sees it."""
+
+
+def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
+    """The files that texts name, from any of some folders."""
+    for text in texts:
+        for word in dict.fromkeys([text, *text.split("'")]):
+            for folder in folders:
+                path = os.path.normpath(os.path.join(folder, word)) if word and "\0" not in word else ""
+                if path and os.path.isfile(path):
+                    yield path
 
 
 def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
@@ -493,8 +531,9 @@ def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, 
         module = blocks.read(source.data, source.module, source.is_package) if source else None
         if module is None:
             continue
-        if name in module.functions:
-            ran.setdefault(path, set()).add(name)
+        found = {name} & module.functions.keys() or {n for n in module.functions if n.endswith(f".<locals>.{name}")}
+        if found:  # a function may be named as a global one though it stands in another
+            ran.setdefault(path, set()).update(found)
         elif line and (digest := blocks.statement_digest(module, line)):
             pinned.setdefault(path, set()).add(digest)
     return ran, pinned
@@ -523,4 +562,5 @@ def _module_paths(place: Place, sources: Mapping[str, Source]) -> list[str]:
     for folder in map(os.path.abspath, sys.path):  # in which others may come to lie
         if f"{folder}{os.sep}".startswith(root) and folder not in usual and is_project(os.path.join(folder, "x.py")):
             found[folder] = None
-    return [*sorted(found, key=lambda f: sys.path.index(f) if f in sys.path else -1)]
+    order = [os.path.abspath(folder) for folder in sys.path]
+    return sorted(found, key=lambda folder: order.index(folder) if folder in order else -1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from code_cases import ASLEEP, CHANGES, LIVE_CHANGES, LIVE_SAME, READS, SAME, version, write
+from more_cases import FOUND, REACHED, UNTOUCHED
 from observing import Seen, Steps, changes
 
 
@@ -44,15 +45,15 @@ def edited(folder: Path, text: str, observed: Steps) -> tuple[Seen, Seen]:
     return before, observed.run(folder)
 
 
-@pytest.mark.parametrize("case", [*CHANGES, *LIVE_CHANGES, *READS])
+@pytest.mark.parametrize("case", [*CHANGES, *LIVE_CHANGES, *READS, *REACHED, *FOUND])
 def test_a_step_wakes_for(bare_project: Path, observed: Steps, plain: Steps, case: str) -> None:
-    before, after = edited(bare_project, {**CHANGES, **LIVE_CHANGES, **READS}[case], observed)
+    before, after = edited(bare_project, {**CHANGES, **LIVE_CHANGES, **READS, **REACHED, **FOUND}[case], observed)
     assert plain.run(bare_project).result == after.result != before.result, "the case changes nothing"
     assert changes(before, after, bare_project)
 
 
-@pytest.mark.parametrize("case", [*SAME, *LIVE_SAME, *ASLEEP])
+@pytest.mark.parametrize("case", [*SAME, *LIVE_SAME, *ASLEEP, *UNTOUCHED])
 def test_a_step_sleeps_through(bare_project: Path, observed: Steps, case: str) -> None:
-    before, after = edited(bare_project, {**SAME, **LIVE_SAME, **ASLEEP}[case], observed)
+    before, after = edited(bare_project, {**SAME, **LIVE_SAME, **ASLEEP, **UNTOUCHED}[case], observed)
     assert after.result == before.result, "the case changes something"
     assert changes(before, after, bare_project) == []

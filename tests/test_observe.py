@@ -176,6 +176,32 @@ def test_the_environment_as_a_whole_is_unseen(run: Run) -> None:
     assert run("import os\ndef step(): return dict(os.environ) and 1").unseen == ["the environment as a whole"]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "os.environb[b'MODE']",
+        "os.environ.copy()['MODE']",
+        "{**os.environ}.get('MODE')",
+        "[v for k, v in os.environ.items() if k.startswith('MO')]",
+        "'{MODE}'.format(**os.environ)",
+        "subprocess.check_output('echo $MODE', shell=True)",
+    ],
+)
+def test_a_variable_counts_in_whatever_way_it_is_read(run: Run, source: str) -> None:
+    run(f"import os, subprocess\ndef step(): return {source}", env={"MODE": "1", "OTHER": "1"})
+    assert run.changes({"MODE": "1", "OTHER": "2"}) == []
+    assert run.changes({"MODE": "2", "OTHER": "1"}) != []
+
+
+def test_where_a_link_points_counts_where_that_is_asked_for(run: Run) -> None:
+    write(run.folder, {"a/x.txt": "1", "b/x.txt": "1"})
+    (run.folder / "now").symlink_to("a")
+    run("import os\ndef step(): return os.path.realpath('now')")
+    (run.folder / "now").unlink()
+    (run.folder / "now").symlink_to("b")
+    assert run.changes() == ["now points elsewhere"]
+
+
 def test_processes_and_connections_are_named_as_unseen(run: Run) -> None:
     source = """
 import os, socket, subprocess, sys
