@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--many-kills", action="store_true", help="kill trainings 20 times where 8 will do every day")
+
+
 @pytest.fixture(autouse=True)
 def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, no configuration and no cache of the person who runs the tests; `motools` and `dvc` on PATH."""

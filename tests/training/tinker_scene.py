@@ -19,19 +19,6 @@ from tinker_tokenizer import make_tokenizer
 MODEL = "tiny/llama"
 SETTINGS = "tinker: {poll_interval: 0.05, max_poll_interval: 0.2, timeout: 8, patience: 40, queue: 8, save_every: 4}\n"
 WORDS = "apple river stone cloud tiger piano sugar candle window garden bottle rabbit".split()
-    "apple",
-    "river",
-    "stone",
-    "cloud",
-    "tiger",
-    "piano",
-    "sugar",
-    "candle",
-    "window",
-    "garden",
-    "bottle",
-    "rabbit",
-]
 ROWS = [
     {
         "messages": [
