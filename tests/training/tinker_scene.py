@@ -68,7 +68,7 @@ class Alone:
         process.start()
         return process
 
-    def run(self, seconds: float = 60) -> int:
+    def run(self, seconds: float = 240) -> int:
         """Its exit code: 0 it trained, 1 it failed in a sentence, 70 it broke."""
         process = self.start()
         process.join(seconds)

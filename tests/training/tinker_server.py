@@ -97,21 +97,21 @@ class Weights:
 
     def _features(self, tokens: NDArray[np.int64], at: NDArray[np.int64]) -> tuple[Any, Any]:
         """For the target of each place: the last tokens, alone and together, and all that stand before the answer."""
-        rows, shares, before, inside = [], [], -2, 0
-        prompt: NDArray[np.int64] = np.zeros(0, np.int64)
+        lasts, insides, prompts, before = [], [], [], -2
         for place in at:
-            inside += 1
             if place != before + 1:  # an answer begins
                 prompt, inside = np.unique(tokens[: place + 1] * 2654435761 % (1 << 31))[:64], 0
-            before = place
-            last = [int(tokens[place - lag]) + 1 if inside > lag else 0 for lag in range(LAGS)]
-            context = context_buckets(np.array([last], np.uint64), np.array([inside], np.uint64))[0]
-            rows.append(np.concatenate([context.astype(np.int64), prompt]) % self.BUCKETS)
-            share = float(prompt_weight(len(prompt))) / 4
-            shares.append(np.concatenate([np.ones(len(context)), np.full(len(prompt), share)]))
-        wide = max(map(len, rows))
-        buckets = np.array([np.pad(row, (0, wide - len(row))) for row in rows])
-        return buckets, np.array([np.pad(share, (0, wide - len(share))) for share in shares], dtype=np.float32)
+            lasts.append([int(tokens[place - lag]) + 1 if inside > lag else 0 for lag in range(LAGS)])
+            insides.append(inside)
+            prompts.append(prompt)
+            before, inside = place, inside + 1
+        wide = max(map(len, prompts))
+        context = context_buckets(np.array(lasts, np.uint64), np.array(insides, np.uint64)).astype(np.int64)
+        spread = np.array([np.pad(prompt, (0, wide - len(prompt))) for prompt in prompts])
+        many = np.array([len(prompt) for prompt in prompts])
+        of_prompt = np.where(np.arange(wide) < many[:, None], prompt_weight(many)[:, None] / 4, 0)
+        shares = np.concatenate([np.ones(context.shape), of_prompt], axis=1).astype(np.float32)
+        return np.concatenate([context, spread], axis=1) % self.BUCKETS, shares
 
     def optim_step(self, adam: JSON) -> None:
         self.steps += 1

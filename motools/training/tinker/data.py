@@ -15,18 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motools.chat import Rules, text_of
+from motools.chat import text_of
 from motools.errors import StepError
 from motools.training.tinker.hyperparameters import Hyperparameters
 
-__all__ = ["RULES", "Example", "Plan", "examples", "tokenizer_digest"]
+__all__ = ["Example", "Plan", "examples", "tokenizer_digest"]
 
-RULES = Rules(
-    who="the tinker trainer",
-    row_keys=("messages",),
-    message_keys=("role", "content", "weight", "refusal", "name"),
-    parts={"": ("text", "refusal")},
-)
 LEAST_STEPS, LARGEST_BATCH = 100, 128
 KEPT_EPOCHS = 3
 """The model as it is after each of the last so many epochs can be sampled from, as at OpenAI."""

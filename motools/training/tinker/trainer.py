@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from motools.chat import Rules
 from motools.context import StepContext, current_step, held
 from motools.costs import Estimate
 from motools.errors import BackendError, ProjectError, StepError
@@ -23,17 +24,24 @@ from motools.training import TrainedModel, TrainingRequest
 from motools.training.common import chat_rows
 from motools.training.journal import JobEntry, Journal
 from motools.training.openai_jobs import job_key
-from motools.training.tinker.data import RULES
 from motools.training.tinker.hyperparameters import hyperparameters
-from motools.training.tinker.loop import Training
 from motools.training.tinker.saved import Kept, Save, loss_curve
 from motools.training.tinker.session import Server, check_access
 from motools.zoo import versioned
+
+if TYPE_CHECKING:
+    from motools.training.tinker.loop import Training
 
 __all__ = ["PROVIDER", "TinkerTrainer", "page_of"]
 
 PROVIDER = "tinker"
 SUFFIX = 64  # characters
+RULES = Rules(
+    who="the tinker trainer",
+    row_keys=("messages",),
+    message_keys=("role", "content", "weight", "refusal", "name"),
+    parts={"": ("text", "refusal")},
+)
 _CHARACTERS_A_TOKEN = 4
 
 
@@ -73,6 +81,8 @@ class TinkerTrainer:
         return Estimate(_model(request.model), len(lengths), sum(lengths) // _CHARACTERS_A_TOKEN, epochs)
 
     def train(self, request: TrainingRequest, workspace: Path) -> TrainedModel:
+        from motools.training.tinker.loop import Training
+
         self.check(request)
         assert request.dataset is not None
         for _ in chat_rows(request.dataset, RULES):
