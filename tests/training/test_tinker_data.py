@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tinker_tokenizer import TEMPLATE, THINKING, make_tokenizer
 
 from motools.errors import ConfigError, StepError
 from motools.training.tinker.data import Example, Plan, examples, tokenizer_digest
 from motools.training.tinker.hyperparameters import Hyperparameters, hyperparameters
 from motools.training.tinker.saved import About, Kept, Save, loss_curve
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tinker_tokenizer import TEMPLATE, THINKING, make_tokenizer
 
 TALK = [
     {"role": "system", "content": "Be brief."},

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where it is called alone
-sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
 from tinker_scene import Alone, tokenizer_for

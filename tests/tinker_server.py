@@ -5,7 +5,7 @@
         subprocess.run([...], env={**os.environ, **server.env})
         assert server.model(path).history == [...]
 
-Alone: `python tests/training/tinker_server.py FOLDER_OF_A_TOKENIZER [--port 0]` serves until Ctrl-C.
+Alone: `python tests/tinker_server.py FOLDER_OF_A_TOKENIZER [--port 0]` serves until Ctrl-C.
 """
 
 from __future__ import annotations
