@@ -8,6 +8,7 @@ the last state.
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -192,6 +193,7 @@ class Training:
 
 
 def _tokenizer(client: Any) -> Any:
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is no PyTorch, which nobody needs here
     try:
         return client.get_tokenizer()
     except (OSError, ValueError, ImportError, RuntimeError) as error:

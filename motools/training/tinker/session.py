@@ -165,6 +165,8 @@ def _close(service: Any, ended: Any) -> None:
 
 
 def _rest() -> Any:
+    """A client without a session, of which the SDK makes one a process: while its first request is out, for a minute
+    at most, others wait."""
     import tinker
 
     return tinker.RestClient(base_url=address(), api_key=os.environ["TINKER_API_KEY"].strip())

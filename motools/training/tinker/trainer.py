@@ -58,7 +58,7 @@ class TinkerTrainer:
     """
 
     provider = PROVIDER
-    preload = ("tinker", "transformers")
+    preload = ("tinker",)
     cores = 0.3  # it mostly waits
     paid = True
 
