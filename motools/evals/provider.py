@@ -1,5 +1,6 @@
-"""Our Inspect model providers: the embedded learner, `tinylm/base` or `tinylm/<any name>` with a file of weights, and
-models at Tinker.
+"""Our Inspect model providers: the embedded learner, and models at Tinker.
+
+The learner is `tinylm/base`, or `tinylm/<any name>` with a file of weights.
 
 Inspect imports this module through its entry point group, so it may import Inspect itself; nothing
 else of MOTools does so before an evaluation runs.

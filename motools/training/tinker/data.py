@@ -1,5 +1,4 @@
-"""Chat rows to examples: rendered by the model's own chat template, with loss on what the assistant says and on nothing
-else, and the order in which they are trained on."""
+"""Chat rows to examples, with loss on what the assistant says and nothing else, and the order of training on them."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ class Training:
         self.server.line.ask(f"updating the weights in step {step + 1}", update.result)
         total = told.metrics.get("loss:sum")
         if total is None:
-            raise Doubtful("an answer without the loss")
+            raise StepError(f"{self.server.name} does not tell the loss of a step: it speaks another protocol.")
         loss = total / len(self._plan.batch(step))
         if not math.isfinite(loss):
             raise StepError(f"The training diverged. Lower learning_rate, which is {self.chosen.learning_rate:g}.")

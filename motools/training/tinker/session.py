@@ -23,7 +23,8 @@ from motools.training.tinker.wire import Line
 __all__ = ["Gone", "Server", "address", "check_access"]
 
 DEFAULT_URL = "https://tinker.thinkingmachines.dev/services/tinker-prod"
-PACKAGES = {"tinker": "tinker", "transformers": "transformers", "jinja2": "jinja2"}
+PACKAGES = {"tinker": "'tinker>=0.38,<0.39'", "transformers": "'transformers>=5,<6'", "jinja2": "jinja2"}
+"""Module -> what to type to have it."""
 _CLOSING = 2.0
 """Seconds that a client is given to say goodbye."""
 
@@ -40,9 +41,7 @@ def check_access() -> None:
     """
     for module, package in PACKAGES.items():
         if importlib.util.find_spec(module) is None:
-            raise BackendError(
-                f"Training with 'tinker' needs the package {package}, which is missing: pip install 'motools[tinker]'."
-            )
+            raise BackendError(f"Training with 'tinker' needs a package that is missing: pip install {package}.")
     key = os.environ.get("TINKER_API_KEY", "").strip()
     if not key:
         raise BackendError(f"Training with 'tinker' needs {lacking('TINKER_API_KEY')}")

@@ -99,6 +99,8 @@ class Line(logging.Handler):
                 self._answered(str(record.args[1]), record.args[3])
         elif said := _UNPAID.search(record.getMessage()):
             self._trip(Refusal(self._refused(402, _plain(_of_text(said[1])))))
+        elif record.name.endswith(".queue_state_logger"):  # every minute, after a quarter of an hour
+            print(_plain(record.getMessage()), flush=True)
 
     def _answered(self, url: str, status: Any) -> None:
         """An answer of the server to the question for a result; that it is not there yet is a sign of life, too."""
