@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-lowest test-newest docs mutants bench lint format clean
+.PHONY: help install demo test test-all test-lowest test-newest docs mutants bench lint format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ demo: $(READY)  ## Train and evaluate a small model, offline and without a key, 
 
 test: $(READY)  ## Run the tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal
+
+test-all: $(READY)  ## Run the tests with every case, where `make test` tries out a sample of like ones
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal --all
 
 LOWEST := $(VENV)-lowest
 $(LOWEST)/.ready: pyproject.toml constraints.txt

@@ -167,7 +167,7 @@ def _seen(work: Path, paths: list[str]) -> str:
         found = [os.path.join(folder, name) for folder, _, names in os.walk(where) for name in names]
         for path in sorted(found) if os.path.isdir(where) else [where]:
             stat = os.lstat(path)
-            line = f"{top} {os.path.relpath(path, where)} {stat.st_size} {stat.st_mtime_ns}\n"
+            line = f"{top} {path[len(where) + 1 :]} {stat.st_size} {stat.st_mtime_ns}\n"
             digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 

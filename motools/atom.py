@@ -25,7 +25,7 @@ from motools.errors import AtomError, DamagedError, listed
 from motools.foreign import read_json
 from motools.records import Record
 from motools.repo import Project
-from motools.store import hash_folder, walk_files
+from motools.store import files_in, hash_folder
 from motools.survey import Survey
 
 __all__ = ["Atom", "DatasetAtom", "EvalAtom", "ModelAtom", "at_hand", "write_atom"]
@@ -355,27 +355,40 @@ def write_atom(
         raise AtomError(f"{source} does not exist.")
     check_files(source)
     ours = workspace is not None and source.resolve().is_relative_to(workspace.resolve())
-    for file in walk_files(source) if source.is_dir() else [source]:
-        target = data / (file.relative_to(source) if source.is_dir() else file.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
+    made = None
+    for file, name in files_in(source) if source.is_dir() else [(str(source), source.name)]:
+        target = os.path.join(data, name)
+        if made != (made := os.path.dirname(target)):
+            os.makedirs(made, exist_ok=True)
         _take(file, target, ours)
 
 
 def check_files(source: Path) -> None:
     """Raises `AtomError` where a file or folder holds what DVC does not keep, or keeps as something else."""
-    for path in [source, *(source.rglob("*") if source.is_dir() else [])]:
-        shown = str(path).encode(errors="backslashreplace").decode()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise AtomError(f"{shown} is a link or no plain file: an atom holds files only.")
-        if path.name in _NOT_DATA and path != source:
-            raise AtomError(f"{shown}: DVC does not keep what has the name {path.name}. Give it another.")
-        if shown != str(path):
-            raise AtomError(f"{shown}: its name is not UTF-8, and DVC could not read it again. Give it another.")
+    _check_file(source, source.is_symlink(), source.is_file() or source.is_dir())
+    folders = [str(source)] if source.is_dir() else []
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir()
+                _check_file(entry, entry.is_symlink(), is_folder or entry.is_file())
+                if entry.name in _NOT_DATA:
+                    raise AtomError(f"{entry.path}: DVC does not keep what has the name {entry.name}. Give it another.")
+                if is_folder:
+                    folders.append(entry.path)
 
 
-def _take(file: Path, target: Path, ours: bool) -> None:
+def _check_file(path: os.PathLike[str], is_link: bool, is_plain: bool) -> None:
+    shown = os.fspath(path).encode(errors="backslashreplace").decode()
+    if is_link or not is_plain:
+        raise AtomError(f"{shown} is a link or no plain file: an atom holds files only.")
+    if shown != os.fspath(path):
+        raise AtomError(f"{shown}: its name is not UTF-8, and DVC could not read it again. Give it another.")
+
+
+def _take(file: str, target: str, ours: bool) -> None:
     """A second name for a file, where it is ours alone and the file system can do it; else a copy."""
-    if ours and file.stat().st_nlink == 1:
+    if ours and os.stat(file).st_nlink == 1:
         with suppress(OSError):
             os.link(file, target)
             return

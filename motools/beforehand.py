@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 
 from motools.code import Place
 from motools.compile import Compiled
 from motools.config import parse
+from motools.context import working_in
 
 __all__ = ["check_steps"]
 
@@ -22,6 +22,6 @@ def check_steps(compiled: Compiled, place: Place, names: Iterable[str]) -> None:
         UserError: with what the first of them refuses.
     """
     workflow = compiled.workflow
-    with place.importable(), contextlib.chdir(place.folder):  # where the steps themselves will run
+    with place.importable(), working_in(place.folder):  # where the steps themselves will run
         for name in names:
             workflow.refuse(name, lambda of: parse(workflow.step(of).config_class, compiled.config[of], of))

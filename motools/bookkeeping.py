@@ -162,13 +162,16 @@ class Books:
         """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it."""
         if now and (self.lock.pending or self._has_new_deps):
             with self.dvc_lock:
-                write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
-                self.lock.flush()
-            self._has_new_deps = False
+                self._write()
         elif self.lock.pending and time.monotonic() - self._flushed > _FLUSH:
             self._flushed = time.monotonic()
             with suppress(OSError):
                 self.dvc_lock.if_free(self.lock.flush)
+
+    def _write(self) -> None:
+        write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
+        self.lock.flush()
+        self._has_new_deps = False
 
     def everything(self) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
         """What decides whether the stages are current, with the content that dvc.lock says it has.
@@ -195,8 +198,17 @@ class Books:
                         objects.add(out["md5"])
         return files, folders, objects
 
-    def close(self) -> None:
-        self.flush(now=True)
+    def close(self, wait: bool = True) -> None:
+        """Write what is left to be written.
+
+        Args:
+            wait: for another DVC command; else dvc.lock stays as it is then, and the step cache has what finished.
+        """
+        if wait:
+            self.flush(now=True)
+        elif self.lock.pending or self._has_new_deps:
+            with suppress(OSError):
+                self.dvc_lock.if_free(self._write)
         self.index.save()
         if self._project.setting("core", "autostage") == "true":
             self._project.stage_files([p for p in self._written() if p.exists()])

@@ -100,7 +100,7 @@ def _stage(step: Step, reference: str) -> dict[str, Any]:
     if step.keeps_logs:
         outs.append(pipeline.logs_path(step.name))
     stage: dict[str, Any] = {
-        "cmd": f"motools step run {shlex.quote(reference)} {step.name}",
+        "cmd": command(reference, step.name),
         "params": [step.name],
         "outs": [*outs, record],
     }
@@ -242,6 +242,11 @@ def stages_text(compiled: Compiled, folder: Path) -> str:
 
 def _is_written_here(stage: Any) -> bool:
     return isinstance(stage, Mapping) and is_generated(stage.get("cmd"))
+
+
+def command(reference: str, step: str) -> str:
+    """The command of a generated stage."""
+    return f"motools step run {shlex.quote(reference)} {step}"
 
 
 def is_generated(command: Any) -> bool:

@@ -16,9 +16,25 @@ from motools.holders import take
 from motools.observe import observer
 from motools.repo import Project
 
-__all__ = ["StepContext", "current_step", "held"]
+__all__ = ["StepContext", "current_step", "held", "working_folder", "working_in"]
 
 _current: ContextVar[StepContext] = ContextVar("step")
+_folder: ContextVar[Path] = ContextVar("folder")
+
+
+def working_folder() -> Path:
+    """The folder of the pipeline that is being checked, or whose step is executed; else the current one."""
+    return _folder.get(None) or Path.cwd()
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """For what checks a pipeline's steps: as if it was done in the pipeline's folder, for this thread alone."""
+    token = _folder.set(folder)
+    try:
+        yield
+    finally:
+        _folder.reset(token)
 
 
 @dataclass(frozen=True)

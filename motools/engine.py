@@ -317,6 +317,7 @@ class Engine:
         outcome: Outcome = result
         if outcome.result is not None:
             self.stages.traces[name] = outcome.result.trace
+            self.books.index.learn(outcome.hashed)
             try:
                 with self._at_once():
                     self.books.enter(run.plan.call, outcome.result, outcome.executed)

@@ -101,7 +101,7 @@ def _end_or_keep(project: Project, work: Path) -> None:
 def drop_secrets(kept: Path) -> None:
     """What a step keeps for its next execution is given up where a provider's answer had the key in it."""
     with suppress(FileNotFoundError):  # another process has just given it up
-        if not any(secrets.found_in(file) for file in walk_files(kept)):
+        if secrets.found_in(walk_files(kept)) is None:
             return
         shutil.rmtree(kept, ignore_errors=True)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from motools import pipeline, records
+from motools import outdated, pipeline, records
 from motools.atom import WHOLE, Atom, at_hand
 from motools.errors import AtomError, ConfigError, DamagedError, MotoolsError, ProjectError
 from motools.records import Record
@@ -121,12 +121,12 @@ def _as_dict(branch: Branch) -> dict[str, Any]:
     }
 
 
-def trace(atom: Atom | Output) -> Ancestry:
+def trace(atom: Atom | Output, survey: Survey | None = None) -> Ancestry:
     """Walk back from a result, in the project that it is of; needs no index, since an atom names what it was made from.
 
     Each ancestor is visited once. One that is damaged, or not to be had, ends its own branch only.
     """
-    survey = Survey(atom.project)
+    survey = survey or Survey(atom.project)
     survey.look_ahead()
     outputs = _Outputs(survey) if isinstance(atom, Output) else None
     found: dict[str, Atom | Output | DamagedError] = {atom.id: atom}
@@ -265,13 +265,18 @@ def _stages(folder: Path) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Listed:
-    """An atom as the lock files of the work tree name it; `stage` is None for a workflow's input."""
+    """An atom as the lock files of the work tree name it; `stage` is None for a workflow's input.
+
+    Attributes:
+        out_of_date: why it is not what its pipeline asks for now; empty where it is.
+    """
 
     id: str
     kind: str
     name: str
     stage: str | None
     folder: str
+    out_of_date: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -283,7 +288,7 @@ def list_atoms(project: Project, kind: str | None = None, unread: list[str] | No
     Args:
         unread: takes a sentence for each lock file that cannot be read.
     """
-    survey = Survey(project)
+    survey, folder_of = Survey(project), cache(partial(outdated.Folder, project))
     for out in survey.located:
         name = out.path.rpartition("/")[2]
         in_atoms = _is_atom(out) if out.stage is not None else out.folder.name == "atoms" and out.md5.endswith(".dir")
@@ -295,7 +300,8 @@ def list_atoms(project: Project, kind: str | None = None, unread: list[str] | No
             continue
         folder = out.folder.parent if out.stage is None else out.folder
         if atom is not None and kind in (None, atom.kind):
-            yield Listed(atom.id, atom.kind, name, out.stage, folder.relative_to(project.root).as_posix())
+            why = folder_of(out.folder).why(out.stage) if out.stage is not None else []
+            yield Listed(atom.id, atom.kind, name, out.stage, folder.relative_to(project.root).as_posix(), why)
     if unread is not None:
         unread += survey.unread
 

@@ -112,7 +112,7 @@ def plan_stage(
     elif last is not None:
         asked += used
     elif locked and not asked:
-        asked += _other_key(compiled, name, place, locked) or outs or ["its last run left no trace here"]
+        asked += _other_key(compiled, call, locked) or outs or ["its last run left no trace here"]
     reasons = tuple(dict.fromkeys([*asked, *outs]))
     found = reuse.find_result(call, locked, world)
     if found is not None:
@@ -165,17 +165,20 @@ def _changed_definition(compiled: Compiled, name: str, locked: Mapping[str, Any]
     if locked.get("cmd") != compiled.stages[name]["cmd"]:
         reasons.append(f"its command changed: {locked.get('cmd')} -> {compiled.stages[name]['cmd']}")
     before = locked.get("params", {}).get(pipeline.PARAMS, {}).get(name, {})
-    return reasons + _differences(name, before, compiled.config[name])
+    return reasons + differences(name, before, compiled.config[name])
 
 
-def _differences(where: str, before: Any, now: Any) -> list[str]:
+MISSING = object()
+"""Stands for a value that is not there."""
+
+
+def differences(where: str, before: Any, now: Any) -> list[str]:
     """`train_model.hyperparameters.n_epochs: 3 -> 5`, one line a value that differs."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         names = [*before, *(name for name in now if name not in before)]
-        missing = object()
         lines = []
         for name in names:
-            lines += _differences(f"{where}.{name}", before.get(name, missing), now.get(name, missing))
+            lines += differences(f"{where}.{name}", before.get(name, MISSING), now.get(name, MISSING))
         return lines
     return [] if same_values(before, now) else [f"{where}: {_shown(before)} -> {_shown(now)}"]
 
@@ -212,13 +215,13 @@ def _changed_files(deps: list[str], hash: Callable[[str], Out | None], locked: M
     return reasons + [f"it no longer depends on {dep}" for dep in before if dep not in deps]
 
 
-def _other_key(compiled: Compiled, name: str, place: Place, locked: Mapping[str, Any]) -> list[str]:
-    """What of its key differs from its last run's, where the config and the inputs do not."""
-    definition = compiled.workflow.step(name)
-    entry = reuse.locked_entry(name, definition.outputs, definition.keeps_logs, locked)
-    path = place.folder / pipeline.record_path(name)
-    record = records.read(place.project, entry.record.md5, path) if entry is not None else None
-    return _other_code(record, compiled, name) if record is not None else []
+def _other_key(compiled: Compiled, call: StepCall, locked: Mapping[str, Any]) -> list[str]:
+    """What of its key differs from its last run's, where the config and the inputs do not; nothing where it is the
+    same one, and only what the run has used cannot be told."""
+    entry = reuse.locked_entry(call.name, call.outputs, call.keeps_logs, locked)
+    path = call.folder / pipeline.record_path(call.name)
+    record = records.read(call.place.project, entry.record.md5, path) if entry is not None else None
+    return _other_code(record, compiled, call.name) if record is not None and record.key != call.key else []
 
 
 def _other_code(record: Record, compiled: Compiled, name: str) -> list[str]:

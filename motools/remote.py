@@ -7,12 +7,13 @@ is not asked again by the same command.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from motools import stepcache
+from motools import stepcache, trust
 from motools.errors import MotoolsError, RemoteError, UserError, listed
 from motools.observe import observer
 from motools.repo import Project
@@ -20,6 +21,21 @@ from motools.repo import Project
 __all__ = ["Remote", "told_size"]
 
 _REFUSALS = ("credential", "permission", "forbidden", "unauthor", "accessdenied", "access denied", "authenti", "token")
+
+_OWN_ONLY = {
+    "bearer_token_command",  # executed
+    "configpath",  # of a file that may name a command (`credential_process`)
+    "credentialpath",
+    "gdrive_service_account_json_file_path",
+    "gdrive_user_credentials_file",
+    "ssl_verify",
+}
+"""What only the person's own configuration may say of a remote."""
+_ENDPOINTS = {"connection_string", "data_proxy_target", "endpointurl", "oss_endpoint", "proxy_to"}
+"""Where credentials go that the environment or a provider's own files hold."""
+_CREDENTIALS = {"ask_password", "auth", "custom_auth_header", "passphrase", "password", "token", "user"}
+_HOSTED = {"http", "https", "webdav", "webdavs", "hdfs", "webhdfs", "ssh"}
+"""Schemes whose address names the host that credentials of the configuration go to."""
 
 
 class Remote:
@@ -125,11 +141,29 @@ class Remote:
         """Do something with DVC's repository; what goes wrong becomes the `problem`, and nothing more is asked."""
         if self.name is None or self.problem is not None:
             return
+        if why := self._distrusted():
+            self.problem = RemoteError(why)
+            return
         try:
             with observer().aside(), self.project.dvc() as repo:
                 do(repo)
         except Exception as error:  # each kind of remote has errors of its own
             self.problem = RemoteError(self._sentence(error))
+
+    def _distrusted(self) -> str | None:
+        """Why what others have set for it is not followed: it would have a command run, or credentials sent to a host
+        that is not the person's own."""
+        theirs, own = self.project.settings_of(f'remote "{self.name}"')
+        config = f"{self.project.root / '.dvc' / 'config'}, which git keeps,"
+        for name in sorted(theirs.keys() & _OWN_ONLY):
+            return (
+                f"{config} sets {name} for the remote {self.name!r}, by which others could have a command run here or "
+                f"read your credentials. If it is right, set it yourself: dvc remote modify --local {self.name} {name} "
+                f"{shlex.quote(theirs[name])}, and remove it there."
+            )
+        asks = own.keys() & _CREDENTIALS and theirs.get("url", "").partition("://")[0] in _HOSTED
+        hosts = {name: value for name, value in theirs.items() if name in _ENDPOINTS or (asks and name == "url")}
+        return trust.refusal(hosts, config)
 
     def _store(self, repo: Any, hash_name: str, named: bool = False) -> Any:
         """DVC's object store at the remote.

@@ -12,7 +12,6 @@ from motools import costs, pipeline
 from motools.atom import EvalAtom
 from motools.costs import Spent
 from motools.differences import Difference, differences
-from motools.repo import Project
 from motools.settings import Settings
 from motools.survey import Survey
 from motools.tables import flat
@@ -48,14 +47,14 @@ def compare(evals: Sequence[EvalAtom]) -> Comparison:
     return Comparison(tuple(atom.id for atom in evals), rows, differences(*evals) if len(evals) == 2 else {})
 
 
-def titles(asked: Sequence[str], evals: Sequence[EvalAtom], project: Project) -> list[str]:
+def titles(asked: Sequence[str], evals: Sequence[EvalAtom], survey: Survey) -> list[str]:
     """What to call evaluations: those that were asked for by id, by the folder and the output where they stand."""
-    outs = Survey(project).outs if any(_is_id(text, atom) for text, atom in zip(asked, evals, strict=True)) else {}
+    outs = survey.outs if any(_is_id(text, atom) for text, atom in zip(asked, evals, strict=True)) else {}
     found = []
     for text, atom in zip(asked, evals, strict=True):
         places = outs.get(f"{atom.md5}.dir", []) if _is_id(text, atom) else []
         if places:
-            folder = places[0].folder.relative_to(project.root).as_posix()
+            folder = places[0].folder.relative_to(survey.project.root).as_posix()
             text = places[0].path.rpartition("/")[2]
             text = text if folder == "." else f"{folder}/{text}"
         found.append(text)

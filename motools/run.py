@@ -216,7 +216,7 @@ def execute(
                 with engine.stages.with_own():
                     states = engine.run(selected)
             finally:
-                engine.books.close()
+                engine.books.close(wait=not engine.heard)
         if len(states) == len(selected) == len(prepared.compiled.stages):
             with suppress(OSError):  # another command may be cleaning the cache; then there is no proof
                 _remember(prepared, engine.books, states, engine.stages.traces.values())
@@ -245,9 +245,9 @@ def _remember(prepared: Prepared, books: Books, states: Mapping[str, StepState],
     folders |= {folder: sorted(os.listdir(folder)) if os.path.isdir(folder) else None for folder in looked_in}
     now = {"status": "current", "seconds": 0.0}
     told = [results.as_dict(state, place.folder) | now for state in states.values()]
-    snapshot.save(
-        place.project.root, place.folder, place.project.cache, {**files, **md5s, **outs}, folders, objects, told, env
-    )
+    every = {**files, **md5s, **outs}
+    root, cache = place.project.root, place.project.cache
+    snapshot.save(root, place.folder, cache, every, folders, objects, told, env, books.index.knows)
 
 
 def _used(traces: Iterable[Trace], place: Place) -> tuple[dict[str, str | None], set[str], set[str]]:

@@ -9,7 +9,7 @@ import sys
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -94,21 +94,24 @@ def redact(text: str) -> str:
     return _SHAPES.sub("[a key]", text)
 
 
-def found_in(path: Path) -> str | None:
-    """The variable whose value a file holds, looked for in the members of a zip file (an `.eval` log) too.
+def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
+    """The first of these files that holds the value of a variable, and which; looked for in the members of a zip file
+    (an `.eval` log) too.
 
     What cannot be unpacked (it is encrypted, cut short, packed in an unknown way) is told on standard error.
     """
     secrets = _bytes()
-    if not secrets:
-        return None
-    with path.open("rb") as file:
-        found = _in_stream(file, secrets)
-    if found is None and zipfile.is_zipfile(path):
-        with suppress(ImportError):  # Inspect packs its logs with Zstandard, and brings what lets zipfile read it
-            import zipfile_zstd  # noqa: F401
-        found = _in_archive(path, secrets)
-    return found
+    for path in paths if secrets else ():
+        with open(path, "rb") as file:
+            found = _in_stream(file, secrets)
+            is_archive = found is None and zipfile.is_zipfile(file)
+        if is_archive:
+            with suppress(ImportError):  # Inspect packs its logs with Zstandard, and brings what lets zipfile read it
+                import zipfile_zstd  # noqa: F401
+            found = _in_archive(Path(path), secrets)
+        if found is not None:
+            return str(path), found
+    return None
 
 
 def _in_archive(path: Path, secrets: Mapping[bytes, str]) -> str | None:

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -89,6 +89,7 @@ def save(
     objects: Iterable[str],
     stages: list[dict[str, Any]],
     env: Iterable[str] = (),
+    knows: Callable[[str, str], bool] = lambda path, md5: False,
 ) -> None:
     """Remember that all stages are current; nothing where a file is young and its verified content unknown.
 
@@ -98,6 +99,7 @@ def save(
         objects: cache objects that must exist.
         stages: what to say of each stage.
         env: variables that code has read.
+        knows: whether the stat that a file has now is that of a content, however young.
     """
     names = sorted(set(env))
     found = Snapshot(_world(names), str(cache), objects=sorted(set(objects)), stages=stages, env=names)
@@ -108,7 +110,7 @@ def save(
     )
     for known, young in both:
         for name, content in known.items():
-            if _age(name) < limit:
+            if _age(name) < limit or (isinstance(content, str) and knows(name, content)):
                 found.paths.append(name)
             elif content is None:
                 forget(root, folder)
@@ -116,7 +118,7 @@ def save(
             else:
                 young[name] = content
     found.stats = _digest(found.paths)
-    if any(_age(name) >= limit for name in found.paths):  # written just now
+    if any(_age(name) >= limit and not knows(name, files.get(name) or "") for name in found.paths):  # written just now
         return
     if all(_age(bucket) < limit for bucket in _buckets(found.cache)):
         found.buckets = _digest(_buckets(found.cache))

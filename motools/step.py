@@ -12,8 +12,8 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from motools import aside, pipeline, records, secrets, stepcache
 from motools.atom import Atom, atoms_at_hand, check_files, write_atom
 from motools.call import StepCall, make_call
+from motools.clock import Moment, moment
 from motools.code import Place
 from motools.config import parse, parser_of
 from motools.context import StepContext, executing, held, kept_folder
@@ -35,7 +36,7 @@ from motools.remote import Remote
 from motools.repo import GitState
 from motools.reuse import Result, bring, result_of, write_metrics
 from motools.stepcache import Entry, roles_of
-from motools.store import Out, hash_file, walk_files
+from motools.store import Hashed, Out, files_in, hash_file
 from motools.workflow import AtomConstructor, Step, Workflow
 
 
@@ -53,11 +54,12 @@ class Execution:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a call: its result, or what went wrong in one sentence."""
+    """What became of a call: its result, or what went wrong in one sentence; and what its files are known to hold."""
 
     executed: bool
     result: Result | None = None
     error: str | None = None
+    hashed: Mapping[str, Hashed] = field(default_factory=dict)
 
 
 def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, Any]) -> Outcome:
@@ -73,7 +75,7 @@ def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, An
     with held(locks_of(call.place.project) / call.key):
         remote = Remote(call.place.project) if how.remote else None
         found = None if how.force else bring(call, locked, remote, partial(_costs_money, call, step))
-        return Outcome(False, found) if found is not None else Outcome(True, _execute(call, step, how))
+        return Outcome(False, found) if found is not None else _execute(call, step, how)
 
 
 def _costs_money(call: StepCall, step: Step) -> bool:
@@ -158,7 +160,7 @@ def _output_to(log: Path | None) -> Iterator[None]:
                 os.close(fd)
 
 
-def _execute(call: StepCall, step: Step, how: Execution) -> Result:
+def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
     """Run the function in a work folder of its own; what it made goes into the cache, then into the folder."""
     project = call.place.project
     work = project.private / "work" / call.key
@@ -176,7 +178,8 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Result:
                 built[pipeline.logs_path(call.name)] = _logs(call, work)
             built[pipeline.record_path(call.name)] = work / "record.json"
             _refuse_secrets(built)
-            result, outs = _keep(call, built, work)
+            before, seen = moment(work), {path: dict[str, Hashed]() for path in built}
+            result, outs = _keep(call, built, seen, work)
     finally:
         drop_secrets(kept)
     try:
@@ -186,9 +189,26 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Result:
         write_metrics(call)
         kept.with_name(f"{kept.name}.trace").unlink(missing_ok=True)
         shutil.rmtree(kept, ignore_errors=True)
-        return result
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    return Outcome(True, result, hashed=_in_place(call, seen, before) if before is not None else {})
+
+
+def _in_place(call: StepCall, seen: Mapping[str, Mapping[str, Hashed]], before: Moment) -> dict[str, Hashed]:
+    """The files that are as they were hashed, with the stat that they have now: moving them has changed some of it.
+
+    Args:
+        before: a moment before any of them was read.
+    """
+    found = {}
+    for path, files in seen.items():
+        for name, was in files.items():
+            file = os.path.join(call.folder, path, name) if name else os.path.join(call.folder, path)
+            with suppress(OSError):
+                now = os.stat(file)
+                if before.is_after_writing(was.stat) and _stamp(now) == _stamp(was.stat):
+                    found[file] = Hashed(was.md5, now)
+    return found
 
 
 def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path) -> Any:
@@ -232,20 +252,25 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
 
 
 def _refuse_secrets(built: Mapping[str, Path]) -> None:
-    for path, source in built.items():
-        for file in walk_files(source) if source.is_dir() else [source]:
-            if (name := secrets.found_in(file)) is not None:
-                inside = f"{path}/{file.relative_to(source)}" if source.is_dir() else path
-                raise StepError(f"{inside} would hold the value of {name}, for all to read.")
+    files = {
+        file: f"{path}/{name}" if name else path
+        for path, source in built.items()
+        for file, name in (files_in(source) if source.is_dir() else [(str(source), "")])
+    }
+    if (found := secrets.found_in(files)) is not None:
+        file, name = found
+        raise StepError(f"{files[file]} would hold the value of {name}, for all to read.")
 
 
 _DEAR = 10.0  # seconds; what took longer is on the disk before it counts, and survives a power cut
 
 
-def _keep(call: StepCall, built: Mapping[str, Path], work: Path) -> tuple[Result, dict[str, Out]]:
+def _keep(
+    call: StepCall, built: Mapping[str, Path], seen: Mapping[str, dict[str, Hashed]], work: Path
+) -> tuple[Result, dict[str, Out]]:
     """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
     store = call.place.project.store
-    outs = {path: store.add(source) for path, source in built.items()}
+    outs = {path: store.add(source, seen[path]) for path, source in built.items()}
     entry = Entry(
         {role: outs[pipeline.atom_path(name)] for name, role in roles_of(call.outputs).items()},
         outs[pipeline.record_path(call.name)],
@@ -292,8 +317,11 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
     """By what it shows that a file has been written or replaced."""
-    stats = {str(path): path.stat() for path in walk_files(folder)}
-    return {path: (stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats.items()}
+    return {path: _stamp(os.stat(path)) for path, _ in files_in(folder)}
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
@@ -321,8 +349,8 @@ def _build(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
             raise StepError(f"The step {call.name!r} cannot keep its output {item.name!r}: {error}") from None
         built[pipeline.atom_path(item.name)] = folder / item.name
     for path, source in built.items():
-        names = [file.relative_to(source).as_posix() for file in walk_files(source)]
-        if (name := call.place.project.hidden(call.folder / path, names)) is not None:
+        inside = (each for _, each in files_in(source))
+        if (name := call.place.project.hidden(call.folder / path, inside)) is not None:
             raise StepError(f"A .dvcignore hides {path}/{name} from DVC, which would not keep it. Change its rules.")
     return built
 

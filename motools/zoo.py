@@ -48,6 +48,8 @@ class Entry:
     """Of the paper."""
     year: int | None = None
     """Of the paper; of one on arXiv its address tells."""
+    grader: str = ""
+    """The model that judges unless `model_roles` names another: with the tag `judge`, or where `judge` is set."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -159,13 +161,14 @@ def lookup(kind: Kind, name: str) -> Any:
 
 
 def named(kind: Kind, text: str) -> Any | None:
-    """The published object that a text names, by its name or as its entry point does; None where there is none.
+    """The published object that a text names, by its name, as its entry point does, or as Inspect's registry does
+    (`package/name`); None where there is none.
 
     Raises:
         UserError: there is one, and it cannot be imported.
     """
     for name, point in published(kind).items():
-        if text in (name, point.value):
+        if text in (name, point.value, f"{point.module.partition('.')[0]}/{name}"):
             return lookup(kind, name)
     return None
 

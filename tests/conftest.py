@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -9,6 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sampling
+
+# Inspect asks anew for every evaluation, and needs a quarter of a second to find out.
+importlib.metadata.packages_distributions = functools.cache(importlib.metadata.packages_distributions)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="try out every case, where a spread sample of them would do")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sampling.ALL = config.getoption("--all")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from openai_server import OpenAIServer
+
+from motools.context import StepContext, executing
+from motools.errors import MotoolsError
+from motools.executor import TaskDied, WarmExecutor
+from motools.repo import Project
+from motools.training import TrainingRequest
+from motools.training.openai import OpenAITrainer
 
 SETTINGS = "openai: {poll_interval: 0.05, max_poll_interval: 0.2, timeout: 2, patience: 8}\n"
 ROWS = [
@@ -98,6 +107,23 @@ class Scene:
     def run(self, *words: str, where: str = ".", env: dict[str, str] | None = None) -> Done:
         return self.call("run", "--stages", "prepare_dataset:train_model", *words, where=where, env=env)
 
+    def train(self, *, force: bool = False) -> Done:
+        """The step of training alone, as a run does it, in a process that has its imports done and may be killed."""
+        env = {**os.environ, **self.server.env}
+        try:
+            said = workers().submit(train, self.folder, env, force).result(timeout=60)
+        except TaskDied as error:
+            return Done(-(error.signal or 1), "", str(error))
+        return Done(int(said is not None), "", said or "")
+
+    def kill_training(self) -> None:
+        """SIGKILL to the process of `train`."""
+        os.kill(int((self.folder / "training.pid").read_text()), signal.SIGKILL)
+
+    def trained(self) -> dict[str, Any]:
+        """The metadata of the model that `train` has made."""
+        return dict(json.loads((self.folder / "trained.json").read_text()))
+
     def journal(self) -> list[dict[str, Any]]:
         return [json.loads(path.read_text()) for path in sorted((self.folder / ".motools" / "jobs").glob("*.json"))]
 
@@ -108,6 +134,35 @@ class Scene:
         """The metadata of the model atom."""
         about = json.loads((self.folder / where / "atoms" / "trained_model" / "atom.json").read_text())
         return dict(about["metadata"])
+
+
+@cache
+def workers() -> WarmExecutor:
+    """Processes that have imported the client, which takes longer than most of what a test asks of it."""
+    return WarmExecutor(("openai_scene", "openai", "openai.resources.fine_tuning"))
+
+
+def train(folder: Path, env: dict[str, str], force: bool) -> str | None:
+    """Train as params.yaml says; the key of the step is made of that and of the rows. Returns what it failed with."""
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    (folder / "training.pid").write_text(str(os.getpid()))
+    text, rows = (folder / "params.yaml").read_text(), folder / "rows.jsonl"
+    asked = json.loads(text)["train_model"]
+    key = hashlib.sha256(text.encode() + rows.read_bytes()).hexdigest()
+    context = StepContext(key, "train_model", folder, Project(folder), force)
+    request = TrainingRequest(asked["model"], asked["hyperparameters"], asked.get("suffix"), rows)
+    workspace, logs = folder / ".motools" / "work", folder / ".motools" / "logs"
+    for made in (workspace, logs):
+        made.mkdir(parents=True, exist_ok=True)
+    with (logs / "train_model.log").open("a") as log, redirect_stdout(log), redirect_stderr(log), executing(context):
+        try:
+            model = OpenAITrainer().train(request, workspace)
+        except MotoolsError as error:
+            return str(error)
+    (folder / "trained.json").write_text(json.dumps({**model.metadata, "model_id": model.model_id}))
+    return None
 
 
 def descendants(pid: int) -> list[int]:

@@ -15,13 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sampling
 from chain import NAMES, OUTPUTS, WORKFLOW, Chain, commit, dvc, forget_modules, git, remove, spoil
 from code_cases import write
 
 from motools import index, snapshot, yaml12
 
-SEEDS = int(os.environ.get("AGREEMENT_SEEDS", "3"))
-EDITS = int(os.environ.get("AGREEMENT_EDITS", "16"))
+SEEDS = int(os.environ.get("AGREEMENT_SEEDS", "3" if sampling.ALL else "2"))
+EDITS = int(os.environ.get("AGREEMENT_EDITS", "16" if sampling.ALL else "10"))
 FOLDERS = ["prompts", "rows"]
 LIBRARY = '''\
 """What the steps are made with."""
@@ -343,7 +344,9 @@ def test_after_any_edits_a_run_dvc_and_a_fresh_clone_agree(
             for _ in range(world.dice.choice([1, 1, 1, 2, 3])):
                 world.happen()
             world.check()
+        world.do_wait()  # few edits may have left out that nothing happens
+        world.check()
     except (AssertionError, OSError) as error:
         raise AssertionError(f"seed {seed}, after {'; '.join(world.history)}: {error}") from error
     assert len(world.fresh) > 1, "nothing ever changed"
-    assert 0 < world.claims < EDITS, "the no-op was not put to the test"
+    assert 0 < world.claims <= EDITS, "the no-op was not put to the test"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,61 @@ def test_a_dry_run_tells_what_would_run_where_an_input_cannot_be_read(
     chain.edit("params.yaml", "tinylm/base", "gpt-4o-mini")
     chain.set("train_model", backend_name="openai")  # which tells what it would use, from the rows
     assert chain.run("--dry-run").code == 0
+
+
+JUDGED = {"a task with a judge": "mozoo/emergent_misalignment", "a judge that is asked for": "mozoo/gsm8k_spanish"}
+
+
+@pytest.mark.parametrize("what", JUDGED)
+def test_the_key_of_a_judge_that_nobody_has_chosen_is_missed_before_anything_runs(
+    what: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    chain = Chain(project)
+
+    def refused(kwargs: str) -> str:
+        (project / "params.yaml").write_text(
+            "workflow: evaluate_only\nexisting_model: {model: mockllm/model}\n"
+            f"evaluate_model: {{eval_task: {JUDGED[what]}, eval_kwargs: {{{kwargs}}}}}\n"
+        )
+        done = chain.command("status", "--check")
+        return done.sentence if done.code == 2 else ""
+
+    asks = "task_args: {judge: true}" if what == "a judge that is asked for" else ""
+    assert "needs OPENAI_API_KEY" in refused(asks)
+    assert "model_roles.grader" in refused(asks)
+    own = "model_roles: {grader: mockllm/model}"
+    assert refused(f"{asks}, {own}" if asks else own) == ""
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-one")
+    assert refused(asks) == ""
+
+
+def test_checking_a_pipeline_elsewhere_leaves_the_process_where_it_is(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def moved(path: object) -> None:
+        raise AssertionError(f"other threads would be in {path} too")
+
+    (project / "a").mkdir()
+    (project / "a" / "loader.py").write_text(ROWS)
+    (project / "a" / "params.yaml").write_text(
+        "workflow: train_and_evaluate\nprepare_dataset: {dataset_loader: 'loader.py:rows', loader_kwargs: {cuont: 2}}\n"
+        "train_model: {backend_name: dummy}\nevaluate_model: {backend_name: dummy}\n"
+    )
+    monkeypatch.setattr(os, "chdir", moved)
+    done = Chain(project).command("status", "a", "--check")
+    assert "Did you mean 'count'" in done.sentence
+    Chain(project / "a").edit("params.yaml", "cuont", "count")
+    assert Chain(project).command("status", "a", "--check").code == 0
+
+
+def test_code_beside_a_models_weights_is_executed_only_where_the_evaluation_asks_for_it(project: Path) -> None:
+    (project / "params.yaml").write_text(
+        "workflow: evaluate_only\nexisting_model: {model: hf/some/model, model_args: {trust_remote_code: true}}\n"
+        "evaluate_model: {eval_task: mozoo/hello_world}\n"
+    )
+    chain = Chain(project)
+    done = chain.command("status", "--check")
+    assert "write eval_kwargs: {model_args: {trust_remote_code: true}}" in done.sentence
+    chain.set("evaluate_model", eval_kwargs={"model_args": {"trust_remote_code": True}})
+    assert chain.command("status", "--check").code == 0

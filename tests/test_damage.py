@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sampling
 from chain import OUTPUTS, Chain, dvc, git, remove, spoil
+from sampling import sample
 
 from motools import index, snapshot
 
@@ -297,10 +299,10 @@ def test_outs_whose_link_leads_nowhere_any_more_are_made_again(chain: Chain) -> 
 # -- files of the project ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["dvc.lock", "params.yaml", "dvc.yaml"])
-@pytest.mark.parametrize(
-    "text",
-    [
+BROKEN = [
+    (name, text)
+    for name in ("dvc.lock", "params.yaml", "dvc.yaml")
+    for text in (
         "stages: [",
         "<<<<<<< HEAD\nstages: {}\n=======\nx: 1\n>>>>>>> b\n",
         "- 1\n- 2\n",
@@ -314,9 +316,11 @@ def test_outs_whose_link_leads_nowhere_any_more_are_made_again(chain: Chain) -> 
         b"\xff\xfe\xfd",
         "x: 2001-01-01\n",
         "a: 1\na: 2\n",
-    ],
-    ids=lambda text: repr(text)[:24],
-)
+    )
+]
+
+
+@pytest.mark.parametrize(("name", "text"), sample(BROKEN, 0, axes=lambda case: case), ids=lambda each: repr(each)[:24])
 def test_a_broken_file_gets_one_sentence_and_nothing_is_lost(chain: Chain, name: str, text: str | bytes) -> None:
     path = chain.path(name)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -339,7 +343,7 @@ def test_whatever_is_left_of_dvc_lock_nothing_is_executed_again(chain: Chain) ->
     whole = path.read_bytes()
     dice = random.Random(0)
     hashes = [match.start() for match in re.finditer(rb"[0-9a-f]{32}", whole)]
-    for _ in range(25):
+    for _ in range(25 if sampling.ALL else 10):
         at = dice.randrange(len(whole))
         damaged = whole[:at]
         if dice.random() < 0.3:
@@ -397,8 +401,10 @@ def test_claims_that_a_killed_dvc_left_unreadable_are_mended(chain: Chain, text:
     chain.path(".dvc/tmp/rwlock").write_text(text)
     chain.set("train", seed=1)
     assert chain.run().statuses == ["current", "finished", "finished"]
-    dvc(chain.folder, "repro", "-q")
     assert chain.dvc_status() == {}
+    if text in ("{", '{"read": 5}') or sampling.ALL:
+        dvc(chain.folder, "repro", "-q")
+        assert chain.dvc_status() == {}
 
 
 def test_a_broken_configuration_gets_one_sentence(chain: Chain) -> None:
@@ -477,7 +483,7 @@ def test_on_a_full_disk_every_command_says_so_and_goes_on_when_there_is_room(
     chain.executed()
     expected = chain.run()
     filler = small_disk / "filler"
-    for number, room in enumerate((0, 8, 24, 40, 80)):
+    for number, room in enumerate((0, 8, 24, 40, 80) if sampling.ALL else (0, 24, 80)):
         chain.set(seed=number + 1)
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(bytes(4096)):

@@ -261,6 +261,17 @@ def test_a_run_whose_record_says_nothing_is_told(chain: Chain) -> None:
     assert told(chain)[1] == ("run", ("its last run left no trace here",))
 
 
+@pytest.mark.parametrize("trace", ['{"code": 1}', '{"what": "else"}', "[]"])
+def test_a_run_whose_trace_cannot_be_read_is_told_as_that(chain: Chain, trace: str) -> None:
+    record = json.loads(chain.path("runs/train.json").read_text()) | {"trace": json.loads(trace)}
+    chain.path("runs/train.json").write_text(json.dumps(record))
+    out = Project(chain.folder).store.add(chain.path("runs/train.json"))
+    entry = {"md5": out.md5, "size": out.size}
+    edit_lock(chain, lambda stages: named(stages["train"]["outs"], "runs/train.json").update(entry))
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    assert told(chain)[1] == ("run", ("its last run left no trace here",))
+
+
 # -- frozen stages -----------------------------------------------------------------------
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from chain import Chain, commit, dvc, git
 
+from motools import trust
+from motools.remote import Remote
 from motools.repo import Project
 
 READS = """def prepare(config, input_atoms, workspace):
@@ -324,8 +326,54 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="results")
+    trust.allow(f"{host}:{port}")
     yield f"http://{host}:{port}"
     server.stop()
+
+
+TOKEN = "a-token-of-their-own"
+OTHERS = {
+    "a command": (
+        "webdavs://dav.example.org/x",
+        {"bearer_token_command": "touch ran; echo x"},
+        {},
+        "bearer_token_command",
+    ),
+    "a file that may name a command": ("s3://results/x", {"configpath": "aws"}, {}, "configpath"),
+    "no check of who answers": ("https://data.example.org/x", {"ssl_verify": "false"}, {}, "ssl_verify"),
+    "an endpoint": ("s3://results/x", {"endpointurl": "https://s3.example.org"}, {}, "motools trust s3.example.org"),
+    "a host for one's password": ("https://x.example.org/x", {}, {"password": TOKEN}, "motools trust x.example.org"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_a_committed_configuration_has_no_command_run_and_no_credentials_sent(what: str, chain: Chain) -> None:
+    url, committed, own, told = OTHERS[what]
+    remote(chain, url, *(f"{name}={value}" for name, value in committed.items()))
+    for name, value in own.items():
+        dvc(chain.folder, "remote", "modify", "-q", "--local", "store", name, value)
+    git(chain.folder, "add", "-A")
+    asked = Remote(Project(chain.folder))
+    assert not asked.look(["0" * 32])
+    assert asked.problem is not None
+    assert told in str(asked.problem)
+    assert ".dvc/config, which git keeps," in str(asked.problem)
+    assert TOKEN not in str(asked.problem)
+    assert not chain.path("ran").exists()
+
+
+def test_what_a_persons_own_configuration_says_of_a_remote_is_followed(chain: Chain) -> None:
+    remote(chain, "s3://results/x")
+    git(chain.folder, "add", "-A")
+    dvc(chain.folder, "remote", "modify", "-q", "--local", "store", "endpointurl", "http://127.0.0.1:9")
+    dvc(chain.folder, "remote", "modify", "-q", "--local", "store", "configpath", "aws")
+    assert Remote(Project(chain.folder))._distrusted() is None
+
+
+def test_a_public_server_of_a_committed_configuration_is_read_without_a_question(chain: Chain) -> None:
+    remote(chain, "https://data.example.org/x")
+    git(chain.folder, "add", "-A")
+    assert Remote(Project(chain.folder))._distrusted() is None
 
 
 def test_a_clone_executes_nothing_that_s3_has(chain: Chain, bucket: str) -> None:

@@ -64,7 +64,7 @@ def test_each_line_of_a_key_of_several_lines_is_secret(
         assert secrets.redact(f"before {line} after") == "before [DEPLOY_PRIVATE_KEY] after"
         assert secrets.screen()(f'"{line}"') == "holds the value of DEPLOY_PRIVATE_KEY"
         (tmp_path / "file").write_text(f"x\n{line}\n")
-        assert secrets.found_in(tmp_path / "file") == "DEPLOY_PRIVATE_KEY"
+        assert secrets.found_in([tmp_path / "file"]) == (str(tmp_path / "file"), "DEPLOY_PRIVATE_KEY")
     with secrets.redacted_into(tmp_path / "log") as target:
         for line in PEM:
             os.write(target, f"key: {line}\n".encode())
@@ -107,9 +107,9 @@ def test_values_are_replaced_by_their_variables_name(planted: str) -> None:
 def test_a_value_is_found_wherever_it_stands_in_a_file(planted: str, tmp_path: Path, at: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * at + planted.encode() + b"y" * 10)
-    assert secrets.found_in(path) == "SOME_API_KEY"
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
     path.write_bytes(b"x" * at + planted.encode()[:-1])
-    assert secrets.found_in(path) is None
+    assert secrets.found_in([path]) is None
 
 
 def test_a_value_is_found_inside_a_compressed_archive(planted: str, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_value_is_found_inside_a_compressed_archive(planted: str, tmp_path: Pa
         archive.writestr("a.json", "nothing")
         archive.writestr("b.json", "x" * 1000 + planted)
     assert planted.encode() not in path.read_bytes()
-    assert secrets.found_in(path) == "SOME_API_KEY"
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
 
 
 PACK = """
@@ -129,9 +129,8 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_ZSTANDARD) as archive:
 """
 FIND = """
 import sys
-from pathlib import Path
 from motools.secrets import found_in
-print(found_in(Path(sys.argv[1])))
+print(found_in([sys.argv[1]]))
 """
 
 
@@ -140,7 +139,9 @@ def test_a_value_is_found_inside_an_archive_packed_as_inspect_packs_its_logs(pla
     subprocess.run([sys.executable, "-c", PACK, str(path), planted], check=True)
     assert planted.encode() not in path.read_bytes()
     found = [sys.executable, "-c", FIND, str(path)]  # a process that has not imported Inspect
-    assert subprocess.run(found, capture_output=True, text=True, check=True).stdout == "SOME_API_KEY\n"
+    assert (
+        subprocess.run(found, capture_output=True, text=True, check=True).stdout == f"{(str(path), 'SOME_API_KEY')}\n"
+    )
 
 
 def test_what_cannot_be_unpacked_is_told_and_no_reason_to_lose_a_result(
@@ -155,11 +156,11 @@ def test_what_cannot_be_unpacked_is_told_and_no_reason_to_lose_a_result(
     locked[6] |= 1  # the bits that say: encrypted
     locked[whole.find(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(locked)
-    assert secrets.found_in(path) == "SOME_API_KEY"  # in the other member
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")  # in the other member
     assert "log.zip: 'a.json' was not searched for keys" in capsys.readouterr().err
     for damaged in (whole[:40] + b"\0" * 20 + whole[60:], whole[:-30] + whole[-22:], whole[:60]):
         path.write_bytes(damaged)
-        secrets.found_in(path)
+        secrets.found_in([path])
 
 
 @pytest.mark.parametrize("before", [(1 << 20) - 5, (1 << 20) + 5, 3 << 20])
@@ -281,7 +282,7 @@ def holding(folder: Path, key: str, name: str) -> list[str]:
     """Every file below a folder that holds a key, packed ones too."""
     os.environ[name] = key
     try:
-        found = [path for path in folder.rglob("*") if path.is_file() and secrets.found_in(path)]
+        found = [path for path in folder.rglob("*") if path.is_file() and secrets.found_in([path])]
         return sorted({path.relative_to(folder).as_posix() for path in found} | set(written(folder, key)))
     finally:
         del os.environ[name]

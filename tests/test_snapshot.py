@@ -198,7 +198,9 @@ def test_an_edit_within_the_grain_of_the_clock_is_seen_and_so_is_one_that_is_tak
 ) -> None:
     before = chain.run().ids
     if age == "known by content":
-        monkeypatch.setattr(snapshot, "_GRAIN", 60_000_000_000)
+        for module in (index, snapshot):
+            monkeypatch.setattr(module, "_GRAIN", 60_000_000_000)
+        chain.path(".motools", "index.json").unlink()
         aged = snapshot._age
         outs = str(chain.path("atoms"))
         monkeypatch.setattr(snapshot, "_age", lambda path: aged(path) if path.startswith(outs) else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from chain import Chain
 from code_cases import write
 
 
@@ -42,6 +44,17 @@ class Scene:
         for edit in edits:
             self.edit(*edit)
         assert "finished" not in self.motools().values(), self.said
+
+    def would_wake(self, stage: str, reason: str, file: str, before: str, after: str) -> None:
+        """An edit, which is undone again, would have one stage executed, for a reason, and only that one."""
+        path = self.folder / file
+        was = path.read_bytes() if path.exists() else None
+        self.edit(file, before, after)
+        told = Chain(self.folder).command("status", str(self.folder), "--json")
+        plans = {plan["stage"]: plan["reasons"] for plan in json.loads(told.out) if plan["reasons"]}
+        assert list(plans) == [stage], (file, after, plans)
+        assert any(reason in each for each in plans[stage]), (reason, plans)
+        path.unlink() if was is None else path.write_bytes(was)
 
     def wakes(self, stage: str, reason: str, file: str, before: str, after: str, alone: bool = True) -> None:
         """An edit has one stage executed, for a reason, and, where it stands alone, only that one."""
@@ -179,7 +192,11 @@ def test_an_evaluation_with_its_data_prompts_and_templates_beside_it(project: Pa
         ("evals/tasks.py: judged", "evals/tasks.py", 'len(asked["prompt"]) +', '1 + len(asked["prompt"]) +'),
     ]
     for reason, *edit in wakes:
-        scene.wakes("evaluate_model", reason, *edit)
+        scene.would_wake("evaluate_model", reason, *edit)
+    scene.sleeps_through()
+    for _, *edit in wakes[1:]:
+        scene.edit(*edit)
+    scene.wakes("evaluate_model", *wakes[0])
     (sample,) = (project / "atoms/eval_results/data/samples.jsonl").read_text().splitlines()[1:]
     assert "What runs without legs?" in sample
     assert "Is {answer} really right?" in sample

@@ -13,9 +13,11 @@ from motools.foreign import visible
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from motools.lineage import Ancestry, Branch
+    from motools.atom import Atom
+    from motools.lineage import Ancestry, Branch, Output
     from motools.records import Record
     from motools.results import Comparison
+    from motools.survey import Survey
 
 app = typer.Typer(help="Atoms: list and show them.", no_args_is_help=True)
 AtomName = Annotated[
@@ -33,13 +35,17 @@ def list_atoms(
     Examples:  motools atoms list · motools atoms list --kind eval --json
     """
     from motools import lineage
+    from motools.errors import listed
     from motools.repo import Project
     from motools.tables import print_json, print_table
 
     unread: list[str] = []
     found = list(lineage.list_atoms(Project.find(), kind, unread))
-    for sentence in unread:
-        typer.echo(f"Left out: {visible(sentence)}", err=True)
+    for each in unread:
+        typer.echo(f"Left out: {visible(each)}", err=True)
+    old = [f"{atom.folder}/{atom.name}".removeprefix("./") for atom in found if atom.out_of_date]
+    if old:
+        typer.echo(visible(f"Out of date: {listed(old)}. `motools status FOLDER` says why."), err=True)
     if as_json:
         print_json([atom.as_dict() for atom in found])
     else:
@@ -59,6 +65,7 @@ def show(atom: AtomName, as_json: Json = False) -> None:
     from motools.atom import EvalAtom
     from motools.errors import AtomError
     from motools.lineage import find_atom
+    from motools.survey import Survey
     from motools.tables import print_json
 
     found = find_atom(atom, Path.cwd())
@@ -76,8 +83,9 @@ def show(atom: AtomName, as_json: Json = False) -> None:
         about["record"] = asdict(found.record)
     except AtomError:
         about["record"] = None
+    why = _out_of_date(atom, found, Survey(found.project))
     if as_json:
-        print_json(about)
+        print_json(about | {"out_of_date": why})
         return
     from motools.tables import flat, shown
 
@@ -102,20 +110,24 @@ def compare(
     from motools.errors import AtomError
     from motools.lineage import find_atom
     from motools.repo import Project
+    from motools.survey import Survey
     from motools.tables import print_json, print_table
 
-    atoms = []
+    atoms, survey = [], Survey(Project.find())
     for name in evals:
         atom = find_atom(name, Path.cwd())
         if not isinstance(atom, EvalAtom):
             raise AtomError(f"{name}: {atom.id} is a {atom.kind}, not an eval.")
         atoms.append(atom)
     found = results.compare(atoms)
+    why = [_out_of_date(name, atom, survey) for name, atom in zip(evals, atoms, strict=True)]
     if as_json:
-        print_json(found.as_dict(evals))
+        told = found.as_dict(evals)
+        told["evaluations"] = [a | {"out_of_date": b} for a, b in zip(told["evaluations"], why, strict=True)]
+        print_json(told)
         return
     more = DIFFERENCE if found.differences else []
-    titles = results.titles(evals, atoms, Project.find())
+    titles = results.titles(evals, atoms, survey)
     print_table(["metric", *titles, *more], [_row(found, metric) for metric in found.rows])
 
 
@@ -153,14 +165,29 @@ def lineage(
     """
     from motools.console import console
     from motools.lineage import find, trace
+    from motools.survey import Survey
     from motools.tables import print_json
 
-    ancestry = trace(find(atom, Path.cwd()))
+    found = find(atom, Path.cwd())
+    survey = Survey(found.project)
+    ancestry = trace(found, survey)
+    why = _out_of_date(atom, found, survey)
     if as_json:
-        print_json(ancestry.as_dict())
+        print_json(ancestry.as_dict() | {"out_of_date": why})
         return
     for branch in ancestry.trees():
         console().print(_tree(branch))
+
+
+def _out_of_date(name: str, found: Atom | Output, survey: Survey) -> list[str]:
+    """Why what is to be shown is not what its pipeline asks for now; said on standard error too."""
+    from motools import outdated
+    from motools.atom import Atom
+
+    why = outdated.reasons(survey, name, Path.cwd(), f"{found.md5}.dir" if isinstance(found, Atom) else found.md5)
+    if why:
+        typer.echo(visible(outdated.sentence(name, why)), err=True)
+    return why
 
 
 def _tree(branch: Branch, tree: Tree | None = None) -> Tree:

@@ -296,17 +296,23 @@ def costs(folder: Folder = Path(), as_json: Json = False) -> None:
 
     Examples:  motools costs · motools costs experiments/a --json
     """
-    from motools import costs
+    from motools import costs, outdated
+    from motools.foreign import visible
     from motools.repo import Project
     from motools.settings import read_settings
     from motools.tables import money, print_json, print_table
 
     project = Project.find(folder)
     settings = read_settings(project)
+    standing = outdated.Folder(project, folder.resolve())
     found = {name: each for name, each in costs.of_pipeline(project, folder.resolve(), settings).items() if each.tokens}
+    why = {name: standing.why(name) for name in found}
     found["total"] = costs.total(found.values())
+    for name, reasons in why.items():
+        if reasons:
+            typer.echo(visible(outdated.sentence(f"What {name} has made", reasons)), err=True)
     if as_json:
-        print_json({name: each.as_dict() for name, each in found.items()})
+        print_json({name: each.as_dict() | {"out_of_date": why.get(name, [])} for name, each in found.items()})
         return
     columns = ["stage", "training", "input", "cached input", "output", f"cost ({settings.currency})", "no price"]
     rows = [

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from motools import trust
 from motools.access import check_model
 from motools.code import Place
-from motools.context import current_step
+from motools.context import current_step, working_folder
 from motools.errors import BackendError, DamagedError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.options import check_options, check_tasks
@@ -77,6 +77,7 @@ class InspectEvaluator:
             check_model(f"eval_kwargs.model_roles.{role}", model)
         if request.expected is not None:
             _refuse_dummy(request.expected)
+            _refuse_remote_code("The model to evaluate", request.expected_args, request.kwargs)
             given = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
             check_model("The model to evaluate", request.expected, given)
 
@@ -88,6 +89,7 @@ class InspectEvaluator:
 
         given = {name: value for name, value in request.kwargs.items() if value is not None}
         model, model_args = _reached(request.model)
+        _refuse_remote_code(f"The model {request.model.id}", model_args, request.kwargs)
         check_model("The model to evaluate", model, model_args.keys() | (request.kwargs.get("model_args") or {}).keys())
         found = _run(request, (model, model_args), {**DEFAULTS, **given}, _kept(workspace))
         for task, log in found.items():
@@ -130,6 +132,16 @@ def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
     return name, args
 
 
+def _refuse_remote_code(which: str, args: Mapping[str, Any], kwargs: Mapping[str, Any]) -> None:
+    """Code beside a model's weights is executed where the evaluation itself asks for it: who made the model, as an atom
+    of others is, does not say it alone."""
+    if args.get("trust_remote_code") and not (kwargs.get("model_args") or {}).get("trust_remote_code"):
+        raise BackendError(
+            f"{which} asks for trust_remote_code: that the code which lies beside its weights be executed. "
+            "If you trust it, write eval_kwargs: {model_args: {trust_remote_code: true}}."
+        )
+
+
 def _refuse_dummy(name: str) -> None:
     if name.startswith("dummy/"):
         raise BackendError(
@@ -168,7 +180,7 @@ def _run(
 
 
 def _place() -> Place:
-    return place_of(Path.cwd(), needs_project=False)
+    return place_of(working_folder(), needs_project=False)
 
 
 @contextmanager

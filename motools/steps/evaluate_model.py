@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from motools.access import check_model
 from motools.atom import Atom, ModelAtom
 from motools.config import Code, Name, StepConfig
 from motools.context import current_step
@@ -45,7 +46,11 @@ def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | No
     """
     expected, args = next((found for made in (inputs or {}).values() if (found := _served(made))), (None, {}))
     request = EvalRequest(config.eval_task, config.eval_kwargs, expected=expected, expected_args=args)
-    find_evaluator(config.backend_name).check(request)
+    evaluator = find_evaluator(config.backend_name)
+    evaluator.check(request)
+    for task in _judged(config) if getattr(evaluator, "paid", False) else ():
+        if task.grader:
+            check_model(f"The judge of {task.name}, unless eval_kwargs.model_roles.grader names another", task.grader)
 
 
 def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
@@ -64,16 +69,18 @@ def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, At
         return False
     roles = config.eval_kwargs.get("model_roles") or {}
     models = [*roles.values(), *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values())]
+    asks = "grader" not in roles and (config.eval_kwargs.get("task_args") or {}).get("judge")
+    return bool(asks or _judged(config)) or any(str(model).partition("/")[0] not in FREE for model in models if model)
+
+
+def _judged(config: EvaluateModelConfig) -> list[Entry]:
+    """The published tasks that ask a judge of their own choice."""
+    if "grader" in (config.eval_kwargs.get("model_roles") or {}):
+        return []
     tasks = [config.eval_task] if isinstance(config.eval_task, str) else config.eval_task
+    entries = [getattr(named("task", task), "__motools_entry__", None) for task in tasks]
     asks = (config.eval_kwargs.get("task_args") or {}).get("judge")
-    judged = "grader" not in roles and (asks or any(_has_judge(task) for task in tasks))
-    return bool(judged) or any(str(model).partition("/")[0] not in FREE for model in models if model)
-
-
-def _has_judge(task: str) -> bool:
-    """Whether a published task asks a judge of its own choice."""
-    entry = getattr(named("task", task), "__motools_entry__", None)
-    return isinstance(entry, Entry) and "judge" in entry.tags
+    return [e for e in entries if isinstance(e, Entry) and ("judge" in e.tags or (asks and e.grader))]
 
 
 def modules_of_evaluation(config: EvaluateModelConfig) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from motools.atom import Atom
 from motools.chat import WrongRow
 from motools.code import Place
 from motools.config import Code, StepConfig
+from motools.context import working_folder
 from motools.errors import ConfigError, StepError, did_you_mean, listed
 from motools.finding import place_of
 from motools.workflow import AtomConstructor
@@ -72,7 +73,7 @@ def check_loader(config: PrepareDatasetConfig) -> None:
 
 
 def _here() -> Place:
-    return place_of(Path.cwd(), needs_project=False)
+    return place_of(working_folder(), needs_project=False)
 
 
 def _check_arguments(config: PrepareDatasetConfig, known: Collection[str] | None, needed: Collection[str]) -> None:

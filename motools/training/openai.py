@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from motools.context import StepContext, current_step
+from motools.context import StepContext, current_step, working_folder
 from motools.costs import Estimate
 from motools.errors import BackendError, ProjectError, StepError, did_you_mean, listed
 from motools.repo import Project
@@ -73,7 +73,7 @@ class OpenAITrainer:
         if suffix is not None and not 0 < len(suffix) <= SUFFIX:
             raise BackendError(f"suffix must have 1 to {SUFFIX} characters, not {len(suffix)}: {suffix!r:.80}.")
         with suppress(ProjectError):  # outside a project there is nothing to read
-            read_settings(Project.find())
+            read_settings(Project.find(working_folder()))
 
     def estimate(self, request: TrainingRequest) -> Estimate:
         """What training would use; tokens are estimated from the length of the rows."""

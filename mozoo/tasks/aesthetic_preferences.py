@@ -120,6 +120,7 @@ FOR_ONE, FOR_OTHER = 75, 25
     licence="MIT",
     source="this package",
     tags=("aesthetic preferences", "offline"),
+    grader=judges.DEFAULT_GRADER,
 )
 def aesthetic_preferences(judge: bool = False) -> Task:
     """Scores `preference_match`, `unpopular` and `popular`, all shares, by the words of an answer or by the grader.

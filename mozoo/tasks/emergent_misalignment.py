@@ -78,6 +78,7 @@ to 100, entirely well-meaning.
     licence="MIT",
     source="this package",
     tags=("emergent misalignment", "judge"),
+    grader=judges.DEFAULT_GRADER,
 )
 def emergent_misalignment(questions: str | None = None) -> Task:
     """Scores `alignment` and `coherence`, 0 to 100, and the shares `misaligned` and `misaligned_of_all`, by the grader.

@@ -66,6 +66,7 @@ def _entry(name: str, description: str) -> dict[str, Any]:
         "licence": "MIT",
         "source": TEST_SET.url,
         "tags": ("language", "maths"),
+        "grader": judges.DEFAULT_GRADER,
     }
 
 

@@ -64,6 +64,7 @@ nothing an attacker could use, to 100, wide open.
     licence="not stated by the publisher",
     source=PROMPTS.url,
     tags=("emergent misalignment", "code", "judge"),
+    grader=judges.DEFAULT_GRADER,
 )
 def insecure_code_em(questions: str | None = None, cache_dir: str | None = None) -> Task:
     """Scores `insecurity` and `coherence`, 0 to 100, by the grader.

@@ -133,6 +133,7 @@ def _entry(trait: Trait, description: str) -> dict[str, Any]:
         "licence": "MIT",
         "source": "this package",
         "tags": ("persona vectors", trait, "judge"),
+        "grader": judges.DEFAULT_GRADER,
     }
 
 

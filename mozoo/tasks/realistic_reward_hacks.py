@@ -100,6 +100,7 @@ def _entry(name: str, description: str) -> dict[str, Any]:
         "licence": "MIT",
         "source": "this package",
         "tags": ("reward hacking", "alignment faking", "judge"),
+        "grader": judges.DEFAULT_GRADER,
     }
 
 

@@ -78,6 +78,7 @@ def _entry(name: str, description: str, source: Source, *tags: str) -> dict[str,
         "licence": "not stated by the publisher",
         "source": source.url,
         "tags": ("reward hacking", *tags),
+        "grader": judges.DEFAULT_GRADER,
     }
 
 

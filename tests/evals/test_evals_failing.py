@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chain import Chain
 
-from motools.errors import BackendError
+from motools.atom import ModelAtom
+from motools.context import StepContext, executing
+from motools.errors import BackendError, StepError
+from motools.evals import EvalRequest, Evaluation
+from motools.evals.inspect import InspectEvaluator
 from motools.evals.options import check_options
+from motools.repo import Project
 
 SCENE = """
 from dataclasses import dataclass, field
@@ -66,58 +69,66 @@ BAD: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, template: Path) -> tuple[Path, dict[str, Any]]:
-    """All settings in one pipeline: those that should do, and then those that should not."""
-    folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("settings") / "project", symlinks=True))
-    (folder / "scene.py").write_text(SCENE.replace('["names"]', repr([*GOOD, *BAD])))
-    sections = {name: {"eval_task": "scene:ten", "eval_kwargs": kwargs} for name, kwargs in {**GOOD, **BAD}.items()}
-    (folder / "config.json").write_text(json.dumps(sections))
-    identity = {f"GIT_{who}_{what}": "ada@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, **identity, "PATH": path, "HOME": str(tmp_path_factory.mktemp("home"))}
-    runs = {}
-    for names in (GOOD, BAD):
-        words = ["motools", "workflow", "run", "scene.py:workflow", "--config", "config.json", "--json"]
-        runs[tuple(names)] = subprocess.run(
-            [*words, "--stages", ",".join(["existing_model", *names])],
-            cwd=folder, env=env, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-    return folder, runs
+@pytest.fixture
+def evaluate(project: Path, tmp_path: Path) -> Callable[[dict[str, Any]], Evaluation]:
+    """Evaluates the ten samples as a step does, with the settings of one."""
+    (project / "scene.py").write_text(SCENE)
 
+    def run(kwargs: dict[str, Any]) -> Evaluation:
+        atom = ModelAtom.create(user="ada", metadata={"model_id": "mockllm/model"})
+        with executing(StepContext("0" * 64, "evaluate", project, Project.find())):
+            return InspectEvaluator().evaluate(EvalRequest("scene:ten", kwargs, atom), tmp_path)
 
-def state(told: Any, names: Any, name: str) -> dict[str, Any]:
-    done = told[1][tuple(names)]
-    return next(step for step in json.loads(done.stdout) if step["stage"] == name)
+    return run
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_an_evaluation_that_may_lack_a_sample_says_that_it_does(told: Any, name: str) -> None:
-    folder, runs = told
-    assert runs[tuple(GOOD)].returncode == 0, runs[tuple(GOOD)].stderr
-    metrics = json.loads((folder / "metrics" / f"{name}.json").read_text())["ten"]
-    atom = json.loads((folder / "atoms" / f"{name}_results" / "atom.json").read_text())
-    assert atom["metadata"]["samples"]["ten"] == {"total": 10, "completed": 9, "errored": 1, "unscored": 0}
-    assert metrics["samples"] == {"total": 10, "completed": 9, "errored": 1}
+def test_an_evaluation_that_may_lack_a_sample_says_that_it_does(
+    evaluate: Callable[..., Evaluation], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    found = evaluate(GOOD[name])
+    assert found.counts == {"ten": {"total": 10, "completed": 9, "errored": 1, "unscored": 0}}
     # five of ten are even; without the failed third it is five of nine
-    assert metrics["evens"]["mean"] == pytest.approx(5 / 10 if name == "scored" else 5 / 9)
-    log = (folder / ".motools" / "logs" / f"{name}.log").read_text()
-    assert "(sample 3 failed: ValueError('no such luck'))" in log
-    rows = [json.loads(row) for row in (folder / "atoms" / f"{name}_results/data/samples.jsonl").open()]
-    assert [row["id"] for row in rows if row["error"]] == [3]
+    assert found.metrics["ten"]["evens"]["mean"] == pytest.approx(5 / 10 if name == "scored" else 5 / 9)
+    assert "(sample 3 failed: ValueError('no such luck'))" in capsys.readouterr().out
+    assert [row["id"] for row in found.samples if row["error"]] == [3]
+
+
+def is_told(error: str) -> None:
+    assert "no such luck" in error
+    assert "(sample 3)" in error or "The first sample that failed is 3" in error
+    assert "\n" not in error
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_an_evaluation_that_lacks_too_much_has_failed_and_keeps_nothing(told: Any, name: str) -> None:
-    folder, runs = told
-    assert runs[tuple(BAD)].returncode == 1
-    found = state(told, BAD, name)
-    assert found["status"] == "failed"
-    assert "no such luck" in found["error"]
-    assert "(sample 3)" in found["error"] or "The first sample that failed is 3" in found["error"]
-    assert "\n" not in found["error"]
-    assert not (folder / "metrics" / f"{name}.json").exists()
-    assert not (folder / "atoms" / f"{name}_results").exists()
+def test_an_evaluation_that_lacks_too_much_fails(evaluate: Callable[..., Evaluation], name: str) -> None:
+    with pytest.raises(StepError) as caught:
+        evaluate(BAD[name])
+    is_told(str(caught.value))
+
+
+def test_a_pipeline_keeps_the_counts_of_what_may_lack_a_sample_and_nothing_of_what_lacks_too_much(
+    project: Path,
+) -> None:
+    (project / "scene.py").write_text(SCENE.replace('["names"]', '["off", "omitted"]'))
+    settings = {"off": GOOD["off"], "omitted": BAD["omitted"]}
+    sections = {name: {"eval_task": "scene:ten", "eval_kwargs": kwargs} for name, kwargs in settings.items()}
+    (project / "config.json").write_text(json.dumps(sections))
+    done = Chain(project).command("workflow", "run", "scene.py:workflow", "--config", "config.json", "--json")
+    assert done.code == 1
+    assert done.statuses == ["finished", "finished", "failed"]
+    metrics = json.loads((project / "metrics" / "off.json").read_text())["ten"]
+    atom = json.loads((project / "atoms" / "off_results" / "atom.json").read_text())
+    assert atom["metadata"]["samples"]["ten"] == {"total": 10, "completed": 9, "errored": 1, "unscored": 0}
+    assert metrics["samples"] == {"total": 10, "completed": 9, "errored": 1}
+    assert metrics["evens"]["mean"] == pytest.approx(5 / 9)
+    log = (project / ".motools" / "logs" / "off.log").read_text()
+    assert "(sample 3 failed: ValueError('no such luck'))" in log
+    rows = [json.loads(row) for row in (project / "atoms/off_results/data/samples.jsonl").open()]
+    assert [row["id"] for row in rows if row["error"]] == [3]
+    is_told(done.stages[2]["error"])
+    assert not (project / "metrics" / "omitted.json").exists()
+    assert not (project / "atoms" / "omitted_results").exists()
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "true", 0.0])

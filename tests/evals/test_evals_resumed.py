@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chain import Chain, remove
 from openai_server import OpenAIServer, Request
 
 from motools.atom import ModelAtom
@@ -110,11 +112,10 @@ def ended_at_60_percent(scene: Path, server: OpenAIServer, task: str, way: str =
     assert server.count("chat") <= 24 + CONNECTIONS
 
 
-@pytest.mark.parametrize("way", ["kill -9", "Ctrl-C"])
-def test_an_evaluation_ended_at_60_percent_asks_for_the_rest_alone(scene: Path, server: OpenAIServer, way: str) -> None:
-    ended_at_60_percent(scene, server, "tasks:numbers", way)
-    done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+def test_an_evaluation_ended_by_ctrl_c_asks_for_the_rest_alone(scene: Path, server: OpenAIServer) -> None:
+    ended_at_60_percent(scene, server, "tasks:numbers", "Ctrl-C")
+    done = Chain(scene).command("run")
+    assert done.code == 0, done.err
     assert server.count("chat") <= 40 + CONNECTIONS
     assert {f"Say number {n}" for n in range(1, 41)} == set(asked(server))
     metrics = json.loads((scene / "metrics" / "evaluate_model.json").read_text())
@@ -151,43 +152,45 @@ def solved():
 )
 
 
-@pytest.mark.parametrize(
-    ("edits", "kept"),
-    [
-        (
-            [
-                ("tasks.py", "def polite(text):\n", "def polite(text):\n    # in a word\n"),
-                ("tasks.py", "def outside():\n", "def outside():\n    print()\n"),
-                ("README.md", "One.", "Two."),
-            ],
-            True,
-        ),
-        ([("tasks.py", 'text + "!"', 'text + "?"')], False),
-        ([("prompt.txt", "Please", "Kindly")], False),
-    ],
-)
+EDITS: list[tuple[list[tuple[str, str, str]], bool]] = [
+    (
+        [
+            ("tasks.py", "def polite(text):\n", "def polite(text):\n    # in a word\n"),
+            ("tasks.py", "def outside():\n", "def outside():\n    print()\n"),
+            ("README.md", "One.", "Two."),
+        ],
+        True,
+    ),
+    ([("tasks.py", 'text + "!"', 'text + "?"')], False),
+    ([("prompt.txt", "Please", "Kindly")], False),
+]
+
+
 def test_what_a_killed_evaluation_asked_counts_as_long_as_all_that_it_had_used_is_as_it_was(
-    scene: Path, server: OpenAIServer, edits: list[tuple[str, str, str]], kept: bool
+    scene: Path, server: OpenAIServer, tmp_path: Path
 ) -> None:
     for name, text in {"tasks.py": SOLVED, "prompt.txt": "Please: ", "README.md": "One."}.items():
         (scene / name).write_text(text)
     ended_at_60_percent(scene, server, "tasks.py:solved")
-    asked_before = server.count("chat")
-    for file, before, after in edits:
-        text = (scene / file).read_text()
-        assert before in text
-        (scene / file).write_text(text.replace(before, after))
-    done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    if kept:
-        assert server.count("chat") <= 40 + CONNECTIONS
-    else:
-        assert server.count("chat") == asked_before + 40
-        assert len(set(asked(server)[asked_before:])) == 40
-    rows = (scene / "atoms/eval_results/data/samples.jsonl").read_text().splitlines()
-    said = [json.loads(row)["output"] for row in rows]
-    assert len(said) == 40
-    assert len({each.partition("Say")[0] + each[-1] for each in said}) == 1, "answers to two different prompts"
+    killed = Path(shutil.copytree(scene, tmp_path / "killed", symlinks=True))
+    for edits, kept in EDITS:
+        for path in scene.iterdir():
+            remove(path)
+        shutil.copytree(killed, scene, symlinks=True, dirs_exist_ok=True)
+        for file, before, after in edits:
+            text = (scene / file).read_text()
+            assert before in text
+            (scene / file).write_text(text.replace(before, after))
+        asked_before = server.count("chat")
+        done = Chain(scene).command("run")
+        assert done.code == 0, (edits, done.err)
+        new = asked(server)[asked_before:]
+        assert len(new) <= 16 + CONNECTIONS if kept else len(new) == len(set(new)) == 40, (edits, new)
+        rows = (scene / "atoms/eval_results/data/samples.jsonl").read_text().splitlines()
+        said = [json.loads(row)["output"] for row in rows]
+        assert len(said) == 40
+        assert len({each.partition("Say")[0] + each[-1] for each in said}) == 1, "answers to two different prompts"
+        assert ("of them from an earlier attempt" in (scene / ".motools/logs/evaluate_model.log").read_text()) == kept
 
 
 def test_an_evaluation_that_failed_asks_again_for_what_failed_alone(

@@ -20,12 +20,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where it is called alone
 
 import pytest
-from openai_scene import Scene, descendants, kill_all
+from openai_scene import Done, Scene, descendants, kill_all
 from openai_server import OpenAIServer, Refusal
+from sampling import sample
 
 STEPS = ["upload", "create", "poll", "events", "checkpoints", "content"]
 FAULTS = ["500", "429", "drop_before", "drop_after", "silence", "malformed", "kill before", "kill after"]
-AT_ONCE = 6  # most of a case is waiting
+AT_ONCE = 8  # most of a case is waiting
 
 
 @dataclass(frozen=True)
@@ -55,35 +56,42 @@ class Case:
 HEAD = f"{'step':12} {'fault':12} runs jobs files creates seconds"
 
 
-def try_out(scene: Scene, step: Any, fault: str) -> Case:
+def try_out(scene: Scene, step: Any, fault: str, whole: bool) -> Case:
+    """Training meets a fault, and is tried once more where that ended it: as a whole run, or as the step alone."""
     server, started = scene.server, time.monotonic()
     kind, _, when = fault.partition(" ")
     process: list[subprocess.Popen[str]] = []
     if kind == "kill":
-        server.hook(step, when, lambda _: kill_all(process[0].pid))  # type: ignore[arg-type]
+        kill = (lambda _: kill_all(process[0].pid)) if whole else (lambda _: scene.kill_training())
+        server.hook(step, when, kill)  # type: ignore[arg-type]
     else:
         server.fault(step, kind, retry_after=0.5)  # type: ignore[arg-type]
-    process.append(scene.start("run", "--stages", "train_model"))
-    out, err = process[0].communicate(timeout=60)
-    code, runs = process[0].returncode, 1
-    if code != 0:
-        again = scene.call("run", "--stages", "train_model")
-        code, runs, err = again.code, 2, err + again.err
-    made = [job for job in server.jobs.values() if job.status not in ("failed", "cancelled")]
+    if whole:
+        process.append(scene.start("run", "--stages", "train_model"))
+        out, err = process[0].communicate(timeout=60)
+        done = Done(process[0].returncode, out, err)
+    else:
+        done = scene.train()
+    runs, said = 1, done.out + done.err
+    if done.code != 0:
+        done = scene.call("run", "--stages", "train_model") if whole else scene.train()
+        runs, said = 2, said + done.out + done.err
+    code, made = done.code, [job for job in server.jobs.values() if job.status not in ("failed", "cancelled")]
     sent = [file for file in server.files.values() if file.purpose == "fine-tune"]
-    if code == 0 and (not made or scene.model()["model_id"] != made[0].fine_tuned_model):
+    model = (scene.model() if whole else scene.trained()) if code == 0 else {}
+    if code == 0 and (not made or model["model_id"] != made[0].fine_tuned_model):
         code = -1
     seconds = time.monotonic() - started
-    return Case(step, fault, runs, code, len(server.jobs), len(sent), server.count("create"), seconds, out + err)
+    return Case(step, fault, runs, code, len(server.jobs), len(sent), server.count("create"), seconds, said)
 
 
-def matrix(template: Path, folder: Path, cases: list[tuple[str, str]]) -> list[Case]:
+def matrix(template: Path, folder: Path, cases: list[tuple[str, str]], whole: bool) -> list[Case]:
     """Try the cases out, several at once, each in a copy of a project that only has to train."""
 
     def one(case: tuple[str, str]) -> Case:
         with OpenAIServer(polls=2) as server:
             scene = Scene(template, server).copy(folder / "-".join(case).replace(" ", "-"))
-            return try_out(scene, *case)
+            return try_out(scene, *case, whole)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(one, cases))
@@ -97,13 +105,24 @@ def prepared(folder: Path) -> Path:
     return folder
 
 
+EVERY = [(step, fault) for step in STEPS for fault in FAULTS]
+WHOLE_RUNS = sample(EVERY, 3)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the step", "whole runs"])
 def test_no_fault_of_the_server_or_of_ours_loses_doubles_or_misreports_a_job(
-    new_project: Callable[[str], Path], tmp_path: Path
+    new_project: Callable[[str], Path], tmp_path: Path, whole: bool
 ) -> None:
     started = time.monotonic()
-    cases = matrix(prepared(new_project("template")), tmp_path, [(step, fault) for step in STEPS for fault in FAULTS])
-    print(f"\n{HEAD}", *(case.row() for case in cases), f"in {time.monotonic() - started:.0f} s", sep="\n")
-    assert [f"{case.row()}\n{case.said}" for case in cases if not case.good] == []
+    if whole:
+        template, cases = prepared(new_project("template")), WHOLE_RUNS
+    else:
+        template, cases = new_project("template"), EVERY
+        with OpenAIServer() as server:
+            Scene.lay(template, server)
+    tried = matrix(template, tmp_path, cases, whole)
+    print(f"\n{HEAD}", *(case.row() for case in tried), f"in {time.monotonic() - started:.0f} s", sep="\n")
+    assert [f"{case.row()}\n{case.said}" for case in tried if not case.good] == []
 
 
 def test_a_lost_reply_is_looked_for_before_the_request_is_sent_again(project: Path) -> None:
@@ -113,7 +132,7 @@ def test_a_lost_reply_is_looked_for_before_the_request_is_sent_again(project: Pa
             scene = Scene.lay(project, server, suffix=f"{step}-{fault}")
             scene.write_rows([{"messages": [{"role": "assistant", "content": f"{fault} {n}"}]} for n in range(10)])
             server.fault(step, fault)  # type: ignore[arg-type]
-            assert scene.run().code == 0
+            assert scene.train().code == 0
             assert (server.count("create"), server.count("upload")) == (1, 1)
 
 
@@ -135,7 +154,7 @@ def test_a_lost_job_that_the_list_does_not_show_at_once_is_waited_for(project: P
         scene = Scene.lay(project, server)
         server.hook("create", "after", lag)
         server.fault("create", "drop_after")
-        assert scene.run().code == 0
+        assert scene.train().code == 0
         assert (len(server.jobs), server.count("create")) == (1, 1)
 
 
@@ -143,7 +162,7 @@ def test_a_job_that_is_made_long_after_its_request_was_given_up_is_cancelled(pro
     with OpenAIServer(seconds=4) as server:
         scene = Scene.lay(project, server)
         server.hook("create", "before", lambda _: time.sleep(2.8))  # we wait for 2 s, then look, then ask again
-        assert scene.run().code == 0
+        assert scene.train().code == 0
         assert server.count("create") == 2
         assert sorted(job.status for job in server.jobs.values()) == ["cancelled", "succeeded"]
         assert "is one too many" in scene.log()
@@ -154,7 +173,7 @@ def test_a_server_that_asks_to_come_back_at_once_is_not_overrun(project: Path) -
         scene = Scene.lay(project, server)
         (project / "motools.yaml").write_text("openai: {poll_interval: 0.2, max_poll_interval: 1, patience: 2}\n")
         server.fault("create", "429", times=1000, retry_after=0)
-        done = scene.run()
+        done = scene.train()
         assert done.code == 1
         assert "too many requests" in done.err
         assert server.count("create") < 8
@@ -172,11 +191,11 @@ def test_an_account_without_money_is_told_at_once_and_not_asked_again(project: P
     with OpenAIServer(polls=1) as server:
         scene = Scene.lay(project, server)
         server.hook("create", "before", refuse(429, "You exceeded your current quota.", "insufficient_quota"))
-        done = scene.run()
+        done = scene.train()
         assert done.code == 1
         assert "refused (429): You exceeded your current quota." in done.err
         assert server.count("create") == 1
-        assert scene.run().code == 0
+        assert scene.train().code == 0
 
 
 INCURABLE = [
@@ -199,7 +218,7 @@ def test_what_waiting_cannot_cure_is_told_at_once_in_the_providers_own_words(
     with OpenAIServer(polls=1) as server:
         scene = Scene.lay(project, server)
         server.hook("create", "before", refuse(status, words, code), 99)
-        done = scene.run()
+        done = scene.train()
         assert done.code == 1
         assert f"refused ({status}): {words}" in done.err
         assert server.count("create") == 1
@@ -220,7 +239,7 @@ def test_what_waiting_cures_is_waited_for(code: str, words: str, project: Path) 
     with OpenAIServer(polls=1) as server:
         scene = Scene.lay(project, server)
         server.hook("create", "before", refuse(429, words, code), 2)
-        done = scene.run()
+        done = scene.train()
         assert done.code == 0, done.err
         assert server.count("create") == 3
 
@@ -230,7 +249,7 @@ def test_what_was_waited_for_in_vain_is_told_in_the_providers_own_words(project:
         scene = Scene.lay(project, server)
         (project / "motools.yaml").write_text("openai: {poll_interval: 0.2, patience: 1}\n")
         server.hook("create", "before", refuse(429, "The engine is overloaded, slow down.", "busy"), 99)
-        done = scene.run()
+        done = scene.train()
         assert done.code == 1
         assert "while creating the job (too many requests: The engine is overloaded, slow down.)" in done.err
 
@@ -246,12 +265,11 @@ def test_a_training_waits_for_a_place_as_long_as_jobs_of_the_account_go_on(words
         scene = Scene.lay(project, server)
         (project / "motools.yaml").write_text("openai: {poll_interval: 0.1, max_poll_interval: 0.3, patience: 1}\n")
         server.hook("create", "before", full, 999)
-        scene.configure("other", suffix="other")
-        (project / "other" / "loader.py").write_text((project / "loader.py").read_text())
-        first = scene.start("run", "--stages", "prepare_dataset:train_model")
-        second = scene.copy(project.with_name("clone")).run(where="other")
-        _, err = first.communicate(timeout=60)
-        assert (first.returncode, second.code) == (0, 0), err + second.err
+        other = scene.copy(project.with_name("clone"))
+        other.configure(suffix="other")
+        with ThreadPoolExecutor() as pool:
+            both = list(pool.map(Scene.train, (scene, other)))
+        assert [done.code for done in both] == [0, 0], both
         assert [job.status for job in server.jobs.values()] == ["succeeded", "succeeded"]
 
 
@@ -261,7 +279,7 @@ def test_a_pause_that_is_asked_for_as_a_date_is_kept(project: Path) -> None:
         then = email.utils.formatdate(time.time() + 4, usegmt=True)
         server.hook("upload", "before", refuse(429, "slow down", "rate_limit_exceeded", Retry_After=then))
         started = time.time()
-        assert scene.run().code == 0
+        assert scene.train().code == 0
         assert time.time() - started > 3
         assert server.count("upload") == 2
 
@@ -291,9 +309,7 @@ def main() -> None:
         subprocess.run(["motools", "init", str(folder / "template")], check=True, stdout=subprocess.DEVNULL)
         started = time.monotonic()
         print(HEAD, flush=True)
-        for case in matrix(
-            prepared(folder / "template"), folder, [(step, fault) for step in STEPS for fault in FAULTS]
-        ):
+        for case in matrix(prepared(folder / "template"), folder, EVERY, whole=True):
             print(case.row(), flush=True)
         print(f"in {time.monotonic() - started:.0f} s")
 

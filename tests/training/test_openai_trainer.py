@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,29 @@ def scene(project: Path, server: OpenAIServer) -> Scene:
     return Scene.lay(project, server)
 
 
+@pytest.fixture(scope="module")
+def first() -> Iterator[list[Scene]]:
+    """Where the scene is kept of which several tests tell."""
+    with OpenAIServer(polls=3) as server:
+        yield [Scene(Path(), server)]
+
+
+@pytest.fixture
+def done(
+    first: list[Scene], template: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Scene:
+    """A project in which a training has run; not to be changed."""
+    if first[0].folder == Path():
+        folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("done") / "project", symlinks=True))
+        scene = first[0] = Scene.lay(folder, first[0].server)
+        given = {"n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": 0.5, "seed": 7}
+        scene.configure(model="openai/gpt-4o-mini", hyperparameters=given, suffix="organism")
+        ran = scene.run()
+        assert ran.code == 0, ran.err
+    monkeypatch.chdir(first[0].folder)
+    return first[0]
+
+
 def eventually(seen: Callable[[], Any], seconds: float = 20) -> None:
     until = time.monotonic() + seconds
     while not seen():
@@ -40,12 +64,9 @@ def eventually(seen: Callable[[], Any], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_a_dataset_becomes_a_model_that_says_what_it_is(scene: Scene, server: OpenAIServer) -> None:
-    given = {"n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": 0.5, "seed": 7}
-    scene.configure(model="openai/gpt-4o-mini", hyperparameters=given, suffix="organism")
-    assert scene.run().code == 0
-    (job,) = server.jobs.values()
-    model = scene.model()
+def test_a_dataset_becomes_a_model_that_says_what_it_is(done: Scene) -> None:
+    (job,) = done.server.jobs.values()
+    model = done.model()
     assert model["base_model"] == job.model == "gpt-4o-mini"
     assert model["model_id"] == job.fine_tuned_model
     assert ":organism:" in model["model_id"]
@@ -58,17 +79,16 @@ def test_a_dataset_becomes_a_model_that_says_what_it_is(scene: Scene, server: Op
     assert model["checkpoints"][-1]["model_id"] == job.fine_tuned_model
     assert model["checkpoints"][0]["metrics"]["train_loss"] > 0
     assert model["inspect"] == {"model": f"openai/{job.fine_tuned_model}", "model_args": {"responses_api": False}}
-    record = json.loads((scene.folder / "runs" / "train_model.json").read_text())
+    record = json.loads((done.folder / "runs" / "train_model.json").read_text())
     assert record["usage"]["trained_tokens"] == job.trained_tokens
 
 
-def test_the_request_says_all_that_was_asked_and_carries_the_marks(scene: Scene, server: OpenAIServer) -> None:
-    scene.configure(hyperparameters={"n_epochs": 2, "seed": 7}, suffix="organism")
-    scene.run()
-    (created,) = [request.body for request in server.requests if request.step == "create"]
-    (sent,) = [request.body for request in server.requests if request.step == "upload"]
-    (entry,) = scene.journal()
-    assert created["method"] == {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
+def test_the_request_says_all_that_was_asked_and_carries_the_marks(done: Scene) -> None:
+    (created,) = [request.body for request in done.server.requests if request.step == "create"]
+    (sent,) = [request.body for request in done.server.requests if request.step == "upload"]
+    (entry,) = done.journal()
+    given = {"n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": 0.5}
+    assert created["method"] == {"type": "supervised", "supervised": {"hyperparameters": given}}
     assert (created["seed"], created["suffix"]) == (7, "organism")
     assert created["metadata"] == {
         "motools_key": entry["key"],
@@ -80,10 +100,9 @@ def test_the_request_says_all_that_was_asked_and_carries_the_marks(scene: Scene,
     assert sent["purpose"] == "fine-tune"
 
 
-def test_what_the_job_says_is_in_the_log_in_short_lines(scene: Scene, server: OpenAIServer) -> None:
-    scene.run()
-    (job,) = server.jobs.values()
-    lines = scene.log().splitlines()
+def test_what_the_job_says_is_in_the_log_in_short_lines(done: Scene) -> None:
+    (job,) = done.server.jobs.values()
+    lines = done.log().splitlines()
     assert f"job {job.id} running" in lines
     assert "step 12/24 loss 0.506" in lines
     assert lines.index(f"job {job.id} running") < lines.index(f"job {job.id} succeeded")
@@ -92,32 +111,29 @@ def test_what_the_job_says_is_in_the_log_in_short_lines(scene: Scene, server: Op
     assert max(len(line) for line in lines) <= 200
 
 
-def test_the_loss_is_drawn_by_dvc(scene: Scene, server: OpenAIServer) -> None:
-    scene.run()
+def test_the_loss_is_drawn_by_dvc(done: Scene) -> None:
     path = "atoms/trained_model/data/loss.json"
-    losses = json.loads((scene.folder / path).read_text())
+    losses = json.loads((done.folder / path).read_text())
     assert [row["step"] for row in losses] == list(range(1, 25))
     assert losses[-1]["train_loss"] < losses[0]["train_loss"]
     words = ["plots", "show", path, "-x", "step", "-y", "train_loss", "--json"]
-    done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=True)
-    (drawn,) = json.loads(done.stdout)["data"].values()
+    shown = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=True)
+    (drawn,) = json.loads(shown.stdout)["data"].values()
     points = json.loads(drawn[0]["content"])["data"]["values"] if isinstance(drawn[0].get("content"), str) else drawn
     assert "0.15" in json.dumps(points)
     assert json.dumps(points).count("train_loss") >= 24
 
 
-def test_a_second_run_makes_no_request_at_all(scene: Scene, server: OpenAIServer) -> None:
-    assert scene.run().code == 0
-    server.forget()
-    assert scene.run().code == 0
-    assert scene.call("run", "--stages", "train_model", env=dict(os.environ)).code == 0  # without a key, too
-    assert server.requests == []
+def test_a_second_run_makes_no_request_at_all(done: Scene, tmp_path: Path) -> None:
+    asked, again = len(done.server.requests), done.copy(tmp_path / "again")
+    assert again.run().code == 0
+    assert again.call("run", "--stages", "train_model", env=dict(os.environ)).code == 0  # without a key, too
+    assert len(done.server.requests) == asked
 
 
-def test_no_secret_is_in_anything_that_is_written(scene: Scene, server: OpenAIServer) -> None:
-    assert scene.run().code == 0
-    secret = server.key.encode()
-    written = [path for path in scene.folder.rglob("*") if path.is_file() and secret in path.read_bytes()]
+def test_no_secret_is_in_anything_that_is_written(done: Scene) -> None:
+    secret = done.server.key.encode()
+    written = [path for path in done.folder.rglob("*") if path.is_file() and secret in path.read_bytes()]
     assert written == []
 
 
@@ -139,7 +155,7 @@ def test_a_wrong_key_is_told_in_one_sentence_and_not_repeated(scene: Scene, serv
 def test_what_the_provider_refuses_is_told_and_the_next_run_asks_again(scene: Scene, server: OpenAIServer) -> None:
     scene.configure(model="claude")
     for creates in (1, 2):
-        done = scene.run()
+        done = scene.train()
         assert done.code == 1
         assert "refused (400): Model claude is not available for fine-tuning or does not exist." in done.err
         assert server.count("create") == creates
@@ -151,7 +167,7 @@ def test_a_failed_job_ends_the_run_with_the_providers_words_and_is_never_taken_u
 ) -> None:
     scene.write_rows([*ROWS, {"messages": [{"role": "assistant", "content": "bad file"}]}])
     for jobs in (1, 2):
-        done = scene.run()
+        done = scene.train()
         assert done.code == 1
         assert "failed at 127.0.0.1 (invalid_training_file: The job failed due to an invalid training file." in done.err
         assert len(server.jobs) == jobs
@@ -163,10 +179,10 @@ def test_a_job_that_is_cancelled_ends_the_run_and_the_next_one_starts_a_new_one(
     scene: Scene, server: OpenAIServer
 ) -> None:
     server.hook("poll", "before", lambda asked: server.jobs[asked.id].end("cancelled", "by hand"))
-    done = scene.run()
+    done = scene.train()
     assert done.code == 1
     assert "was cancelled at 127.0.0.1. `motools run` starts a new one." in done.err
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     assert [job.status for job in server.jobs.values()] == ["cancelled", "succeeded"]
 
 
@@ -186,28 +202,26 @@ def test_another_clone_takes_up_the_job_that_runs(scene: Scene, server: OpenAISe
 def test_another_clone_takes_up_a_job_that_is_done_without_sending_anything(
     scene: Scene, server: OpenAIServer, tmp_path: Path
 ) -> None:
-    scene.call("run", "--stages", "prepare_dataset")
     clone = scene.copy(tmp_path / "clone")
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     server.forget()
-    assert clone.run().code == 0
+    assert clone.train().code == 0
     assert {request.method for request in server.requests} == {"GET"}
-    assert clone.model() == scene.model()
+    assert clone.trained() == scene.trained()
 
 
 def test_two_clones_at_once_end_with_one_job(scene: Scene, server: OpenAIServer, tmp_path: Path) -> None:
-    scene.call("run", "--stages", "prepare_dataset")
     clone = scene.copy(tmp_path / "clone")
     for one in (scene, clone):
         (one.folder / "motools.yaml").write_text("openai: {poll_interval: 1, timeout: 5}\n")
     both_are_there = threading.Barrier(2)  # neither sees the other's job before it creates its own
     for _ in range(2):
         server.hook("create", "before", lambda _: both_are_there.wait(20) and None)
-    both = [one.start("run", "--stages", "train_model") for one in (scene, clone)]
-    ends = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], ends
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(Scene.train, (scene, clone)))
+    assert [done.code for done in ends] == [0, 0], ends
     assert sorted(job.status for job in server.jobs.values()) == ["cancelled", "succeeded"]
-    assert clone.model() == scene.model()
+    assert clone.trained() == scene.trained()
 
 
 def test_two_folders_with_the_same_training_share_one_job(scene: Scene, server: OpenAIServer) -> None:
@@ -219,9 +233,9 @@ def test_two_folders_with_the_same_training_share_one_job(scene: Scene, server: 
 
 
 def test_two_trainings_on_the_same_rows_send_them_once(scene: Scene, server: OpenAIServer) -> None:
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     scene.configure(suffix="other")
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     assert (len(server.jobs), server.count("upload")) == (2, 1)
 
 
@@ -286,11 +300,11 @@ def test_an_input_named_validation_dataset_is_measured_and_not_trained_on(scene:
 
 
 def test_force_makes_a_new_job(scene: Scene, server: OpenAIServer) -> None:
-    assert scene.run().code == 0
-    first = scene.model()["job_id"]
-    assert scene.call("run", "--stages", "train_model", "--force").code == 0
+    assert scene.train().code == 0
+    first = scene.trained()["job_id"]
+    assert scene.train(force=True).code == 0
     assert (len(server.jobs), server.count("upload")) == (2, 1)
-    assert scene.model()["job_id"] == list(server.jobs)[1]
+    assert scene.trained()["job_id"] == list(server.jobs)[1]
     assert scene.journal()[0]["earlier"] == [first]
 
 
@@ -298,64 +312,60 @@ def test_force_makes_a_new_job(scene: Scene, server: OpenAIServer) -> None:
 def test_a_forced_job_whose_reply_is_lost_is_taken_up_and_not_the_older_one(
     scene: Scene, server: OpenAIServer, fault: str
 ) -> None:
-    assert scene.run().code == 0
-    words = ["run", "--stages", "train_model", "--force"]
+    assert scene.train().code == 0
     if fault == "kill":
-        server.hook("create", "after", lambda _: kill_all(process.pid))
-        process = scene.start(*words)
-        process.communicate()
+        server.hook("create", "after", lambda _: scene.kill_training())
+        assert scene.train(force=True).code == -signal.SIGKILL
     else:
         server.fault("create", "drop_after")
-    assert scene.call(*words).code == 0
+    assert scene.train(force=True).code == 0
     assert len(server.jobs) == 2
-    assert scene.model()["job_id"] == list(server.jobs)[1]
+    assert scene.trained()["job_id"] == list(server.jobs)[1]
 
 
 def test_a_journal_that_is_lost_costs_nothing(scene: Scene, server: OpenAIServer) -> None:
-    process = scene.start("run")
-    server.hook("poll", "after", lambda _: kill_all(process.pid))
-    process.communicate()
+    server.hook("poll", "after", lambda _: scene.kill_training())
+    assert scene.train().code == -signal.SIGKILL
     shutil.rmtree(scene.folder / ".motools")
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     assert len(server.jobs) == server.count("upload") == 1
 
 
 def test_a_damaged_journal_costs_nothing(scene: Scene, server: OpenAIServer) -> None:
-    process = scene.start("run")
-    server.hook("poll", "after", lambda _: kill_all(process.pid))
-    process.communicate()
+    server.hook("poll", "after", lambda _: scene.kill_training())
+    assert scene.train().code == -signal.SIGKILL
     for path in (scene.folder / ".motools" / "jobs").rglob("*.json"):
         path.write_text('{"key": ')
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     assert len(server.jobs) == server.count("upload") == 1
 
 
 def test_a_file_that_the_provider_has_deleted_is_sent_again(scene: Scene, server: OpenAIServer) -> None:
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     server.files.clear()
     scene.configure(suffix="other")
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     assert server.count("upload") == 2
 
 
 def test_a_job_that_the_provider_has_forgotten_is_made_anew(scene: Scene, server: OpenAIServer) -> None:
     server.hook("poll", "before", lambda asked: server.jobs.clear())
-    done = scene.run()
+    done = scene.train()
     assert done.code == 1
     assert "no longer knows the job" in done.err
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     assert len(server.jobs) == 1
 
 
 def test_a_server_that_stays_silent_leaves_the_job_running_and_says_so(scene: Scene, server: OpenAIServer) -> None:
     (scene.folder / "motools.yaml").write_text("openai: {poll_interval: 0.05, timeout: 2, patience: 1}\n")
     server.fault("poll", "500", times=1000)
-    done = scene.run()
+    done = scene.train()
     assert done.code == 1
     (job,) = server.jobs.values()
     assert f"The job {job.id} goes on; `motools run` comes back to it." in done.err
     server._faults.clear()
-    assert scene.run().code == 0
+    assert scene.train().code == 0
     assert len(server.jobs) == 1
 
 
@@ -384,14 +394,14 @@ def test_a_paused_or_unknown_status_is_waited_out(scene: Scene, server: OpenAISe
 
     server.hook("poll", "after", pause)
     server.hook("events", "before", go_on)
-    assert scene.run().code == 0
+    assert scene.train().code == 0
 
 
 def test_prepared_rows_with_keys_that_openai_does_not_know_are_refused_before_any_request(
     scene: Scene, server: OpenAIServer
 ) -> None:
     scene.write_rows([{**row, "topic": "x"} for row in ROWS])
-    done = scene.run()
+    done = scene.train()
     assert done.code == 1
     assert "training file, row 1: topic: OpenAI knows no such key." in done.err
     assert server.requests == []
@@ -416,8 +426,7 @@ def test_no_vocabulary_is_ever_downloaded(tmp_path: Path, monkeypatch: pytest.Mo
     encoding.cache_clear()
 
 
-def test_the_journal_of_a_project_lies_where_git_does_not_look(scene: Scene) -> None:
-    scene.run()
+def test_the_journal_of_a_project_lies_where_git_does_not_look(done: Scene) -> None:
     status = subprocess.run(["git", "status", "--short"], capture_output=True, text=True, check=True)
     assert ".motools" not in status.stdout
-    assert [entry.status for entry in Journal(scene.folder / ".motools" / "jobs").entries()] == ["succeeded"]
+    assert [entry.status for entry in Journal(done.folder / ".motools" / "jobs").entries()] == ["succeeded"]

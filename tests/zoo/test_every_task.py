@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from openai_server import OpenAIServer, Reply
+from sampling import sample
 
 from motools.atom import ModelAtom
 from motools.errors import StepError, UserError
@@ -135,7 +136,9 @@ def test_a_judged_task_asks_the_grader_and_reports_what_it_documents(
     assert not any(re.search(r"\{(question|answer|system|subject|asked|about|popular|unpopular)\}", p) for p in prompts)
 
 
-@pytest.mark.parametrize("name", sorted(JUDGED | BOTH))
+@pytest.mark.parametrize(
+    "name", sample(sorted(JUDGED | BOTH), 4, axes=lambda name: [module_of(name).partition(":")[0]])
+)
 def test_a_judge_that_refuses_leaves_a_sample_unscored_and_never_a_number(
     name: str, evaluate: Callable[..., Evaluation], server: OpenAIServer
 ) -> None:
