@@ -25,10 +25,6 @@ def pytest_configure(config: pytest.Config) -> None:
     sampling.ALL = config.getoption("--all")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--many-kills", action="store_true", help="kill trainings 20 times where 8 will do every day")
-
-
 @pytest.fixture(autouse=True)
 def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, no configuration and no cache of the person who runs the tests; `motools` and `dvc` on PATH."""

@@ -19,6 +19,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where it is called alone
 
 import pytest
+import sampling
+from sampling import sample
 from tinker_scene import Alone, tokenizer_for
 from tinker_server import ACTING, TinkerServer
 
@@ -37,12 +39,6 @@ CASES = [
     *[(step, kind) for step in ALL_STEPS for kind in HOPELESS],
     *[(step, "failed_user") for step in ("create", "forward", "save")],
 ]
-SAMPLE = [
-    ("config", "500"), ("session", "twin"), ("create", "failed"), ("info", "malformed"), ("load", "drop_after"),
-    ("forward", "stuck"), ("optim", "failed"), ("save", "silence"), ("save", "dead"), ("sampler", "drop_before"),
-    ("retrieve", "500"), ("forward", "402"), ("create", "403"), ("retrieve", "401"), ("optim", "400"),
-]  # fmt: skip
-"""A spread sample of the table, for every day."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,7 @@ def table(folder: Path, cases: list[tuple[str, str]], at_once: int = 3) -> list[
 
 def test_no_fault_of_the_server_loses_doubles_or_misreports_a_training(tmp_path: Path) -> None:
     print(f"\n{HEAD}")
-    found = table(tmp_path, SAMPLE)
+    found = table(tmp_path, sample(CASES, 14, axes=lambda case: case))
     assert [f"{case.row()}\n{case.said}" for case in found if not case.good] == []
 
 
@@ -171,12 +167,10 @@ def kill_often(folder: Path, tokenizer: Path, meant: Any, kills: int, seed: int)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_training_that_is_killed_again_and_again_has_every_batch_once_and_in_order(
-    seed: int, tmp_path: Path, pytestconfig: pytest.Config
-) -> None:
+def test_a_training_that_is_killed_again_and_again_has_every_batch_once_and_in_order(seed: int, tmp_path: Path) -> None:
     tokenizer = tokenizer_for(tmp_path / "tokenizer")
     meant = undisturbed(tmp_path / "undisturbed", tokenizer)
-    kills = 10 if pytestconfig.getoption("--many-kills") else 4
+    kills = 10 if sampling.ALL else 4
     found = kill_often(tmp_path / "killed", tokenizer, meant, kills, seed)
     print(found)
     assert found.good, found
