@@ -37,7 +37,7 @@ CASES = [
     *[(step, "dead") for step in ("forward", "optim", "save", "sampler")],
     ("session", "twin"),
     *[(step, kind) for step in ALL_STEPS for kind in HOPELESS],
-    *[(step, "failed_user") for step in ("create", "forward", "save")],
+    *[(step, "failed_user") for step in ("create", "load", "forward", "save")],
 ]
 
 
@@ -57,9 +57,11 @@ class Case:
 
     @property
     def good(self) -> bool:
-        if self.kind in (*HOPELESS, "failed_user"):  # told at once, and done by the next run
-            words = re.search(r"StepError|Refusal", self.said) and self.kind[:3] in self.said.replace("could", "fai")
-            return self.runs == 2 and self.right and bool(words)
+        if self.kind in (*HOPELESS, "failed_user") and (self.step, self.kind) != ("load", "failed_user"):
+            told = (
+                f"refused ({self.kind}): " if self.kind in HOPELESS else "could not do what was asked: It went wrong."
+            )
+            return self.runs == 2 and self.right and told in self.said  # at once, and the next run goes on
         return self.runs == 1 and self.right and self.paid <= TOTAL + EVERY
 
     def row(self) -> str:

@@ -112,7 +112,7 @@ class Training:
 
     def _make_plan(self, client: Any) -> None:
         """Render the rows, with the tokenizer of the model that is to be trained."""
-        tokenizer = _tokenizer(client)
+        tokenizer = self.server.line.ask("fetching the tokenizer", lambda: _tokenizer(client))
         rows = self.rows()
         self._plan = plan = Plan(examples(rows, tokenizer, self.server.longest(self.base)), self.chosen)
         about = (plan.digest, tokenizer_digest(tokenizer), plan.batch_size, plan.total, len(rows), plan.all_tokens)

@@ -18,7 +18,7 @@ from motools.settings import TinkerSettings
 from motools.training.openai_wire import NotThere, Refusal
 from motools.training.tinker.hyperparameters import Hyperparameters
 from motools.training.tinker.saved import KEY, MODEL, Save
-from motools.training.tinker.wire import Line
+from motools.training.tinker.wire import Line, Unable
 
 __all__ = ["Gone", "Server", "address", "check_access"]
 
@@ -146,7 +146,7 @@ class Server:
             load = service.create_training_client_from_state_with_optimizer
             try:
                 return self.line.ask("loading the state", lambda: load(path, user_metadata=marks).result())
-            except NotThere as problem:
+            except (NotThere, Unable) as problem:
                 raise Gone(f"the state {path} is not there any more: {problem}") from None
         self.line.ask("opening a session", lambda: service.holder)
         create = service.create_lora_training_client

@@ -23,7 +23,7 @@ from motools.secrets import redact
 from motools.settings import TinkerSettings
 from motools.training.openai_wire import Busy, Doubtful, NotThere, Refusal, is_hopeless
 
-__all__ = ["Line"]
+__all__ = ["Line", "Unable"]
 
 T = TypeVar("T")
 _FAILURES = 5
@@ -31,6 +31,10 @@ _FAILURES = 5
 _REFUSALS = (400, 401, 402, 403, 422)
 _FAILED = re.compile(r"Request failed: (.*?) for self\.request_id=", re.DOTALL)
 _UNPAID = re.compile(r"paused due to billing status\. Error: (.*)", re.DOTALL)
+
+
+class Unable(Refusal):
+    """The server has tried, and finds that it cannot be done as it was asked."""
 
 
 class Line(logging.Handler):
@@ -126,7 +130,7 @@ class Line(logging.Handler):
             found = _FAILED.search(str(error))
             words = _plain(found[1] if found else str(error))
             if error.category.value == "user":
-                return Refusal(f"{self.server} could not do what was asked: {_ended(words)}")
+                return Unable(f"{self.server} could not do what was asked: {_ended(words)}")
             return Doubtful(f"a request failed there: {words}")
         status = _status_error(error)
         if status is None:
