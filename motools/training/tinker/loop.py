@@ -11,8 +11,9 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
 
 from motools.errors import StepError
 from motools.training.openai_wire import Busy, Doubtful, NotThere, Tries
@@ -176,20 +177,21 @@ class Training:
         assert self._plan is not None
         assert self._about is not None
         known = {(save.kind, save.step) for save in self.kept.saves if save.about == self._about}
-        name = f"step-{step:06d}"
-        if 0 < step < self._plan.total and ("state", step) not in known:
-            marks = Save("", "state", since, step, tuple(losses), self._about).marks(self.key, self.model)
-            told = self.server.line.ask(
-                "saving the state", lambda: client.save_state(name, ttl_seconds=TTL, user_metadata=marks).result()
-            )
-            self.kept.add(Save(told.path, "state", since, step, tuple(losses), self._about))
-            since, losses = step, ()
-        if step in self._plan.kept and ("sampler", step) not in known:
-            marks = Save("", "sampler", since, step, tuple(losses), self._about).marks(self.key, self.model)
-            told = self.server.line.ask(
-                "saving the model", lambda: client.save_weights_for_sampler(name, user_metadata=marks).result()
-            )
-            self.kept.add(Save(told.path, "sampler", since, step, tuple(losses), self._about))
+        ways: tuple[tuple[Literal["state", "sampler"], bool, Any], ...] = (
+            ("state", 0 < step < self._plan.total, partial(client.save_state, ttl_seconds=TTL)),
+            ("sampler", step in self._plan.kept, client.save_weights_for_sampler),
+        )
+        for kind, due, call in ways:
+            if due and (kind, step) not in known:
+                save = Save("", kind, since, step, tuple(losses), self._about)
+                asked = partial(call, f"step-{step:06d}", user_metadata=save.marks(self.key, self.model))
+                path = self.server.line.ask(f"saving the {kind}", partial(_path, asked))
+                self.kept.add(replace(save, path=path))
+                since, losses = step, ()
+
+
+def _path(save: Callable[[], Any]) -> str:
+    return str(save().result().path)
 
 
 def _tokenizer(client: Any) -> Any:
