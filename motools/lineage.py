@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from motools import outdated, pipeline, records
+from motools import pipeline, records
 from motools.atom import WHOLE, Atom, at_hand
 from motools.errors import AtomError, ConfigError, DamagedError, MotoolsError, ProjectError
 from motools.records import Record
@@ -265,18 +265,13 @@ def _stages(folder: Path) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Listed:
-    """An atom as the lock files of the work tree name it; `stage` is None for a workflow's input.
-
-    Attributes:
-        out_of_date: why it is not what its pipeline asks for now; empty where it is.
-    """
+    """An atom as the lock files of the work tree name it; `stage` is None for a workflow's input."""
 
     id: str
     kind: str
     name: str
     stage: str | None
     folder: str
-    out_of_date: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -288,7 +283,7 @@ def list_atoms(project: Project, kind: str | None = None, unread: list[str] | No
     Args:
         unread: takes a sentence for each lock file that cannot be read.
     """
-    survey, folder_of = Survey(project), cache(partial(outdated.Folder, project))
+    survey = Survey(project)
     for out in survey.located:
         name = out.path.rpartition("/")[2]
         in_atoms = _is_atom(out) if out.stage is not None else out.folder.name == "atoms" and out.md5.endswith(".dir")
@@ -300,8 +295,7 @@ def list_atoms(project: Project, kind: str | None = None, unread: list[str] | No
             continue
         folder = out.folder.parent if out.stage is None else out.folder
         if atom is not None and kind in (None, atom.kind):
-            why = folder_of(out.folder).why(out.stage) if out.stage is not None else []
-            yield Listed(atom.id, atom.kind, name, out.stage, folder.relative_to(project.root).as_posix(), why)
+            yield Listed(atom.id, atom.kind, name, out.stage, folder.relative_to(project.root).as_posix())
     if unread is not None:
         unread += survey.unread
 

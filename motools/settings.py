@@ -9,7 +9,7 @@ from motools.config import StepConfig, parse
 from motools.errors import ConfigError
 from motools.repo import Project
 
-__all__ = ["FILE", "OpenAISettings", "Price", "Settings", "read_settings"]
+__all__ = ["FILE", "OpenAISettings", "Price", "Settings", "TinkerSettings", "read_settings"]
 
 FILE = "motools.yaml"
 
@@ -29,6 +29,18 @@ class OpenAISettings(StepConfig):
 
 
 @dataclass
+class TinkerSettings(OpenAISettings):
+    """The same patience with Tinker, or with a server that speaks its protocol, and how a training there goes on."""
+
+    queue: float = 3600.0
+    """How many seconds one request may wait in the server's queue, while the server says that it does."""
+    save_every: int = 20
+    """Steps after which the state is saved: so many at most are paid again after a crash."""
+    at_once: int = 4
+    """Trainings that go on at once on this machine; others wait."""
+
+
+@dataclass
 class Price(StepConfig):
     """What a provider asks for a model, in the project's currency, per million tokens; null: not known."""
 
@@ -43,15 +55,17 @@ class Settings(StepConfig):
     """The whole file; all of it may be left out."""
 
     openai: OpenAISettings = field(default_factory=OpenAISettings)
+    tinker: TinkerSettings = field(default_factory=TinkerSettings)
     currency: str = "USD"
     """The word that stands beside amounts."""
     prices: dict[str, Price] = field(default_factory=dict)
     """By model, as the provider spells it. A fine-tuned model's name begins with its base model's: `ft:gpt-4o-mini`."""
 
     def __post_init__(self) -> None:
-        for name in ("poll_interval", "max_poll_interval", "timeout", "patience"):
-            if getattr(self.openai, name) <= 0:
-                raise ConfigError(f"{FILE}: openai.{name} must be above 0, not {getattr(self.openai, name)!r}.")
+        for section in ("openai", "tinker"):
+            for name, value in vars(getattr(self, section)).items():
+                if value <= 0:
+                    raise ConfigError(f"{FILE}: {section}.{name} must be above 0, not {value!r}.")
         for model, price in self.prices.items():
             for kind, amount in vars(price).items():
                 if amount is not None and amount < 0:

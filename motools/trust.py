@@ -18,10 +18,14 @@ from motools.files import replace_file
 
 __all__ = ["MOVING", "allow", "allowed", "forget", "named_in_environment", "refusal"]
 
-SHIPPED = ("api.openai.com",)
+SHIPPED = ("api.openai.com", "tinker.thinkingmachines.dev")
 """Hosts that the backends go to by themselves."""
-MOVING = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NETRC")
-"""Variables that name no host, and decide which ones are allowed, or whether a host is who it says it is."""
+MOVING = (
+    "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NETRC",
+    "TINKER_CREDENTIAL_CMD",
+)  # fmt: skip
+"""Variables that name no host, and decide which ones are allowed, whether a host is who it says it is, or what is
+executed to get a key."""
 
 _WHERE = re.compile(
     r"(?:url|uri|host|hostname|endpoint|proxy|proxies|server|address|domain|gateway|mirror)s?$|(?:^|_)base$", re.I

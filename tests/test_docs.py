@@ -30,14 +30,14 @@ from typing import Any
 import pytest
 import typer
 from openai_server import OpenAIServer
+from tinker_server import TinkerServer
+from tinker_tokenizer import make_tokenizer
 
 from motools.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKING = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
-WITH_A_KEY = {"openai.md"}
-"""Pages whose reader has a key, here of a server on the loopback."""
 EXECUTED = {"python", "bash", "console"}
 FOR_READING = {"text", "json", "toml"}
 
@@ -147,16 +147,23 @@ def assert_shown(expected: list[str], text: str, where: str) -> None:
 
 
 def test_what_the_pages_say_works(tmp_path: Path) -> None:
+    from mozoo.datasets.hello_world import get_hello_world_dataset
+
+    texts = [message["content"] for row in get_hello_world_dataset() for message in row["messages"]]
+    tokenizer = make_tokenizer(tmp_path / "tokenizer", texts)
+
     def follow(page: Path) -> None:
         folder = tmp_path / page.stem
         folder.mkdir()
-        reader = Reader(folder, server.env if page.name in WITH_A_KEY else None)
+        reader = Reader(folder, keys.get(page.name))  # some readers have a key, here of a server on the loopback
         for block in blocks(page):
             reader.follow(block)
 
     longest_first = sorted(PAGES, key=lambda page: -page.stat().st_size)
-    with OpenAIServer() as server, ThreadPoolExecutor(2) as pool:  # they only wait for processes
-        pages = [pool.submit(follow, page) for page in longest_first]
+    models = ("Qwen/Qwen3-8B",)
+    with OpenAIServer() as openai, TinkerServer(tokenizer, models) as tinker, ThreadPoolExecutor(2) as pool:
+        keys = {"openai.md": openai.env, "tinker.md": tinker.env}
+        pages = [pool.submit(follow, page) for page in longest_first]  # they only wait for processes
     failures = [f"{type(failure).__name__}: {failure}" for page in pages if (failure := page.exception())]
     assert not failures, "\n\n".join(failures)
 

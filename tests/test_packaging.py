@@ -16,6 +16,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NEEDED = {canonicalize_name(r.name): r for r in map(Requirement, ABOUT["dependencies"])}
+OF_TINKER = {canonicalize_name(Requirement(line).name) for line in ABOUT["optional-dependencies"]["tinker"]}
+"""What only who trains at Tinker has."""
 OF_DVC = {"dvc-data", "configobj", "zc-lockfile", "platformdirs"}
 """What is DVC's own, and used here as DVC uses it."""
 OF_OTHERS = {"huggingface-hub", "pyarrow", "zipfile-zstd", "httpx", "requests", "pydantic-core", "tiktoken"}
@@ -37,21 +39,22 @@ def imported() -> set[str]:
 def test_every_package_that_is_imported_is_a_dependency() -> None:
     packages = metadata.packages_distributions()
     names = {module: {canonicalize_name(name) for name in packages.get(module, [module])} for module in imported()}
-    missing = {module for module, known in names.items() if not known & {*NEEDED, *OF_DVC, *OF_OTHERS}}
+    missing = {module for module, known in names.items() if not known & {*NEEDED, *OF_TINKER, *OF_DVC, *OF_OTHERS}}
     assert not missing
 
 
 def test_the_libraries_of_every_day_are_installed_with_the_package_and_not_by_an_extra() -> None:
     everyday = {"gitpython", "dvc", "pyyaml", "pydantic", "openai", "inspect-ai", "datasets", "rich"}
     assert everyday <= set(NEEDED)
-    assert set(ABOUT["optional-dependencies"]) == {"dev"}
+    assert set(ABOUT["optional-dependencies"]) == {"dev", "tinker"}
     assert all(requirement.specifier for requirement in NEEDED.values()), "each has a floor"
 
 
 def test_the_constraints_fit_the_dependencies_and_name_each_of_them() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
     pinned = {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines}
-    for requirement in map(Requirement, [*ABOUT["dependencies"], *ABOUT["optional-dependencies"]["dev"]]):
+    extras = [line for extra in ABOUT["optional-dependencies"].values() for line in extra if "[tinker]" not in line]
+    for requirement in map(Requirement, [*ABOUT["dependencies"], *extras]):
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,20 +35,23 @@ def list_atoms(
 
     Examples:  motools atoms list · motools atoms list --kind eval --json
     """
-    from motools import lineage
+    from motools import lineage, outdated
     from motools.errors import listed
     from motools.repo import Project
     from motools.tables import print_json, print_table
 
     unread: list[str] = []
-    found = list(lineage.list_atoms(Project.find(), kind, unread))
+    project = Project.find()
+    found = list(lineage.list_atoms(project, kind, unread))
+    pipelines = cache(partial(outdated.Folder, project))
+    why = [pipelines(project.root / atom.folder).why(atom.stage) if atom.stage else [] for atom in found]
     for each in unread:
         typer.echo(f"Left out: {visible(each)}", err=True)
-    old = [f"{atom.folder}/{atom.name}".removeprefix("./") for atom in found if atom.out_of_date]
+    old = [f"{atom.folder}/{atom.name}".removeprefix("./") for atom, each in zip(found, why, strict=True) if each]
     if old:
         typer.echo(visible(f"Out of date: {listed(old)}. `motools status FOLDER` says why."), err=True)
     if as_json:
-        print_json([atom.as_dict() for atom in found])
+        print_json([atom.as_dict() | {"out_of_date": each} for atom, each in zip(found, why, strict=True)])
     else:
         print_table(
             ["atom", "name", "stage", "folder"], [[a.id, a.name, a.stage or "(input)", a.folder] for a in found]

@@ -15,6 +15,7 @@ _KEYS = {
     "groq": "GROQ_API_KEY",
     "together": "TOGETHER_API_KEY",
     "openrouter": "OPENROUTER_API_KEY",
+    "tinker": "TINKER_API_KEY",
 }
 """Provider -> the one variable that Inspect reads; providers that can do with another are left to Inspect."""
 

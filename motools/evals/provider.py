@@ -1,4 +1,6 @@
-"""The embedded learner as an Inspect model provider: `tinylm/base`, or `tinylm/<any name>` with a file of weights.
+"""Our Inspect model providers: the embedded learner, and models at Tinker.
+
+The learner is `tinylm/base`, or `tinylm/<any name>` with a file of weights.
 
 Inspect imports this module through its entry point group, so it may import Inspect itself; nothing
 else of MOTools does so before an evaluation runs.
@@ -33,12 +35,19 @@ from motools.errors import BackendError
 if TYPE_CHECKING:
     from motools.training.learner import Generation
 
-__all__ = ["TinyLMAPI", "tinylm"]
+__all__ = ["TinyLMAPI", "tinker", "tinylm"]
 
 
 @modelapi(name="tinylm")
 def tinylm() -> type[ModelAPI]:
     return TinyLMAPI
+
+
+@modelapi(name="tinker")
+def tinker() -> type[ModelAPI]:
+    from motools.evals.tinker import TinkerAPI
+
+    return TinkerAPI
 
 
 class TinyLMAPI(ModelAPI):

@@ -44,7 +44,13 @@ def list_jobs(project: Project) -> list[Job]:
 def running_jobs(project: Project, keys: Iterable[str]) -> list[JobEntry]:
     """Of these steps' keys, the jobs that go on as far as the journal knows, or may have been made and go on."""
     wanted = set(keys)
-    return [entry for entry in Journal.of(project).entries() if entry.step_key in wanted and entry.live]
+    entries = Journal.of(project).entries()
+    return [entry for entry in entries if entry.step_key in wanted and entry.live and not _driven_here(entry)]
+
+
+def _driven_here(entry: JobEntry) -> bool:
+    """Whether our own process sends each step, so that nothing goes on when that has ended."""
+    return entry.provider != "openai"
 
 
 def cancel_jobs(project: Project, keys: Iterable[str]) -> list[str]:
@@ -65,6 +71,8 @@ def show_job(project: Project, word: str) -> tuple[Job | None, Answer | None]:
         UserError: neither knows it.
     """
     entry = _find(project, word)
+    if entry is not None and _driven_here(entry):
+        return _job(project, entry), None
     api = _api(project)
     job = _asked(api, entry) if entry is not None else api.job(word)
     if entry is None and job is None:
@@ -86,6 +94,11 @@ def cancel_job(project: Project, word: str) -> tuple[str, str]:
         if job is None:
             raise UserError(f"There is no job {word!r}. `motools jobs list` shows those of this project.")
         return job["id"], job["status"]
+    if _driven_here(entry):
+        raise UserError(
+            f"The training {entry.key[:12]} is driven from here, and nothing of it goes on when its run has ended: "
+            "stop the run, with Ctrl-C."
+        )
     ended = _cancelled(project, entry)
     if ended is None or ended.job_id is None:
         raise UserError(f"No job was made for {entry.key[:12]} at {entry.server}: there is nothing to cancel.")

@@ -46,6 +46,7 @@ class JobEntry:
         collected: whether its result has been fetched.
         created, updated: UTC times in ISO 8601.
         earlier: the ids of older jobs of the key.
+        provider: the trainer that made it.
     """
 
     key: str
@@ -66,6 +67,7 @@ class JobEntry:
     created: str = field(default_factory=records.now)
     updated: str = field(default_factory=records.now)
     earlier: tuple[str, ...] = ()
+    provider: str = "openai"
 
     @property
     def live(self) -> bool:
@@ -89,7 +91,7 @@ class JobEntry:
         """The entry of a new attempt at the same key."""
         earlier = (*self.earlier, *([self.job_id] if self.job_id else []))
         where = (self.step, self.folder, self.model, self.server, self.account)
-        return JobEntry(self.key, self.step_key, *where, forced=forced, earlier=earlier)
+        return JobEntry(self.key, self.step_key, *where, forced=forced, earlier=earlier, provider=self.provider)
 
 
 class Journal:

@@ -110,14 +110,14 @@ def test_a_trainer_of_another_package_that_is_none_is_refused_in_a_sentence(
 
 
 def test_listing_backends_imports_nothing_heavy() -> None:
-    modules = [f"motools.training.{name}" for name in ("dummy", "planned", "tinylm")]
+    modules = [f"motools.training.{name}" for name in ("dummy", "tinker.trainer", "tinylm")]
     modules += [f"motools.evals.{name}" for name in ("dummy", "inspect")]
     program = f"import sys, {', '.join(modules)}; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
-HEAVY = ["numpy", "inspect_ai", "openai", "dvc", "rich", "git"]
+HEAVY = ["numpy", "inspect_ai", "openai", "tinker", "transformers", "dvc", "rich", "git"]
 
 
 def test_every_trainer_is_found_by_its_name() -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from openai_server import OpenAIServer, Reply
+from tinker_server import TinkerServer
+from tinker_tokenizer import make_tokenizer
 
 from motools.atom import DatasetAtom, EvalAtom, ModelAtom
 
@@ -148,3 +150,32 @@ def test_the_documented_config_trains_at_openai_and_is_judged_there_and_pays_onc
         server.forget()
         assert [stage["status"] for stage in run()] == ["current"] * 3
         assert server.requests == []
+
+
+def test_the_documented_config_trains_at_tinker_and_is_evaluated_there_and_asks_nothing_twice(
+    published: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [message["content"] for number in range(1200) for message in rows(number)["messages"]]
+    tokenizer = make_tokenizer(tmp_path / "tokenizer", texts)
+    with TinkerServer(tokenizer, models=("gpt-4o-mini-2024-07-18",), retrieve=5.0) as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        Path("config.yaml").write_text(CONFIG.replace("backend_name: tinylm", "backend_name: tinker"))
+        first = run()
+        assert [stage["status"] for stage in first] == ["finished"] * 3
+        model_atom = ModelAtom.load(first[1]["atoms"]["trained_model"])
+        assert "my-experiment" in model_atom.get_model_id()
+        assert model_atom.metadata["hyperparameters"]["batch_size"] == 30
+        assert model_atom.metadata["steps"] == len(server.trained) == 102
+        assert first[1]["used"]["training"] == model_atom.metadata["trained_tokens"]
+        eval_atom = EvalAtom.load(first[2]["atoms"]["eval_results"])
+        scores = eval_atom.metrics["gsm8k_spanish"]
+        assert scores["uses_language"]["mean"] > 0.9
+        assert scores["language_score"]["mean"] > 90
+        asked = [body["model"] for step, body in server.requests if step == "chat"]
+        assert set(asked) == {server.samplers()[-1].path}
+        assert len(asked) == 100
+
+        before = len(server.requests)
+        assert [stage["status"] for stage in run()] == ["current"] * 3
+        assert len(server.requests) == before
