@@ -146,7 +146,7 @@ class Killed:
 
     @property
     def good(self) -> bool:
-        return self.right and self.paid <= TOTAL + self.kills * (EVERY + 1)
+        return self.right and self.paid <= TOTAL + self.kills * EVERY
 
 
 def kill_often(folder: Path, tokenizer: Path, meant: Any, kills: int, seed: int) -> Killed:
