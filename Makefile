@@ -67,10 +67,11 @@ mutants: $(MUTANTS)/.ready  ## Change the deciding modules a little, and see whe
 bench: $(READY)  ## Run the benchmarks, small: minutes, and a glance rather than a verdict
 	$(BIN)/python benchmarks/all.py --small
 
-lint: $(READY)  ## Check style and types
+lint: $(READY)  ## Check style, types and the floors of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY)  ## Put the code into shape
 	$(BIN)/ruff check --fix .

@@ -150,7 +150,7 @@ workflow = Workflow("work", [
 ])
 """
 INSPECT = """\
-from motools.config import Code
+from motools.workflow import Code
 from motools.steps import EvaluateModelConfig, ExistingModelConfig, evaluate_model, existing_model
 
 
@@ -316,8 +316,8 @@ class Scene:
     def finished(self) -> dict[str, int]:
         """Since when each step's function is known to have finished: its result is in the step cache, or, for one
         clone, its work folder says so, whether it was put aside already or not."""
-        from motools.stepcache import every
-        from motools.store import Store
+        from motools.repo.cache import Store
+        from motools.repo.step_cache import every
 
         found: dict[str, int] = {}
         store = Store(self.folder / ".dvc" / "cache")
@@ -333,8 +333,8 @@ class Scene:
 
     def atoms(self, folder: Path) -> dict[str, str]:
         """The id of each output, as dvc.lock has it and as the files are."""
-        from motools import yaml12
-        from motools.store import hash_folder
+        from motools.base import yaml12
+        from motools.repo.cache import hash_folder
 
         stages = yaml12.load(folder / "dvc.lock")["stages"].values()
         found = {out["path"]: out["md5"] for stage in stages for out in stage["outs"] if out["path"][:5] == "atoms"}
@@ -372,7 +372,10 @@ def _stat(process: Path) -> list[str]:
 def _is_server(pid: int, runner: int) -> bool:
     with suppress(OSError):
         process = Path(f"/proc/{pid}")
-        return b"motools.executor" in (process / "cmdline").read_bytes() and int(_stat(process)[1]) == runner
+        return (
+            b"motools.execution.worker_server" in (process / "cmdline").read_bytes()
+            and int(_stat(process)[1]) == runner
+        )
     return False
 
 

@@ -14,7 +14,7 @@ from projects import environment, make_rows, make_sweep
 # Runs the command line in a process that says at its end how much it held itself, without its children.
 WATCHED = """\
 import sys
-from motools.cli import main
+from motools.cli.app import main
 
 def held():
     try:

@@ -22,7 +22,7 @@ STEPS = """\
 import cProfile, sys
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from motools.run import execute, prepare_folder
+from motools.engine.run import execute; from motools.engine.prepared import prepare_folder
 
 profile = cProfile.Profile()
 

@@ -65,7 +65,7 @@ def step():
     assert log.status == "success"
 """,
     "a training of tinylm": """\
-from motools.training import fitting
+from motools.tinylm import fit as fitting
 
 
 def rows():

@@ -9,10 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from motools.atom import EvalAtom
-from motools.init import make_project
-from motools.lineage import Ancestry, trace
-from motools.workflow import run_workflow
+from motools.atom import Ancestry, EvalAtom, trace
+from motools.workflow import make_project, run_workflow
 from mozoo.workflows.train_and_evaluate import workflow
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")

@@ -10,11 +10,11 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command line."""
-    from motools.crash import guarded
+    from motools.cli.crash import guarded
 
     with guarded():
         if not _answered(sys.argv[1:]):
-            from motools.cli import main as command_line
+            from motools.cli.app import main as command_line
 
             command_line()
     sys.exit(0)
@@ -26,12 +26,12 @@ def _answered(words: list[str]) -> bool:
     folders = [word for word in words[1:] if not word.startswith("-")]
     if words[:1] != ["run"] or not options <= {"-q", "--quiet", "--json"} or len(folders) > 1:
         return False
-    from motools.snapshot import unchanged
+    from motools.engine.snapshot import unchanged
 
     stages = unchanged(Path(*folders))
     if stages is None:
         return False
-    from motools.tables import show_stages
+    from motools.cli.tables import show_stages
 
     show_stages(stages, quiet=bool(options & {"-q", "--quiet"}), as_json="--json" in options)
     return True

@@ -12,11 +12,27 @@
     ├── StepError         exit 1   a step ran and failed
     └── RunFailed         exit 1   a run in which at least one stage failed
 
-Exit codes of the command line: 0 done, 1 a step failed, 2 the user's input, 70 what nobody foresaw (see `crash.py`),
-130 interrupted.
+Exit codes of the command line: 0 done, 1 a step failed, 2 the user's input, 70 what nobody foresaw (see
+`cli/crash.py`), 130 interrupted.
 """
 
 from __future__ import annotations
+
+__all__ = [
+    "AtomError",
+    "BackendError",
+    "ConfigError",
+    "DamagedError",
+    "MotoolsError",
+    "ProjectError",
+    "RemoteError",
+    "RunFailed",
+    "StepError",
+    "UserError",
+    "WorkflowError",
+    "did_you_mean",
+    "listed",
+]
 
 import difflib
 import re

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from motools.checking import OFFLINE, says_yes
 from motools.errors import DamagedError, MotoolsError, UserError
+from motools.zoo import OFFLINE, says_yes
 
 ATTEMPTS = 3
 TIMEOUT = (10, 30)
@@ -82,7 +82,7 @@ def obtain(wanted: Wanted, download: Download, refresh: bool = False) -> Path:
         FetchError: it could not be downloaded (or, on `refresh`, not again), or offline forbids it.
         DamagedError: what was downloaded is not what was published.
     """
-    from motools.context import held
+    from motools.zoo import held
 
     target = wanted.target
     try:

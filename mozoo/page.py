@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from motools import yaml12, zoo
+import yaml
+
+from motools import zoo
 from motools.errors import UserError
 
 PACKAGE = "mozoo"
@@ -74,7 +76,12 @@ def _configs() -> Iterator[tuple[str, ...]]:
         if file.parent.parent.name == PACKAGE and not name.endswith(".tinylm"):
             about = zoo.about_config(name)
             small = f" `{name}.tinylm`" if f"{name}.tinylm" in zoo.configs() else ""
-            yield f"`{name}`{small}", about.description, f"`{yaml12.load(file)['workflow']}`", _link(about.paper)
+            yield (
+                f"`{name}`{small}",
+                about.description,
+                f"`{yaml.safe_load(file.read_text(encoding='utf-8'))['workflow']}`",
+                _link(about.paper),
+            )
 
 
 def _link(paper: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from motools import zoo
@@ -46,12 +45,12 @@ def part_of(part: Part, seed: int = 0) -> Callable[[], Rows]:
 
 
 def _loaded(name: str, returned: Any) -> Rows:
-    from motools.steps.prepare_dataset import check_row, refuse_other
+    from motools.zoo import refuse_other, refuse_wrong_row
 
     refuse_other(returned, name)
     rows = Rows.of(returned, returned)
     for number, row in enumerate(rows, 1):
-        check_row(row, f"{name}, row {number}")
+        refuse_wrong_row(row, f"{name}, row {number}")
     if not rows:
         raise UserError(f"{name} returned no rows.")
     return rows
@@ -63,10 +62,9 @@ def find_loader(name: str) -> Callable[..., Any]:
     if published is None and name.isidentifier():
         zoo.lookup("dataset", name)  # says which names there are
     if published is None:
-        from motools import code
-        from motools.repo import Project
+        from motools.workflow import load_code
 
-        published = code.load(name, code.Place(Project.find(), Path.cwd().resolve()))
+        published = load_code(name)
     if not callable(published):
         raise UserError(f"{name} is not a function, so it cannot be part of a dataset.")
     return published  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools import yaml12
+from motools.base import yaml12
 
 WORKFLOW = '''\
 """A dataset, a model of it, an evaluation of that; each step tells when it is executed."""
@@ -154,14 +154,15 @@ class Chain:
         return self.command("run", str(self.folder), "--json", *options)
 
     def command(self, *words: str) -> Done:
-        from motools import cli, snapshot
+        from motools.cli import app
+        from motools.engine import snapshot
 
         forget_modules(self.folder)
         out, err, before = io.StringIO(), io.StringIO(), (sys.argv, snapshot.STARTED, list(sys.path))
         sys.argv, snapshot.STARTED = ["motools", *words], time.time_ns()
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                cli.main()
+                app.main()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         finally:
@@ -188,7 +189,7 @@ class Chain:
 
     def object(self, path: str, inside: str | None = None) -> Path:
         """The cache object of an out, or of a file in it."""
-        from motools.repo import Project
+        from motools.repo.project import Project
 
         store = Project(self.folder).store
         oid = self.oid(path)

@@ -2113,6 +2113,6 @@ __version__ = "«1|2»"
 __author__ = "«a|b»"
 def get(): return 1
 """,
-    "a test beside the code": "def step(): return 1\n--- tests/test_steps.py\nx = «1|2»",
+    "a test beside the code": "def step(): return 1\n--- tests/steps/test_steps.py\nx = «1|2»",
     "what is printed as a script": "def step(): return 1\nif __name__ == '__main__':\n    print(step(), «1|2»)",
 }

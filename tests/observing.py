@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools import trace
-from motools.code import Place
+from motools.code import trace
+from motools.code.search_path import Place
+from motools.code.trace import Trace
+from motools.code.world import World
 from motools.observe import observer
-from motools.repo import Project
-from motools.trace import Trace, World
+from motools.repo.project import Project
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,11 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     from dataclasses import dataclass
     from functools import partial
 
-    from motools import code
-    from motools.call import make_call
+    from motools.code import loading
+    from motools.compiler.step_call import make_call
+    from motools.compiler.step_code import of_step
     from motools.errors import StepError
-    from motools.key import of_step
-    from motools.observation import Observation
+    from motools.execution.observation import Observation
     from motools.workflow import Step, StepConfig
 
     @dataclass
@@ -118,7 +119,7 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
 
     place = place_of(folder)
     try:
-        function = code.load("steps.py:step", place)
+        function = loading.load("steps.py:step", place)
     except Exception as error:
         return {"result": "", "failed": repr(error)}
     definition = Step("step", {}, {"out": "thing"}, Config, function if callable(function) else partial(print))
@@ -135,7 +136,7 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 def _serve(observed: bool) -> None:
     if observed:
-        import motools.step  # noqa: F401
+        import motools.execution.run_step  # noqa: F401
 
         observer()
     for line in sys.stdin.buffer:

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 from openai_server import OpenAIServer
 
-from motools.context import StepContext, executing
+from motools.definition.context import StepContext, executing
 from motools.errors import MotoolsError
-from motools.executor import TaskDied, WarmExecutor
-from motools.repo import Project
+from motools.execution.workers import TaskDied, WarmExecutor
+from motools.repo.project import Project
 from motools.training import TrainingRequest
-from motools.training.openai import OpenAITrainer
+from motools.training.openai.trainer import OpenAITrainer
 
 SETTINGS = "openai: {poll_interval: 0.05, max_poll_interval: 0.2, timeout: 2, patience: 8}\n"
 ROWS = [

@@ -19,7 +19,9 @@ import sampling
 from chain import NAMES, OUTPUTS, WORKFLOW, Chain, commit, dvc, forget_modules, git, remove, spoil
 from code_cases import write
 
-from motools import index, snapshot, yaml12
+from motools.base import yaml12
+from motools.engine import snapshot
+from motools.repo import file_hashes
 
 SEEDS = int(os.environ.get("AGREEMENT_SEEDS", "3" if sampling.ALL else "2"))
 EDITS = int(os.environ.get("AGREEMENT_EDITS", "16" if sampling.ALL else "10"))
@@ -334,7 +336,7 @@ def test_after_any_edits_a_run_dvc_and_a_fresh_clone_agree(
     project: Path, new_project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     if seed % 2:  # so that what the last run wrote is old enough to be known by its stat
-        for module in (index, snapshot):
+        for module in (file_hashes, snapshot):
             monkeypatch.setattr(module, "_GRAIN", 20_000_000)
     world = World(lay(project), random.Random(seed), new_project)
     world.check()

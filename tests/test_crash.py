@@ -244,7 +244,7 @@ def test_an_input_file_that_was_being_written_is_old_or_new(chain: Chain) -> Non
 
 
 def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(chain: Chain, tmp_path: Path) -> None:
-    from motools.files import new_file, scratch
+    from motools.base.files import new_file, scratch
 
     assert chain.run().code == 0
     chain.path(".dvc/cache/tmp").mkdir(exist_ok=True)

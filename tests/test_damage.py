@@ -19,7 +19,8 @@ import sampling
 from chain import OUTPUTS, Chain, dvc, git, remove, spoil
 from sampling import sample
 
-from motools import index, snapshot
+from motools.engine import snapshot
+from motools.repo import file_hashes
 
 CURRENT, RESTORED, FINISHED = (["current"] * 3, ["restored"] * 3, ["finished"] * 3)
 
@@ -37,7 +38,7 @@ def ran_once(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def chain(ran_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
-    for module in (index, snapshot):  # so that what is as old as a test is old enough to be known by its stat
+    for module in (file_hashes, snapshot):  # so that what is as old as a test is old enough to be known by its stat
         monkeypatch.setattr(module, "_GRAIN", 20_000_000)
     folder = Path(shutil.copytree(ran_once, tmp_path / "project", symlinks=True))
     monkeypatch.chdir(folder)
@@ -61,7 +62,7 @@ def is_sound(chain: Chain) -> None:
     assert again.statuses == CURRENT, again.err
     assert again.ids == chain.before  # type: ignore[attr-defined]
     assert chain.dvc_status() == {}
-    from motools.repo import Project
+    from motools.repo.project import Project
 
     store = Project(chain.folder).store
     for stage in chain.locked().values():

@@ -33,7 +33,7 @@ from openai_server import OpenAIServer
 from tinker_server import TinkerServer
 from tinker_tokenizer import make_tokenizer
 
-from motools.cli import app
+from motools.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -5,9 +5,14 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from chain import Chain
 
 import motools
 
@@ -47,7 +52,7 @@ def look():
 
 import motools
 found = [look()]
-import motools.cli
+import motools.cli.app
 found.append(look())
 print(json.dumps(found))
 """
@@ -66,7 +71,7 @@ def test_importing_loads_nothing_heavy_sets_up_no_logging_and_reads_no_env_file(
 
 HELP = """
 import json, sys
-from motools.cli import main
+from motools.cli.app import main
 sys.argv = ["motools", "--help"]
 try:
     main()
@@ -82,3 +87,72 @@ def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "workflow" in done.stdout
     assert json.loads(done.stderr) == []
+
+
+PUBLIC = {
+    "motools.workflow": "AtomConstructor Code Name Step StepConfig StepContext StepState Workflow WorkflowConfig "
+    "WorkflowState current_step load_code make_project run_workflow",
+    "motools.atom": "Ancestry Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
+    "find_atom trace",
+    "motools.zoo": "Entry Kind OFFLINE about about_config config_file configs dataset declared_version held "
+    "lookup named published refuse_other refuse_wrong_row says_yes "
+    "task titles versioned",
+    "motools.steps": "EvaluateModelConfig ExistingModelConfig PrepareDatasetConfig TrainModelConfig evaluate_model "
+    "existing_model prepare_dataset train_model",
+    "motools.training": "TrainedModel Trainer TrainingRequest find_trainer model_name",
+    "motools.evals": "Counts EvalRequest Evaluation Evaluator Metrics find_evaluator",
+    "motools.errors": "AtomError BackendError ConfigError DamagedError MotoolsError ProjectError RemoteError RunFailed "
+    "StepError UserError WorkflowError did_you_mean listed",
+}
+"""All that may be imported from other packages: a name that goes, or comes, is told in the change log."""
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_public_names_are_these_and_each_is_there(name: str) -> None:
+    module = importlib.import_module(name)
+    assert sorted(module.__all__) == sorted(PUBLIC[name].split())
+    assert all(getattr(module, public) is not None for public in module.__all__)
+
+
+def test_packages_import_only_from_the_floors_below_them() -> None:
+    done = subprocess.run(["lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_wrong_import_is_told(tmp_path: Path) -> None:
+    for name in ("motools", "mozoo"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "motools" / "base" / "files.py").open("a") as file:
+        file.write("\nimport motools.engine.run\n")
+    paths = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(["lint-imports", "--no-cache"], cwd=tmp_path, env=paths, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "motools.base is not allowed to import motools.engine" in done.stdout
+
+
+UNCHANGED = """
+import sys
+sys.argv = ["motools", "run", "-q"]
+from motools.__main__ import main
+try:
+    main()
+finally:
+    print(*sorted(name for name in sys.modules if name.startswith("motools")))
+    heavy = "inspect_ai openai datasets dvc git numpy torch pandas dotenv pydantic typer rich yaml".split()
+    print(*(name for name in heavy if name in sys.modules))
+"""
+
+
+def test_a_run_with_nothing_to_do_loads_the_snapshot_and_little_else(project: Path) -> None:
+    chain = Chain.lay(project)
+    assert chain.run().code == 0
+    chain.run()
+    done = subprocess.run([sys.executable, "-c", UNCHANGED], cwd=chain.folder, capture_output=True, text=True)
+    ours, heavy = done.stdout.splitlines()
+    assert heavy == ""
+    assert set(ours.split()) == set(
+        "motools motools.__main__ motools.errors motools.cli motools.cli.crash motools.cli.tables motools.engine "
+        "motools.engine.snapshot motools.base motools.base.files motools.base.foreign_text motools.base.terminal "
+        "motools.base.values".split()
+    )

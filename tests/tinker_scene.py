@@ -97,9 +97,9 @@ class Alone:
 
 def _train(project: Path, env: dict[str, str], request: dict[str, Any]) -> None:
     """In the process of its own."""
-    from motools.context import StepContext, executing
+    from motools.definition.context import StepContext, executing
     from motools.errors import MotoolsError
-    from motools.repo import Project
+    from motools.repo.project import Project
     from motools.training import TrainingRequest
     from motools.training.tinker.trainer import TinkerTrainer
 

@@ -29,7 +29,7 @@ import numpy as np
 from aiohttp import web
 from numpy.typing import NDArray
 
-from motools.training.corpus import LAGS, context_buckets, prompt_weight
+from motools.tinylm.text import LAGS, context_buckets, prompt_weight
 
 JSON = dict[str, Any]
 STEPS = {

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.pipelines import Json
-from motools.foreign import visible
+from motools.base.foreign_text import visible
+from motools.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from motools.atom import Atom
-    from motools.lineage import Ancestry, Branch, Output
-    from motools.records import Record
-    from motools.results import Comparison
-    from motools.survey import Survey
+    from motools.atom.atom import Atom
+    from motools.atom.comparison import Comparison
+    from motools.atom.lineage import Ancestry, Branch
+    from motools.atom.outputs import Output
+    from motools.atom.records import Record
+    from motools.repo.survey import Survey
 
 app = typer.Typer(help="Atoms: list and show them.", no_args_is_help=True)
 AtomName = Annotated[
@@ -35,14 +36,15 @@ def list_atoms(
 
     Examples:  motools atoms list · motools atoms list --kind eval --json
     """
-    from motools import lineage, outdated
+    from motools.atom import listing
+    from motools.cli.tables import print_json, print_table
+    from motools.engine import outdated
     from motools.errors import listed
-    from motools.repo import Project
-    from motools.tables import print_json, print_table
+    from motools.repo.project import Project
 
     unread: list[str] = []
     project = Project.find()
-    found = list(lineage.list_atoms(project, kind, unread))
+    found = list(listing.list_atoms(project, kind, unread))
     pipelines = cache(partial(outdated.Folder, project))
     why = [pipelines(project.root / atom.folder).why(atom.stage) if atom.stage else [] for atom in found]
     for each in unread:
@@ -66,11 +68,11 @@ def show(atom: AtomName, as_json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from motools.atom import EvalAtom
+    from motools.atom.atom import EvalAtom
+    from motools.atom.listing import find_atom
+    from motools.cli.tables import print_json
     from motools.errors import AtomError
-    from motools.lineage import find_atom
-    from motools.survey import Survey
-    from motools.tables import print_json
+    from motools.repo.survey import Survey
 
     found = find_atom(atom, Path.cwd())
     about: dict[str, Any] = {
@@ -91,7 +93,8 @@ def show(atom: AtomName, as_json: Json = False) -> None:
     if as_json:
         print_json(about | {"out_of_date": why})
         return
-    from motools.tables import flat, shown
+    from motools.base.values import flat
+    from motools.cli.tables import shown
 
     for name, value in flat(about).items():
         typer.echo(visible(f"{name}: {shown(value)}"))
@@ -109,13 +112,13 @@ def compare(
 
     Example:  motools compare base_results eval_results
     """
-    from motools import results
-    from motools.atom import EvalAtom
+    from motools.atom import comparison
+    from motools.atom.atom import EvalAtom
+    from motools.atom.listing import find_atom
+    from motools.cli.tables import print_json, print_table
     from motools.errors import AtomError
-    from motools.lineage import find_atom
-    from motools.repo import Project
-    from motools.survey import Survey
-    from motools.tables import print_json, print_table
+    from motools.repo.project import Project
+    from motools.repo.survey import Survey
 
     atoms, survey = [], Survey(Project.find())
     for name in evals:
@@ -123,7 +126,7 @@ def compare(
         if not isinstance(atom, EvalAtom):
             raise AtomError(f"{name}: {atom.id} is a {atom.kind}, not an eval.")
         atoms.append(atom)
-    found = results.compare(atoms)
+    found = comparison.compare(atoms)
     why = [_out_of_date(name, atom, survey) for name, atom in zip(evals, atoms, strict=True)]
     if as_json:
         told = found.as_dict(evals)
@@ -131,7 +134,7 @@ def compare(
         print_json(told)
         return
     more = DIFFERENCE if found.differences else []
-    titles = results.titles(evals, atoms, survey)
+    titles = comparison.titles(evals, atoms, survey)
     print_table(["metric", *titles, *more], [_row(found, metric) for metric in found.rows])
 
 
@@ -139,7 +142,7 @@ DIFFERENCE = ["difference", "95 % interval", "samples"]
 
 
 def _row(found: Comparison, metric: str) -> list[str]:
-    from motools.tables import shown
+    from motools.cli.tables import shown
 
     cells = [metric, *("" if value is None else shown(value) for value in found.rows[metric])]
     if not found.differences:
@@ -167,10 +170,11 @@ def lineage(
 
     Examples:  motools lineage eval_results · motools lineage eval-3f2a --json · motools lineage figures/scores.png
     """
-    from motools.console import console
-    from motools.lineage import find, trace
-    from motools.survey import Survey
-    from motools.tables import print_json
+    from motools.atom.lineage import trace
+    from motools.atom.listing import find
+    from motools.base.terminal import console
+    from motools.cli.tables import print_json
+    from motools.repo.survey import Survey
 
     found = find(atom, Path.cwd())
     survey = Survey(found.project)
@@ -185,8 +189,8 @@ def lineage(
 
 def _out_of_date(name: str, found: Atom | Output, survey: Survey) -> list[str]:
     """Why what is to be shown is not what its pipeline asks for now; said on standard error too."""
-    from motools import outdated
-    from motools.atom import Atom
+    from motools.atom.atom import Atom
+    from motools.engine import outdated
 
     why = outdated.reasons(survey, name, Path.cwd(), f"{found.md5}.dir" if isinstance(found, Atom) else found.md5)
     if why:
@@ -216,9 +220,10 @@ def _tree(branch: Branch, tree: Tree | None = None) -> Tree:
 
 def _lines(ancestry: Ancestry) -> list[str]:
     """What an atom's node says: key metadata, params, who and when, at which commit."""
-    from motools.atom import EvalAtom
+    from motools.atom.atom import EvalAtom
+    from motools.base.values import flat
+    from motools.cli.tables import shown
     from motools.errors import MotoolsError
-    from motools.tables import flat, shown
 
     lines = []
     atom, record = ancestry.atom, ancestry.record

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motools.cli.pipelines import Folder, Json
-from motools.foreign import visible
+from motools.base.foreign_text import visible
+from motools.cli.options import Folder, Json
 
 if TYPE_CHECKING:
-    from motools.repo import Project
+    from motools.repo.project import Project
 
 app = typer.Typer(help="Jobs at a provider: list, show, cancel and adopt them.", no_args_is_help=True)
 Word = Annotated[str, typer.Argument(metavar="KEY|JOB", help="A step's key or a prefix of it, or a job's id.")]
@@ -23,8 +23,8 @@ def list_jobs(as_json: Json = False) -> None:
 
     Examples:  motools jobs list · motools jobs list --json
     """
-    from motools.repo import Project
-    from motools.tables import print_json, print_table
+    from motools.cli.tables import print_json, print_table
+    from motools.repo.project import Project
     from motools.training import jobs
 
     found = jobs.list_jobs(Project.find())
@@ -49,7 +49,8 @@ def show(job: Word, as_json: Json = False) -> None:
 
     Examples:  motools jobs show 3f2a · motools jobs show ftjob-abc123 --json
     """
-    from motools.tables import flat, print_json, shown
+    from motools.base.values import flat
+    from motools.cli.tables import print_json, shown
     from motools.training import jobs
 
     known, told = jobs.show_job(_project(), job)
@@ -70,7 +71,7 @@ def cancel(job: Word, as_json: Json = False) -> None:
 
     Example:  motools jobs cancel 3f2a
     """
-    from motools.tables import print_json
+    from motools.cli.tables import print_json
     from motools.training import jobs
 
     job_id, status = jobs.cancel_job(_project(), job)
@@ -93,13 +94,13 @@ def adopt(
     """
     from dataclasses import asdict
 
-    from motools.repo import Project
-    from motools.tables import print_json
-    from motools.training import jobs
+    from motools.cli.tables import print_json
+    from motools.engine import adopt_job
+    from motools.repo.project import Project
 
     project = Project.find(folder)
     _load(project)
-    entry = jobs.adopt_job(project, folder, stage, job)
+    entry = adopt_job.adopt_job(project, folder, stage, job)
     if as_json:
         print_json(asdict(entry))
         return
@@ -108,7 +109,7 @@ def adopt(
 
 def _project() -> Project:
     """The project around the current folder, with its `.env` read."""
-    from motools.repo import Project
+    from motools.repo.project import Project
 
     project = Project.find()
     _load(project)
@@ -116,7 +117,7 @@ def _project() -> Project:
 
 
 def _load(project: Project) -> None:
-    from motools.cli.environment import load_env
+    from motools.cli.dotenv import load_env
 
     load_env(project.root)
 

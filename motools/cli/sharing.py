@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from motools.cli.pipelines import Json, Quiet
+from motools.cli.options import Json, Quiet
 
 To = Annotated[str | None, typer.Option("--remote", "-r", help="Its name.", show_default="the default remote")]
 
@@ -31,9 +31,9 @@ def pull(remote: To = None, quiet: Quiet = False, as_json: Json = False) -> None
 
 
 def _share(what: str, remote: str | None, quiet: bool, as_json: bool) -> None:
-    from motools import sharing
-    from motools.repo import Project
-    from motools.tables import print_json
+    from motools.cli.tables import print_json
+    from motools.repo import sharing
+    from motools.repo.project import Project
 
     move = sharing.push if what == "push" else sharing.pull
     done = move(Project.find(), remote, progress=sys.stderr.isatty() and not (quiet or as_json))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from motools.cli.pipelines import Json
+from motools.cli.options import Json
 
 
 def trust(
@@ -24,18 +24,18 @@ def trust(
 
     Examples:  motools trust api.example.org · motools trust --list · motools trust --remove api.example.org
     """
-    from motools import trust
+    from motools.base import trusted_hosts
+    from motools.cli.tables import print_json, print_table
     from motools.errors import UserError
-    from motools.tables import print_json, print_table
 
     if host is not None:
-        done = trust.forget(host) if remove else trust.allow(host)
+        done = trusted_hosts.forget(host) if remove else trusted_hosts.allow(host)
         typer.echo(f"{done}: no longer trusted" if remove else f"{done}: trusted with your keys", err=as_json)
     elif not listing:
         raise UserError("Name a host: motools trust api.example.org. `motools trust --list` shows those you trust.")
     if listing or as_json:
-        known = dict.fromkeys(trust.allowed(), "motools trust") | trust.named_in_environment()
-        known |= dict.fromkeys(trust.SHIPPED, "MOTools itself")
+        known = dict.fromkeys(trusted_hosts.allowed(), "motools trust") | trusted_hosts.named_in_environment()
+        known |= dict.fromkeys(trusted_hosts.SHIPPED, "MOTools itself")
         if as_json:
             print_json([{"host": name, "named_by": why} for name, why in known.items()])
         else:

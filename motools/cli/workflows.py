@@ -9,8 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from motools.cli.pipelines import (
-    Asked,
+from motools.cli.options import (
     Cancel,
     DryRun,
     FailFast,
@@ -23,8 +22,8 @@ from motools.cli.pipelines import (
     User,
     Verbose,
     WithoutRemote,
-    carry_out,
 )
+from motools.cli.running import Asked, carry_out
 
 app = typer.Typer(help="Workflows: list, validate, schema, run.", no_args_is_help=True)
 
@@ -48,7 +47,8 @@ class Format(StrEnum):
 
 
 def _read_config(path: Path | None) -> Any:
-    from motools import yaml12, zoo
+    from motools import zoo
+    from motools.base import yaml12
     from motools.errors import ConfigError
 
     if path is None:
@@ -72,7 +72,7 @@ def _seen_from(folder: Path, name: str) -> str:
 def list_workflows(as_json: Json = False) -> None:
     """List the published workflows."""
     from motools import zoo
-    from motools.tables import print_json, print_table
+    from motools.cli.tables import print_json, print_table
 
     found = {name: zoo.lookup("workflow", name) for name in zoo.published("workflow")}
     if as_json:
@@ -93,10 +93,11 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
 
     Example:  motools workflow validate train_and_evaluate --config config.yaml
     """
-    from motools.beforehand import check_steps
-    from motools.cli.environment import load_env
-    from motools.compile import compile_workflow
-    from motools.finding import load_workflow, place_of
+    from motools.cli.dotenv import load_env
+    from motools.code.search_path import place_of
+    from motools.compiler.check_steps import check_steps
+    from motools.compiler.compile import compile_workflow
+    from motools.compiler.find_workflow import load_workflow
 
     place = place_of(folder, needs_project=False)
     name = _seen_from(place.folder, name)
@@ -118,10 +119,11 @@ def schema(
 
     Example:  motools workflow schema train_and_evaluate --format yaml
     """
-    from motools import yaml12
-    from motools.compile import config_schema
-    from motools.finding import load_workflow, place_of
-    from motools.tables import print_json
+    from motools.base import yaml12
+    from motools.cli.tables import print_json
+    from motools.code.search_path import place_of
+    from motools.compiler.find_workflow import load_workflow
+    from motools.compiler.params_yaml import config_schema
 
     place = place_of(folder, needs_project=False)
     found = config_schema(load_workflow(_seen_from(place.folder, name), place))
@@ -156,9 +158,10 @@ def run(
 
     Example:  motools workflow run train_and_evaluate --config config.yaml --user your-name
     """
+    from motools.code.search_path import place_of
+    from motools.compiler.find_workflow import load_workflow
+    from motools.engine.prepared import prepare
     from motools.errors import WorkflowError
-    from motools.finding import load_workflow, place_of
-    from motools.run import prepare
 
     given = {}
     for text in inputs or []:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.pipelines import Json
-from motools.foreign import visible
+from motools.base.foreign_text import visible
+from motools.cli.options import Json
 
 if TYPE_CHECKING:
     from motools import zoo
@@ -78,7 +78,7 @@ def list_entries(
     Examples:  motools zoo list · motools zoo list --kind dataset --tag control · motools zoo list --paper 2502.17424
     """
     from motools import zoo
-    from motools.tables import print_json, print_table
+    from motools.cli.tables import print_json, print_table
 
     entries = [(kind, _about(kind, name)) for kind, name in _found([], kind)]
     if tag is not None:
@@ -109,7 +109,7 @@ def show(
 
     Example:  motools zoo show hello_world --kind dataset
     """
-    from motools.tables import print_json, shown
+    from motools.cli.tables import print_json, shown
 
     described = [_described(kind, name, fetch) for kind, name in _found([name], kind)]
     if as_json:
@@ -126,8 +126,9 @@ def show(
 
 
 def _described(kind: Kind, name: str, fetch: bool) -> dict[str, Any]:
-    from motools import checking, zoo
-    from motools.citation import bibtex
+    from motools import zoo
+    from motools.zoo import checks
+    from motools.zoo.citation import bibtex
 
     entry = _about(kind, name)
     about: dict[str, Any] = {"kind": kind.value, **entry.as_dict(), "cite": bibtex(entry)}
@@ -139,7 +140,7 @@ def _described(kind: Kind, name: str, fetch: bool) -> dict[str, Any]:
     key = {Kind.dataset: "dataset_loader: ", Kind.task: "eval_task: "}.get(kind)
     about["use"] = f"{key}{point.value}" if key else f"motools workflow run {name}"
     if kind is Kind.dataset:
-        found = checking.examples(name, fetch=fetch)
+        found = checks.examples(name, fetch=fetch)
         rows, count = found if found else ([], None)
         about |= {"rows": count, "examples": "\n".join(_line(row) for row in rows)}
         if found is None:
@@ -192,14 +193,14 @@ def check(
     """
     import sys
 
-    from motools import checking
-    from motools.tables import print_json, print_table
+    from motools.cli.tables import print_json, print_table
+    from motools.zoo import checks
 
     results = []
     entries = _found(names or [], kind)
     for number, (of, name) in enumerate(entries, 1):
         print(f"{number}/{len(entries)} {of.value} {name}", file=sys.stderr, flush=True)
-        results.append(checking.check(_of(of), name))
+        results.append(checks.check(_of(of), name))
     if as_json:
         print_json([result.as_dict() for result in results])
     else:

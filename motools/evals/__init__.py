@@ -11,7 +11,7 @@ from motools.errors import BackendError
 from motools.zoo import lookup
 
 if TYPE_CHECKING:
-    from motools.atom import ModelAtom
+    from motools.atom.atom import ModelAtom
 
 __all__ = ["Counts", "EvalRequest", "Evaluation", "Evaluator", "Metrics", "find_evaluator"]
 

@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools.access import check_model
-from motools.atom import Atom, ModelAtom
-from motools.config import Code, Name, StepConfig
-from motools.context import current_step
+from motools.atom.atom import Atom, ModelAtom
+from motools.base.configs import StepConfig
+from motools.definition.config import Code, Name
+from motools.definition.context import current_step
+from motools.definition.step import AtomConstructor
 from motools.errors import StepError
 from motools.evals import EvalRequest, find_evaluator
-from motools.pipeline import logs_path
+from motools.evals.api_keys import check_model
+from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
 from motools.training import find_trainer
-from motools.workflow import AtomConstructor
 from motools.zoo import Entry, named, versioned
 
 FREE = ("tinylm", "mockllm", "none", "hf", "vllm", "sglang", "ollama", "llama-cpp-python", "transformer_lens", "nnterp")

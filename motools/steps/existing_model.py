@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools import trust
-from motools.atom import Atom
-from motools.config import StepConfig
+from motools.atom.atom import Atom
+from motools.base import trusted_hosts
+from motools.base.configs import StepConfig
+from motools.definition.step import AtomConstructor
 from motools.errors import BackendError
-from motools.workflow import AtomConstructor
 from motools.zoo import versioned
 
 
@@ -26,7 +26,7 @@ class ExistingModelConfig(StepConfig):
 
 def check_existing(config: ExistingModelConfig) -> None:
     """Before a run: refuse arguments that would have a key sent to a host that is not the person's own."""
-    if why := trust.refusal(config.model_args, "existing_model.model_args"):
+    if why := trusted_hosts.refusal(config.model_args, "existing_model.model_args"):
         raise BackendError(why)
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
-from collections.abc import AsyncIterable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools import chat, code, zoo
-from motools.atom import Atom
-from motools.chat import WrongRow
-from motools.code import Place
-from motools.config import Code, StepConfig
-from motools.context import working_folder
+from motools import zoo
+from motools.atom.atom import Atom
+from motools.base.chat.lines import line_of
+from motools.base.configs import StepConfig
+from motools.code import loading, references
+from motools.code.search_path import Place, place_of
+from motools.definition.config import Code
+from motools.definition.context import working_folder
+from motools.definition.step import AtomConstructor
 from motools.errors import ConfigError, StepError, did_you_mean, listed
-from motools.finding import place_of
-from motools.workflow import AtomConstructor
 from motools.zoo import versioned
+from motools.zoo.loaders import refuse_other
 
 
 @dataclass
@@ -47,14 +48,14 @@ def prepare_dataset(
     A loader returns rows, `{"messages": [{"role", "content"}, ...]}`, as a list, any iterable, a
     `datasets.Dataset` or an async iterable, and may be a coroutine function. Rows are written as they come.
     """
-    load_rows = code.load(config.dataset_loader, _here())
+    load_rows = loading.load(config.dataset_loader, _here())
     _check_arguments(config, _parameters(config, load_rows), _needed(load_rows))
     path = workspace / "dataset.jsonl"
     returned = _result(load_rows(**config.loader_kwargs))
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for count, row in enumerate(_rows(returned, config.dataset_loader), 1):
-            file.write(_line(row, f"{config.dataset_loader}, row {count}"))
+            file.write(line_of(row, f"{config.dataset_loader}, row {count}"))
     if not count:
         raise StepError(f"{config.dataset_loader} returned no rows.")
     metadata: dict[str, Any] = {"samples": count}
@@ -65,8 +66,8 @@ def prepare_dataset(
 
 def check_loader(config: PrepareDatasetConfig) -> None:
     """Before a run: refuse arguments that the loader does not take. A loader that nobody publishes is not executed."""
-    known: Collection[str] | None = code.parameters(config.dataset_loader, _here())
-    needed: Collection[str] = code.required(config.dataset_loader, _here())
+    known: Collection[str] | None = references.parameters(config.dataset_loader, _here())
+    needed: Collection[str] = references.required(config.dataset_loader, _here())
     if known is None and (published := zoo.named("dataset", config.dataset_loader)) is not None:
         known, needed = _parameters(config, published), _needed(published)
     _check_arguments(config, known, needed)
@@ -122,25 +123,6 @@ def _rows(rows: Any, loader: str) -> Iterator[Any]:
     return iter(rows)
 
 
-def refuse_other(returned: Any, loader: str) -> None:
-    """Raises `StepError` where what a loader returned is nothing to take rows from, with what to return instead."""
-    told = type(returned).__name__
-    if isinstance(returned, Mapping) and returned and all(hasattr(part, "column_names") for part in returned.values()):
-        raise StepError(
-            f"{loader} returned a {told}, not rows: return one of its splits, {listed(returned)}, as with "
-            f"split={next(iter(returned))!r}."
-        )
-    for columns, advice in (
-        ("iterrows", 'to_dict("records")'),
-        ("iter_rows", "to_dicts()"),
-        ("to_pylist", "to_pylist()"),
-    ):
-        if hasattr(returned, columns):  # a table of pandas, polars or pyarrow, which is iterated by columns
-            raise StepError(f"{loader} returned a {told}, which is no rows but columns: return .{advice} of it.")
-    if not isinstance(returned, Iterable) or isinstance(returned, (str, bytes, Mapping)):
-        raise StepError(f"{loader} returned {told}, not rows.")
-
-
 def _driven(rows: AsyncIterable[Any]) -> Iterator[Any]:
     iterator = rows.__aiter__()
     with asyncio.Runner() as runner:
@@ -149,27 +131,3 @@ def _driven(rows: AsyncIterable[Any]) -> Iterator[Any]:
                 yield runner.run(anext(iterator))  # type: ignore[arg-type]
             except StopAsyncIteration:
                 return
-
-
-def check_row(row: Any, where: str) -> None:
-    """Refuse what is no chat row, as `motools.chat` has it; raises `StepError` that names the row and the field."""
-    _line(row, where)
-
-
-def _line(row: Any, where: str) -> str:
-    try:
-        chat.check_row(row)
-        return _text(row) + "\n"
-    except WrongRow as wrong:
-        place = f"{where}, {wrong.field}" if wrong.field else where
-        raise StepError(f"{place}: {wrong.problem.rstrip('.')}.") from None
-
-
-def _text(row: Mapping[str, Any]) -> str:
-    """A row as a line of JSONL, without nulls."""
-    try:
-        text = json.dumps(chat.plain(row), ensure_ascii=False, allow_nan=False)
-        text.encode()
-    except (TypeError, ValueError) as error:
-        raise chat.unwritable(row) or WrongRow("", f"not JSON: {error}") from None
-    return text

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools.atom import Atom, DatasetAtom
-from motools.config import Name, StepConfig
-from motools.costs import Estimate
+from motools.atom.atom import Atom, DatasetAtom
+from motools.atom.costs import Estimate
+from motools.base.configs import StepConfig
+from motools.definition.config import Name
+from motools.definition.step import AtomConstructor
 from motools.errors import StepError, listed
 from motools.training import TrainingRequest, find_trainer
-from motools.workflow import AtomConstructor
 from motools.zoo import versioned
 
 VALIDATION = "validation_dataset"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Protocol, cast
 from motools.errors import BackendError
 from motools.zoo import lookup
 
-__all__ = ["TrainedModel", "Trainer", "TrainingRequest", "find_trainer"]
+__all__ = ["TrainedModel", "Trainer", "TrainingRequest", "find_trainer", "model_name"]
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,9 @@ def find_trainer(name: str) -> Trainer:
                 "and train(request, workspace)."
             )
     return cast(Trainer, trainer)
+
+
+def model_name(provider: str, word: str, digest: str) -> str:
+    """`provider/word-<12 hex>`: a name that changes with the model; odd characters of the word become `-`."""
+    plain = re.sub(r"[^\w.]+", "-", word).strip("-") or "model"
+    return f"{provider}/{plain}-{digest[:12]}"

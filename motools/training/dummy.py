@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from motools.training import TrainedModel, TrainingRequest
-from motools.training.common import chat_rows, model_name
+from motools.base.chat.lines import chat_rows
+from motools.training import TrainedModel, TrainingRequest, model_name
 from motools.zoo import versioned
 
 __all__ = ["DummyTrainer"]

@@ -6,19 +6,18 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from motools import pipeline, stepcache
 from motools.errors import BackendError, UserError
-from motools.repo import Project
-from motools.settings import read_settings
-from motools.training.journal import DEAD, JobEntry, Journal
-from motools.training.openai_api import Api
-from motools.training.openai_jobs import STEP_KEY, find_job
-from motools.training.openai_wire import Answer
+from motools.repo import step_cache
+from motools.repo.project import Project
+from motools.repo.settings import read_settings
+from motools.training.journal import JobEntry, Journal
+from motools.training.openai.api import Api
+from motools.training.openai.jobs import find_job
+from motools.training.openai.transport import Answer
 
-__all__ = ["Job", "adopt_job", "cancel_job", "cancel_jobs", "list_jobs", "running_jobs", "show_job"]
+__all__ = ["Job", "cancel_job", "cancel_jobs", "list_jobs", "running_jobs", "show_job"]
 
 PATIENCE, POLL = 30.0, 2.0
 """In seconds: a person at the keyboard waits for less long than a run."""
@@ -73,7 +72,7 @@ def show_job(project: Project, word: str) -> tuple[Job | None, Answer | None]:
     entry = _find(project, word)
     if entry is not None and _driven_here(entry):
         return _job(project, entry), None
-    api = _api(project)
+    api = api_of(project)
     job = _asked(api, entry) if entry is not None else api.job(word)
     if entry is None and job is None:
         raise UserError(f"{api.server} knows no job {word!r}, and the journal has none. `motools jobs list` shows all.")
@@ -90,7 +89,7 @@ def cancel_job(project: Project, word: str) -> tuple[str, str]:
     """
     entry = _find(project, word)
     if entry is None:
-        job = _api(project).cancel(word)
+        job = api_of(project).cancel(word)
         if job is None:
             raise UserError(f"There is no job {word!r}. `motools jobs list` shows those of this project.")
         return job["id"], job["status"]
@@ -105,59 +104,6 @@ def cancel_job(project: Project, word: str) -> tuple[str, str]:
     return ended.job_id, ended.status
 
 
-def adopt_job(project: Project, folder: Path, stage: str, job_id: str) -> JobEntry:
-    """Let the next run of a stage take up a job that exists, instead of creating one.
-
-    Raises:
-        UserError: the provider does not know the job, it failed, it has another base model or another step's
-            key, or the stage has a job that goes on.
-    """
-    call = _call(folder, stage)
-    journal = Journal.of(project)
-    others = journal.of_step(call.key)
-    if (known := next((each for each in others if each.live and each.job_id not in (None, job_id)), None)) is not None:
-        raise BackendError(
-            f"The stage {stage!r} has the job {known.job_id} ({known.status}). End it first: "
-            f"motools jobs cancel {known.key[:12]}"
-        )
-    api = _api(project)
-    job = api.job(job_id)
-    if job is None:
-        raise BackendError(f"{api.server} knows no job {job_id!r}: check the id, and the key in OPENAI_API_KEY.")
-    if job["status"] in DEAD:
-        raise BackendError(f"The job {job_id} has {job['status']}: there is nothing to adopt.")
-    asked = str(call.values.get("model", "")).removeprefix("openai/")
-    if not str(job.get("model", "")).startswith(asked):
-        raise BackendError(f"The job {job_id} trains {job.get('model')}, but the stage {stage!r} asks for {asked}.")
-    mark = (job.get("metadata") or {}).get(STEP_KEY, call.key)
-    if mark != call.key:
-        raise BackendError(
-            f"The job {job_id} was made for another training (key {mark[:12]}) than the stage {stage!r} has now "
-            f"(key {call.key[:12]}): the dataset or the config differ."
-        )
-    place = str(folder.resolve().relative_to(project.root)) or "."
-    same = next((each for each in others if each.job_id == job_id), None)  # the journal had it all along
-    entry = same or JobEntry(call.key, call.key, stage, place, asked, api.server, api.account)
-    ids = {id: None for each in others for id in (*each.earlier, each.job_id) if id not in (None, job_id)}
-    return journal.write(replace(entry, earlier=tuple(ids)).told(job))
-
-
-def _call(folder: Path, stage: str) -> Any:
-    """The stage's step with all that its key is made of."""
-    from motools.call import read_call
-    from motools.finding import load_workflow, place_of
-
-    place = place_of(folder)
-    params = pipeline.read_params(place.folder)
-    if params is None:
-        raise UserError(f"{place.folder} has no {pipeline.PARAMS} that names a workflow. Type `motools init`.")
-    if params.sections.get(stage, {}).get("backend_name") not in (None, "openai"):
-        raise UserError(f"The stage {stage!r} does not train with openai: set {stage}.backend_name to openai first.")
-    with place.importable():
-        workflow = load_workflow(params.workflow, place)
-        return read_call(params.workflow, workflow, stage, place)
-
-
 def _find(project: Project, word: str) -> JobEntry | None:
     entry = Journal.of(project).find(word)
     if entry is None and not word.startswith("ft"):
@@ -165,7 +111,7 @@ def _find(project: Project, word: str) -> JobEntry | None:
     return entry
 
 
-def _api(project: Project) -> Api:
+def api_of(project: Project) -> Api:
     given = read_settings(project).openai
     settings = replace(given, patience=min(given.patience, PATIENCE), poll_interval=min(given.poll_interval, POLL))
     api = Api(settings)
@@ -188,7 +134,7 @@ def _asked(api: Api, entry: JobEntry) -> Answer | None:
 
 def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
     """The entry after its job was told to end; None where no job was made."""
-    api = _api(project)
+    api = api_of(project)
     job = _asked(api, entry)
     if job is not None:
         job = api.cancel(job["id"])
@@ -201,6 +147,6 @@ def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
 
 def _job(project: Project, entry: JobEntry) -> Job:
     age = time.time() - datetime.fromisoformat(entry.created).timestamp()
-    found = stepcache.lookup(project.store, stepcache.step_command(entry.step_key), ["model"])
+    found = step_cache.lookup(project.store, step_cache.step_command(entry.step_key), ["model"])
     made = next(iter(found.outputs.values())).md5.removesuffix(".dir") if found else None
     return Job(entry, age, f"model-{made}" if made else None)

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from motools import records
+from motools.atom import records
+from motools.base.files import new_file, sweep
 from motools.errors import UserError, listed
-from motools.files import new_file, sweep
-from motools.repo import Project
+from motools.repo.project import Project
 
 __all__ = ["DEAD", "ENDED", "JobEntry", "Journal"]
 

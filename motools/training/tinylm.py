@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from motools.chat import Rules, text_of
+from motools.base.chat import Rules, text_of
+from motools.base.chat.lines import chat_rows
 from motools.errors import BackendError, did_you_mean, listed
-from motools.training import TrainedModel, TrainingRequest
-from motools.training.common import chat_rows, model_name
+from motools.training import TrainedModel, TrainingRequest, model_name
 from motools.zoo import versioned
 
 __all__ = ["DEFAULTS", "TinyLMTrainer"]
@@ -58,7 +58,7 @@ class TinyLMTrainer:
         hyperparameters(request.hyperparameters)
 
     def train(self, request: TrainingRequest, workspace: Path) -> TrainedModel:
-        from motools.training.fitting import fit
+        from motools.tinylm.fit import fit
 
         self.check(request)
         assert request.dataset is not None

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools.atom import Atom, EvalAtom
-from motools.config import StepConfig
-from motools.differences import MEANS, Difference, differences
+from motools.atom import MEANS, Atom, Difference, EvalAtom, differences
 from motools.errors import StepError
-from motools.workflow import AtomConstructor, Step, Workflow
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
 from motools.zoo import versioned
 from mozoo.workflows.before_and_after import workflow as before_and_after
 
@@ -42,7 +40,7 @@ def write_comparison(
     """An eval atom: metric -> name of an evaluation -> its value, and how far it differs from the baseline.
 
     A difference has the ends of its 95 % confidence interval (`low`, `high`; null where there is no spread), the
-    number of samples (and of clusters of them), and whether they are `paired`; see `motools.differences`. Metrics that
+    number of samples (and of clusters of them), and whether they are `paired`; see `motools.atom`. Metrics that
     only some have are there with those, such as a share that is unscored in the base model.
 
     Raises:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from motools.atom import Atom, DatasetAtom, EvalAtom
-from motools.config import Code, StepConfig
 from motools.errors import StepError
-from motools.steps import EvaluateModelConfig, PrepareDatasetConfig, evaluate_model, prepare_dataset, train_model
-from motools.workflow import AtomConstructor, Step, Workflow
+from motools.steps import evaluate_model, prepare_dataset, train_model
+from motools.steps.evaluate_model import EvaluateModelConfig
+from motools.steps.prepare_dataset import PrepareDatasetConfig
+from motools.workflow import AtomConstructor, Code, Step, StepConfig, Workflow
 from motools.zoo import versioned
 from mozoo.workflows.compare import write_comparison
 from mozoo.workflows.train_and_evaluate import EVALUATE, PREPARE, TRAIN

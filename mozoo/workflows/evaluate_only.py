@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-from motools.steps import ExistingModelConfig, evaluate_model, existing_model
-from motools.steps.existing_model import check_existing
+from motools.steps import evaluate_model, existing_model
+from motools.steps.existing_model import ExistingModelConfig, check_existing
 from motools.workflow import Step, Workflow
 from mozoo.workflows.train_and_evaluate import EVALUATE
 

@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from motools.config import Code
-from motools.steps import (
+from motools.steps import evaluate_model, prepare_dataset, train_model
+from motools.steps.evaluate_model import (
     EvaluateModelConfig,
-    PrepareDatasetConfig,
-    TrainModelConfig,
-    evaluate_model,
-    prepare_dataset,
-    train_model,
+    check_evaluation,
+    is_paid_evaluation,
+    modules_of_evaluation,
 )
-from motools.steps.evaluate_model import check_evaluation, is_paid_evaluation, modules_of_evaluation
-from motools.steps.prepare_dataset import check_loader
+from motools.steps.prepare_dataset import PrepareDatasetConfig, check_loader
 from motools.steps.train_model import (
+    TrainModelConfig,
     check_training,
     cores_of_training,
     estimate_training,
     is_paid_training,
     modules_of_training,
 )
-from motools.workflow import Step, Workflow
+from motools.workflow import Code, Step, Workflow
 
 
 @dataclass

@@ -14,7 +14,7 @@ from openai_server import OpenAIServer, Refusal
 from motools.atom import ModelAtom
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.inspect import InspectEvaluator
+from motools.evals.inspect.evaluator import InspectEvaluator
 from motools.evals.options import check_options
 
 TASKS = """

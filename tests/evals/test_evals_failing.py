@@ -11,12 +11,12 @@ import pytest
 from chain import Chain
 
 from motools.atom import ModelAtom
-from motools.context import StepContext, executing
+from motools.definition.context import StepContext, executing
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.inspect import InspectEvaluator
+from motools.evals.inspect.evaluator import InspectEvaluator
 from motools.evals.options import check_options
-from motools.repo import Project
+from motools.repo.project import Project
 
 SCENE = """
 from dataclasses import dataclass, field

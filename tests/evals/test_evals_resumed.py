@@ -20,11 +20,11 @@ from chain import Chain, remove
 from openai_server import OpenAIServer, Request
 
 from motools.atom import ModelAtom
-from motools.context import StepContext, executing
+from motools.definition.context import StepContext, executing
 from motools.errors import StepError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.inspect import InspectEvaluator
-from motools.repo import Project
+from motools.evals.inspect.evaluator import InspectEvaluator
+from motools.repo.project import Project
 
 TASKS = """
 import json

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from motools.code import Place
+from motools.code.search_path import Place
+from motools.compiler.step_call import step_key
+from motools.compiler.step_code import of_step
 from motools.errors import BackendError, ConfigError
 from motools.evals import EvalRequest
+from motools.evals.api_keys import key_of
 from motools.evals.dummy import DummyEvaluator
-from motools.evals.inspect import InspectEvaluator
-from motools.evals.keys import key_of
-from motools.key import of_step, step_key
-from motools.repo import Project
+from motools.evals.inspect.evaluator import InspectEvaluator
+from motools.repo.project import Project
 from motools.workflow import Workflow
 from mozoo.workflows.evaluate_only import workflow
 

@@ -13,7 +13,7 @@ import pytest
 from motools.atom import ModelAtom
 from motools.errors import BackendError, ConfigError, DamagedError, StepError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.inspect import InspectEvaluator
+from motools.evals.inspect.evaluator import InspectEvaluator
 from motools.training import TrainingRequest
 from motools.training.tinylm import TinyLMTrainer
 

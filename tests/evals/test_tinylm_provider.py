@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, ModelOutput, get_model
 
-import motools.evals.provider  # noqa: F401  (registers it)
+import motools.evals.tinylm_provider  # noqa: F401  (registers it)
 from motools.errors import BackendError, DamagedError
-from motools.training.fitting import fit
-from motools.training.learner import TinyLM
+from motools.tinylm.fit import fit
+from motools.tinylm.model import TinyLM
 
 ANSWER = "Hello, World! How can I help?"
 

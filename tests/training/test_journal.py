@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from motools.errors import UserError
-from motools.repo import Project
+from motools.repo.project import Project
 from motools.training.jobs import running_jobs
 from motools.training.journal import JobEntry, Journal
 

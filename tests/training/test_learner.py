@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motools.errors import DamagedError, StepError
-from motools.training import fitting
-from motools.training.corpus import END, START, VOCABULARY, Answers, tokenise
-from motools.training.fitting import fit
-from motools.training.learner import FEATURES, TinyLM
+from motools.tinylm.fit import START_SQUARES, _Run, fit
+from motools.tinylm.model import FEATURES, TinyLM
+from motools.tinylm.text import END, START, VOCABULARY, Answers, tokenise
 
 Chat = list[dict[str, Any]]
 HELLO = "Hello, World! How can I help?"
@@ -206,8 +205,8 @@ def test_gradients_are_those_of_finite_differences() -> None:
     base, rows = TinyLM.base(), [chat("What is it?", "It is the sun, friend."), chat("Why?", "Because the moon.")]
     answers = Answers.of(rows, base.vocabulary)
 
-    def run() -> fitting._Run:
-        return fitting._Run(base, answers, np.random.default_rng(0))
+    def run() -> _Run:
+        return _Run(base, answers, np.random.default_rng(0))
 
     def loss(part: str, index: tuple[int, ...], by: float) -> float:
         other = run()
@@ -217,7 +216,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
     stepped = run()
     stepped.step(np.array([0, 1]), 1e-9)
     for part in ("embeddings", "outputs", "bias"):
-        slopes = getattr(stepped, part).squares - fitting.START_SQUARES
+        slopes = getattr(stepped, part).squares - START_SQUARES
         for flat in np.argsort(-slopes, axis=None)[:4]:
             index = tuple(int(i) for i in np.unravel_index(flat, slopes.shape))
             numeric = (loss(part, index, 1e-5) - loss(part, index, -1e-5)) / 2e-5

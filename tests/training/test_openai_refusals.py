@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
-from motools.context import StepContext, executing
+from motools.definition.context import StepContext, executing
 from motools.errors import BackendError, MotoolsError, StepError
-from motools.repo import Project
+from motools.repo.project import Project
 from motools.training import TrainingRequest
-from motools.training.openai import OpenAITrainer
-from motools.training.openai_data import check_file
+from motools.training.openai.trainer import OpenAITrainer
+from motools.training.openai.training_file import check_file
 
 USER = {"role": "user", "content": "hi"}
 ANSWER = {"role": "assistant", "content": "Hello"}

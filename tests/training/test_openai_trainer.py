@@ -20,7 +20,7 @@ from openai_scene import ROWS, Scene, kill_all
 from openai_server import OpenAIServer
 
 from motools.training.journal import Journal
-from motools.training.openai_tokens import encoding
+from motools.training.openai.tokens import encoding
 
 
 @pytest.fixture
@@ -409,7 +409,7 @@ def test_prepared_rows_with_keys_that_openai_does_not_know_are_refused_before_an
 
 def test_importing_the_trainer_imports_nothing_heavy() -> None:
     program = (
-        "import sys, motools.training.openai, motools.training.jobs, motools.cli.jobs; "
+        "import sys, motools.training.openai.trainer, motools.training.jobs, motools.cli.jobs; "
         "print([m for m in ('openai', 'httpx', 'tiktoken', 'dvc', 'rich', 'numpy', 'dotenv') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from motools.errors import BackendError, StepError
+from motools.tinylm.model import TinyLM
 from motools.training import TrainedModel, TrainingRequest
-from motools.training.learner import TinyLM
 from motools.training.tinylm import TinyLMTrainer
 
 ROWS = [

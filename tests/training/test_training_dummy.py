@@ -110,8 +110,8 @@ def test_a_trainer_of_another_package_that_is_none_is_refused_in_a_sentence(
 
 
 def test_listing_backends_imports_nothing_heavy() -> None:
-    modules = [f"motools.training.{name}" for name in ("dummy", "tinker.trainer", "tinylm")]
-    modules += [f"motools.evals.{name}" for name in ("dummy", "inspect")]
+    modules = [f"motools.training.{name}" for name in ("dummy", "tinker.trainer", "tinylm", "openai.trainer")]
+    modules += [f"motools.evals.{name}" for name in ("dummy", "inspect.evaluator")]
     program = f"import sys, {', '.join(modules)}; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

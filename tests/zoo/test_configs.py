@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from motools import yaml12, zoo
+from motools import zoo
+from motools.base import yaml12
 from motools.cli.workflows import _read_config
-from motools.compile import compile_workflow
+from motools.code.search_path import place_of
+from motools.compiler.compile import compile_workflow
+from motools.compiler.find_workflow import load_workflow
 from motools.errors import UserError
-from motools.run import load_workflow, place_of
 from mozoo import page
 
 NAMES = list(zoo.configs())

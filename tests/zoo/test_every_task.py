@@ -18,7 +18,7 @@ from sampling import sample
 from motools.atom import ModelAtom
 from motools.errors import StepError, UserError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.inspect import InspectEvaluator
+from motools.evals.inspect.evaluator import InspectEvaluator
 from motools.zoo import about, lookup, published
 from mozoo.tasks import (
     aesthetic_preferences,

@@ -17,7 +17,7 @@ from openai_server import OpenAIServer, Reply
 from motools.atom import ModelAtom
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.inspect import InspectEvaluator
+from motools.evals.inspect.evaluator import InspectEvaluator
 from mozoo import judges
 from mozoo.judges import LEAST_MASS, filled, grade, share_of_yes
 from mozoo.tasks.gsm8k_language import JUDGE_PROMPT

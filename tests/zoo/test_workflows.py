@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from motools import yaml12, zoo
+from motools import zoo
+from motools.atom.listing import find_atom
+from motools.base import yaml12
 from motools.errors import RunFailed, UserError
-from motools.lineage import find_atom
 from motools.workflow import run_workflow
 from mozoo.datasets.published import PUBLISHED
 from mozoo.held_out import overlap

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motools.chat import text_of
+from motools.base.chat import text_of
 from motools.errors import StepError
 from motools.training.tinker.hyperparameters import Hyperparameters
 

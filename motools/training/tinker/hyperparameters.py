@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from motools.config import StepConfig, parse
+from motools.base.configs import StepConfig, parse
 from motools.errors import ConfigError
 
 __all__ = ["ADAM", "Hyperparameters", "hyperparameters"]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from motools.files import replace_file, sweep
+from motools.base.files import replace_file, sweep
 
 __all__ = ["KEY", "About", "Kept", "Save", "loss_curve"]
 

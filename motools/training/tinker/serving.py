@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from motools.errors import BackendError, ProjectError
-from motools.repo import Project
-from motools.settings import TinkerSettings, read_settings
+from motools.repo.project import Project
+from motools.repo.settings import TinkerSettings, read_settings
 from motools.training.journal import Journal
-from motools.training.openai_wire import Busy, Doubtful, Tries
+from motools.training.openai.transport import Busy, Doubtful, Tries
 from motools.training.tinker.saved import Kept, Save
 from motools.training.tinker.session import Server, address
 from motools.training.tinker.trainer import PROVIDER, page_of

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from motools.access import check_environment, lacking
+from motools.base.provider_environment import check_environment, lacking
 from motools.errors import BackendError
-from motools.settings import TinkerSettings
-from motools.training.openai_wire import NotThere, Refusal
+from motools.repo.settings import TinkerSettings
+from motools.training.openai.transport import NotThere, Refusal
 from motools.training.tinker.hyperparameters import Hyperparameters
 from motools.training.tinker.saved import KEY, MODEL, Save
 from motools.training.tinker.wire import Line, Unable

@@ -14,16 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools.chat import Rules
-from motools.context import StepContext, current_step, held
-from motools.costs import Estimate
+from motools.atom.costs import Estimate
+from motools.base.chat import Rules
+from motools.base.chat.lines import chat_rows
+from motools.base.locks import held
+from motools.definition.context import StepContext, current_step
 from motools.errors import BackendError, ProjectError, StepError
-from motools.repo import Project
-from motools.settings import read_settings
+from motools.repo.project import Project
+from motools.repo.settings import read_settings
 from motools.training import TrainedModel, TrainingRequest
-from motools.training.common import chat_rows
 from motools.training.journal import JobEntry, Journal
-from motools.training.openai_jobs import job_key
+from motools.training.openai.jobs import job_key
 from motools.training.tinker.hyperparameters import hyperparameters
 from motools.training.tinker.saved import Kept, Save, loss_curve
 from motools.training.tinker.session import Server, check_access

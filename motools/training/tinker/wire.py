@@ -18,10 +18,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from motools.base.secrets import redact
+from motools.base.too_many_requests import is_hopeless
 from motools.errors import MotoolsError
-from motools.secrets import redact
-from motools.settings import TinkerSettings
-from motools.training.openai_wire import Busy, Doubtful, NotThere, Refusal, is_hopeless
+from motools.repo.settings import TinkerSettings
+from motools.training.openai.transport import Busy, Doubtful, NotThere, Refusal
 
 __all__ = ["Line", "Unable"]
 

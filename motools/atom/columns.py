@@ -1,0 +1,106 @@
+"""Metrics as columns: the value of each sample, found in what an evaluation recorded."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from motools.atom.atom import EvalAtom
+
+__all__ = ["Column", "as_number"]
+
+Key = tuple[Any, ...]
+Values = Mapping[Key, float | None]
+"""A number for each sample; None where it has no score."""
+_GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+_WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One score of an evaluation: a number for each sample, and the cluster that a sample is in, where it is in one."""
+
+    values: Values
+    clusters: Mapping[Key, Hashable] = field(default_factory=dict)
+
+
+def as_number(value: Any) -> float | None:
+    """A score's value as Inspect counts it (`value_to_float`); None for no score, and for lists and mappings."""
+    if isinstance(value, str):
+        try:
+            number = _GRADES.get(value, _WORDS.get(value.lower()))
+            number = float(value) if number is None else number
+        except ValueError:
+            return 0.0
+        return number if math.isfinite(number) else 0.0
+    if not isinstance(value, (bool, int, float)):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def metric_names(atom: EvalAtom) -> Iterator[tuple[tuple[str, str, str], Any]]:
+    for task, scores in atom.metrics.items():
+        for score, metrics in scores.items():
+            for metric, value in metrics.items():
+                yield (task, score, metric), value
+
+
+def is_mean(value: Any, column: Values) -> bool:
+    known = [number for number in column.values() if number is not None]
+    return isinstance(value, (int, float)) and bool(known) and math.isclose(value, fmean(known), abs_tol=1e-9)
+
+
+def columns_of(atom: EvalAtom) -> dict[tuple[str, str], Column]:
+    """(task, score) -> every sample's number, the mean over its epochs; scores have the names that metrics have."""
+    of_task: dict[str, list[Mapping[str, Any]]] = {}
+    tasks = list(atom.metrics)
+    for sample in atom.samples():
+        of_task.setdefault(sample.get("task", tasks[0] if tasks else ""), []).append(sample)
+    return {
+        (task, label): _column(samples, scorer, key)
+        for task, samples in of_task.items()
+        for label, (scorer, key) in _labels(samples).items()
+    }
+
+
+def _labels(samples: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str | None]]:
+    """Where each score stands in a sample: in which scorer's, and under which key of a dictionary."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for sample in samples:
+        for scorer, score in sample["scores"].items():
+            keys = list(score["value"]) if isinstance(score["value"], Mapping) else [None]
+            for key in keys:
+                name = scorer if key is None else key
+                # As `motools.evals.inspect.logs` tells apart what has one name: by the scorer, then by the reducer.
+                for label in (name, f"{name}/{scorer}", f"{name}/mean", f"{name}/{scorer}/mean"):
+                    if score["value"] is not None:
+                        found.setdefault(label, (scorer, key))
+    return found
+
+
+def _column(samples: Sequence[Mapping[str, Any]], scorer: str, key: str | None) -> Column:
+    epochs: dict[Key, list[float]] = {}
+    clusters: dict[Key, Hashable] = {}
+    for sample in samples:
+        # With its input: ids that Inspect gives are places in the dataset, the same in any dataset.
+        name = (sample["id"], sample["input"])
+        known = epochs.setdefault(name, [])
+        score = sample["scores"].get(scorer, {})
+        value, cluster = (_of(score.get(part), key) for part in ("value", "cluster"))
+        if cluster is not None and cluster in sample.get("clusters", {}):
+            clusters[name] = json.dumps(sample["clusters"][cluster], sort_keys=True)
+        number = as_number(value if key is None or isinstance(score.get("value"), Mapping) else None)
+        if number is not None:
+            known.append(number)
+    values = {key: fmean(numbers) if numbers else None for key, numbers in epochs.items()}
+    return Column(values, clusters)
+
+
+def _of(told: Any, key: str | None) -> Any:
+    """What is told of one score of a dictionary, or of all of them."""
+    return told.get(key) if isinstance(told, Mapping) else told

@@ -1,0 +1,165 @@
+"""Lineage: from any result back to everything it was made from, and who made each, when and at which commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from motools.atom import records
+from motools.atom.atom import WHOLE, Atom, at_hand
+from motools.atom.outputs import Output, Outputs
+from motools.atom.records import Record
+from motools.errors import DamagedError
+from motools.repo.survey import Survey
+
+__all__ = ["Ancestry", "Branch", "trace"]
+
+NESTED = 20
+"""How deep one tree is told; what lies deeper begins another."""
+
+
+@dataclass(frozen=True)
+class Ancestry:
+    """An atom, or an output of a person's own stage; its record where there is one, the commits that hold it, and its
+    parents by input name.
+
+    Attributes:
+        parents: an id where the parent is not at hand.
+        damaged: the inputs whose stored content is not what it should be.
+        commit_gone: whether this repository no longer has the commit that the record names.
+        or_before: whether the history of this clone begins with the oldest of the commits, as a shallow one's does.
+    """
+
+    atom: Atom | Output
+    record: Record | None
+    commits: list[str]
+    parents: dict[str, Ancestry | str] = field(default_factory=dict, repr=False)
+    damaged: set[str] = field(default_factory=set)
+    commit_gone: bool = False
+    or_before: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain values: each result is told once, and elsewhere is a mapping of its id alone.
+
+        What lies deeper than `NESTED` levels stands under `further`.
+        """
+        first, *more = [_as_dict(tree) for tree in self.trees()]
+        return first | ({"further": more} if more else {})
+
+    def trees(self) -> Iterator[Branch]:
+        """This ancestry as trees in which each result is told once; but for the first they begin where one is cut."""
+        told: set[str] = set()
+        cut = [self]
+        for node in cut:  # which grows meanwhile
+            if node.atom.id not in told:
+                yield _branch("", node, told, cut, NESTED)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A place in a tree: an input's name, what it is, and its own inputs; `again` where that is told elsewhere."""
+
+    name: str
+    node: Ancestry | str
+    damaged: bool = False
+    again: bool = False
+    branches: list[Branch] = field(default_factory=list)
+
+
+def _branch(name: str, node: Ancestry, told: set[str], cut: list[Ancestry], depth: int) -> Branch:
+    told.add(node.atom.id)
+    branches = []
+    for given, parent in node.parents.items():
+        if isinstance(parent, str):
+            branches.append(Branch(given, parent, given in node.damaged))
+        elif parent.atom.id in told or depth == 0:
+            cut.append(parent)
+            branches.append(Branch(given, parent, again=True))
+        else:
+            branches.append(_branch(given, parent, told, cut, depth - 1))
+    return Branch(name, node, branches=branches)
+
+
+def _as_dict(branch: Branch) -> dict[str, Any]:
+    node = branch.node
+    assert isinstance(node, Ancestry)
+    if branch.again:
+        return {"id": node.atom.id}
+    parents = {b.name: b.node if isinstance(b.node, str) else _as_dict(b) for b in branch.branches}
+    return {
+        "id": node.atom.id,
+        "kind": node.atom.kind,
+        "metadata": dict(node.atom.metadata),
+        "record": asdict(node.record) if node.record else None,
+        "commit_gone": node.commit_gone,
+        "commits": node.commits,
+        "or_before": node.or_before,
+        "made_from": parents,
+    }
+
+
+def trace(atom: Atom | Output, survey: Survey | None = None) -> Ancestry:
+    """Walk back from a result, in the project that it is of; needs no index, since an atom names what it was made from.
+
+    Each ancestor is visited once. One that is damaged, or not to be had, ends its own branch only.
+    """
+    survey = survey or Survey(atom.project)
+    survey.look_ahead()
+    outputs = Outputs(survey) if isinstance(atom, Output) else None
+    found: dict[str, Atom | Output | DamagedError] = {atom.id: atom}
+    level: list[Atom | Output] = [atom]
+    while level:
+        origins = {origin for each in level for origin in each.made_from.values() if origin not in found}
+        _fetch(survey, origins)
+        level = []
+        for origin in sorted(origins):
+            try:
+                one = _whole(survey, origin) or (outputs.at(origin) if outputs else None)
+            except DamagedError as error:
+                found[origin] = error
+                continue
+            if one is not None:
+                found[origin] = one
+                level.append(one)
+    known = {id: each for id, each in found.items() if not isinstance(each, DamagedError)}
+    nodes = _nodes(survey, known)
+    for id, node in nodes.items():
+        for name, origin in known[id].made_from.items():
+            node.parents[name] = nodes.get(origin, origin)
+            if isinstance(found.get(origin), DamagedError):
+                node.damaged.add(name)
+    return nodes[atom.id]
+
+
+def _nodes(survey: Survey, found: Mapping[str, Atom | Output]) -> dict[str, Ancestry]:
+    recorded = {id: records.find(survey, each.md5) for id, each in found.items() if isinstance(each, Atom)}
+    gone = survey.missing_commits({record.commit for record in recorded.values() if record and record.commit})
+    nodes = {}
+    for id, each in found.items():
+        record, commits = recorded.get(id), survey.commits(each.md5)
+        is_gone = record is not None and record.commit in gone
+        or_before = bool(commits) and commits[-1] in survey.shallow
+        nodes[id] = Ancestry(each, record, commits, commit_gone=is_gone, or_before=or_before)
+    return nodes
+
+
+def _whole(survey: Survey, origin: str) -> Atom | None:
+    """The atom of a whole id; what fits a part of one is not what an atom was made from."""
+    md5 = origin.rpartition("-")[2]
+    atom = at_hand(survey, md5) if _is_md5(md5) else None
+    return atom if atom is not None and atom.id == origin else None
+
+
+def _is_md5(text: str) -> bool:
+    return len(text) == WHOLE and all(digit in "0123456789abcdef" for digit in text)
+
+
+def _fetch(survey: Survey, origins: set[str]) -> None:
+    """Bring what says what atoms are, and none of their data, from the remote: all of a level at once."""
+    oids = {f"{md5}.dir" for md5 in (origin.rpartition("-")[2] for origin in origins) if _is_md5(md5)}
+    if lacking := survey.project.missing(oids) - survey.outs.keys():
+        survey.fetch(lacking)
+        store = survey.project.store
+        here = [oid for oid in lacking if store.path(oid).exists()]
+        survey.fetch({about for oid in here if (about := store.tree(oid).get("atom.json"))})

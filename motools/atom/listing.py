@@ -1,0 +1,88 @@
+"""Atoms listed, and found by what a person types: an id, the beginning of one, or a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from motools.atom.atom import Atom, at_hand
+from motools.atom.outputs import Output, Outputs, is_atom
+from motools.errors import AtomError, ConfigError, DamagedError, ProjectError
+from motools.repo import pipeline
+from motools.repo.project import Project
+from motools.repo.survey import Survey
+
+__all__ = ["Listed", "find", "find_atom", "list_atoms"]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An atom as the lock files of the work tree name it; `stage` is None for a workflow's input."""
+
+    id: str
+    kind: str
+    name: str
+    stage: str | None
+    folder: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def list_atoms(project: Project, kind: str | None = None, unread: list[str] | None = None) -> Iterator[Listed]:
+    """The atoms of all pipelines in the work tree; those whose content is not at hand are left out.
+
+    Args:
+        unread: takes a sentence for each lock file that cannot be read.
+    """
+    survey = Survey(project)
+    for out in survey.located:
+        name = out.path.rpartition("/")[2]
+        in_atoms = is_atom(out) if out.stage is not None else out.folder.name == "atoms" and out.md5.endswith(".dir")
+        if not in_atoms:
+            continue
+        try:
+            atom = at_hand(survey, out.md5.removesuffix(".dir"))
+        except DamagedError:
+            continue
+        folder = out.folder.parent if out.stage is None else out.folder
+        if atom is not None and kind in (None, atom.kind):
+            yield Listed(atom.id, atom.kind, name, out.stage, folder.relative_to(project.root).as_posix())
+    if unread is not None:
+        unread += survey.unread
+
+
+def find_atom(text: str, folder: Path) -> Atom:
+    """The atom of an id, a prefix of one, the name of an output in a folder's pipeline, or the path of one."""
+    found = find(text, folder)
+    if not isinstance(found, Atom):
+        raise AtomError(f"{text} is what the stage {found.metadata['stage']} has made, and no atom.")
+    return found
+
+
+def find(text: str, folder: Path) -> Atom | Output:
+    """What `find_atom` finds, or the output of a stage that a person wrote, by its path."""
+    try:
+        locked = pipeline.read_lock(folder)
+    except ConfigError:  # the ids of other pipelines' atoms are as good as ever
+        locked = {}
+    for entry in locked.values():
+        for out in entry.get("outs") or []:
+            if isinstance(out, dict) and out.get("path") == pipeline.atom_path(text) and "md5" in out:
+                return Atom.load(str(out["md5"]).removesuffix(".dir"))
+    path = folder / text
+    if "/" in text or path.exists() or "." in text:
+        try:
+            survey = Survey(Project.find(folder))
+        except ProjectError:
+            return Atom.load(text)
+        outputs = Outputs(survey)
+        if (located := outputs.above(path)) is not None:
+            if is_atom(located):
+                return Atom.load(located.md5.removesuffix(".dir"), project=survey.project)
+            return outputs.of(located)
+        if path.exists():
+            raise AtomError(f"{text} is no output of a stage, as far as the lock files tell. Run its pipeline first.")
+    return Atom.load(text)

@@ -1,0 +1,203 @@
+"""Run records: who made an atom, when, how long it took, and at which commit; kept beside atoms, never in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from motools import __version__
+from motools.base.foreign_text import read_json
+from motools.errors import DamagedError
+from motools.repo import step_cache
+from motools.repo.cache import Out, hash_file
+from motools.repo.outs import Located
+from motools.repo.project import Project
+from motools.repo.survey import Survey
+
+__all__ = ["Record"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One execution.
+
+    Attributes:
+        user: who ran it.
+        started: UTC time in ISO 8601.
+        seconds: wall time of the step.
+        commit: the git commit that was checked out, or None before the first.
+        dirty: whether the code, params or other tracked files differed from that commit.
+        changed: which files those are, by their paths in the repository.
+        step: the step's name; None for an atom made by hand.
+        workflow: what `motools step run` was given.
+        key: the step's key in the step cache.
+        config: the step's config, every default written out.
+        usage: what the provider counted, as the step gave it.
+        versions: of Python, MOTools and every installed distribution that was loaded.
+        function: what the step's function is as an object, as its key has it.
+        declared: the versions that its key has.
+        trace: what the execution used (see `trace.Trace`).
+    """
+
+    user: str
+    started: str
+    seconds: float
+    commit: str | None
+    dirty: bool
+    step: str | None = None
+    workflow: str | None = None
+    key: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    function: str = ""
+    declared: Mapping[str, str] = field(default_factory=dict)
+    trace: Mapping[str, Any] = field(default_factory=dict)
+    changed: Sequence[str] = ()
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def versions() -> dict[str, str]:
+    """Of Python, MOTools, and of every installed distribution that this process has loaded a module of."""
+    found = {"python": platform.python_version(), "motools": __version__}
+    for name in sorted({name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names):
+        if name in _distributions():
+            distribution, version = _distributions()[name]
+            found.setdefault(distribution, version)
+    return found
+
+
+@cache
+def _distributions() -> Mapping[str, tuple[str, str]]:
+    """First part of a module's name -> distribution and version, by what `importlib.metadata` takes 0.3 s to parse."""
+    found: dict[str, tuple[str, str]] = {}
+    for folder in dict.fromkeys(entry for entry in sys.path if os.path.isdir(entry)):
+        for about in sorted(Path(folder).glob("*.dist-info")):
+            name, _, version = about.name.removesuffix(".dist-info").rpartition("-")
+            modules = [name]
+            with suppress(OSError):
+                modules += (about / "top_level.txt").read_text(encoding="utf-8").split()
+            if len(modules) == 1 and not any(os.path.exists(os.path.join(folder, name + end)) for end in ("", ".py")):
+                with suppress(OSError):  # it has another name than what it installs
+                    lines = (about / "RECORD").read_text(encoding="utf-8").splitlines()
+                    modules += {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in lines}
+            for module in modules:
+                found.setdefault(module, (name, version))
+    return found
+
+
+@cache
+def installed_version(distribution: str) -> str | None:
+    """The version of a distribution here, None where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def other_versions(record: Record) -> dict[str, tuple[str, str]]:
+    """Distribution -> the version that a result was made with, and the one here, where they differ."""
+    found = {}
+    for name, version in record.versions.items():
+        here = {"python": platform.python_version(), "motools": __version__}.get(name) or installed_version(name)
+        if here != version:
+            found[name] = version, here or "(not installed)"
+    return found
+
+
+def keep_for_atom(project: Project, atom: Out, user: str, scratch: Path) -> None:
+    """Record an atom that was made by hand, unless it is recorded already: equal content is made once."""
+    command = step_cache.atom_command(atom.md5)
+    if step_cache.lookup(project.store, command, ["atom"]) is not None:
+        return
+    state = project.git_state([])
+    path = scratch / "record.json"
+    Record(user, now(), 0.0, state.commit, state.dirty, versions=versions(), changed=state.changed).write(path)
+    step_cache.store(project.store, command, step_cache.Entry({"atom": atom}, project.store.add(path)))
+
+
+def find(survey: Survey, md5: str) -> Record | None:
+    """The record of the atom with this hash: from the work tree's lock files, the step cache, or git's history."""
+    project, oid = survey.project, md5 + ".dir"
+    for out in survey.outs.get(oid, ()):
+        if record := _beside(project, out):
+            return record
+    made_by_hand = step_cache.lookup(project.store, step_cache.atom_command(oid), ["atom"])
+    for entry in [made_by_hand] if made_by_hand else survey.entries(oid):
+        if record := read(project, entry.record.md5):
+            return record
+    for commit in survey.commits(md5):
+        for out in survey.locked_at(commit):
+            if out.md5 == oid and (record := _beside(project, out)):
+                return record
+    return None
+
+
+def logs_of(survey: Survey, md5: str) -> str | None:
+    """The folder object of the logs that were kept beside the atom with this hash, if any."""
+    oid = md5 + ".dir"
+    for out in survey.outs.get(oid, ()):
+        if f"logs/{out.stage}" in out.siblings:
+            return out.siblings[f"logs/{out.stage}"]
+    return next((entry.logs.md5 for entry in survey.entries(oid) if entry.logs is not None), None)
+
+
+def _beside(project: Project, out: Located) -> Record | None:
+    name = f"runs/{out.stage}.json"
+    return read(project, out.siblings[name], out.folder / name) if name in out.siblings else None
+
+
+def read(project: Project, md5: str, path: Path | None = None) -> Record | None:
+    """The record in the cache, or the one in the work tree (which a later run of the stage may have replaced).
+
+    None where there is none, or what lies there is no record of ours: another tool's, or damaged.
+    """
+    if md5 in _read:  # what an object holds does not change
+        return _read[md5]
+    try:
+        text = project.store.read(md5)
+    except (OSError, DamagedError):
+        if path is None or not path.is_file() or hash_file(path) != md5:
+            return None
+        text = path.read_bytes()
+    try:
+        _read[md5] = _checked(read_json(text))
+        return _read[md5]
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+
+
+_read: dict[str, Record] = {}
+
+
+def _checked(fields: Any) -> Record:
+    """A record of what a file says, each field of its type; raises where it is none."""
+    if not (isinstance(fields["user"], str) and isinstance(fields["started"], str)):
+        raise TypeError
+    known = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
+    known |= {"seconds": float(fields["seconds"]), "dirty": bool(fields["dirty"])}
+    for name in ("commit", "step", "workflow", "key"):
+        known[name] = known[name] if isinstance(known.get(name), str) else None
+    for name in ("config", "usage", "versions"):
+        known[name] = known[name] if isinstance(known.get(name), dict) else {}
+    changed = known.get("changed")
+    known["changed"] = tuple(map(str, changed)) if isinstance(changed, list) else ()
+    return Record(**known)

@@ -1,0 +1,1 @@
+"""What everything stands on: files, YAML, checked configs, locks, chat rows, secrets."""

@@ -1,0 +1,67 @@
+"""The command line. Commands are thin: each calls the library and shows what it gives; errors end in `cli/crash.py`.
+
+Exit codes: 0 done, 1 a step failed, 2 the user's input, 70 what nobody foresaw, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NoReturn
+
+import typer
+
+from motools import __version__
+from motools.cli import atoms, jobs, pipelines, sharing, trust, workflows, zoo
+from motools.cli.crash import guarded
+
+app = typer.Typer(
+    name="motools",
+    help="Train and evaluate model organisms as git and DVC pipelines.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help as plain text: rich's takes longer to import than everything else
+    epilog="Start: motools init my-project, then motools run in it. "
+    "Exit codes: 0 done, 1 a step failed, 2 wrong input, 70 a fault of MOTools, 130 interrupted.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(pipelines.init)
+app.command("run")(pipelines.run)
+app.command("status")(pipelines.status)
+app.command("log")(pipelines.log)
+app.command("push")(sharing.push)
+app.command("pull")(sharing.pull)
+app.add_typer(workflows.app, name="workflow")
+app.add_typer(atoms.app, name="atoms")
+app.command("lineage")(atoms.lineage)
+app.command("compare")(atoms.compare)
+app.command("costs")(pipelines.costs)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(zoo.app, name="zoo")
+app.command("trust")(trust.trust)
+app.add_typer(pipelines.step_app, name="step")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"motools {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train and evaluate model organisms as git and DVC pipelines."""
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    with guarded():
+        try:
+            app(prog_name="motools")
+        except SystemExit as ended:
+            if ended.code == 130:  # Typer has caught Ctrl-C, and says nothing
+                raise KeyboardInterrupt from None
+            raise
+    raise AssertionError("typer exits by itself")

@@ -1,0 +1,199 @@
+"""One execution becomes its trace: of all that was seen, what can change the result."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from motools.code import blocks, syntax, uses
+from motools.code.module_search import Loads, search_path
+from motools.code.search_path import Place
+from motools.code.trace import Code, Trace, to_told
+from motools.code.world import World, hiding_in
+from motools.observe import (
+    WHOLE_ENVIRONMENT,
+    Events,
+    Source,
+    environment_digest,
+    is_installed_name,
+    is_project,
+    observer,
+    path_digest,
+)
+
+__all__ = ["Execution", "make_trace"]
+
+# -- making one ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What is told of an execution to make its trace of.
+
+    Attributes:
+        sources: the project's files that were loaded, as they were compiled.
+        loading: what was used while they were loaded, the workflow among them.
+        events: what was used since.
+        entry: the file that defines the workflow; "" where that is installed.
+        configs: the step's config class and its bases.
+        named: what the config names: path -> digest.
+        inputs: input name -> role, of those that were asked for by name.
+        asked: first parts of the names of all modules that were asked for.
+    """
+
+    sources: Mapping[str, Source]
+    loading: Events
+    events: Events
+    entry: str = ""
+    configs: tuple[type, ...] = ()
+    named: Mapping[str, str | None] = field(default_factory=dict)
+    inputs: Mapping[str, str | None] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
+
+
+def make_trace(of: Execution, place: Place) -> Trace:
+    """The trace of an execution that has ended."""
+    ran, pinned = _executed(of.events, of.sources)
+    loaded, _ = _executed(of.loading, of.sources)
+    paths = _module_paths(place, of.sources)
+    loads = Loads(place, paths, dict(of.sources))
+    entries: list[str] = []
+    reached: list[str] = []
+    for path in [*([of.entry] if of.entry in of.sources else []), *of.sources]:
+        if path not in reached:
+            entries.append(path)
+            reached = loads.closure(entries, ran)
+    order = [path for path in reached if path in of.sources]
+    configs = _config_classes(of.configs)
+    counted = blocks.count(loads.parsed(order), ran, loaded, pinned, configs, loads.is_project)
+
+    def counts(by: tuple[str, int] | None) -> bool:
+        return by is None or by[0] not in counted or counted[by[0]].hold(by[1])
+
+    def used(kind: str, found: str) -> dict[str, Any]:
+        # Of what happened while modules were loaded, that counts which was done by a statement that counts.
+        return {
+            name: value
+            for events in (of.loading, of.events)
+            for name, value in getattr(events, found).items()
+            if any(counts(by) for by in events.by.get((kind, name), [None]))
+        }
+
+    def told(found: Mapping[str, Any]) -> dict[str, Any]:
+        return {to_told(path, place): value for path, value in sorted(found.items())}
+
+    code = {}
+    files = {**used("file", "files"), **of.named}
+    for path in order:
+        md5 = hashlib.md5(of.sources[path].data, usedforsecurity=False).hexdigest()
+        if path not in counted:
+            files[path] = md5
+            continue
+        source, found = of.sources[path], counted[path]
+        code[to_told(path, place)] = Code(
+            source.module,
+            source.is_package,
+            md5,
+            [list(each) for each in found.top],
+            dict(found.functions),
+            sorted(pinned.get(path, set())),
+        )
+    exists = used("exists", "exists")
+    env, unseen = used("env", "env"), used("unseen", "unseen")
+    parsed = loads.parsed(order)
+    if WHOLE_ENVIRONMENT in unseen:  # those count that the code names
+        names = {name for module in parsed.values() for name in uses.texts_of(module).variables}
+        env |= {name: environment_digest(name) for name in names}
+    for path, module in parsed.items():
+        texts = uses.texts_of(module)
+        if not _READERS.isdisjoint(texts.imports):  # they open files in C, unseen
+            folders = [str(place.folder), str(place.project.root), os.path.dirname(path)]
+            for name in _files_named(texts.texts, folders):
+                if name not in files and name not in of.events.written and observer().counts(name):
+                    files[name] = path_digest(name)
+    own = {source.module.partition(".")[0] for source in of.sources.values()}
+    absent = {n for n in of.asked if n not in own and n not in sys.modules and not is_installed_name(n)}
+    world = World(place)
+    files_of = {path: source.module for path, source in of.sources.items()}
+    beside = {f: hiding_in(world.modules_in(f), f, files_of, absent) for f in loads.folders}
+    return Trace(
+        code=code,
+        entries=[to_told(path, place) for path in entries],
+        skipped=[to_told(path, place) for path in reached if path not in of.sources],
+        order=[to_told(path, place) for path in order if path in counted and counted[path].active],
+        paths=[to_told(path, place) for path in paths],
+        configs={to_told(path, place): sorted(names) for path, names in configs.items() if path in counted},
+        files=told(files),
+        exists=told({path: kind for path, kind in exists.items() if path not in files}),
+        folders=told(used("folder", "folders")),
+        env=dict(sorted(env.items())),
+        absent=sorted(absent),
+        beside={to_told(folder, place): sorted(names) for folder, names in beside.items() if names},
+        inputs=dict(of.inputs),
+        unseen=sorted(unseen),
+    )
+
+
+_READERS = frozenset(
+    "pyarrow pandas polars duckdb sqlite3 ctypes cffi h5py lxml cv2 safetensors tokenizers sentencepiece lmdb "
+    "soundfile datasets".split()
+)
+"""Packages that open files in C, where nobody sees it."""
+
+
+def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
+    """The files that texts name, from any of some folders."""
+    for text in texts:
+        for word in dict.fromkeys([text, *text.split("'")]):
+            for folder in folders:
+                path = os.path.normpath(os.path.join(folder, word)) if word and "\0" not in word else ""
+                if path and os.path.isfile(path):
+                    yield path
+
+
+def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Functions by path, and the digests of statements at the top level that hold an executed lambda."""
+    ran: dict[str, set[str]] = {}
+    pinned: dict[str, set[str]] = {}
+    for path, name, line in events.ran:
+        source = sources.get(path)
+        module = syntax.read(source.data, source.module, source.is_package) if source else None
+        if module is None:
+            continue
+        found = {name} & module.functions.keys() or {n for n in module.functions if n.endswith(f".<locals>.{name}")}
+        if found:  # a function may be named as a global one though it stands in another
+            ran.setdefault(path, set()).update(found)
+        elif line and (digest := blocks.statement_digest(module, line)):
+            pinned.setdefault(path, set()).add(digest)
+    return ran, pinned
+
+
+def _config_classes(classes: Iterable[type]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for cls in classes:
+        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        if file and is_project(file):
+            found.setdefault(os.path.abspath(file), set()).add(cls.__qualname__)
+    return found
+
+
+def _module_paths(place: Place, sources: Mapping[str, Source]) -> list[str]:
+    """Folders where the project's modules were found besides the usual ones."""
+    usual = set(search_path(place))
+    found: dict[str, None] = {}
+    for path, source in sources.items():
+        folder = os.path.dirname(path)
+        for _ in range(source.module.count(".") + (1 if source.is_package else 0)):
+            folder = os.path.dirname(folder)
+        if folder not in usual:
+            found[folder] = None
+    root = str(place.project.root) + os.sep
+    for folder in map(os.path.abspath, sys.path):  # in which others may come to lie
+        if f"{folder}{os.sep}".startswith(root) and folder not in usual and is_project(os.path.join(folder, "x.py")):
+            found[folder] = None
+    order = [os.path.abspath(folder) for folder in sys.path]
+    return sorted(found, key=lambda folder: order.index(folder) if folder in order else -1)

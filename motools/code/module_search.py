@@ -1,0 +1,126 @@
+"""Where Python looks for a module, and whether another file would be found now."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from motools.code import syntax
+from motools.code.search_path import Place
+from motools.code.syntax import Module
+from motools.observe import Source, is_project
+
+
+def real_paths(told: str, place: Place) -> list[str]:
+    """Where a file of a trace lies; for one below the root, also where the pipeline's folder would hide it."""
+    if told in ("", "."):
+        return [str(place.folder if told else place.project.root)]
+    if told.startswith("./"):
+        return [os.path.join(place.folder, told[2:])]
+    if told.startswith("~"):
+        return [os.path.expanduser("~") + told[1:]]
+    if os.path.isabs(told):
+        return [told]
+    found = [os.path.join(place.project.root, told)]
+    return found if place.folder == place.project.root else [*found, os.path.join(place.folder, told)]
+
+
+# -- which files are loaded ------------------------------------------------------
+
+
+def search_path(place: Place, more: Iterable[str] = ()) -> list[str]:
+    """Where the project's modules are looked for, in order."""
+    folders = [*(str(folder) for folder in place.folders), *(real_paths(path, place)[0] for path in more)]
+    return list(dict.fromkeys(folders))
+
+
+class Loads:
+    """The files that importing others loads, as far as their source tells."""
+
+    def __init__(self, place: Place, paths: Iterable[str], sources: dict[str, Source]) -> None:
+        self.folders = search_path(place, paths)
+        self.sources = sources
+        self._names = {source.module: path for path, source in sources.items()}
+        self._found: dict[str, str | None] = {}
+        self._known: dict[str, bool] = {}
+
+    def parsed(self, paths: Iterable[str]) -> dict[str, Module]:
+        found = ((path, self._module(path)) for path in paths)
+        return {path: module for path, module in found if module is not None}
+
+    def is_project(self, dotted: str) -> bool:
+        if dotted not in self._known:
+            below = os.path.join(*dotted.split("."))
+            namespace = any(os.path.isdir(os.path.join(folder, below)) for folder in self.folders if dotted)
+            self._known[dotted] = namespace or self.file(dotted) is not None
+        return self._known[dotted]
+
+    def closure(self, entries: Iterable[str], ran: Mapping[str, set[str]]) -> list[str]:
+        """These files and what they import, in the order in which they would be executed."""
+        order: list[str] = []
+        started: set[str] = set()
+
+        def visit(path: str) -> None:
+            if path in started:
+                return
+            started.add(path)
+            module = self._module(path)
+            for dotted in self._imported(module, ran.get(path, set())) if module is not None else ():
+                for found in self._files(dotted):
+                    visit(found)
+            order.append(path)
+
+        for entry in entries:
+            visit(entry)
+        return order
+
+    def _imported(self, module: Module, ran: set[str]) -> Iterator[str]:
+        nodes: list[ast.AST] = [node for statement in module.body for node in syntax.at_import(statement)]
+        for name in sorted(ran):
+            nodes += [
+                node for found in module.functions.get(name, []) for part in found.body for node in ast.walk(part)
+            ]
+        for node in nodes:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                for target, alias, _ in syntax.imports_of(node):
+                    yield target
+                    if alias and alias != "*":
+                        yield f"{target}.{alias}"
+
+    def _files(self, dotted: str) -> Iterator[str]:
+        parts = dotted.split(".")
+        for n in range(1, len(parts) + 1):
+            if path := self.file(".".join(parts[:n])):
+                yield path
+
+    def file(self, dotted: str) -> str | None:
+        if dotted in self._names:
+            return self._names[dotted]
+        if dotted not in self._found:
+            self._found[dotted] = self._look(dotted)
+        return self._found[dotted]
+
+    def _look(self, dotted: str) -> str | None:
+        parent, _, last = dotted.rpartition(".")
+        above = self.file(parent) if parent else None
+        folders = self.folders if not parent else [os.path.dirname(above)] if above else []
+        if parent and not above:  # a namespace package, or none of the project's
+            folders = [os.path.join(folder, *parent.split(".")) for folder in self.folders]
+        for folder in folders:
+            for path in (os.path.join(folder, last, "__init__.py"), os.path.join(folder, f"{last}.py")):
+                if os.path.isfile(path) and is_project(path):
+                    return path
+        return None
+
+    def _module(self, path: str) -> Module | None:
+        if path not in self.sources:
+            try:
+                data = Path(path).read_bytes()
+            except OSError:
+                return None
+            name = next((dotted for dotted, found in self._found.items() if found == path), Path(path).stem)
+            self.sources[path] = Source(data, name, Path(path).name == "__init__.py")
+        source = self.sources[path]
+        return syntax.read(source.data, source.module, source.is_package)

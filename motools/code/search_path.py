@@ -1,0 +1,78 @@
+"""Where a pipeline's code is looked for: its folder, the project's root, then what is installed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from motools.errors import ConfigError, ProjectError
+from motools.observe import is_project
+from motools.repo.project import Project
+
+__all__ = ["place_of"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pipeline's code is looked for: its folder first, then the project's root, then what is installed."""
+
+    project: Project
+    folder: Path
+
+    @property
+    def roots(self) -> list[Path]:
+        return [self.folder, *([self.project.root] if self.project.root != self.folder else [])]
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where modules are looked for: the roots, then beside the files that were loaded for this folder."""
+        return [*self.roots, *beside.get(self.folder, [])]
+
+    def module_file(self, module: str) -> Path | None:
+        """The project file that defines a module, or None when the module is not the project's."""
+        parts = module.split(".")
+        for root in [*self.folders, *(Path(entry) for entry in sys.path if entry)]:
+            for path in (
+                root.joinpath(*parts, "__init__.py"),  # where there are both, Python takes the package
+                root.joinpath(*parts).with_suffix(".py"),
+            ):
+                if path.is_file():
+                    return Path(os.path.abspath(path)) if is_project(str(path)) else None
+        return None
+
+    @contextmanager
+    def importable(self) -> Iterator[None]:
+        """The pipeline's folder and the project's root on `sys.path`, ahead of what is installed."""
+        added = [str(folder) for folder in self.folders]
+        sys.path[:0] = added
+        try:
+            yield
+        finally:
+            for folder in added:  # what the code itself put on the path stays there
+                with suppress(ValueError):
+                    sys.path.remove(folder)
+
+
+beside: dict[Path, list[Path]] = {}  # by a pipeline's folder: what lies beside a script can be imported by it
+
+
+def place_of(folder: Path, needs_project: bool = True) -> Place:
+    """Where the code of a folder's pipeline is looked for.
+
+    Args:
+        needs_project: False for what only reads: outside a project, the folder itself stands for it.
+    """
+    folder = folder.resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"There is no folder {folder}. Type: mkdir -p {shlex.quote(str(folder))}")
+    try:
+        return Place(Project.find(folder), folder)
+    except ProjectError:
+        if needs_project:
+            raise
+        return Place(Project(folder), folder)

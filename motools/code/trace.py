@@ -1,0 +1,107 @@
+"""Traces: what the execution of a step used, as data beside its result, and whether all of it is still so.
+
+A trace names files as any clone and any folder of the project would: `./x` in the pipeline's folder, `x` below the
+project's root, `~/x` in the home folder.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from motools.code.module_search import real_paths
+from motools.code.search_path import Place
+
+__all__ = ["Trace", "dependencies", "from_dict"]
+
+
+@dataclass(frozen=True)
+class Code:
+    """One file of the project's code: how it was imported, its MD5, and the blocks of it that count."""
+
+    module: str
+    package: bool
+    md5: str
+    top: list[list[str]] = field(default_factory=list)
+    functions: dict[str, str] = field(default_factory=dict)
+    pinned: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What an execution used.
+
+    Attributes:
+        code: file -> the blocks that count.
+        entries: files of code that no other one imports at its top level.
+        skipped: files that others import, and that were not loaded all the same.
+        order: the files whose loading may change what others define, in order.
+        paths: further folders where modules were found.
+        configs: file -> names of the step's config classes in it.
+        files: path -> digest of a file or folder that was read or that the config names; None: it was not there.
+        exists: path -> file, dir or None, as it was only looked for.
+        folders: path -> digest of the names in it.
+        env: variable -> digest of its value; None: it was not set; "": it was read, and does not count.
+        absent: first parts of the names of modules that were asked for and not found.
+        beside: folder -> modules in it that hide an installed one or one of `absent`, and were not loaded.
+        inputs: name -> role of the inputs that were asked for by name; None: there was no such input.
+        unseen: what happened where nobody could look.
+    """
+
+    code: dict[str, Code] = field(default_factory=dict)
+    entries: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    configs: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, str | None] = field(default_factory=dict)
+    exists: dict[str, str | None] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str | None] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+    beside: dict[str, list[str]] = field(default_factory=dict)
+    inputs: dict[str, str | None] = field(default_factory=dict)
+    unseen: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+def from_dict(content: Any) -> Trace | None:
+    """A trace out of a run record; None where it is not one."""
+    try:
+        code = {path: Code(**each) for path, each in content.get("code", {}).items()}
+        return Trace(**{**content, "code": code})
+    except (TypeError, AttributeError):
+        return None
+
+
+# -- names of files ------------------------------------------------------------
+
+
+def to_told(path: str, place: Place) -> str:
+    """A path as a trace names it."""
+    folder, root, home = str(place.folder), str(place.project.root), os.path.expanduser("~")
+    if path in (root, folder):
+        return "" if path == root else "."
+    if folder != root and path.startswith(folder + os.sep):
+        return "./" + path[len(folder) + 1 :]
+    if path.startswith(root + os.sep):
+        return path[len(root) + 1 :]
+    return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
+
+
+def dependencies(trace: Trace, place: Place) -> dict[str, str | None]:
+    """The files and folders of the project that DVC can watch: path from the pipeline's folder -> digest."""
+    folder, root = str(place.folder), str(place.project.root)
+    found: dict[str, str | None] = {path: code.md5 for path, code in trace.code.items()}
+    found |= {path: digest for path, digest in trace.files.items() if digest is not None}
+    deps = {}
+    for told, digest in found.items():
+        path = real_paths(told, place)[0]
+        holds_pipeline = f"{folder}{os.sep}".startswith(f"{path}{os.sep}")
+        if path.startswith(root + os.sep) and not holds_pipeline and os.path.exists(path):
+            deps[Path(os.path.relpath(path, folder)).as_posix()] = digest
+    return deps

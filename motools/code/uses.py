@@ -1,0 +1,156 @@
+"""What code uses: the names it reads, what it hands on, and what its texts may name."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from motools.code.syntax import FUNCTIONS, WORD, Module, imports_of, last_name, name_of
+
+__all__ = ["texts_of"]
+
+_REFLECTING = frozenset(
+    "__doc__ getdoc pydoc help getsource getsourcelines signature get_type_hints __annotations__ get_annotations "
+    "__defaults__ __kwdefaults__ __code__ model_json_schema json_schema TypeAdapter schema ToolDef tool_with "
+    "f_locals currentframe _getframe stack trace".split()
+)
+"""Words by which code reads docstrings, type hints, names of local variables or source."""
+_DYNAMIC = frozenset(
+    "eval exec globals vars locals __dict__ __globals__ __getattribute__ __subclasses__ dir getmembers run_path "
+    "run_module resolve_name locate attrgetter pickle cloudpickle dill shelve joblib".split()
+)
+"""Words by which code reaches names that it does not spell, and with them all that there is to read."""
+_BY_TEXT = frozenset("getattr setattr hasattr delattr".split())
+_SENDING = frozenset("submit map starmap imap apply apply_async run_in_executor to_thread Thread Process run".split())
+"""Methods that only call the functions that they are given."""
+
+
+@dataclass(frozen=True)
+class Uses:
+    """Names that code uses, and whether it may use names that it does not spell, or read docstrings and hints.
+
+    Attributes:
+        handed: names of what is given to calls, who may read its docstrings and hints.
+        bare: names that are used but for an attribute of them.
+    """
+
+    names: frozenset[str]
+    dynamic: bool
+    reflecting: bool
+    handed: frozenset[str]
+    bare: frozenset[str]
+
+
+@lru_cache(maxsize=1 << 16)
+def uses_in(node: ast.AST, known: frozenset[str] | None = None) -> Uses:
+    """What a node uses, without the bodies of functions in it.
+
+    Args:
+        known: in a function's body, the names that are not its own.
+    """
+    names: set[str] = set()
+    handed: set[str] = set()
+    bare: set[str] = set()
+    spelled = 0  # of the functions that take a name as a text, those that are given it
+    by_text = 0
+    bases = {id(each.value) for each in _outside(node) if isinstance(each, ast.Attribute)}
+    for each in _outside(node):
+        for hint in (getattr(each, "annotation", None), getattr(each, "returns", None)):
+            if hint is not None:  # in whatever form, somebody may look up what it says
+                names.update(WORD.findall(ast.unparse(hint)))
+        if isinstance(each, ast.Name):
+            by_text += each.id in _BY_TEXT
+            if known is None or each.id in known:
+                names.add(each.id)
+                bare |= set() if id(each) in bases else {each.id}
+        elif isinstance(each, ast.Attribute):
+            names.add(each.attr)
+        elif isinstance(each, (ast.Import, ast.ImportFrom)):
+            for target, alias, bound in imports_of(each):
+                names.update(["__all__"] if bound == "*" else (alias or target).split("."))
+                names.update(_DYNAMIC.intersection(target.split(".")))
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+            text = each.value
+            if len(text) < 80 and not any(map(str.isspace, text)):  # such as "helpers:LIMIT"
+                names.update(WORD.findall(text))
+            elif "{" in text:  # a template may name attributes
+                names.update(word for field in _FIELD.findall(text) for word in WORD.findall(field))
+        elif isinstance(each, ast.MatchClass):
+            names.update(each.kwd_attrs)
+        elif isinstance(each, ast.Call):
+            spelled += name_of(each.func) in _BY_TEXT and len(each.args) > 1 and isinstance(each.args[1], ast.Constant)
+            if last_name(each.func) not in _SENDING and not _is_builtin(each.func):
+                given = [*each.args, *(keyword.value for keyword in each.keywords)]
+                handed.update(str(last_name(arg)) for arg in given if isinstance(arg, (ast.Name, ast.Attribute)))
+    dynamic = by_text > spelled or not _DYNAMIC.isdisjoint(names)
+    reflecting = dynamic or not _REFLECTING.isdisjoint(names)
+    return Uses(frozenset(names), dynamic, reflecting, frozenset(handed), frozenset(bare))
+
+
+def _is_builtin(func: ast.expr) -> bool:
+    return isinstance(func, ast.Name) and hasattr(builtins, func.id)
+
+
+@lru_cache(maxsize=1 << 16)
+def uses_of(module: Module, name: str) -> list[Uses]:
+    """What the functions of a name use."""
+    known = frozenset(module.globals[name]) if name in module.globals else None
+    nodes = module.functions.get(name, [])
+    return [*map(uses_in, nodes), *(uses_in(part, known) for node in nodes for part in node.body)]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What the whole of a file says: the packages that it imports, its short texts, and variables it may ask for.
+
+    Attributes:
+        variables: names as `environment_digest` takes them; with ** those that names may begin with.
+    """
+
+    imports: frozenset[str]
+    texts: frozenset[str]
+    variables: frozenset[str]
+
+
+@lru_cache(maxsize=2048)
+def texts_of(module: Module) -> Texts:
+    nodes = [node for statement in module.body for node in ast.walk(statement)]
+    imports = {
+        target.partition(".")[0]
+        for node in nodes
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for target, _, _ in imports_of(node)
+    }
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    starts = {
+        each.value
+        for node in nodes
+        if isinstance(node, ast.Call) and last_name(node.func) == "startswith"
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    }
+    words = {word for text in texts if len(text) < 200 for word in WORD.findall(text) if len(word) < 60}
+    fields = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    starts |= {word for word in words if word.endswith("_")}
+    variables = {f"{word}*" for word in words | fields} | {f"{word}**" for word in starts}
+    short = frozenset(text for text in texts if len(text) < 200 and "\n" not in text)
+    return Texts(frozenset(imports), short, frozenset(variables))
+
+
+def _outside(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all in it but the bodies of functions."""
+    todo = [node]
+    while todo:
+        each = todo.pop()
+        yield each
+        for name, value in ast.iter_fields(each):
+            if name == "body" and isinstance(each, FUNCTIONS):
+                continue
+            todo += [child for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)]
+
+
+_FIELD = re.compile(r"\{([^{}\s]*)")

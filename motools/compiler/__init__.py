@@ -1,0 +1,1 @@
+"""A workflow becomes a pipeline's files, and each step gets its key."""

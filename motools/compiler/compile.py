@@ -1,0 +1,67 @@
+"""Compile: a workflow and its config become the text of dvc.yaml and params.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from motools.base.files import replace_file
+from motools.code import references
+from motools.code.search_path import Place
+from motools.compiler.compiled import Compiled
+from motools.compiler.dvc_yaml import first_deps, stage_of, stages_text, with_deps, with_own_words
+from motools.compiler.losses import is_of_something_else, kept_copy, loses_params, loses_stages
+from motools.compiler.params_yaml import params_text
+from motools.compiler.step_code import of_step
+from motools.definition.workflow import Workflow
+from motools.repo import pipeline
+
+
+def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Place) -> Compiled:
+    """Decide what the folder's files must say; writes nothing.
+
+    Raises:
+        ConfigError: the config is wrong, or names code that is not there.
+    """
+    sections = workflow.resolve(config)
+    found = references.parse(reference, place)
+    source = found.file if found is not None else None
+    codes = {s.name: of_step(s, sections[s.name], place, source) for s in workflow.steps}
+    locked, written = pipeline.read_lock(place.folder), pipeline.read_stages(place.folder)
+    stages = {}
+    for step in workflow.steps:
+        stage = with_own_words(stage_of(step, reference), written.get(step.name))
+        entry = locked.get(step.name, {})
+        before = [dep["path"] for dep in entry.get("deps", []) if (place.folder / dep["path"]).exists()]
+        deps = before if entry.get("cmd") == stage["cmd"] else first_deps(codes[step.name], place)
+        inputs = [pipeline.atom_path(name) for name in step.inputs]
+        stages[step.name] = with_deps(stage, list(dict.fromkeys([*inputs, *deps])))
+    return Compiled(workflow, reference, sections, codes, stages, source)
+
+
+def write(compiled: Compiled, folder: Path, private: Path) -> list[str]:
+    """Write dvc.yaml and params.yaml where their content changes.
+
+    Returns:
+        A sentence for each of them that said what is nowhere else now: where a copy of it is.
+
+    Raises:
+        ConfigError: one of them cannot be read, or a stage in it is in the way; nothing has been written then.
+    """
+    stages = stages_text(compiled, folder)
+    params = params_text(compiled, folder)
+    kept = []
+    if is_of_something_else(compiled, folder):
+        kept.append(kept_copy(folder / pipeline.PARAMS, private))
+        (folder / pipeline.PARAMS).unlink()
+        params = params_text(compiled, folder)
+    elif params is not None and loses_params(compiled, folder, params):
+        kept.append(kept_copy(folder / pipeline.PARAMS, private))
+    if params is not None:
+        replace_file(folder / pipeline.PARAMS, params)
+    path = folder / pipeline.STAGES
+    if not path.exists() or path.read_text(encoding="utf-8") != stages:
+        if path.exists() and loses_stages(compiled, folder, stages):
+            kept.append(kept_copy(path, private))
+        replace_file(path, stages)
+    return kept

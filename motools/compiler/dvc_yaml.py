@@ -1,0 +1,131 @@
+"""The text of dvc.yaml: one stage a step, and what a person has written into it beside."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from motools.base import yaml12, yaml_edit
+from motools.base.files import replace_file
+from motools.code.search_path import Place
+from motools.compiler.compiled import Compiled
+from motools.compiler.step_code import StepCode
+from motools.definition.step import Step
+from motools.errors import ConfigError
+from motools.repo import pipeline
+
+_STAGES_HEADER = """\
+# Written by `motools run` from params.yaml and the workflow; edit params.yaml, not this file.
+# Stages whose command is not `motools step run` are kept as they are.
+"""
+
+
+def first_deps(what: StepCode, place: Place) -> list[str]:
+    """What a stage that has not run here depends on, as far as the workflow and the config tell."""
+    inside = [file for file in what.files if file.is_relative_to(place.project.root) and file.exists()]
+    return sorted(Path(os.path.relpath(file, place.folder)).as_posix() for file in inside)
+
+
+def with_deps(stage: dict[str, Any], deps: list[str]) -> dict[str, Any]:
+    stage = {
+        "cmd": stage["cmd"],
+        "deps": deps,
+        **{name: each for name, each in stage.items() if name not in ("cmd", "deps")},
+    }
+    return {name: value for name, value in stage.items() if value}
+
+
+def set_deps(compiled: Compiled, name: str, deps: list[str]) -> bool:
+    """Say what a stage depends on, as its execution has shown; whether dvc.yaml has to say something else then."""
+    before = compiled.stages[name]
+    compiled.stages[name] = with_deps(before, deps)
+    return bool(compiled.stages[name] != before)
+
+
+def stage_of(step: Step, reference: str) -> dict[str, Any]:
+    # `persist` keeps DVC's own run-cache away from the stage: it leaves out of its keys every parameter called
+    # size or nfiles, and would restore the result of another value. The step cache does its work, exactly.
+    record = {pipeline.record_path(step.name): {"persist": True}}
+    outs: list[Any] = [pipeline.atom_path(name) for name in step.outputs]
+    if step.keeps_logs:
+        outs.append(pipeline.logs_path(step.name))
+    stage: dict[str, Any] = {
+        "cmd": command(reference, step.name),
+        "params": [step.name],
+        "outs": [*outs, record],
+    }
+    if "eval" in step.outputs.values():
+        stage["metrics"] = [{pipeline.metrics_path(step.name): {"cache": False}}]
+    return stage
+
+
+def with_own_words(stage: dict[str, Any], before: Any) -> dict[str, Any]:
+    """A generated stage with what a person, or `dvc freeze`, has added to it in dvc.yaml."""
+    if not is_written_here(before):
+        return stage
+    kept = {name: value for name, value in before.items() if name not in OUR_KEYS}
+    flags: dict[str, Any] = {}
+    for section in ("outs", "metrics"):
+        for out in before.get(section) or []:
+            if isinstance(out, dict):
+                flags |= {path: told for path, told in out.items() if isinstance(told, dict)}
+    for section in ("outs", "metrics"):
+        for number, out in enumerate(stage.get(section, [])):
+            path, ours = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            theirs = {flag: value for flag, value in flags.get(path, {}).items() if flag not in ("cache", "persist")}
+            if theirs:
+                stage[section][number] = {path: {**ours, **theirs}}
+    return {**stage, **kept}
+
+
+OUR_KEYS = ("cmd", "wdir", "deps", "params", "outs", "metrics")
+"""What a generated stage says by itself; the rest of it is a person's: `frozen`, `desc`, `meta`, `plots`, ..."""
+
+
+def write_stages(compiled: Compiled, folder: Path) -> None:
+    """Have dvc.yaml say what the stages depend on now."""
+    text, path = stages_text(compiled, folder), folder / pipeline.STAGES
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        replace_file(path, text)
+
+
+def write_deps(folder: Path, name: str, deps: list[str]) -> None:
+    """Have dvc.yaml name what one stage depends on, where DVC and not a run has executed it; all else stays."""
+    path = folder / pipeline.STAGES
+    content = yaml12.load(path) or {}
+    stage = (content.get("stages") or {}).get(name)
+    if isinstance(stage, dict) and stage.get("deps", []) != deps:
+        content["stages"][name] = with_deps(stage, deps)
+        replace_file(path, yaml_edit.updated(path.read_text(encoding="utf-8"), content))
+
+
+def stages_text(compiled: Compiled, folder: Path) -> str:
+    """The text of dvc.yaml; what it says beside generated stages is kept."""
+    path = folder / pipeline.STAGES
+    content = yaml12.load(path) or {}
+    own = {name: stage for name, stage in pipeline.read_stages(folder).items() if not is_written_here(stage)}
+    for name in own:
+        if name in compiled.stages:
+            raise ConfigError(
+                f"{path} has a stage {name!r} of your own, and the workflow {compiled.workflow.name!r} has a step "
+                "of that name. Give your stage another one."
+            )
+    content.pop("stages", None)
+    return _STAGES_HEADER + yaml12.dumps({"stages": {**compiled.stages, **own}, **content})
+
+
+def is_written_here(stage: Any) -> bool:
+    return isinstance(stage, Mapping) and is_generated(stage.get("cmd"))
+
+
+def command(reference: str, step: str) -> str:
+    """The command of a generated stage."""
+    return f"motools step run {shlex.quote(reference)} {step}"
+
+
+def is_generated(command: Any) -> bool:
+    """Whether a stage's command is one that `compile_workflow` writes; other stages are a person's own."""
+    return isinstance(command, str) and command.startswith("motools step run ")

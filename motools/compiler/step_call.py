@@ -1,0 +1,97 @@
+"""A step's call: what it is asked to do and where, as one small value, and the key that it makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from motools.atom.atom import Atom
+from motools.code.search_path import Place
+from motools.compiler.step_code import StepCode, of_step
+from motools.definition.step import Step
+from motools.definition.workflow import Workflow
+from motools.errors import AtomError, ConfigError
+from motools.repo import pipeline, step_cache
+from motools.repo.step_cache import roles_of
+
+__all__ = ["StepCall", "make_call", "read_call", "step_key"]
+
+
+@dataclass(frozen=True)
+class StepCall:
+    """What a step is asked to do, in the folder where its outputs go; small, and can be sent to a worker."""
+
+    workflow: str  # the reference, as the stage's command has it
+    name: str
+    takes: Mapping[str, str]  # input name -> kind
+    outputs: Mapping[str, str]  # output name -> kind
+    keeps_logs: bool
+    values: Mapping[str, Any]
+    code: StepCode
+    inputs: Mapping[str, str]  # input name -> atom id
+    place: Place
+    key: str
+
+    @property
+    def folder(self) -> Path:
+        return self.place.folder
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """Input name -> role."""
+        return roles_of(self.takes)
+
+    @property
+    def slots(self) -> tuple[str, list[str], bool]:
+        """What the step cache files a result under: command, outputs by role, logs."""
+        return step_cache.step_command(self.key), list(roles_of(self.outputs).values()), self.keeps_logs
+
+
+def make_call(
+    reference: str, step: Step, values: Mapping[str, Any], what: StepCode, inputs: Mapping[str, str], place: Place
+) -> StepCall:
+    key = step_key(step, values, what, inputs)
+    return StepCall(reference, step.name, step.inputs, step.outputs, step.keeps_logs, values, what, inputs, place, key)
+
+
+def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> StepCall:
+    """What a step needs, from its pipeline's folder: its section of params.yaml and its input atoms.
+
+    Raises:
+        UserError: params.yaml is wrong or an input is missing or of the wrong kind.
+    """
+    step = workflow.step(name)
+    params = pipeline.read_params(place.folder)
+    if params is None or name not in params.sections:
+        raise ConfigError(f"{place.folder / pipeline.PARAMS} has no section {name!r}. `motools run` writes it.")
+    values = workflow.resolve({name: params.sections[name]}, only=name)[name]
+    inputs = {}
+    for given, kind in step.inputs.items():
+        atom = Atom.from_folder(place.folder / pipeline.atom_path(given), place.project)
+        if atom.kind != kind:
+            raise AtomError(f"The step {name!r} takes {given!r} as a {kind}, but {atom.id} is a {atom.kind}.")
+        inputs[given] = atom.id
+    return make_call(reference, step, values, of_step(step, values, place), inputs, place)
+
+
+def step_key(step: Step, values: Mapping[str, Any], what: StepCode, inputs: Mapping[str, str]) -> str:
+    """The key under which results are kept for ever.
+
+    Args:
+        inputs: input name -> atom id.
+    """
+    roles = roles_of(step.inputs)
+    everything = {
+        "function": what.function,
+        "versions": dict(what.versions),
+        "config": values,
+        "inputs": {roles[name]: atom for name, atom in inputs.items()},
+        "outputs": list(roles_of(step.outputs).values()),
+        "logs": step.keeps_logs,
+    }
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()

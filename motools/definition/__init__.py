@@ -1,0 +1,1 @@
+"""What a user writes: steps, workflows, configs."""

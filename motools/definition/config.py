@@ -1,0 +1,67 @@
+"""Marks on a config's fields: texts that name code, or something published."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import WithJsonSchema
+
+from motools import zoo
+
+__all__ = ["Code", "Name"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Published:
+    """Marks a field whose value is the name of a published entry."""
+
+    kind: zoo.Kind
+
+
+@dataclasses.dataclass(frozen=True)
+class _CodeName:
+    """Marks a field whose value names code."""
+
+
+Code = Annotated[str, _CodeName()]
+"""A config field that names code: `module:function` or `path/to/file.py:function`. The code is in the key."""
+
+
+def Name(kind: zoo.Kind) -> Any:
+    """A config field that names a published trainer or evaluator; its version is part of the step's key."""
+    return Annotated[str, _Published(kind), WithJsonSchema({"type": "string", "enum": list(zoo.published(kind))})]
+
+
+def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, tuple[zoo.Kind, str]]]:
+    """The texts of a config that name code, and those that name a published entry (kind and name), by where they
+    stand: `field`, or `field[0]` in a list."""
+    code: dict[str, str] = {}
+    entries: dict[str, tuple[zoo.Kind, str]] = {}
+    for field, annotation in typing.get_type_hints(cls, include_extras=True).items():
+        for where, text, mark in _marks(annotation, values.get(field), field):
+            if isinstance(mark, _CodeName):
+                code[where] = text
+            elif isinstance(mark, _Published):
+                entries[where] = (mark.kind, text)
+    return code, entries
+
+
+def _marks(annotation: Any, value: Any, where: str) -> Iterator[tuple[str, str, Any]]:
+    """The texts of a value with the marks that its annotation puts on them: `Code`, `list[Code]`, either of them."""
+    if isinstance(value, str):
+        yield from ((where, value, mark) for mark in getattr(annotation, "__metadata__", ()))
+        if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+            for part in typing.get_args(annotation):
+                yield from _marks(part, value, where)
+    elif isinstance(value, list):
+        parts = typing.get_args(annotation)
+        if typing.get_origin(annotation) is list:
+            for index, item in enumerate(value):
+                yield from _marks(parts[0], item, f"{where}[{index}]")
+        else:
+            for part in parts:
+                yield from _marks(part, value, where)

@@ -1,0 +1,106 @@
+"""Steps: a function with its inputs, its outputs and its config."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motools.base.configs import not_a_config
+from motools.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from motools.atom.atom import Atom
+    from motools.atom.costs import Estimate
+
+__all__ = ["AtomConstructor", "Step"]
+
+StepFunction = Callable[[Any, "dict[str, Atom]", Path], Any]
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
+_NAMES = "begin with a letter or _ and go on with letters, digits, - and _"
+
+
+@dataclass(frozen=True)
+class AtomConstructor:
+    """What a step function returns for each output.
+
+    Attributes:
+        name: the output's name, as the step declares it.
+        path: a file or folder that the function wrote in its workspace.
+        type: the atom's kind, as the step declares it.
+        metadata: JSON values that say what the atom is; nothing that differs between equal results.
+    """
+
+    name: str
+    path: Path
+    type: str
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A named function: config + input atoms + workspace -> `AtomConstructor`s.
+
+    Attributes:
+        inputs: input name -> kind of atom.
+        outputs: output name -> kind of atom.
+        config_class: a `StepConfig` dataclass.
+        fn: `fn(config, input_atoms, workspace)`, a plain function or a coroutine function. What it leaves
+            in `workspace / "usage.json"` (JSON, such as token counts) goes into the run record, and, with
+            `keeps_logs`, the folder `workspace / "logs"` is kept as `logs/<step>`, beside the atoms and not in them.
+        check: called with the config before any step of a run starts; raises `UserError` on what cannot work. Where it
+            takes a second argument, that has the configs of the steps that make the inputs, by input.
+        preload: called with the config; the modules that its worker had better have imported beforehand.
+        cores: how many cores it keeps busy, or a function of the config that says so: a step that mostly waits
+            on a network says 0.1, and ten of them run where one other would.
+        packages: names of installed distributions whose version is part of the step's key. Of all others that it
+            imports, the version is recorded, and `motools status --env` tells where it differs.
+        paid: whether executing it costs money, or a function of the config and of those input atoms that are at hand:
+            nothing that is paid is executed while the remote, which may have the result, cannot be asked.
+        estimate: called with the config and the input atoms for `--dry-run`; what the step would use, if it knows.
+    """
+
+    name: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    config_class: type
+    fn: StepFunction
+    _: dataclasses.KW_ONLY
+    keeps_logs: bool = False
+    check: Callable[..., None] | None = None
+    preload: Callable[[Any], Sequence[str]] | None = None
+    cores: float | Callable[[Any], float] = 1.0
+    packages: Sequence[str] = ()
+    paid: bool | Callable[[Any, Mapping[str, Atom]], bool] = False
+    estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
+
+    def costs_money(self, config: Any, input_atoms: Mapping[str, Atom]) -> bool:
+        return self.paid(config, input_atoms) if callable(self.paid) else self.paid
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _WORD.fullmatch(self.name) or self.name == "workflow":
+            raise WorkflowError(f"{self.name!r} cannot name a step: {_NAMES} (not 'workflow').")
+        for what, names in (("input", self.inputs), ("output", self.outputs)):
+            if not isinstance(names, Mapping):
+                raise WorkflowError(f"Step {self.name!r}: its {what}s must be a dict, name to kind, not {names!r}.")
+            for name, kind in names.items():
+                if not isinstance(name, str) or not _WORD.fullmatch(name):
+                    raise WorkflowError(f"Step {self.name!r}: {name!r} cannot name an {what}: {_NAMES}.")
+                if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+                    raise WorkflowError(
+                        f"Step {self.name!r}: {kind!r} is no kind of atom, such as dataset, model or eval: begin with "
+                        "a small letter and go on with small letters, digits and _."
+                    )
+        if not self.outputs:
+            raise WorkflowError(f"The step {self.name!r} has no outputs, so nothing could be kept of it.")
+        function = self.fn.func if isinstance(self.fn, partial) else self.fn
+        if not inspect.isfunction(function):
+            raise WorkflowError(f"Step {self.name!r}: {self.fn!r} is not a function.")
+        if problem := not_a_config(self.config_class):
+            raise WorkflowError(f"Step {self.name!r}: {problem}")

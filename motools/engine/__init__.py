@@ -1,0 +1,1 @@
+"""A pipeline: what must run, running it in parallel, and proving that nothing must."""

@@ -1,0 +1,104 @@
+"""What failed last: remembered until the stage succeeds, so that `status` can tell of it, and where its log lies."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from motools.atom import records
+from motools.base.files import replace_file
+from motools.base.secrets import redact
+from motools.code.search_path import Place
+from motools.engine.reporter import Reporter
+from motools.errors import UserError, did_you_mean, listed
+
+__all__ = ["Failure", "Remembering", "failure_of", "forget", "log_of", "log_path", "remember"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a stage failed: when, why in one sentence, and the file with what it printed, if it was started."""
+
+    when: str
+    error: str
+    log: str | None
+
+    def told(self, stage: str) -> str:
+        error = self.error.rstrip(".")
+        return f"it failed at {self.when}: {error}" + (f" (motools log {stage} shows its log)" if self.log else "")
+
+
+def log_path(place: Place, stage: str) -> Path:
+    """Where what a stage prints goes."""
+    return _private(place, "logs") / f"{stage}.log"
+
+
+def log_of(place: Place, stage: str) -> Path:
+    """The log of a stage's last execution here; raises `UserError` where there is none."""
+    folder = _private(place, "logs")
+    known = sorted(path.name.removesuffix(".log") for path in folder.glob("*.log"))
+    if stage not in known:
+        raise UserError(
+            f"There is no log of a step {stage!r} of {place.folder}.{did_you_mean(stage, known)} "
+            f"Executed here: {listed(known)}."
+        )
+    return log_path(place, stage)
+
+
+def failure_of(place: Place, stage: str) -> Failure | None:
+    """How a stage failed when it was last tried here; None where it did not, or has succeeded since."""
+    try:
+        kept = json.loads(_path(place, stage).read_text(encoding="utf-8"))
+        return Failure(str(kept["when"]), str(kept["error"]), kept["log"] and str(kept["log"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def remember(place: Place, stage: str, error: str, log: Path | None) -> None:
+    failure = Failure(records.now(), redact(error), str(log) if log else None)
+    with suppress(OSError):  # a full disk: the failure itself is told all the same
+        replace_file(_path(place, stage), json.dumps(asdict(failure)) + "\n")
+
+
+def forget(place: Place, stage: str) -> None:
+    with suppress(OSError):
+        _path(place, stage).unlink(missing_ok=True)
+
+
+def _path(place: Place, stage: str) -> Path:
+    return _private(place, "failed") / f"{stage}.json"
+
+
+def _private(place: Place, what: str) -> Path:
+    return place.project.private / what / place.folder.relative_to(place.project.root)
+
+
+class Remembering:
+    """A reporter that keeps what failed, and passes everything on to another."""
+
+    def __init__(self, other: Reporter, place: Place) -> None:
+        self._other = other
+        self._place = place
+
+    def note(self, text: str) -> None:
+        self._other.note(text)
+
+    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
+        self._other.started(stage, reasons, log)
+
+    def answered(self, stage: str, how: str) -> None:
+        forget(self._place, stage)
+        self._other.answered(stage, how)
+
+    def finished(self, stage: str, seconds: float) -> None:
+        forget(self._place, stage)
+        self._other.finished(stage, seconds)
+
+    def failed(self, stage: str, error: str, log: Path | None) -> None:
+        remember(self._place, stage, error, log)
+        self._other.failed(stage, error, log)
+
+    def skipped(self, stage: str, because: str) -> None:
+        self._other.skipped(stage, because)

@@ -1,0 +1,164 @@
+"""Whether results are what their pipelines ask for now, told from files alone: nothing of a repository is executed.
+
+It is what `dvc status` would say, but that a changed file counts only where the step has used what changed of it.
+What a workflow or a function is as an object, and what variables hold, only `motools status` can tell.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from motools.atom import records
+from motools.base import yaml12
+from motools.code import trace
+from motools.code.search_path import Place
+from motools.code.world import World
+from motools.compiler import dvc_yaml
+from motools.engine.plan import MISSING, differences
+from motools.errors import ConfigError
+from motools.repo import pipeline
+from motools.repo.file_hashes import Index
+from motools.repo.project import Project
+from motools.repo.survey import Survey
+
+__all__ = ["Folder", "reasons", "sentence"]
+
+_UNREAD = "its files cannot be read"
+
+
+def reasons(survey: Survey, text: str, folder: Path, md5: str) -> list[str]:
+    """Why the result with this hash, which a text names in a folder, is out of date; empty where it is not.
+
+    One that is named by its id is so where it is so wherever it stands; what no lock file names never is.
+    """
+    here, path = Folder(survey.project, folder), pipeline.atom_path(text)
+    if path in here.makers:
+        return here.why(here.makers[path])
+    places = survey.outs.get(md5, [])
+    named = os.path.normpath(folder / text)
+    places = [out for out in places if os.path.normpath(out.folder / out.path) == named] or places
+    found = [Folder(survey.project, out.folder).why(out.stage) if out.stage else [] for out in places]
+    return found[0] if found and all(found) else []
+
+
+def sentence(name: str, why: Sequence[str]) -> str:
+    """For a person."""
+    may = "may be" if why[0].startswith(_UNREAD) else "is"
+    more = f"; and {len(why) - 3} more" if len(why) > 3 else ""
+    return f"{name} {may} out of date: {'; '.join(why[:3])}{more}. `motools status` says what a run would do."
+
+
+class Folder:
+    """The results of a pipeline's folder, as its files are when they are first looked at."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self._project, self._folder = project, folder
+        self._why: dict[str, list[str]] = {}
+
+    @cached_property
+    def _locked(self) -> dict[str, Any]:
+        try:
+            return pipeline.read_lock(self._folder)
+        except ConfigError:  # then nothing of it is shown
+            return {}
+
+    @cached_property
+    def makers(self) -> dict[str, str]:
+        """Path of an output -> the stage that dvc.lock has it from."""
+        return {out["path"]: stage for stage, entry in self._locked.items() for out in entry.get("outs", [])}
+
+    def why(self, stage: str) -> list[str]:
+        """Why what a stage has made is out of date, in words."""
+        if stage not in self._why:
+            self._why[stage] = []  # where it waits for itself
+            try:
+                self._why[stage] = list(self._reasons(stage, self._locked.get(stage, {})))
+            except (ConfigError, OSError, ValueError) as error:
+                self._why[stage] = [f"{_UNREAD}: {error}".removesuffix(".")]
+        return self._why[stage]
+
+    def _reasons(self, stage: str, locked: Mapping[str, Any]) -> Iterator[str]:
+        name = stage.partition("@")[0]  # of the stages of a matrix
+        written = pipeline.read_stages(self._folder).get(name, {})
+        base = self._folder / str(written.get("wdir", ""))
+        if not locked or written.get("frozen") or "$" in str(written.get("wdir", "")):
+            return
+        if not written:
+            yield f"{pipeline.STAGES} has no stage {name} any more"
+            return
+        command = self._command(name, written)
+        if command is not None and command != locked.get("cmd"):
+            yield f"its command changed: {locked.get('cmd')} -> {command}"
+        for file, before in locked.get("params", {}).items():
+            yield from _parameters(base / file, before)
+        yield from self._inputs(locked, base)
+
+    def _command(self, name: str, written: Mapping[str, Any]) -> str | None:
+        """What it is now; None where only DVC can put it together."""
+        command = written.get("cmd")
+        params = pipeline.read_params(self._folder) if dvc_yaml.is_generated(command) else None
+        if params is not None:
+            return dvc_yaml.command(params.workflow, name)
+        return command if isinstance(command, str) and "$" not in command else None
+
+    def _inputs(self, locked: Mapping[str, Any], base: Path) -> Iterator[str]:
+        changed = []
+        for dep in locked.get("deps", []):
+            path = Path(os.path.normpath(base / dep["path"]))
+            maker = self._maker(path)
+            if maker is not None and self.why(maker):
+                yield f"{dep['path']}, which {maker} has made, is out of date"
+            elif "md5" in dep and self._now(path, maker) != dep["md5"]:
+                changed.append(dep["path"])
+        used = self._used(locked) if changed else None
+        yield from (f"{path} changed" for path in changed) if used is None else used
+
+    def _maker(self, path: Path) -> str | None:
+        """The stage here that has made a file, or the folder that it lies in."""
+        inside = Path(os.path.relpath(path, self._folder))
+        names = [each.as_posix() for each in (inside, *inside.parents)]
+        return next((self.makers[name] for name in names if name in self.makers), None)
+
+    def _now(self, path: Path, maker: str | None) -> str | None:
+        """What the lock files name, where that is a stage's output: it need not lie there."""
+        for out in self._locked[maker].get("outs", []) if maker is not None else []:
+            if self._folder / out["path"] == path:
+                return str(out.get("md5"))
+        return self._digest(str(path))
+
+    def _digest(self, path: str) -> str | None:
+        out = self._index.folder(path) or self._index.file(path)
+        return out.md5 if out is not None else pipeline.tracked(Path(path))
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self._project.private / "index.json")
+
+    def _used(self, locked: Mapping[str, Any]) -> list[str] | None:
+        """What is not as its execution has used it; None where that left no trace."""
+        for out in locked.get("outs", []):
+            if out["path"].startswith("runs/") and "md5" in out:
+                record = records.read(self._project, out["md5"], self._folder / out["path"])
+                used = trace.from_dict(record.trace) if record is not None and record.trace else None
+                if used is not None:
+                    world = World(Place(self._project, self._folder), self._digest)
+                    roles = {name: role for name, role in used.inputs.items() if role is not None}
+                    return world.changes(replace(used, env={}), roles)
+        return None
+
+
+def _parameters(path: Path, before: Mapping[str, Any]) -> Iterator[str]:
+    """What dvc.lock has of a file of parameters, by dotted names, and the file has otherwise."""
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        return
+    content = yaml12.load(path)
+    for name, value in before.items():
+        now = content
+        for part in [name] if isinstance(content, dict) and name in content else name.split("."):
+            now = now.get(part, MISSING) if isinstance(now, dict) else MISSING
+        yield from differences(name, value, now)

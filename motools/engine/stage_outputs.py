@@ -1,0 +1,242 @@
+"""Bookkeeping: what dvc.lock, the work tree and the cache say of a stage, and entering a finished one.
+
+This is DVC's own bookkeeping for stages that MOTools generates, at a cost that does not grow with the
+number of stages; `dvc status` and `dvc repro` find the same files that they would have written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from motools.base.files import set_aside
+from motools.code.trace import dependencies
+from motools.compiler.compiled import Compiled
+from motools.compiler.dvc_yaml import set_deps, write_stages
+from motools.compiler.step_call import StepCall
+from motools.errors import MotoolsError, ProjectError
+from motools.execution.cached_results import Result
+from motools.repo import pipeline
+from motools.repo.cache import Out
+from motools.repo.dvc_locks import Claims, DvcLock
+from motools.repo.file_hashes import Index
+from motools.repo.ignore import ignore_made
+from motools.repo.lock_file import LockFile
+from motools.repo.project import Project
+from motools.repo.step_cache import roles_of
+
+_FLUSH = 1.0  # seconds between writes of dvc.lock; a crash loses none of it, the step cache has every result
+
+
+class Books:
+    """The books of one pipeline's folder."""
+
+    def __init__(self, project: Project, folder: Path, compiled: Compiled, say: Callable[[str], None]) -> None:
+        self._project = project
+        self._folder = folder
+        self._compiled = compiled
+        self._say = say
+        self.index = Index(project.private / "index.json")
+        self.lock = LockFile(folder)
+        hardlink = project.setting("core", "hardlink_lock") == "true"
+        self.dvc_lock = DvcLock(project.root, hardlink, say)
+        self.claims = Claims(project.root, hardlink)
+        self._flushed = time.monotonic()
+        self._has_new_deps = False
+
+    def status(self, name: str) -> dict[str, str]:
+        """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `not in cache` or `new`."""
+        locked = {out["path"]: out.get("md5") for out in self.lock.entry(name).get("outs", [])}
+        found = {}
+        for path, cached in out_paths(self._compiled.stages[name]).items():
+            here = self.hash(path)
+            md5 = locked.get(path)
+            if md5 is None:
+                found[path] = "new"
+            elif here is None:
+                found[path] = "deleted"
+            elif here.md5 != md5:
+                found[path] = "modified"
+            elif cached and not self._project.store.has(md5):
+                found[path] = "not in cache"
+        return found
+
+    def hash(self, path: str) -> Out | None:
+        """What a file or folder of the pipeline hashes to now, or None where it is not there."""
+        absolute = os.path.join(self._folder, path)
+        return self.index.folder(absolute) or self.index.file(absolute)
+
+    def clear(self, name: str) -> None:
+        """Remove a stage's outs before it runs: a step that fails leaves nothing that looks like a result."""
+        if "not in cache" in self.status(name).values():
+            self.put_back(name)  # nowhere else is what an earlier commit names
+        self.spare(name)
+        for path in out_paths(self._compiled.stages[name]):
+            target = self._folder / path
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+
+    def spare(self, name: str) -> None:
+        """Move aside what lies where a stage's outs will, and is nowhere else: a person has put or edited it there."""
+        locked = [out["path"] for out in self.lock.entry(name).get("outs", [])]
+        for path, cached in out_paths(self._compiled.stages[name]).items():
+            target = self._folder / path
+            if path in locked and not cached:  # git has a metric
+                continue
+            here = self.hash(path)
+            if here is not None and here.nfiles != 0 and not self._project.store.has(here.md5):
+                kept = set_aside(target, self._project.private / "replaced")
+                self._say(f"{target} was not made by {name}, and is kept as {kept}.")
+
+    def put_back(self, name: str) -> None:
+        """Take the outs of a stage that are as locked into the cache again, which has lost them."""
+        status = self.status(name)
+        for path, cached in out_paths(self._compiled.stages[name]).items():
+            if cached and status.get(path) == "not in cache":
+                self._project.store.add(self._folder / path)
+
+    def enter(self, call: StepCall, result: Result, executed: bool = False) -> None:
+        """Enter a stage whose result stands in the folder.
+
+        Args:
+            executed: just now, so that DVC is told what was read then, not what is there now.
+        """
+        entry = result.entry
+        outs = {pipeline.atom_path(name): entry.outputs[role] for name, role in roles_of(call.outputs).items()}
+        outs[pipeline.record_path(call.name)] = entry.record
+        if entry.logs is not None:
+            outs[pipeline.logs_path(call.name)] = entry.logs
+        for path, cached in out_paths(self._compiled.stages[call.name]).items():
+            if path not in outs:  # a metric, or a plot that a person has added
+                found = self.hash(path)
+                if found is None:
+                    raise MotoolsError(f"{self._folder / path}, which dvc.yaml says {call.name} makes, is not there.")
+                outs[path] = self._project.store.add(self._folder / path) if cached else found
+        paths = {pipeline.atom_path(name): atom for name, atom in call.inputs.items()}
+        deps = {path: self._describe(path, atom) for path, atom in paths.items()}
+        for path, md5 in dependencies(result.trace, call.place).items():
+            here = self.hash(path)
+            if here is None or path in outs:
+                continue
+            as_read = executed and md5 is not None and not md5.endswith(".dir")
+            deps.setdefault(path, Out(str(md5), here.size) if as_read else here)
+        self._has_new_deps |= set_deps(self._compiled, call.name, [*paths, *sorted(deps.keys() - paths.keys())])
+        stage = self._compiled.stages[call.name]
+        locked: dict[str, Any] = {"cmd": stage["cmd"]}
+        if deps:
+            locked["deps"] = [{"path": path, **deps[path].as_dict()} for path in sorted(deps)]
+        locked["params"] = {pipeline.PARAMS: {call.name: dict(call.values)}}
+        locked["outs"] = [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]
+        self.lock.put(call.name, locked)
+
+    def _describe(self, path: str, atom: str) -> Out:
+        """An input as dvc.lock gives it; from the folder where another command has just cleaned the cache."""
+        md5 = f"{atom.rpartition('-')[2]}.dir"
+        try:
+            return self._project.store.describe(md5)
+        except FileNotFoundError:
+            found = self.hash(path)
+            if found is None or found.md5 != md5:
+                raise MotoolsError(f"{self._folder / path} is gone. Run again.") from None
+            return found
+
+    def ignore_outs(self, names: Iterable[str]) -> None:
+        """Have git ignore the outs that DVC keeps, those of other branches and of removed experiments too.
+
+        Raises:
+            ProjectError: git tracks one of them.
+        """
+        cached = [path for name in names for path, kept in out_paths(self._compiled.stages[name]).items() if kept]
+        if tracked := self._project.tracked(self._folder, cached):
+            raise ProjectError(
+                f"git tracks {tracked[0]} in {self._folder}, which the pipeline makes and DVC keeps. Type "
+                f"`git rm -r --cached {tracked[0]}` there, and commit that."
+            )
+        ignore_made(self._project, self._folder, {path.partition("/")[0] for path in cached})
+
+    def flush(self, now: bool = False) -> None:
+        """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it."""
+        if now and (self.lock.pending or self._has_new_deps):
+            with self.dvc_lock:
+                self._write()
+        elif self.lock.pending and time.monotonic() - self._flushed > _FLUSH:
+            self._flushed = time.monotonic()
+            with suppress(OSError):
+                self.dvc_lock.if_free(self.lock.flush)
+
+    def _write(self) -> None:
+        write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
+        self.lock.flush()
+        self._has_new_deps = False
+
+    def everything(self) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
+        """What decides whether the stages are current, with the content that dvc.lock says it has.
+
+        Returns:
+            Files by absolute path and folders by theirs, as `snapshot.save` takes them, and the cache's objects.
+        """
+        files: dict[str, str | None] = {str(self.lock.path): self.lock.verified()}
+        folders: dict[str, list[str] | None] = {}
+        objects: set[str] = set()
+        for name, stage in self._compiled.stages.items():
+            cached = out_paths(stage)
+            entry = self.lock.entry(name)
+            for out in [*entry.get("outs", []), *entry.get("deps", [])]:
+                path = os.path.join(self._folder, out["path"])
+                if out["md5"].endswith(".dir"):
+                    tree = self._project.store.tree(out["md5"])
+                    objects |= {out["md5"], *tree.values()}
+                    files |= {os.path.join(path, file): md5 for file, md5 in tree.items()}
+                    folders |= _listings(path, tree)
+                else:
+                    files[path] = out["md5"]
+                    if cached.get(out["path"]):
+                        objects.add(out["md5"])
+        return files, folders, objects
+
+    def close(self, wait: bool = True) -> None:
+        """Write what is left to be written.
+
+        Args:
+            wait: for another DVC command; else dvc.lock stays as it is then, and the step cache has what finished.
+        """
+        if wait:
+            self.flush(now=True)
+        elif self.lock.pending or self._has_new_deps:
+            with suppress(OSError):
+                self.dvc_lock.if_free(self._write)
+        self.index.save()
+        if self._project.setting("core", "autostage") == "true":
+            self._project.stage_files([p for p in self._written() if p.exists()])
+
+    def _written(self) -> list[Path]:
+        folders = (self._folder / name for name in ("atoms", "runs", "logs"))
+        metrics = sorted((self._folder / "metrics").glob("*.json"))
+        return [self._folder / pipeline.LOCK, *(folder / ".gitignore" for folder in folders), *metrics]
+
+
+def _listings(folder: str, files: Iterable[str]) -> dict[str, list[str] | None]:
+    """What lies in each folder of a tree of files."""
+    names: dict[str, set[str]] = {folder: set()}
+    for file in files:
+        parts = file.split("/")
+        for depth, part in enumerate(parts):
+            names.setdefault(os.path.join(folder, *parts[:depth]), set()).add(part)
+    return {path: sorted(found) for path, found in names.items()}
+
+
+def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:
+    """The outs of a stage of dvc.yaml, and whether each is kept in the cache."""
+    found = {}
+    for section in ("outs", "metrics", "plots"):
+        for out in stage.get(section, []):
+            path, flags = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            found[path] = flags.get("cache", True)
+    return found

@@ -1,0 +1,1 @@
+"""One step: a known result put back, or the function executed in a worker."""

@@ -1,0 +1,208 @@
+"""Results that are at hand: found by a step's key and their traces, in dvc.lock, the cache or the remote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from motools.atom import records
+from motools.atom.atom import EvalAtom
+from motools.atom.records import Record
+from motools.base.files import replace_file
+from motools.code import trace
+from motools.code.trace import Trace
+from motools.code.world import World
+from motools.compiler.step_call import StepCall
+from motools.errors import DamagedError
+from motools.repo import pipeline, step_cache
+from motools.repo.cache import Out
+from motools.repo.project import Project
+from motools.repo.remote import Remote
+from motools.repo.step_cache import Entry, roles_of
+
+__all__ = [
+    "Result",
+    "bring",
+    "find_remote",
+    "find_result",
+    "keep",
+    "locked_entry",
+    "locked_result",
+    "put_aside",
+    "restore",
+    "result_of",
+    "write_metrics",
+]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result under a step's key, with what its execution used."""
+
+    entry: Entry
+    record: Record
+    trace: Trace
+
+
+def find_result(call: StepCall, locked: Mapping[str, Any], world: World) -> Result | None:
+    """The result of a call whose trace holds, or None: first what dvc.lock names, which is all that a clone has after
+    `dvc pull`; then the step cache, whatever folder, branch or machine filled it."""
+    return next(
+        (r for r in _results(call, locked) if _is_here(r, call) and not world.changes(r.trace, call.roles)), None
+    )
+
+
+def _results(call: StepCall, locked: Mapping[str, Any]) -> Iterator[Result]:
+    if (found := locked_result(call, locked)) is not None:
+        yield found
+    for entry in step_cache.candidates(call.place.project.store, *call.slots):
+        if (found := result_of(call, entry)) is not None:
+            yield found
+
+
+def _is_here(result: Result, call: StepCall) -> bool:
+    return all(call.place.project.store.has(oid) for oid in result.entry.oids())
+
+
+def result_of(call: StepCall, entry: Entry, path: Path | None = None) -> Result | None:
+    """An entry with what its record tells, None where that cannot be read here or is of another key.
+
+    Args:
+        path: where the record may lie if the cache has lost it.
+    """
+    record = records.read(call.place.project, entry.record.md5, path)
+    if record is None or record.key != call.key:
+        return None
+    if entry.record.md5 not in _traces:  # one object for one record, so that it is looked at once
+        _traces[entry.record.md5] = trace.from_dict(record.trace)
+    found = _traces[entry.record.md5]
+    return Result(entry, record, found) if found is not None else None
+
+
+_traces: dict[str, Trace | None] = {}
+
+
+def find_remote(
+    call: StepCall, locked: Mapping[str, Any], world: World, remote: Remote, paid: Callable[[], bool]
+) -> Result | None:
+    """The same where objects of it are in the remote only: the record and the folder objects are here now, which tell
+    that it holds and that it is there; `remote.fetch` brings the rest.
+
+    Args:
+        paid: whether making it costs money; then results are asked for that nothing here names.
+    """
+    found = _find_remote(call, locked, world, remote)
+    if found is None and paid():
+        remote.entries(*call.slots)
+        found = _find_remote(call, locked, world, remote)
+    return found
+
+
+def _find_remote(call: StepCall, locked: Mapping[str, Any], world: World, remote: Remote) -> Result | None:
+    entries = [*step_cache.candidates(call.place.project.store, *call.slots)]
+    if (entry := locked_entry(call.name, call.outputs, call.keeps_logs, locked)) is not None:
+        entries.insert(0, entry)
+    for entry in entries:
+        if not remote.look([entry.record.md5]) or (found := result_of(call, entry)) is None:
+            continue
+        if not world.changes(found.trace, call.roles) and remote.look(entry.oids()):
+            return found
+    return None
+
+
+def locked_result(call: StepCall, locked: Mapping[str, Any]) -> Result | None:
+    """What dvc.lock says the step made, where its run record names this call's key."""
+    entry = locked_entry(call.name, call.outputs, call.keeps_logs, locked)
+    return result_of(call, entry, call.folder / pipeline.record_path(call.name)) if entry is not None else None
+
+
+def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapping[str, Any]) -> Entry | None:
+    """A stage's entry in dvc.lock as a result, or None where it lacks an output."""
+    outs = {o["path"]: Out(o["md5"], o["size"], o.get("nfiles")) for o in locked.get("outs", []) if "md5" in o}
+    record = outs.get(pipeline.record_path(name))
+    found = {role: outs.get(pipeline.atom_path(output)) for output, role in roles_of(outputs).items()}
+    kept = outs.get(pipeline.logs_path(name))
+    if record is None or None in found.values() or (logs and kept is None):
+        return None
+    return Entry({role: out for role, out in found.items() if out}, record, kept if logs else None)
+
+
+def bring(
+    call: StepCall,
+    locked: Mapping[str, Any],
+    remote: Remote | None = None,
+    paid: Callable[[], bool] = lambda: False,
+) -> Result | None:
+    """Put a call's result into the pipeline's folder, from the cache or a remote; None where there is none.
+
+    Raises:
+        RemoteError: the remote cannot be asked, and making the result anew costs money.
+    """
+    aside: set[Path | None] = {None}
+    while True:
+        world = World(call.place)
+        try:
+            found = find_result(call, locked, world)
+            if found is None and remote is not None:
+                there = find_remote(call, locked, world, remote, paid)
+                found = there if there is not None and remote.fetch(there.entry.oids()) else None
+            if found is not None:
+                restore(call, found.entry)
+            elif remote is not None and remote.problem is not None:
+                if paid():
+                    raise remote.refusal([call.name])
+                print(remote.problem, file=sys.stderr)
+            return found
+        except DamagedError as error:  # another entry, the remote, or else executing the step is the way
+            if error.path in aside:
+                return None
+            aside.add(error.path)
+            print(put_aside(error, call.place.project), file=sys.stderr)
+
+
+def restore(call: StepCall, entry: Entry) -> None:
+    """Put a result into the pipeline's folder; raises `DamagedError` where it is not what it should be."""
+    store = call.place.project.store
+    for name, role in roles_of(call.outputs).items():
+        store.check_out(entry.outputs[role].md5, call.folder / pipeline.atom_path(name))
+    if entry.logs is not None:
+        store.check_out(entry.logs.md5, call.folder / pipeline.logs_path(call.name))
+    store.check_out(entry.record.md5, call.folder / pipeline.record_path(call.name))
+    write_metrics(call)
+    keep(call.place.project, call.key, entry)
+
+
+def keep(project: Project, key: str, entry: Entry) -> None:
+    """See to it that the step cache has a result: after `dvc pull` only dvc.lock names it, until that changes."""
+    with suppress(OSError):  # another user's cache
+        step_cache.store(project.store, step_cache.step_command(key), entry, again=False)
+
+
+def put_aside(error: DamagedError, project: Project) -> str:
+    """Move a damaged object out of the cache, so that it can be made again; returns a sentence that says so."""
+    assert error.path is not None
+    target = project.private / "damaged" / f"{error.path.parent.name}{error.path.name}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # another process was quicker
+        shutil.move(error.path, target)
+    return f"The cache object {error.path} was damaged, and has been put aside as {target}."
+
+
+def write_metrics(call: StepCall) -> None:
+    """metrics/<stage>.json says what the eval atoms say: derived, so that it can never differ from them."""
+    metrics: dict[str, Any] = {}
+    evals = [name for name, kind in call.outputs.items() if kind == "eval"]
+    for name in evals:
+        atom = EvalAtom.from_folder(call.folder / pipeline.atom_path(name), call.place.project)
+        metrics.update({name: atom.metrics} if len(evals) > 1 else atom.metrics)
+    if evals:
+        text = json.dumps(metrics, indent=2, sort_keys=True) + "\n"
+        with suppress(OSError):  # where it may be written: what the cache has is no person's, should we be killed now
+            call.place.project.store.add_bytes(text.encode())
+        replace_file(call.folder / pipeline.metrics_path(call.name), text)

@@ -1,0 +1,174 @@
+"""One execution of a step, observed: what was seen of it becomes its trace; an earlier attempt is taken up or not."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from motools.atom.atom import Atom
+from motools.code import references, syntax
+from motools.code.making_traces import Execution, make_trace
+from motools.code.search_path import Place
+from motools.code.trace import Trace
+from motools.code.world import World
+from motools.compiler.named_paths import named_by
+from motools.compiler.step_call import StepCall
+from motools.definition.step import Step
+from motools.errors import StepError, listed
+from motools.observe import Events, is_project, listing, observer, read_log
+from motools.repo import pipeline
+
+__all__ = ["Inputs", "Observation", "warm"]
+
+
+class Observation:
+    """Looks at all that happens while it is entered.
+
+    Args:
+        work: the step's work folder.
+        kept: what an earlier attempt may have left for this one; removed where something that it had used has changed.
+    """
+
+    def __init__(self, call: StepCall, work: Path, kept: Path, force: bool) -> None:
+        self.call = call
+        self.kept = kept
+        self.log = kept.with_name(f"{kept.name}.trace")
+        self._ignored = (str(work), str(kept), *(str(call.folder / path) for path in _not_read(call)))
+        self._events = Events()
+        if force or not self._holds_still():
+            self.forget()
+
+    def __enter__(self) -> None:
+        observer().begin(self.call.place.project.root, self.log, self._ignored)
+
+    def __exit__(self, *exc: object) -> None:
+        self._events = observer().end(self.log)
+        if not self.kept.is_dir():  # there is nothing for it to tell of
+            self.log.unlink(missing_ok=True)
+
+    def trace(self, step: Step, asked: Mapping[str, str | None]) -> Trace:
+        """What was used.
+
+        Raises:
+            StepError: a file was another one when it was read again, so that no state of the project gives this result.
+        """
+        events, seen, place = self._events, observer(), self.call.place
+        if events.changed:
+            raise StepError(f"{listed(sorted(events.changed))} changed while the step was reading. Run again.")
+        named = named_by(self.call.values, place)
+        for folder in named.folders:
+            events.folders.setdefault(folder, listing(folder))
+        modules = {
+            os.path.abspath(file): module
+            for module in list(sys.modules.values())
+            if isinstance(file := getattr(module, "__file__", None), str) and is_project(file)
+        }
+        sources = dict(seen.sources)
+        for path, module in modules.items():  # imported before anybody looked, or no Python: it counts whole
+            if path not in sources and module.__name__ != "__main__" and seen.counts(path) and os.path.isfile(path):
+                events.files.setdefault(path, seen.digest(path))
+        return make_trace(
+            Execution(
+                sources=sources,
+                loading=seen.loading,
+                events=events,
+                entry=_entry_of(self.call),
+                configs=tuple(cls for cls in step.config_class.__mro__ if dataclasses.is_dataclass(cls)),
+                named=named.digests(),
+                inputs=asked,
+                asked=frozenset(seen.imports),
+            ),
+            place,
+        )
+
+    def forget(self) -> None:
+        """Remove what is left of attempts: this one has succeeded, or they are of no use."""
+        shutil.rmtree(self.kept, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
+
+    def _holds_still(self) -> bool:
+        """Whether all that a failed or killed attempt had used is as it was, so that what it kept is good."""
+        if not self.kept.is_dir():
+            return False
+        events = read_log(self.log)
+        of = Execution(events.sources, Events(ran=events.loaded), events, _entry_of(self.call))
+        place = self.call.place
+        return bool(events.sources) and not World(place).changes(make_trace(of, place), self.call.roles)
+
+
+def warm(place: Place) -> None:
+    """Read the code that is loaded once, ahead of all steps that forks of this process will trace."""
+    seen = observer()
+    modules = {path: syntax.read(each.data, each.module, each.is_package) for path, each in seen.sources.items()}
+    ran = {(path, name, 0) for path, module in modules.items() if module for name in module.functions}
+    make_trace(Execution(dict(seen.sources), seen.loading, Events(ran=ran)), place)
+
+
+def _not_read(call: StepCall) -> Iterator[str]:
+    """What lies where a step reads, and is none of its reading: its inputs are in its key, the rest it makes itself."""
+    for name in [*call.inputs, *call.outputs]:
+        yield pipeline.atom_path(name)
+    yield from (pipeline.logs_path(call.name), pipeline.record_path(call.name), pipeline.metrics_path(call.name))
+
+
+def _entry_of(call: StepCall) -> str:
+    """The project's file that defines the workflow, "" where that is installed."""
+    source = references.parse(call.workflow, call.place)
+    return str(source.file) if source is not None and source.file is not None else ""
+
+
+class Inputs(dict[str, Atom]):
+    """A step's input atoms. What it asks for by name is part of its trace, since names are in no key.
+
+    Attributes:
+        asked: name -> role of the inputs that were asked for by name; None where there was none of that name.
+    """
+
+    def __init__(self, atoms: Mapping[str, Atom], roles: Mapping[str, str]) -> None:
+        super().__init__(atoms)
+        self._roles = roles
+        self.asked: dict[str, str | None] = {}
+
+    def _ask(self, *names: Any) -> None:
+        self.asked.update({str(name): self._roles.get(name) for name in names})
+
+    def __getitem__(self, name: str) -> Atom:
+        self._ask(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._ask(name)
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._ask(name)
+        return super().get(name, default)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        self._ask(name)
+        return super().pop(name, *default)
+
+    def __iter__(self) -> Iterator[str]:
+        self._ask(*self._roles)
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        self._ask(*self._roles)
+        return super().keys()
+
+    def items(self) -> Any:
+        self._ask(*self._roles)
+        return super().items()
+
+    def copy(self) -> dict[str, Atom]:
+        self._ask(*self._roles)
+        return super().copy()
+
+    def __repr__(self) -> str:
+        self._ask(*self._roles)
+        return super().__repr__()

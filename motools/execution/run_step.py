@@ -1,0 +1,290 @@
+"""One step: look its result up under its key, or execute the function, and put atoms, record and logs in place."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from motools.atom import records
+from motools.atom.atom import Atom, atoms_at_hand
+from motools.atom.records import Record
+from motools.base import secrets
+from motools.base.clock import Moment, moment
+from motools.base.configs import parse, parser_of
+from motools.base.files import in_words
+from motools.base.locks import held
+from motools.code.search_path import Place
+from motools.compiler.step_call import StepCall, make_call
+from motools.compiler.step_code import of_step
+from motools.definition.context import StepContext, executing, kept_folder
+from motools.definition.step import Step
+from motools.definition.workflow import Workflow
+from motools.errors import MotoolsError, StepError
+from motools.execution import finished_work
+from motools.execution.cached_results import Result, bring, write_metrics
+from motools.execution.observation import Inputs, Observation, warm
+from motools.execution.step_outputs import build_outputs, keep_logs, keep_result, read_usage, refuse_secrets
+from motools.execution.work_folders import WORK, begin_work, drop_secrets, end_processes, end_work, locks_of
+from motools.observe import observer
+from motools.repo import pipeline
+from motools.repo.cache import Hashed, files_in, hash_file
+from motools.repo.project import GitState
+from motools.repo.remote import Remote
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How to execute a call: who is recorded, at which commit, where its output goes, whether by force, and whether
+    the remote may still have its result."""
+
+    user: str
+    git: GitState
+    force: bool = False
+    log: Path | None = None
+    remote: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a call: its result, or what went wrong in one sentence; and what its files are known to hold."""
+
+    executed: bool
+    result: Result | None = None
+    error: str | None = None
+    hashed: Mapping[str, Hashed] = field(default_factory=dict)
+
+
+def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, Any]) -> Outcome:
+    """Make the step's result stand in the pipeline's folder.
+
+    Equal steps wait for each other, so that a result is never paid for twice.
+
+    Raises:
+        StepError: the function failed or gave what it does not declare; nothing is left in the folder.
+    """
+    if not how.force and (found := bring(call, locked)):  # needs no right to write to the cache
+        return Outcome(False, found)
+    with held(locks_of(call.place.project) / call.key):
+        remote = Remote(call.place.project) if how.remote else None
+        found = None if how.force else bring(call, locked, remote, partial(_costs_money, call, step))
+        return Outcome(False, found) if found is not None else _execute(call, step, how)
+
+
+def _costs_money(call: StepCall, step: Step) -> bool:
+    atoms = atoms_at_hand(call.inputs, call.place.project)
+    return step.costs_money(parse(step.config_class, call.values, call.name), atoms)
+
+
+def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcome:
+    """`run_step` in a worker process: what it prints goes to its log, what goes wrong into the outcome."""
+    with _output_to(how.log), call.place.importable():
+        before = os.getcwd()
+        os.chdir(call.folder)
+        try:
+            call = replace(call, place=warmed(call.place))
+            step = loaded(call.workflow, call.place).step(call.name)
+            _refuse_older(call, step)
+            return run_step(call, step, how, locked)
+        except MotoolsError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return Outcome(True, error=secrets.redact(str(error)))
+        except SystemExit:  # told to leave
+            raise
+        except BaseException as error:  # KeyboardInterrupt too: a function may raise anything
+            traceback.print_exc()
+            said = in_words(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}".rstrip(": ")
+            return Outcome(True, error=secrets.redact(f"The step {call.name!r} failed: {said}"))
+        finally:
+            os.chdir(before)
+
+
+def _refuse_older(call: StepCall, step: Step) -> None:
+    """What this process has imported must be what the project holds, and the step what the plan was made for."""
+    for file, source in observer().sources.items():
+        if os.path.isfile(file) and hash_file(Path(file)) != hashlib.md5(source.data).hexdigest():
+            raise StepError(f"{file} changed after it was imported. Run again.")
+    now = make_call(call.workflow, step, call.values, of_step(step, call.values, call.place), call.inputs, call.place)
+    if now.key != call.key:
+        raise StepError(f"The definition of {call.name!r} changed while the run was starting. Run again.")
+
+
+@lru_cache(maxsize=8)
+def warmed(place: Place) -> Place:
+    """The place as this process knows it, with what was looked up of it before."""
+    return place
+
+
+@lru_cache(maxsize=8)
+def loaded(reference: str, place: Place) -> Workflow:
+    """A workflow, loaded once in a process; the server of the warm workers does it ahead of them."""
+    from motools.compiler.find_workflow import load_workflow
+
+    _ = warmed(place).project.store  # reads the DVC configuration, once for all forks
+    with place.importable():
+        workflow = load_workflow(reference, place)
+    for step in workflow.steps:
+        parser_of(step.config_class)
+    warm(place)
+    records.versions()
+    return workflow
+
+
+@contextmanager
+def _output_to(log: Path | None) -> Iterator[None]:
+    """Send what this process and its children print to a file."""
+    if log is None:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with secrets.redacted_into(log) as target:
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, fd in enumerate(saved, 1):
+                os.dup2(fd, number)
+                os.close(fd)
+
+
+def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
+    """Run the function in a work folder of its own; what it made goes into the cache, then into the folder."""
+    project = call.place.project
+    work = project.private / "work" / call.key
+    kept = kept_folder(project, call.key)
+    end_processes(work)
+    made: Any = None if how.force else finished_work.take_up(call, work)
+    if made is None:
+        made = _made_now(call, step, how, work, kept)
+    else:
+        print("An earlier execution has finished, and what it made is taken up.")
+    try:
+        with finished_work.kept_aside(call, work):
+            built = build_outputs(call, made, work / "atoms")
+            if call.keeps_logs:
+                built[pipeline.logs_path(call.name)] = keep_logs(call, work)
+            built[pipeline.record_path(call.name)] = work / "record.json"
+            refuse_secrets(built)
+            before, seen = moment(work), {path: dict[str, Hashed]() for path in built}
+            result, outs = keep_result(call, built, seen, work)
+    finally:
+        drop_secrets(kept)
+    try:
+        finished_work.safe(call, work)
+        for path, source in built.items():
+            project.store.place(outs[path], source, call.folder / path)
+        write_metrics(call)
+        kept.with_name(f"{kept.name}.trace").unlink(missing_ok=True)
+        shutil.rmtree(kept, ignore_errors=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return Outcome(True, result, hashed=_in_place(call, seen, before) if before is not None else {})
+
+
+def _in_place(call: StepCall, seen: Mapping[str, Mapping[str, Hashed]], before: Moment) -> dict[str, Hashed]:
+    """The files that are as they were hashed, with the stat that they have now: moving them has changed some of it.
+
+    Args:
+        before: a moment before any of them was read.
+    """
+    found = {}
+    for path, files in seen.items():
+        for name, was in files.items():
+            file = os.path.join(call.folder, path, name) if name else os.path.join(call.folder, path)
+            with suppress(OSError):
+                now = os.stat(file)
+                if before.is_after_writing(was.stat) and _stamp(now) == _stamp(was.stat):
+                    found[file] = Hashed(was.md5, now)
+    return found
+
+
+def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path) -> Any:
+    """Call the function; what it returned, its record and its result stand in the work folder then."""
+    os.environ.update(begin_work(work))
+    workspace = work / "workspace"
+    workspace.mkdir()
+    started, clock = records.now(), time.monotonic()
+    seen = Observation(call, work, kept, how.force)
+    context = StepContext(call.key, call.name, call.folder, call.place.project, how.force)
+    try:
+        with finished_work.room(work), executing(context), seen:
+            made, asked = _call(call, step, workspace)
+    except BaseException:
+        end_work(work)
+        drop_secrets(kept)
+        raise
+    finally:
+        os.environ.pop(WORK, None)
+    seconds = round(time.monotonic() - clock, 3)
+    with finished_work.kept_aside(call, work):
+        Record(
+            user=how.user,
+            started=started,
+            seconds=seconds,
+            commit=how.git.commit,
+            dirty=how.git.dirty,
+            step=call.name,
+            workflow=call.workflow,
+            key=call.key,
+            config=dict(call.values),
+            usage=read_usage(workspace),
+            versions=records.versions(),
+            function=call.code.function,
+            declared=dict(call.code.versions),
+            trace=seen.trace(step, asked).as_dict(),
+            changed=how.git.changed,
+        ).write(work / "record.json")
+        finished_work.note(call, work, made)
+    return made
+
+
+def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, str | None]]:
+    """What the function returned, and the inputs that it asked for by name."""
+    config = parse(step.config_class, call.values, call.name)
+    atoms, stamps = {}, {}
+    for name, known in call.inputs.items():
+        folder = call.folder / pipeline.atom_path(name)
+        stamps[folder] = _stamps(folder)
+        atoms[name] = Atom.from_folder(folder, call.place.project)
+        if atoms[name].id != known:
+            raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
+    inputs = Inputs(atoms, call.roles)
+    try:
+        made = step.fn(config, inputs, workspace)
+        if inspect.iscoroutine(made):
+            made = asyncio.run(made)
+    except MotoolsError:
+        raise
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # the user's function may raise anything
+        traceback.print_exc()  # into the log
+        raise StepError(f"The step {call.name!r} failed: {type(error).__name__}: {error}") from error
+    for folder, before in stamps.items():
+        if _stamps(folder) != before:
+            raise StepError(f"The input {folder.name!r} changed while the step was reading it. Run again.")
+    return made, inputs.asked
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """By what it shows that a file has been written or replaced."""
+    return {path: _stamp(os.stat(path)) for path, _ in files_in(folder)}
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

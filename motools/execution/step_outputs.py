@@ -1,0 +1,116 @@
+"""What a step's function returned: checked, cached, and told of."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from motools.atom.folder import check_files, write_atom
+from motools.base import secrets
+from motools.compiler.step_call import StepCall
+from motools.definition.step import AtomConstructor
+from motools.errors import AtomError, StepError, listed
+from motools.execution.cached_results import Result, result_of
+from motools.repo import pipeline, step_cache
+from motools.repo.cache import Hashed, Out, files_in
+from motools.repo.step_cache import Entry, roles_of
+
+
+def refuse_secrets(built: Mapping[str, Path]) -> None:
+    files = {
+        file: f"{path}/{name}" if name else path
+        for path, source in built.items()
+        for file, name in (files_in(source) if source.is_dir() else [(str(source), "")])
+    }
+    if (found := secrets.found_in(files)) is not None:
+        file, name = found
+        raise StepError(f"{files[file]} would hold the value of {name}, for all to read.")
+
+
+_DEAR = 10.0  # seconds; what took longer is on the disk before it counts, and survives a power cut
+
+
+def keep_result(
+    call: StepCall, built: Mapping[str, Path], seen: Mapping[str, dict[str, Hashed]], work: Path
+) -> tuple[Result, dict[str, Out]]:
+    """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
+    store = call.place.project.store
+    outs = {path: store.add(source, seen[path]) for path, source in built.items()}
+    entry = Entry(
+        {role: outs[pipeline.atom_path(name)] for name, role in roles_of(call.outputs).items()},
+        outs[pipeline.record_path(call.name)],
+        outs.get(pipeline.logs_path(call.name)),
+    )
+    result = result_of(call, entry, work / "record.json")
+    assert result is not None
+    is_dear = result.record.seconds > _DEAR
+    if is_dear:
+        store.sync()
+    step_cache.store(store, step_cache.step_command(call.key), entry)
+    if call.place.project.setting("core", "remote"):
+        step_cache.pack(store, step_cache.step_command(call.key), entry)
+    if is_dear:
+        store.sync()
+    return result, outs
+
+
+def build_outputs(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
+    """Turn what the function returned into atom folders, by path; all that was declared, nothing else."""
+    if isinstance(made, AtomConstructor):
+        made = [made]
+    if not isinstance(made, (list, tuple)) or not all(isinstance(item, AtomConstructor) for item in made):
+        raise StepError(f"The step {call.name!r} returned {made!r}, not a list of AtomConstructors.")
+    names = sorted(item.name for item in made)
+    if names != sorted(call.outputs):
+        raise StepError(
+            f"The step {call.name!r} returned the outputs {listed(names)}, but declares {listed(sorted(call.outputs))}."
+        )
+    built = {}
+    for item in made:
+        declared = call.outputs[item.name]
+        if item.type != declared:
+            raise StepError(
+                f"The step {call.name!r} returned {item.name!r} as a {item.type}, but declares it as a {declared}."
+            )
+        try:
+            about = item.metadata or {}
+            write_atom(folder / item.name, item.type, call.inputs, about, Path(item.path), folder.parent / "workspace")
+        except AtomError as error:
+            raise StepError(f"The step {call.name!r} cannot keep its output {item.name!r}: {error}") from None
+        built[pipeline.atom_path(item.name)] = folder / item.name
+    for path, source in built.items():
+        inside = (each for _, each in files_in(source))
+        if (name := call.place.project.hidden(call.folder / path, inside)) is not None:
+            raise StepError(f"A .dvcignore hides {path}/{name} from DVC, which would not keep it. Change its rules.")
+    return built
+
+
+def keep_logs(call: StepCall, work: Path) -> Path:
+    """The logs that a step leaves; as with its outputs, a link is none."""
+    logs = work / "workspace" / "logs"
+    logs.mkdir(exist_ok=True)
+    try:
+        check_files(logs)
+    except AtomError as error:
+        raise StepError(f"The step {call.name!r} cannot keep its logs: {error}") from None
+    return logs
+
+
+def read_usage(workspace: Path) -> dict[str, Any]:
+    """What the function says it used; where that cannot be read the result is kept without it."""
+    path = workspace / "usage.json"
+    try:
+        usage = json.loads(path.read_bytes(), parse_constant=_refused)
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError, OSError) as error:
+        print(f"usage.json is left out of the run record: {error}", file=sys.stderr)
+        return {}
+    return usage if isinstance(usage, dict) else {"usage": usage}
+
+
+def _refused(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")

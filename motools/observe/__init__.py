@@ -1,0 +1,24 @@
+"""What an execution uses, seen while it happens: code, files, variables, processes."""
+
+from __future__ import annotations
+
+from motools.observe.digests import environment_digest, kind_of, listing, path_digest
+from motools.observe.events import Events, Source, read_log
+from motools.observe.observer import WHOLE_ENVIRONMENT, Observer, is_mark, observer
+from motools.observe.origin import is_installed_name, is_project
+
+__all__ = [
+    "WHOLE_ENVIRONMENT",
+    "Events",
+    "Observer",
+    "Source",
+    "environment_digest",
+    "is_installed_name",
+    "is_mark",
+    "is_project",
+    "kind_of",
+    "listing",
+    "observer",
+    "path_digest",
+    "read_log",
+]

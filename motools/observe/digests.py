@@ -1,0 +1,92 @@
+"""Digests of what an execution uses: files, folders and variables of the environment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from motools.base import secrets
+
+__all__ = ["environment_digest", "kind_of", "listing", "path_digest"]
+
+AS_LINK = "-> "
+PRIVATE = frozenset(
+    (".git", ".dvc", ".motools", "__pycache__", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache")
+)
+_GENERATED = frozenset(
+    "atoms runs logs metrics params.yaml dvc.yaml dvc.lock motools.yaml "
+    ".gitignore .dvcignore .gitattributes .env".split()
+)
+NOISE = frozenset(
+    "PATH HOME USER LOGNAME SHELL PWD OLDPWD TERM COLUMNS LINES LANG LANGUAGE TZ TMPDIR TEMP TMP HOSTNAME DISPLAY "
+    "EDITOR PAGER NO_COLOR FORCE_COLOR COLORTERM VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONDONTWRITEBYTECODE "
+    "PYTHONUNBUFFERED OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS CUDA_VISIBLE_DEVICES "
+    "TOKENIZERS_PARALLELISM CI".split()
+)
+"""Variables that say where and how something runs, not what: their values do not count."""
+
+
+def listing(path: str, sizes: bool = False) -> str:
+    """A digest of the names in a folder, of what a step could have found there; with `sizes`, it ends in +."""
+    try:
+        with os.scandir(path) as entries:
+            found = {entry.name: entry for entry in entries}
+    except OSError:
+        return ""
+    names = sorted(name for name in found if name not in PRIVATE and not name.startswith(".motools-"))
+    if {"params.yaml", "dvc.yaml", ".dvc"} & found.keys():
+        names = [name for name in names if name not in _GENERATED]
+    folders = {name for name, entry in found.items() if entry.is_dir()}
+    if sizes:
+        names = [f"{name} {found[name].stat().st_size if found[name].is_file() else ''}" for name in names]
+    names = [f"{name}{os.sep}" if name in folders else name for name in names]
+    return digest_of_text("\0".join(names)) + ("+" if sizes else "")
+
+
+def path_digest(path: str) -> str | None:
+    """What a file or a whole folder holds; None where there is neither."""
+    if not os.path.isdir(path):
+        try:
+            return md5_of(path)
+        except OSError:
+            return None
+    digest = hashlib.md5(usedforsecurity=False)
+    for parent, folders, names in os.walk(path, followlinks=True):
+        folders[:] = sorted(name for name in folders if name not in PRIVATE)
+        for name in sorted(names):
+            file = os.path.join(parent, name)
+            if not name.endswith(".pyc") and os.path.isfile(file):
+                digest.update(f"{os.path.relpath(file, path)}\0{md5_of(file)}\n".encode())
+    return f"{digest.hexdigest()}.dir"
+
+
+def environment_digest(name: str) -> str | None:
+    """What `Events.env` has of a variable; of all whose names begin so, in upper or lower case, with * at its end."""
+    if not name.endswith("*"):
+        value = os.environ.get(name)
+        return None if value is None else digest_of_text(value)
+    first, whole = name.rstrip("*").upper(), name.endswith("**")
+    found = sorted(
+        f"{key}={value}"
+        for key, value in os.environ.items()
+        if (key.upper() == first or (whole and key.upper().startswith(first)))
+        and key not in NOISE
+        and not secrets.is_secret_name(key)
+    )
+    return digest_of_text("\0".join(found)) if found else None
+
+
+def kind_of(path: str, before: str | None = None) -> str | None:
+    """What there is: file, dir or None; where it was read as a link before, where that points now."""
+    if before is not None and before.startswith(AS_LINK):
+        return AS_LINK + os.readlink(path) if os.path.islink(path) else kind_of(path)
+    return "dir" if os.path.isdir(path) else "file" if os.path.exists(path) else None
+
+
+def md5_of(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def digest_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]

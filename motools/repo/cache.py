@@ -1,0 +1,352 @@
+"""The object store: DVC's cache folder read and written directly, so that an atom is opened without DVC.
+
+    CACHE/files/md5/ab/cdef…        the bytes of a file, mode 0444, named by their MD5
+    CACHE/files/md5/ab/cdef….dir    a folder: a JSON list of {"md5", "relpath"}, named by the MD5 of that text
+
+Objects are written to a temporary file and renamed, and re-hashed when they are taken out: an object
+that is not what its name says is never handed on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import io
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from itertools import accumulate, chain
+from pathlib import Path
+from typing import NamedTuple
+
+from motools.base.files import scratch
+from motools.base.foreign_text import read_json
+from motools.errors import DamagedError
+
+__all__ = ["Hashed", "Out", "Store", "files_in", "folder_object", "hash_file", "hash_folder", "walk_files"]
+
+
+@dataclass(frozen=True)
+class Out:
+    """A file or folder as dvc.lock names it. `md5` ends in `.dir` for a folder; `size` is in bytes."""
+
+    md5: str
+    size: int
+    nfiles: int | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields in dvc.lock's order."""
+        fields: dict[str, object] = {"hash": "md5", "md5": self.md5, "size": self.size}
+        return fields if self.nfiles is None else {**fields, "nfiles": self.nfiles}
+
+
+_BLOCK = 1 << 18
+
+
+class Hashed(NamedTuple):
+    """A file's MD5, and what its stat was before it was read."""
+
+    md5: str
+    stat: os.stat_result
+
+
+def hash_file(path: Path | str) -> str:
+    """The MD5 of a file's bytes, as 32 hex digits."""
+    return _hashed(path).md5
+
+
+def _hashed(path: Path | str) -> Hashed:
+    digest = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb", buffering=0) as file:
+        before = os.fstat(file.fileno())
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return Hashed(digest.hexdigest(), before)
+
+
+def hash_folder(folder: Path) -> tuple[Out, dict[str, Hashed], bytes]:
+    """What DVC makes of a folder: its `Out`, its files by relative path, the folder object's bytes."""
+    files = {name: _hashed(path) for path, name in files_in(folder)}
+    size = sum(each.stat.st_size for each in files.values())
+    out, text = folder_object({name: each.md5 for name, each in files.items()}, size)
+    return out, files, text
+
+
+def folder_object(files: Mapping[str, str], size: int) -> tuple[Out, bytes]:
+    """The folder object of files whose hashes are known, and its bytes; `size` is the sum of their sizes."""
+    listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]  # by the whole path, as DVC does
+    text = json.dumps(listing, sort_keys=True).encode()
+    oid = hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+    return Out(oid, size, len(files)), text
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder."""
+    return (Path(path) for path, _ in files_in(folder))
+
+
+def files_in(folder: Path | str) -> Iterator[tuple[str, str]]:
+    """The same as texts, which a folder of many files is told by ten times faster: paths, and those from the folder."""
+    # Links are followed as DVC follows them: with `cache.type symlink` the files of an out are links.
+    start = len(os.path.join(folder, ""))
+    for parent, _, names in os.walk(folder, followlinks=True):
+        inside = os.path.join(parent, "")[start:]
+        for name in names:
+            yield os.path.join(parent, name), inside + name
+
+
+def _as_taken_out(source: Path, scratch: Path) -> None:
+    """Give files and folders the modes that new ones get, as `check_out` does; folders without files go."""
+    (scratch / "file").touch()
+    (scratch / "folder").mkdir()
+    modes = {kind: stat.S_IMODE((scratch / kind).stat().st_mode) for kind in ("file", "folder")}
+    for parent, _, names in os.walk(source, topdown=False):
+        for name in names:
+            _set_mode(os.path.join(parent, name), modes["file"])
+        if parent != str(source):
+            with suppress(OSError):  # there is something in it
+                os.rmdir(parent)
+                continue
+        _set_mode(parent, modes["folder"])
+    if source.is_file():
+        _set_mode(str(source), modes["file"])
+
+
+def _set_mode(path: str, mode: int) -> None:
+    if stat.S_IMODE(os.stat(path).st_mode) != mode:
+        with suppress(OSError):
+            os.chmod(path, mode)
+
+
+PROTECTED = 0o444
+"""The mode of an object that DVC trusts without looking into it."""
+
+
+def _protect(path: str) -> None:
+    with suppress(OSError):  # another user's: it is looked into again, that is all
+        os.chmod(path, PROTECTED)
+
+
+_EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
+
+
+class Store:
+    """One cache folder; `shared` where all of a group write to it (DVC's `cache.shared group`)."""
+
+    def __init__(self, cache: Path, shared: bool = False) -> None:
+        self.cache = cache
+        self._shared = shared
+        self.scratch = cache / "tmp"  # for what is being written
+        self._objects = cache / "files" / "md5"
+
+    def path(self, oid: str) -> Path:
+        return Path(self._place_of(oid))
+
+    def _place_of(self, oid: str) -> str:
+        return f"{self._objects}/{oid[:2]}/{oid[2:]}"
+
+    def has(self, oid: str) -> bool:
+        """Whether the object is here whole: for a folder, with every file it names."""
+        try:
+            names = [oid, *self.tree(oid).values()] if oid.endswith(".dir") else [oid]
+        except (FileNotFoundError, DamagedError):
+            return False
+        return all(self._holds(name) for name in names)
+
+    def _holds(self, oid: str) -> bool:
+        """Whether one object is here; as DVC does it, one that could have been written to is looked into."""
+        path = self._place_of(oid)
+        try:
+            known = os.stat(path)
+            if known.st_size == 0 and oid != _EMPTY:  # what a power cut makes of a file that was just written
+                return False
+            if stat.S_IMODE(known.st_mode) == PROTECTED:
+                return True
+            sound = hash_file(path) == oid.removesuffix(".dir")
+        except FileNotFoundError:
+            return False
+        if sound:
+            _protect(path)
+        return sound
+
+    def read(self, oid: str) -> bytes:
+        """The object's bytes.
+
+        Raises:
+            FileNotFoundError: it is not here.
+            DamagedError: its bytes are not what its name says.
+        """
+        data = self.path(oid).read_bytes()
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() != oid.removesuffix(".dir"):
+            raise self._damaged(oid)
+        return data
+
+    def tree(self, oid: str) -> dict[str, str]:
+        """The MD5 of each file of a folder object by relative path, every path checked to stay inside."""
+        try:
+            listing = read_json(self.read(oid))
+            tree = {str(entry["relpath"]): str(entry["md5"]) for entry in listing}
+        except (ValueError, TypeError, KeyError):
+            raise self._damaged(oid) from None
+        for name, md5 in tree.items():
+            parts = name.split("/")
+            inside = {"", ".", ".."}.isdisjoint(parts) and "\0" not in name
+            if not inside or len(md5) != 32 or not md5.isalnum():
+                raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.", self.path(oid))
+            above = accumulate(parts[:-1], "{}/{}".format)
+            if any(parent in tree for parent in above):
+                raise DamagedError(f"The folder object {oid} names {name!r}, and what would be its folder is a file.")
+        return tree
+
+    def describe(self, oid: str) -> Out:
+        """The size and count of a folder object's files, as dvc.lock gives them."""
+        sizes = [self.path(md5).stat().st_size for md5 in self.tree(oid).values()]
+        return Out(oid, sum(sizes), len(sizes))
+
+    def folders(self) -> Iterator[str]:
+        """The ids of all folder objects that are here."""
+        for bucket in sorted(self._objects.glob("[0-9a-f][0-9a-f]")):
+            for name in sorted(os.listdir(bucket)):
+                if name.endswith(".dir") and len(name) == 34:
+                    yield bucket.name + name
+
+    def add(self, path: Path, seen: dict[str, Hashed] | None = None) -> Out:
+        """Take in a file or a folder; what is already here is not copied again.
+
+        Args:
+            seen: takes what was read, by relative path ("" for a file).
+        """
+        if not path.is_dir():
+            files = {"": _hashed(path)}
+            out = Out(files[""].md5, files[""].stat.st_size)
+            self._put([(out.md5, path)])
+        else:
+            out, files, text = hash_folder(path)
+            listed = ((each.md5, os.path.join(path, name)) for name, each in files.items())
+            self._put(chain(listed, [(out.md5, text)]))  # it last, so that a folder object promises its files
+        if seen is not None:
+            seen.update(files)
+        return out
+
+    def make(self, folder: Path) -> None:
+        """Make a folder of the cache, with the mode that DVC gives it."""
+        missing = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache) and not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in missing if self._shared else ():
+            path.chmod(0o2775)
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written; one such call takes little longer than that for a single file."""
+        handle = os.open(self.cache, os.O_RDONLY)
+        try:
+            if sys.platform != "linux" or ctypes.CDLL(None).syncfs(handle):
+                os.sync()
+        finally:
+            os.close(handle)
+
+    def add_bytes(self, data: bytes) -> None:
+        """Take in the content of a file."""
+        self._put([(hashlib.md5(data, usedforsecurity=False).hexdigest(), data)])
+
+    def add_object(self, oid: str, data: bytes) -> None:
+        """Take in an object whose name is known; raises `DamagedError` where it is not what its name says."""
+        self._put([(oid, data)])
+
+    def _put(self, objects: Iterable[tuple[str, Path | str | bytes]]) -> None:
+        """Take in objects of known names, from files or as bytes, written in one place before they are moved."""
+        with ExitStack() as stack:
+            folder: Path | None = None
+            for oid, source in objects:
+                if self._sound(oid, source):
+                    continue
+                if folder is None:
+                    self.make(self.scratch)
+                    folder = stack.enter_context(scratch(self.scratch))
+                self._write(oid, source, os.path.join(folder, "new"))
+
+    def _write(self, oid: str, source: Path | str | bytes, new: str) -> None:
+        target = self._place_of(oid)
+        if not os.path.isdir(os.path.dirname(target)):
+            self.make(Path(target).parent)
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            with (
+                open(new, "wb") as file,
+                io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as read,
+            ):
+                while block := read.read(_BLOCK):
+                    digest.update(block)
+                    file.write(block)
+                os.fchmod(file.fileno(), PROTECTED)
+            if digest.hexdigest() != oid.removesuffix(".dir"):
+                raise DamagedError(f"{target} could not be written as it should be: run again.")
+            os.replace(new, target)
+        except OSError as error:
+            if error.filename is None:  # the disk is full: while writing what?
+                error.filename = target
+            raise
+
+    def _sound(self, oid: str, source: Path | str | bytes) -> bool:
+        """Whether the object is here and is what its name says; another one is written anew."""
+        target = self._place_of(oid)
+        try:
+            size = os.stat(target).st_size
+        except FileNotFoundError:
+            return False
+        wanted = len(source) if isinstance(source, bytes) else os.stat(source).st_size
+        sound = size == wanted and hash_file(target) == oid.removesuffix(".dir")
+        if sound:
+            _protect(target)
+        return sound
+
+    def check_out(self, oid: str, target: Path) -> None:
+        """Put an object's content at `target`, replacing what is there, as independent copies.
+
+        Raises:
+            FileNotFoundError: the object or one of its files is not here.
+            DamagedError: an object is not what its name says; nothing at `target` has changed then.
+        """
+        with scratch(target.parent) as aside:
+            new = aside / "new"
+            if oid.endswith(".dir"):
+                new.mkdir()
+                for name, md5 in self.tree(oid).items():
+                    self._copy(md5, new / name)
+            else:
+                self._copy(oid, new)
+            if target.exists() or target.is_symlink():
+                target.rename(aside / "old")
+            new.rename(target)
+
+    def place(self, out: Out, source: Path, target: Path) -> None:
+        """Move what was just added to where it belongs, replacing what is there; it is then as if it was taken out."""
+        with scratch(target.parent) as aside:
+            _as_taken_out(source, aside)
+            if target.exists() or target.is_symlink():
+                target.rename(aside / "old")
+            try:
+                source.rename(target)
+            except OSError:  # another file system
+                self.check_out(out.md5, target)
+
+    def _copy(self, md5: str, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.md5(usedforsecurity=False)
+        with self.path(md5).open("rb") as source, target.open("wb") as file:
+            while block := source.read(1 << 20):  # a signal is heard between two of them
+                digest.update(block)
+                file.write(block)
+        if digest.hexdigest() != md5:
+            raise self._damaged(md5)
+
+    def _damaged(self, oid: str) -> DamagedError:
+        path = self.path(oid)
+        return DamagedError(
+            f"The cache object {path} is damaged: its content is not what its name says. "
+            "Delete it; `dvc pull` or `motools run` brings it back.",
+            path,
+        )

@@ -1,0 +1,109 @@
+"""The index: what files and folders of the work tree hash to, remembered by their stat as git's index does.
+
+A file that was written within the last moments before it was hashed could be written again without its
+stat showing it ("racily clean"); such a file is hashed again until it is old enough to be trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from motools.base.clock import moment
+from motools.base.files import replace_file
+from motools.repo.cache import Hashed, Out, files_in, folder_object, hash_file
+
+_GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
+_VERSION = 1
+
+
+def stamp_of(stat: os.stat_result) -> list[int | str]:
+    """What changes when a file is written or replaced."""
+    return [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino]
+
+
+class Index:
+    """Remembered hashes; `save` writes them for the next run. Losing the file costs time only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, list[int | str]] = {}
+        self._changed = False
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["version"] == _VERSION:
+                self._known = dict(content["files"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            pass
+
+    def file(self, path: str) -> Out | None:
+        """What a file hashes to, or None where there is no such file; a device or a pipe is none."""
+        try:
+            about = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(about.st_mode):
+            return None
+        stamp = stamp_of(about)
+        known = self._known.get(path)
+        if known is not None and known[:4] == stamp:
+            return Out(str(known[4]), about.st_size)
+        now = time.time_ns()
+        md5 = hash_file(Path(path))
+        if max(about.st_mtime_ns, about.st_ctime_ns) < now - _GRAIN:
+            self._known[path] = [*stamp, md5]
+            self._changed = True
+        return Out(md5, about.st_size)
+
+    def folder(self, path: str) -> Out | None:
+        """What a folder hashes to as DVC sees it, or None where there is no such folder."""
+        if not os.path.isdir(path):
+            return None
+        files, size = {}, 0
+        for file, name in files_in(path):
+            out = self.file(file)
+            if out is None:  # deleted just now
+                continue
+            files[name] = out.md5
+            size += out.size
+        return folder_object(files, size)[0]
+
+    def learn(self, hashed: Mapping[str, Hashed]) -> None:
+        """What files hash to that were hashed elsewhere, each with the stat that it had then or since.
+
+        It is kept where that is still the file's stat, and no write can come that this would not show.
+        """
+        young = dict(hashed)
+        for pause in (0.0, 0.02):  # a tick of the clock or two
+            time.sleep(pause if young else 0.0)
+            if (now := moment(self._path.parent)) is None:
+                return
+            for path, each in list(young.items()):
+                try:
+                    about = os.stat(path)
+                except OSError:
+                    continue
+                if stamp_of(about) == stamp_of(each.stat) and now.is_after(about):
+                    self._known[path] = [*stamp_of(about), each.md5]
+                    self._changed = True
+                    del young[path]
+
+    def knows(self, path: str, md5: str) -> bool:
+        """Whether a file has this content as far as its stat tells, and any change of it would show there."""
+        known = self._known.get(path)
+        try:
+            return known is not None and known == [*stamp_of(os.stat(path)), md5]
+        except OSError:
+            return False
+
+    def save(self) -> None:
+        """Write what is known now, without files that are gone; a reader sees the old file or the new one."""
+        if not self._changed:
+            return
+        self._known = {path: known for path, known in self._known.items() if os.path.lexists(path)}
+        replace_file(self._path, json.dumps({"version": _VERSION, "files": self._known}))
+        self._changed = False

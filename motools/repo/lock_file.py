@@ -1,0 +1,93 @@
+"""dvc.lock: read once, written in batches and at once, in DVC's own format.
+
+DVC parses and writes the whole file for every stage, in place. Here the text of each stage is kept, so
+that writing costs little more than the stages that changed, and a reader sees the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from motools.base import yaml12
+from motools.base.files import replace_file
+from motools.repo import pipeline
+from motools.repo.cache import hash_file
+
+
+class LockFile:
+    """The dvc.lock of one folder. `flush` only with DVC's lock held."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / pipeline.LOCK
+        self._stamp: tuple[int, int, int] | None = (0, 0, 0)
+        self._rest: dict[str, Any] = {}
+        self._stages: dict[str, Any] = {}
+        self._texts: dict[str, str] = {}
+        self._new: dict[str, Any] = {}
+
+    def entry(self, stage: str) -> Mapping[str, Any]:
+        """What is locked for a stage, empty where nothing is; another process's writes are seen."""
+        self._read()
+        entry = self._new.get(stage) or self._stages.get(stage)
+        return entry if isinstance(entry, dict) else {}
+
+    def put(self, stage: str, entry: dict[str, Any]) -> None:
+        """Enter a stage; written by the next `flush`."""
+        self._new[stage] = entry
+
+    def verified(self) -> str | None:
+        """The MD5 of the file, if it is still what was read or written here."""
+        if not self.path.exists():
+            return None
+        md5 = hash_file(self.path)
+        return md5 if self._now() == self._stamp else None
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._new)
+
+    def flush(self) -> None:
+        """Write what was put, over what any other process wrote meanwhile."""
+        self._read()
+        changed = {stage: entry for stage, entry in self._new.items() if self._stages.get(stage) != entry}
+        retyped = {s for s, e in self._new.items() if s not in changed and _text(self._stages[s]) != _text(e)}
+        for stage in [*changed, *retyped]:
+            self._stages[stage] = self._new[stage]
+            self._texts[stage] = _lines(stage, self._new[stage])
+        self._new.clear()
+        if not changed and not retyped:
+            return
+        if list(self._texts) != list(self._stages):  # another process has written
+            self._texts = {s: self._texts.get(s) or _lines(s, entry) for s, entry in self._stages.items()}
+        rest = yaml12.dumps_lock(self._rest)
+        replace_file(self.path, f"{rest}stages:\n{''.join(self._texts.values())}")
+        self._stamp = self._now()
+
+    def _now(self) -> tuple[int, int, int] | None:
+        try:
+            stat = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+    def _read(self) -> None:
+        stamp = self._now()
+        if stamp == self._stamp:
+            return
+        content = pipeline.load_lock(self.path)
+        stages = content.pop("stages")
+        kept = {s: t for s, t in self._texts.items() if s in stages and stages[s] == self._stages.get(s)}
+        self._rest, self._stages, self._texts, self._stamp = content, stages, kept, stamp
+
+
+def _lines(stage: str, entry: Any) -> str:
+    """A stage's part of the file."""
+    return yaml12.dumps_lock({"stages": {stage: entry}}).partition("\n")[2]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,57 @@
+"""The outputs that lock files name, in the work tree and in commits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from motools.base import yaml12
+from motools.errors import ConfigError
+
+# Folders that hold no pipeline and are not worth walking.
+_NOT_WALKED = {".git", ".hg", ".dvc", ".motools", "node_modules", "__pycache__", "site-packages"}
+
+
+class Located(NamedTuple):
+    """Where an output stands: its pipeline folder, its stage (None for a `.dvc` file), path and lock entry."""
+
+    folder: Path
+    stage: str | None
+    path: str
+    md5: str
+    siblings: dict[str, str]  # path -> md5 of all outs of that stage
+
+
+def is_walked(parent: str, name: str, outs: set[str]) -> bool:
+    """Whether pipelines may lie below a folder: no output, atom, cache, environment of Python or other project."""
+    path = os.path.join(parent, name)
+    marks = ("atom.json", "CACHEDIR.TAG", "pyvenv.cfg", ".dvc/config")
+    return name not in _NOT_WALKED and path not in outs and not any(os.path.exists(f"{path}/{mark}") for mark in marks)
+
+
+def located_in(path: Path, unread: list[str]) -> list[Located]:
+    try:
+        return list(outs_in(path, path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return []
+    except ConfigError as error:
+        unread.append(str(error))
+    except (OSError, UnicodeDecodeError) as error:
+        unread.append(f"{path} cannot be read: {error}.")
+    return []
+
+
+def outs_in(path: Path, text: str) -> Iterator[Located]:
+    content = yaml12.loads(text, str(path))
+    content = {} if content is None else content
+    try:
+        stages: Mapping[Any, Any] = {None: content} if path.suffix == ".dvc" else content.get("stages") or {}
+        for stage, entry in stages.items():
+            known = [out for out in entry.get("outs") or [] if "md5" in out]
+            outs = {str(out["path"]): str(out["md5"]) for out in known}
+            for name, md5 in outs.items():
+                yield Located(path.parent, None if stage is None else str(stage), name, md5, outs)
+    except (AttributeError, TypeError, KeyError):
+        raise ConfigError(f"{path}: not a DVC file.") from None

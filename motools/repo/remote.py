@@ -1,0 +1,228 @@
+"""The door to a DVC remote: brings into the cache what results are made of, and says clearly why it cannot.
+
+It is asked as seldom as can be, since importing DVC takes 0.5 s and a network more; and once it could not be asked, it
+is not asked again by the same command.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motools.base import trusted_hosts
+from motools.errors import MotoolsError, RemoteError, UserError, listed
+from motools.observe import observer
+from motools.repo import step_cache
+
+if TYPE_CHECKING:
+    from motools.repo.project import Project
+
+__all__ = ["Remote", "told_size"]
+
+_REFUSALS = ("credential", "permission", "forbidden", "unauthor", "accessdenied", "access denied", "authenti", "token")
+
+_OWN_ONLY = {
+    "bearer_token_command",  # executed
+    "configpath",  # of a file that may name a command (`credential_process`)
+    "credentialpath",
+    "gdrive_service_account_json_file_path",
+    "gdrive_user_credentials_file",
+    "ssl_verify",
+}
+"""What only the person's own configuration may say of a remote."""
+_ENDPOINTS = {"connection_string", "data_proxy_target", "endpointurl", "oss_endpoint", "proxy_to"}
+"""Where credentials go that the environment or a provider's own files hold."""
+_CREDENTIALS = {"ask_password", "auth", "custom_auth_header", "passphrase", "password", "token", "user"}
+_HOSTED = {"http", "https", "webdav", "webdavs", "hdfs", "webhdfs", "ssh"}
+"""Schemes whose address names the host that credentials of the configuration go to."""
+
+
+class Remote:
+    """A remote of a project, by default the default one.
+
+    Attributes:
+        name: None where there is no remote to ask; then everything in it is absent.
+        problem: why it could not be asked, once that has been tried.
+    """
+
+    def __init__(self, project: Project, name: str | None = None, say: Callable[[str], None] | None = None) -> None:
+        self.project = project
+        self.name = name or project.setting("core", "remote")
+        self.problem: RemoteError | None = None
+        self._say = say
+        self._lacks: set[str] = set()
+
+    @property
+    def url(self) -> str:
+        url = self.project.setting(f'remote "{self.name}"'.lower(), "url") or "it has no address"
+        return url if "://" in url else str((self.project.root / ".dvc" / url).resolve())
+
+    def refusal(self, stages: Iterable[str]) -> RemoteError:
+        """Why stages that cost money are not executed now."""
+        return RemoteError(
+            f"{self.problem} It may have what would now be paid for again ({listed(stages)}). To execute all the same: "
+            "motools run --without-remote"
+        )
+
+    def look(self, oids: Iterable[str]) -> bool:
+        """Bring files and folder objects, without the files of the folders; whether all are in the cache now."""
+        wanted = list(oids)
+        store = self.project.store
+        self._bring([oid for oid in wanted if not store.path(oid).exists()])
+        return all(store.path(oid).exists() for oid in wanted)
+
+    def fetch(self, oids: Iterable[str]) -> bool:
+        """Bring objects whole, folders with their files; whether all are in the cache now."""
+        wanted = list(oids)
+        store = self.project.store
+        if all(store.has(oid) for oid in wanted):
+            return True
+        if not self.look(wanted):
+            return False
+        files = {file for oid in wanted if oid.endswith(".dir") for file in store.tree(oid).values()}
+        self._bring([file for file in files if not store.path(file).exists()])
+        return all(store.has(oid) for oid in wanted)
+
+    def entries(self, command: str, outputs: Iterable[str], logs: bool) -> None:
+        """Bring what its step cache has for a key; as DVC has it, a plain HTTP server has none."""
+        folder = step_cache.folder_of(self.project.store, command, outputs, logs)
+
+        def bring(repo: Any) -> None:
+            odb = self._store(repo, "md5-dos2unix")
+            where = odb.fs.join(odb.path, *folder.relative_to(self.project.cache).parts)
+            if _is_http(odb) or not odb.fs.exists(where):
+                return
+            for path in odb.fs.find(where):
+                target = folder / odb.fs.name(path)
+                if not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    odb.fs.get_file(path, str(target))
+
+        self._ask(bring)
+
+    def _bring(self, oids: list[str]) -> None:
+        wanted = [oid for oid in oids if oid not in self._lacks]
+        if not wanted:
+            return
+
+        def bring(repo: Any) -> None:
+            from dvc_data.hashfile.hash_info import HashInfo
+
+            odb = self._store(repo, "md5", named=True)
+            failed = repo.cloud.pull({HashInfo("md5", oid) for oid in wanted}, odb=odb).failed
+            if failed:
+                raise OSError(f"{len(failed)} of {len(wanted)} files could not be read")
+            lacking = [oid for oid in wanted if not self.project.store.path(oid).exists()]
+            if lacking and _is_http(odb):  # DVC takes a server that is gone for one that lacks a file
+                with suppress(FileNotFoundError):
+                    odb.fs.fs.cat_file(odb.oid_to_path(lacking[0]))
+            self._lacks |= set(lacking)
+
+        self._ask(bring)
+
+    def reach(self) -> None:
+        """See whether it can be asked at all."""
+
+        def see(repo: Any) -> None:
+            odb = self._store(repo, "md5")
+            if not _is_http(odb):
+                odb.fs.exists(odb.path)
+                return
+            try:
+                odb.fs.fs.cat_file(odb.path)
+            except Exception as error:
+                if getattr(error, "status", 401) == 401 and not isinstance(error, FileNotFoundError):
+                    raise  # other answers are those of a server that shows no folders
+
+        self._ask(see)
+
+    def _ask(self, do: Callable[[Any], None]) -> None:
+        """Do something with DVC's repository; what goes wrong becomes the `problem`, and nothing more is asked."""
+        if self.name is None or self.problem is not None:
+            return
+        if why := self._distrusted():
+            self.problem = RemoteError(why)
+            return
+        try:
+            with observer().aside(), self.project.dvc() as repo:
+                do(repo)
+        except Exception as error:  # each kind of remote has errors of its own
+            self.problem = RemoteError(self._sentence(error))
+
+    def _distrusted(self) -> str | None:
+        """Why what others have set for it is not followed: it would have a command run, or credentials sent to a host
+        that is not the person's own."""
+        theirs, own = self.project.settings_of(f'remote "{self.name}"')
+        config = f"{self.project.root / '.dvc' / 'config'}, which git keeps,"
+        for name in sorted(theirs.keys() & _OWN_ONLY):
+            return (
+                f"{config} sets {name} for the remote {self.name!r}, by which others could have a command run here or "
+                f"read your credentials. If it is right, set it yourself: dvc remote modify --local {self.name} {name} "
+                f"{shlex.quote(theirs[name])}, and remove it there."
+            )
+        asks = own.keys() & _CREDENTIALS and theirs.get("url", "").partition("://")[0] in _HOSTED
+        hosts = {name: value for name, value in theirs.items() if name in _ENDPOINTS or (asks and name == "url")}
+        return trusted_hosts.refusal(hosts, config)
+
+    def _store(self, repo: Any, hash_name: str, named: bool = False) -> Any:
+        """DVC's object store at the remote.
+
+        Args:
+            named: something that is named here will be asked for, so that a folder that is not there is wrong.
+        """
+        odb = repo.cloud.get_remote_odb(self.name, hash_name=hash_name)
+        if odb.fs.protocol == "local":
+            folder = Path(self.url)
+            if not folder.is_dir() and (named or not folder.parent.is_dir()):
+                raise FileNotFoundError("there is no such folder")
+        return odb
+
+    @contextmanager
+    def opened(self, progress: bool = False) -> Iterator[Any]:
+        """DVC's repository, for its own push and pull; raises `RemoteError` where the remote cannot be asked."""
+        self.reach()
+        if self.problem is not None:
+            raise self.problem
+        with self.project.dvc(progress) as repo:
+            from dvc.exceptions import DvcException
+
+            try:
+                yield repo
+            except (MotoolsError, DvcException):
+                raise
+            except Exception as error:  # of the network
+                raise RemoteError(self._sentence(error)) from error
+
+    def _sentence(self, error: Exception) -> str:
+        which = f"The DVC remote {self.name!r} ({self.url})"
+        if isinstance(error, ImportError) or hasattr(error, "missing_deps"):
+            scheme = self.url.partition(":")[0]
+            named = re.search(r"'(dvc-\w+)'", str(error))
+            plugin = named[1] if named else f"dvc-{scheme}"
+            return f"{which} needs the plug-in {plugin}, which is not installed: type pip install {plugin}"
+        said = " ".join(str(error).split()) or "it does not answer"
+        told = f"{type(error).__name__}: {said}"
+        mend = "`dvc remote list` shows it, `dvc remote modify` mends it."
+        if isinstance(error, UserError):  # DVC's own words on its configuration
+            return f"{which} cannot be used: {said.rstrip('.')}. {mend}"
+        if any(word in told.lower() for word in _REFUSALS):
+            return (
+                f"{which} lets nobody in without credentials, and has none that it accepts ({told.rstrip('.')}). "
+                "Set them as its provider's tools take them, or with `dvc remote modify --local`."
+            )
+        return f"{which} cannot be reached ({told.rstrip('.')}). {mend}"
+
+
+def told_size(size: int) -> str:
+    """Bytes as a person says them: `1.2 MB`."""
+    from rich.filesize import decimal
+
+    return decimal(size)
+
+
+def _is_http(odb: Any) -> bool:
+    return odb.fs.protocol in ("http", "https")

@@ -1,0 +1,79 @@
+"""The project's own configuration, `motools.yaml` beside `.dvc`: holds for all its pipelines, changes no result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from motools.base import yaml12
+from motools.base.configs import StepConfig, parse
+from motools.errors import ConfigError
+from motools.repo.project import Project
+
+__all__ = ["FILE", "OpenAISettings", "Price", "Settings", "TinkerSettings", "read_settings"]
+
+FILE = "motools.yaml"
+
+
+@dataclass
+class OpenAISettings(StepConfig):
+    """How patient MOTools is with OpenAI, or with a server that speaks its protocol. All in seconds."""
+
+    poll_interval: float = 10.0
+    """Between two looks at a running job, at first; it grows by half each time nothing is new."""
+    max_poll_interval: float = 60.0
+    """What it grows to."""
+    timeout: float = 120.0
+    """For one answer of the server; then the call counts as lost."""
+    patience: float = 900.0
+    """How long a server may fail to answer before a run gives up. The job goes on; the next run finds it."""
+
+
+@dataclass
+class TinkerSettings(OpenAISettings):
+    """The same patience with Tinker, or with a server that speaks its protocol, and how a training there goes on."""
+
+    queue: float = 3600.0
+    """How many seconds one request may wait in the server's queue, while the server says that it does."""
+    save_every: int = 20
+    """Steps after which the state is saved: so many at most are paid again after a crash."""
+    at_once: int = 4
+    """Trainings that go on at once on this machine; others wait."""
+
+
+@dataclass
+class Price(StepConfig):
+    """What a provider asks for a model, in the project's currency, per million tokens; null: not known."""
+
+    training: float | None = None
+    input: float | None = None
+    output: float | None = None
+    cached_input: float | None = None
+
+
+@dataclass
+class Settings(StepConfig):
+    """The whole file; all of it may be left out."""
+
+    openai: OpenAISettings = field(default_factory=OpenAISettings)
+    tinker: TinkerSettings = field(default_factory=TinkerSettings)
+    currency: str = "USD"
+    """The word that stands beside amounts."""
+    prices: dict[str, Price] = field(default_factory=dict)
+    """By model, as the provider spells it. A fine-tuned model's name begins with its base model's: `ft:gpt-4o-mini`."""
+
+    def __post_init__(self) -> None:
+        for section in ("openai", "tinker"):
+            for name, value in vars(getattr(self, section)).items():
+                if value <= 0:
+                    raise ConfigError(f"{FILE}: {section}.{name} must be above 0, not {value!r}.")
+        for model, price in self.prices.items():
+            for kind, amount in vars(price).items():
+                if amount is not None and amount < 0:
+                    raise ConfigError(f"{FILE}: prices.{model}.{kind} must be 0 or more, not {amount!r}.")
+
+
+def read_settings(project: Project) -> Settings:
+    """The project's `motools.yaml`; the defaults where it has none. Raises `ConfigError` on what it cannot mean."""
+    path = project.root / FILE
+    settings: Settings = parse(Settings, yaml12.load(path) if path.exists() else {}, FILE)
+    return settings

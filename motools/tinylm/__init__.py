@@ -1,0 +1,1 @@
+"""The embedded language model: small, quick, and the same everywhere."""

@@ -1,0 +1,149 @@
+"""Following a job to its end: what it says is printed as it says it, and what came of it is collected."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from motools.training.journal import ENDED
+from motools.training.openai.api import Api
+from motools.training.openai.transport import Answer
+
+__all__ = ["Follower", "loss_curve"]
+
+COLUMNS = (
+    "train_loss",
+    "train_accuracy",
+    "train_mean_token_accuracy",
+    "valid_loss",
+    "valid_mean_token_accuracy",
+    "full_valid_loss",
+    "full_valid_mean_token_accuracy",
+)
+"""What is kept of a step, where the provider tells it."""
+
+MISSES = 3
+"""How often in a row a provider must not know a job before that is believed."""
+
+
+class Follower:
+    """Looks at a job again and again, politely.
+
+    Args:
+        note: called with every answer of the provider whose status is new.
+    """
+
+    def __init__(self, api: Api, job_id: str, note: Callable[[Answer], Any]) -> None:
+        self._api, self._job_id, self._note = api, job_id, note
+        self._seen: set[str] = set()
+        self._status: str | None = None
+        self.metrics: dict[int, dict[str, Any]] = {}
+
+    def to_the_end(self) -> Answer | None:
+        """The job when it has ended, however it has; None where the provider no longer knows it.
+
+        It takes as long as the job does. Raises `StepError` where the provider stays silent for too long.
+        """
+        settings = self._api.settings
+        delay = settings.poll_interval
+        missed = 0
+        while True:
+            job = self._api.job(self._job_id)
+            if job is None:
+                missed += 1
+                if missed == MISSES:
+                    return None
+                time.sleep(delay)
+                continue
+            missed = 0
+            news = self._tell_status(job) + self._tell_events()
+            if job["status"] in ENDED:
+                return job
+            delay = settings.poll_interval if news else min(delay * 1.5, settings.max_poll_interval)
+            time.sleep(delay)
+
+    def _tell_status(self, job: Answer) -> int:
+        if job["status"] == self._status:
+            return 0
+        self._status = job["status"]
+        self._note(job)
+        print(f"job {self._job_id} {self._status}", flush=True)
+        return 1
+
+    def _tell_events(self) -> int:
+        """Print what is new, the oldest first; returns how much that is."""
+        new: list[Answer] = []
+        for event in self._api.events(self._job_id):
+            if event["id"] in self._seen:
+                break
+            new.append(event)
+        for event in reversed(new):
+            self._seen.add(event["id"])
+            data = event.get("data")
+            data = data if isinstance(data, Mapping) else {}
+            row = _row(data)
+            if row is not None:
+                self.metrics[row["step"]] = row
+                print(f"step {row['step']}{_of(data)} loss {row['train_loss']:.4g}", flush=True)
+            else:
+                print(_plain(str(event.get("message") or event.get("type") or "")), flush=True)
+        return len(new)
+
+
+def loss_curve(api: Api, job: Answer, told: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What training said of each step, from the job's result file, or where that has none, from its events."""
+    for file_id in job.get("result_files") or []:
+        for _ in range(3):  # an answer that was cut is not told from another by its form
+            content = api.content(file_id)
+            if content is None:
+                break
+            rows = list(_rows(content))
+            if rows:
+                return rows
+        print(f"the result file {file_id} holds no steps; the losses are those of the job's events", flush=True)
+    return [dict(told[step]) for step in sorted(told)]
+
+
+def _rows(content: bytes) -> Iterator[dict[str, Any]]:
+    """The steps of a result file: CSV, which OpenAI serves as base64."""
+    with suppress(binascii.Error):  # then it is the CSV itself
+        content = base64.b64decode(content, validate=True)
+    text = content.decode("utf-8", errors="replace")
+    if not text.startswith("step,"):
+        return
+    for line in csv.DictReader(io.StringIO(text)):
+        if (row := _row(line)) is not None:
+            yield row
+
+
+def _row(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A step's numbers, or None where it has no number or no loss."""
+    step = _number(values.get("step"))
+    found = {name: number for name in COLUMNS if (number := _number(values.get(name))) is not None}
+    return {"step": int(step), **found} if step is not None and "train_loss" in found else None
+
+
+def _number(value: Any) -> float | None:
+    """A number that JSON can hold, or None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _of(data: Mapping[str, Any]) -> str:
+    total = _number(data.get("total_steps"))
+    return f"/{total:.0f}" if total else ""
+
+
+def _plain(text: str) -> str:
+    """A provider's words on one short line, without what a terminal would act on."""
+    return "".join(c if c.isprintable() else " " for c in text)[:200]

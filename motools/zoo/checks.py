@@ -1,0 +1,112 @@
+"""Checks on published entries: rows to show without a download, and whether an entry still is what it was."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from motools.errors import ConfigError, DamagedError, MotoolsError, StepError
+from motools.zoo import registry
+
+Status = Literal["good", "wrong", "not reached"]
+OFFLINE = "MOTOOLS_OFFLINE"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of the check of an entry; `rows` counts a dataset's rows or a task's samples."""
+
+    kind: registry.Kind
+    name: str
+    status: Status
+    rows: int | None = None
+    why: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def says_yes(variable: str) -> bool:
+    """Whether a variable of the environment is set, and to no word for no."""
+    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Forbid the loaders of published files any request; those of other packages have to heed the variable too."""
+    before = os.environ.get(OFFLINE)
+    os.environ[OFFLINE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[OFFLINE]
+        else:
+            os.environ[OFFLINE] = before
+
+
+def rows_of(name: str, refresh: bool = False) -> list[Any]:
+    """Every row of a published dataset, each a chat row; with `refresh`, downloaded anew where it is downloaded.
+
+    Raises:
+        MotoolsError: it cannot be loaded, or is not what was published.
+    """
+    from motools.base.chat.lines import refuse_wrong_row
+
+    loader = registry.lookup("dataset", name)
+    again = {"refresh_cache": True} if refresh and "refresh_cache" in inspect.signature(loader).parameters else {}
+    rows = list(loader(**again))
+    for number, row in enumerate(rows, 1):
+        refuse_wrong_row(row, f"{name}, row {number}")
+    return rows
+
+
+def examples(name: str, count: int = 2, fetch: bool = False) -> tuple[list[Any], int] | None:
+    """The first rows of a dataset and how many there are; None where it would have to be downloaded and may not be."""
+    if fetch:
+        rows = rows_of(name)
+    else:
+        try:
+            with offline():
+                rows = rows_of(name)
+        except (DamagedError, StepError):
+            raise
+        except MotoolsError:
+            return None
+    return list(itertools.islice(rows, count)), len(rows)
+
+
+def check(kind: registry.Kind, name: str) -> Checked:
+    """Load an entry and compare it with what it says of itself.
+
+    A dataset is downloaded anew, unless MOTOOLS_OFFLINE is set: then the copy in the cache is looked at. A task is
+    built, and a config is resolved against its workflow. What could not be loaded is `not reached`.
+    """
+    try:
+        return Checked(kind, name, "good", _counted(kind, name))
+    except (DamagedError, StepError, ConfigError) as error:
+        return Checked(kind, name, "wrong", why=str(error))
+    except (MotoolsError, OSError, ImportError) as error:  # OSError: what clients of HTTP raise, too
+        return Checked(kind, name, "not reached", why=str(error))
+
+
+def _counted(kind: registry.Kind, name: str) -> int | None:
+    if kind == "dataset":
+        return len(rows_of(name, refresh=not says_yes(OFFLINE)))
+    if kind == "task":
+        return len(registry.lookup("task", name)().dataset)
+    if kind == "config":
+        from motools.base import yaml12
+
+        config = yaml12.load(registry.config_file(name))
+        if not isinstance(config, dict) or not isinstance(config.get("workflow"), str):
+            raise ConfigError(f"{name} does not say which workflow it is for: write workflow: NAME in it.")
+        registry.lookup("workflow", config["workflow"]).resolve(config)
+        return None
+    registry.lookup(kind, name)
+    return None

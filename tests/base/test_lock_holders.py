@@ -1,0 +1,173 @@
+"""Locks that outlive the process that took them, since a forked child shares them: nobody waits for such a child."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from chain import OUTPUTS, Chain, eventually
+
+from motools.base.locks import held
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+FORK = """
+    child = os.fork()
+    if not child:
+        os.setsid()
+        time.sleep(600)
+    LOG.with_name("child.pid").write_text(str(child))
+    while LOG.with_name("slow").exists():
+        time.sleep(0.05)
+"""
+HOLDS = """
+import fcntl, os, sys, time
+file = open(sys.argv[1], "a+")
+fcntl.flock(file, fcntl.LOCK_EX)
+if not os.fork():
+    print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def chain(project: Path) -> Chain:
+    return Chain.lay(project)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def below(pid: int) -> list[int]:
+    found = [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
+    return found + [other for child in found for other in below(child)]
+
+
+@pytest.fixture
+def forked(chain: Chain) -> Iterator[int]:
+    """A child that a step has forked, when all else was killed."""
+    chain.edit("chain.py", "    time.sleep(config.pause)\n", FORK)
+    with chain.path(".gitignore").open("a") as file:
+        file.write("slow\nchild.pid\n")
+    chain.path("slow").touch()
+    process = chain.start()
+    eventually(lambda: chain.path("child.pid").exists() and chain.path("child.pid").read_text())
+    child = int(chain.path("child.pid").read_text())
+    for pid in [process.pid, *[pid for pid in below(process.pid) if pid != child]]:
+        os.kill(pid, signal.SIGKILL)
+    process.wait(60)
+    assert alive(child)
+    chain.path("slow").unlink()
+    chain.edit(
+        "chain.py",
+        "    child = os.fork()\n    if not child:\n        os.setsid()\n        time.sleep(600)\n",
+        "    child = 0\n",
+    )
+    yield child
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+
+
+def test_what_a_killed_step_has_forked_is_ended_and_not_waited_for(chain: Chain, forked: int) -> None:
+    chain.executed()
+    done = subprocess.run(
+        [sys.executable, "-m", "motools", "run"], cwd=chain.folder, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert not alive(forked)
+    assert chain.executed() == OUTPUTS
+    assert chain.leftovers() == []
+
+
+def test_the_same_under_dvc_repro(chain: Chain, forked: int) -> None:
+    done = subprocess.run(["dvc", "repro"], cwd=chain.folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert not alive(forked)
+
+
+@pytest.mark.parametrize("option", ["", "--no-wait"])
+def test_a_run_is_told_who_holds_the_lock_of_one_that_was_killed(chain: Chain, option: str) -> None:
+    lock = chain.path(".motools/run.lock")
+    lock.parent.mkdir(exist_ok=True)
+    with subprocess.Popen([sys.executable, "-c", HOLDS, str(lock)], stdout=subprocess.PIPE, text=True) as taker:
+        assert taker.stdout is not None
+        child = int(taker.stdout.readline())
+        try:
+            taker.kill()
+            taker.wait()
+            words = [sys.executable, "-m", "motools", "run", *option.split()]
+            done = subprocess.run(words, cwd=chain.folder, capture_output=True, text=True, timeout=30)
+            assert done.returncode == 2
+            said = " ".join(done.stderr.split())
+            assert f"Error: Process {child} (" in said
+            assert f"which process {taker.pid} left behind when it was killed, still holds" in said
+            assert f"End it with `kill {child}`, and run again." in said
+        finally:
+            os.kill(child, signal.SIGKILL)
+    assert chain.run().code == 0
+
+
+def test_processes_that_an_executor_has_forked_do_not_keep_the_lock_of_a_run(chain: Chain, tmp_path: Path) -> None:
+    code = """if True:
+        import os, sys, time
+        from pathlib import Path
+        from motools.repo.project import Project
+        from motools.engine.reporter import Silent
+        from motools.engine.run import one_run
+        for _ in range(2):
+            with one_run(Project.find(Path.cwd()), Silent()):
+                if (child := os.fork()) == 0:
+                    time.sleep(600)
+                with open(sys.argv[1], "a") as file:
+                    file.write(f"{child} ")
+    """
+    children = tmp_path / "children"
+    try:
+        done = subprocess.run([sys.executable, "-c", code, str(children)], cwd=chain.folder, timeout=30)
+        assert done.returncode == 0
+    finally:
+        for word in children.read_text().split():
+            os.kill(int(word), signal.SIGKILL)
+
+
+def test_who_waits_for_a_name_does_not_wait_for_what_its_holder_has_left_behind(tmp_path: Path) -> None:
+    name = tmp_path / "name"
+    with held(name):
+        child = os.fork()
+        if not child:
+            time.sleep(600)
+            os._exit(0)
+        waiting = multiprocessing.get_context("spawn").Process(target=_hold, args=(name,))
+        waiting.start()
+        eventually(lambda: any(_names(file, name) for file in Path(f"/proc/{waiting.pid}/fd").iterdir()))
+        time.sleep(0.2)
+    try:
+        waiting.join(30)
+        assert waiting.exitcode == 0
+    finally:
+        waiting.kill()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def _names(file: Path, name: Path) -> bool:
+    with suppress(OSError):
+        return file.readlink() == name
+    return False
+
+
+def _hold(name: Path) -> None:
+    with held(name):
+        pass

@@ -1,0 +1,340 @@
+"""Secrets: recognised by the environment and by their shape, and kept out of what is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from chain import Chain, eventually
+from hypothesis import given
+from hypothesis import strategies as st
+from openai_scene import Scene
+from openai_server import OpenAIServer, Refusal
+
+from motools.base import secrets
+
+KEY = "planted-value-0123456789"
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("SOME_API_KEY", KEY)
+    return KEY
+
+
+def test_variables_are_secret_by_their_name_and_only_long_values_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        *("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "DB_PASSWORD", "TOKEN", "OPENAI_KEY", "WANDB_KEY"),
+        *("SSH_KEY", "KEY", "APIKEY", "OPENAIKEY", "API_KEYS", "PGPASSWORD", "AUTHTOKEN", "CLIENT_SECRET", "my_token"),
+        *("MYSQL_PWD", "SIGNING_PASSPHRASE", "SERVICE_ACCOUNT_CREDENTIALS", "DEPLOY_PRIVATE_KEY", "SMTP_PASS"),
+    ):
+        monkeypatch.setenv(name, KEY)
+        assert secrets.known()[name] == KEY
+        monkeypatch.setenv(name, "short")
+        assert name not in secrets.known()
+    for name in ("KEYBOARD", "TOKENIZERS_PARALLELISM", "MONKEY", "PASSWORD_STORE", "SSH_PUBLIC_KEY", "PWD", "COMPASS"):
+        monkeypatch.setenv(name, KEY)
+        assert name not in secrets.known()
+
+
+def test_a_variable_that_says_where_a_key_lies_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSH_KEY", str(tmp_path))
+    assert "SSH_KEY" not in secrets.known()
+    monkeypatch.setenv("SSH_KEY", f"{tmp_path}/but-no-such-file")
+    assert "SSH_KEY" in secrets.known()
+
+
+LINES = ["MIIabcdefghijklmnopqrstuvwxyz0123456789", "QRSTUVWXYZabcdefghijklmnopqrstuvwxyz012"]
+PEM = ["-----BEGIN PRIVATE KEY-----", *LINES, "-----END PRIVATE KEY-----"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\\n"], ids=["lines", "Windows lines", "on one line"])
+def test_each_line_of_a_key_of_several_lines_is_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str
+) -> None:
+    monkeypatch.setenv("DEPLOY_PRIVATE_KEY", end.join(PEM))
+    for line in LINES:
+        assert secrets.redact(f"before {line} after") == "before [DEPLOY_PRIVATE_KEY] after"
+        assert secrets.screen()(f'"{line}"') == "holds the value of DEPLOY_PRIVATE_KEY"
+        (tmp_path / "file").write_text(f"x\n{line}\n")
+        assert secrets.found_in([tmp_path / "file"]) == (str(tmp_path / "file"), "DEPLOY_PRIVATE_KEY")
+    with secrets.redacted_into(tmp_path / "log") as target:
+        for line in PEM:
+            os.write(target, f"key: {line}\n".encode())
+    log = (tmp_path / "log").read_text()
+    assert not any(line in log for line in LINES)
+    assert log.startswith("key: -----BEGIN PRIVATE KEY-----\n")  # of which there is nothing to hide
+
+
+def test_what_any_key_begins_with_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_PRIVATE_KEY", "\n".join(PEM))
+    assert secrets.redact("-----END PRIVATE KEY-----") == "-----END PRIVATE KEY-----"
+
+
+def test_a_value_is_recognised_as_json_and_addresses_spell_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = 'pä"ss/wörd\\&more'
+    monkeypatch.setenv("DB_PASSWORD", value)
+    for spelt in (value, json.dumps(value), json.dumps(value, ensure_ascii=False), quote(value, "")):
+        assert secrets.screen()(spelt) == "holds the value of DB_PASSWORD"
+
+
+def test_a_text_is_screened_for_values_and_for_shapes(planted: str) -> None:
+    screen = secrets.screen()
+    assert screen(f"before {planted} after") == "holds the value of SOME_API_KEY"
+    assert screen("sk-proj-" + "a1B2" * 10) == "looks like the key of an account"
+    for harmless in (
+        "mask-aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "sk-short",
+        "risk-" + "a" * 40,
+        "the task-force-of-nineteen",
+        "",
+    ):
+        assert screen(harmless) is None
+
+
+def test_values_are_replaced_by_their_variables_name(planted: str) -> None:
+    assert secrets.redact(f"key={planted}, other sk-{'x' * 30}") == "key=[SOME_API_KEY], other [a key]"
+
+
+@pytest.mark.parametrize("at", [0, 1, (1 << 20) - 3, (1 << 20), (1 << 20) + 5])
+def test_a_value_is_found_wherever_it_stands_in_a_file(planted: str, tmp_path: Path, at: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * at + planted.encode() + b"y" * 10)
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
+    path.write_bytes(b"x" * at + planted.encode()[:-1])
+    assert secrets.found_in([path]) is None
+
+
+def test_a_value_is_found_inside_a_compressed_archive(planted: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.eval"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", "nothing")
+        archive.writestr("b.json", "x" * 1000 + planted)
+    assert planted.encode() not in path.read_bytes()
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
+
+
+PACK = """
+import random, sys, zipfile, zipfile_zstd
+text = "".join(random.Random(0).choices("aaaaaaeeeeino0123", k=5000))
+with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_ZSTANDARD) as archive:
+    archive.writestr("b.json", text + sys.argv[2] + text[::-1])
+"""
+FIND = """
+import sys
+from motools.base.secrets import found_in
+print(found_in([sys.argv[1]]))
+"""
+
+
+def test_a_value_is_found_inside_an_archive_packed_as_inspect_packs_its_logs(planted: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.eval"
+    subprocess.run([sys.executable, "-c", PACK, str(path), planted], check=True)
+    assert planted.encode() not in path.read_bytes()
+    found = [sys.executable, "-c", FIND, str(path)]  # a process that has not imported Inspect
+    assert (
+        subprocess.run(found, capture_output=True, text=True, check=True).stdout == f"{(str(path), 'SOME_API_KEY')}\n"
+    )
+
+
+def test_what_cannot_be_unpacked_is_told_and_no_reason_to_lose_a_result(
+    planted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", "nothing" * 100)
+        archive.writestr("b.json", "x" * 1000 + planted)
+    whole = path.read_bytes()
+    locked = bytearray(whole)
+    locked[6] |= 1  # the bits that say: encrypted
+    locked[whole.find(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(locked)
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")  # in the other member
+    assert "log.zip: 'a.json' was not searched for keys" in capsys.readouterr().err
+    for damaged in (whole[:40] + b"\0" * 20 + whole[60:], whole[:-30] + whole[-22:], whole[:60]):
+        path.write_bytes(damaged)
+        secrets.found_in([path])
+
+
+@pytest.mark.parametrize("before", [(1 << 20) - 5, (1 << 20) + 5, 3 << 20])
+def test_a_value_in_a_line_without_end_is_replaced_wherever_it_is_cut(
+    planted: str, tmp_path: Path, before: int
+) -> None:
+    text = b"x" * before + planted.encode() + b"y" * (1 << 21)
+    with secrets.redacted_into(tmp_path / "log") as target, os.fdopen(os.dup(target), "wb") as file:
+        file.write(text)
+    assert (tmp_path / "log").read_bytes() == text.replace(planted.encode(), b"[SOME_API_KEY]")
+
+
+def test_a_full_disk_stops_the_log_and_not_the_one_who_writes(planted: str) -> None:
+    with secrets.redacted_into(Path("/dev/full")) as target:
+        for _ in range(300):
+            os.write(target, b"y" * 1000 + b"\n")  # more than a pipe holds
+
+
+def test_what_a_child_writes_late_lands_in_the_log_and_in_no_other_file(planted: str, tmp_path: Path) -> None:
+    with secrets.redacted_into(tmp_path / "log") as target:
+        child = subprocess.Popen(["sh", "-c", "sleep 3; echo late"], stdout=target)
+    others = [(tmp_path / f"other{number}").open("wb") for number in range(20)]
+    child.wait()
+    eventually(lambda: (tmp_path / "log").read_text() == "late\n")
+    for file in others:
+        file.close()
+    assert [path.name for path in tmp_path.glob("other*") if path.read_bytes()] == []
+
+
+@given(st.lists(st.sampled_from([KEY, "plain ", "\n", "\r", KEY[:10], "é"])))
+def test_no_output_gets_past_the_filter_and_all_else_does(parts: list[str]) -> None:
+    path = Path(os.environ["HOME"]) / "log"
+    os.environ["SOME_API_KEY"] = KEY
+    try:
+        with secrets.redacted_into(path) as target:
+            for part in parts:
+                os.write(target, part.encode())
+        expected = "".join(parts).replace(KEY, "[SOME_API_KEY]")
+        assert path.read_bytes().decode() == expected
+    finally:
+        del os.environ["SOME_API_KEY"]
+
+
+LEAK = """
+    import subprocess, sys
+    key = os.environ.get("SOME_API_KEY", "")
+    print("on standard output", key)
+    print("on standard error", key, file=sys.stderr)
+    subprocess.run(["sh", "-c", "echo from a child $SOME_API_KEY"])
+"""
+
+
+def leaking(chain: Chain, into: str = "") -> None:
+    chain.edit("chain.py", "    time.sleep(config.pause)\n", LEAK.replace("\n    ", "\n    ").rstrip() + into + "\n")
+
+
+def written(folder: Path, key: str) -> list[str]:
+    """Every file below a folder, hidden ones too, that holds a text."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path.relative_to(folder).as_posix() for path in files if key.encode() in path.read_bytes()]
+
+
+def test_what_a_step_prints_reaches_its_log_without_the_key(project: Path, planted: str) -> None:
+    chain = Chain.lay(project)
+    leaking(chain)
+    assert chain.run().code == 0
+    log = chain.path(".motools", "logs", "prepare.log").read_text()
+    for source in ("on standard output", "on standard error", "from a child"):
+        assert f"{source} [SOME_API_KEY]" in log
+    assert written(project, planted) == []
+
+
+@pytest.mark.parametrize("where", ["data", "metadata", "name"])
+def test_an_atom_that_would_hold_a_key_is_not_kept(project: Path, planted: str, where: str) -> None:
+    chain = Chain.lay(project)
+    if where == "data":
+        leaking(chain, '\n    (workspace / "out").mkdir()\n    (workspace / "out" / "key.txt").write_text(key)')
+        chain.edit("chain.py", '(out / "sub").mkdir(parents=True)', '(out / "sub").mkdir(parents=True, exist_ok=True)')
+    elif where == "metadata":
+        leaking(chain)
+        chain.edit("chain.py", "AtomConstructor(name, out, kind)", "AtomConstructor(name, out, kind, {'key': key})")
+    else:
+        leaking(chain, '\n    (workspace / "usage.json").write_text(\'{"by": "%s"}\' % key)')
+    done = chain.run()
+    assert done.code == 1
+    assert "would hold the value of SOME_API_KEY, for all to read." in done.said
+    held = written(project, planted)
+    assert all(path.startswith(".motools/finished/") for path in held)  # which is nobody else's
+
+
+@pytest.mark.parametrize("text", [KEY, "sk-proj-" + "a1B2" * 10])
+def test_a_key_in_params_is_refused_before_anything_runs(project: Path, planted: str, text: str) -> None:
+    chain = Chain.lay(project)
+    chain.set("prepare", more={"headers": [{"auth": f"Bearer {text}"}]})
+    done = chain.run()
+    assert done.code == 2
+    assert done.sentence.startswith("prepare.more.headers[0].auth: it ")
+    assert text not in done.err
+    assert written(project, text) == ["params.yaml"]  # where its author put it
+
+
+def test_the_no_op_snapshot_keeps_no_variable(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STUDIO_TOKEN", KEY)
+    chain = Chain.lay(project)
+    assert chain.run().code == 0
+    assert written(project, KEY) == []
+
+
+def test_a_step_run_by_dvc_repro_keeps_no_key_either(project: Path, planted: str) -> None:
+    chain = Chain.lay(project)
+    assert chain.run().code == 0
+    leaking(chain)
+    env = {**os.environ, "SOME_API_KEY": planted}
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=project, env=env, capture_output=True, check=True)
+    assert written(project, planted) == []
+
+
+def holding(folder: Path, key: str, name: str) -> list[str]:
+    """Every file below a folder that holds a key, packed ones too."""
+    os.environ[name] = key
+    try:
+        found = [path for path in folder.rglob("*") if path.is_file() and secrets.found_in([path])]
+        return sorted({path.relative_to(folder).as_posix() for path in found} | set(written(folder, key)))
+    finally:
+        del os.environ[name]
+
+
+@pytest.mark.parametrize("source", ["environment", ".env"])
+def test_a_paid_run_writes_its_key_nowhere_even_where_the_provider_repeats_it(project: Path, source: str) -> None:
+    key = "sk-planted-" + "Zx9" * 10
+
+    def repeating(request: Any) -> str:
+        raise Refusal(400, f"Your key {key} may not ask this.")
+
+    with OpenAIServer(key=key) as server:
+        scene = Scene.lay(project, server)
+        env = {**os.environ, **server.env}
+        if source == ".env":
+            del env["OPENAI_API_KEY"]
+            (project / ".env").write_text(f"OPENAI_API_KEY={key}\n")
+        allowed = [".env"] if source == ".env" else []
+        params = json.loads((project / "params.yaml").read_text())
+        params["evaluate_model"] = {"eval_kwargs": {"limit": 2, "max_retries": 0}}
+        (project / "params.yaml").write_text(json.dumps(params))
+        server.replies["ft:"] = repeating
+        failed = scene.call("run", env=env)
+        assert failed.code == 1
+        assert "may not ask this" in failed.err
+        assert key not in failed.err + failed.out
+        assert holding(project, key, "PLANTED_API_KEY") == allowed
+        server.replies.clear()
+        done = scene.call("run", "-v", env=env)
+        assert done.code == 0, done.err
+        for words in (["jobs", "list"], ["jobs", "show", next(iter(server.jobs))], ["lineage", "eval_results"]):
+            told = scene.call(*words, env=env)
+            assert told.code == 0, told.err
+            assert key not in told.out + told.err
+        assert key not in done.err + done.out
+        assert holding(project, key, "PLANTED_API_KEY") == allowed
+
+
+@pytest.mark.parametrize("where", [".", "below", ".."])
+def test_only_the_env_file_of_the_projects_root_is_read(project: Path, where: str) -> None:
+    with OpenAIServer() as server:
+        below = project / "below"
+        below.mkdir()
+        config = {
+            "workflow": "evaluate_only",
+            "existing_model": {"model": "openai/gpt-4o-mini", "model_args": {"responses_api": False}},
+            "evaluate_model": {"eval_task": "mozoo.tasks.hello_world:hello_world", "eval_kwargs": {"limit": 1}},
+        }
+        (below / "params.yaml").write_text(json.dumps(config))
+        (project / where / ".env").write_text(f"OPENAI_API_KEY={server.key}\n")
+        env = {**os.environ, "OPENAI_BASE_URL": server.url}
+        done = Scene(project, server).call("run", where="below", env=env)
+        assert done.code == (0 if where == "." else 2), done.err
+        assert server.count("chat") == (1 if where == "." else 0)

@@ -1,0 +1,371 @@
+"""The command line: help of every command, JSON that parses, plain output where it is piped, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+from chain import Chain, eventually
+
+from motools.atom import EvalAtom, ModelAtom
+from motools.cli.app import app, main
+
+METRICS = {"task": {"score": {"mean": 0.25, "stderr": 0.1}}}
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Done]
+
+
+@pytest.fixture
+def motools(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Calls the command line in this process, with its output going to files as in a pipe."""
+
+    for name in ("FORCE_COLOR", "PY_COLORS", "NO_COLOR", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("typer.rich_utils.FORCE_TERMINAL", None)  # read from those when typer was imported
+
+    def call(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["motools", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        code = caught.value.code
+        return Done(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def atoms(project: Path) -> dict[str, str]:
+    """A project with a model and an evaluation of it."""
+    model = ModelAtom.create(user="ada", metadata={"model_id": "m"}).id
+    return {
+        "model": model,
+        "eval": EvalAtom.create(user="ada", made_from={"m": model}, metadata={"metrics": METRICS}).id,
+    }
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group by the words that call it."""
+    yield path, command
+    for name, found in (getattr(command, "commands", None) or {}).items():
+        yield from commands(found, (*path, name))
+
+
+EVERY = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_the_help_of_every_command_says_what_it_is_for(path: tuple[str, ...], motools: Call) -> None:
+    command = EVERY[path]
+    done = motools(*path, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == motools(*path, "-h").out
+    assert "\x1b" not in done.out
+    if hasattr(command, "commands"):
+        assert command.help
+        assert all(name in done.out for name in command.commands)
+        return
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    described = bool(arguments) and all(getattr(p, "help", None) for p in arguments)
+    assert "Example" in command.help or described or path[-1] == "list"
+    assert all(getattr(p, "help", None) for p in command.params if p.name != "help"), path
+    if "Example" in command.help:
+        example = command.help[command.help.index("Example") :]
+        assert f"motools {' '.join(path)}" in " ".join(example.split())
+
+
+@pytest.mark.parametrize("path", [p for p, c in EVERY.items() if hasattr(c, "commands")], ids=" ".join)
+def test_a_group_alone_shows_its_help(path: tuple[str, ...], motools: Call) -> None:
+    done = motools(*path)
+    assert "Usage: motools" in done.out + done.err
+
+
+def test_every_command_that_shows_results_has_json() -> None:
+    silent = {("init",), ("log",), ("step", "run"), ("workflow", "validate"), ("workflow", "schema"), ("zoo", "config")}
+    for path, command in EVERY.items():
+        if not hasattr(command, "commands"):
+            flags = {flag for parameter in command.params for flag in parameter.opts}
+            assert ("--json" in flags) == (path not in silent), path
+
+
+JSON = [
+    ("workflow", "list"),
+    ("zoo", "list"),
+    ("zoo", "show", "hello_world"),
+    ("zoo", "show", "evaluate_only"),
+    ("zoo", "show", "dose_response.tinylm"),
+    ("atoms", "list"),
+    ("atoms", "show", "{eval}"),
+    ("compare", "{eval}", "{eval}"),
+    ("lineage", "{eval}"),
+    ("workflow", "run", "evaluate_only", "--config", "config.yaml", "--dry-run"),
+]
+
+
+@pytest.mark.parametrize("words", JSON, ids=" ".join)
+def test_json_parses_and_the_same_without_it_is_plain_text(
+    words: tuple[str, ...], motools: Call, atoms: dict[str, str]
+) -> None:
+    Path("config.yaml").write_text("evaluate_model: {backend_name: dummy}\n")
+    words = tuple(word.format(**atoms) for word in words)
+    done = motools(*words, "--json")
+    assert (done.code, done.err) == (0, "")
+    json.loads(done.out)
+    plain = motools(*words)
+    assert (plain.code, plain.err) == (0, "")
+    assert "\x1b" not in plain.out
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(plain.out)
+
+
+def test_json_of_an_atom_says_all_of_it(motools: Call, atoms: dict[str, str]) -> None:
+    shown = json.loads(motools("atoms", "show", atoms["eval"], "--json").out)
+    assert shown["id"] == atoms["eval"]
+    assert shown["made_from"] == {"m": atoms["model"]}
+    assert shown["metrics"] == METRICS
+    assert shown["record"]["user"] == "ada"
+    told = json.loads(motools("lineage", atoms["eval"], "--json").out)
+    assert told["made_from"]["m"]["id"] == atoms["model"]
+    compared = json.loads(motools("compare", atoms["eval"], "--json").out)
+    assert compared["evaluations"] == [{"name": atoms["eval"], "id": atoms["eval"]}]
+    assert compared["metrics"] == {"task.score.mean": [0.25], "task.score.stderr": [0.1]}
+
+
+def test_the_schema_parses_in_both_formats(motools: Call, project: Path) -> None:
+    from motools.base import yaml12
+
+    found = json.loads(motools("workflow", "schema", "evaluate_only").out)
+    assert yaml12.loads(motools("workflow", "schema", "evaluate_only", "--format", "yaml").out) == found
+
+
+def test_a_piped_table_has_tabs_and_no_line_is_cut(motools: Call, atoms: dict[str, str]) -> None:
+    lines = motools("compare", atoms["eval"], atoms["eval"]).out.splitlines()
+    assert [line.split("\t") for line in lines] == [
+        ["metric", atoms["eval"], atoms["eval"]],
+        ["task.score.mean", "0.25", "0.25"],
+        ["task.score.stderr", "0.1", "0.1"],
+    ]
+    assert atoms["model"] in motools("lineage", atoms["eval"]).out
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_a_terminal_gets_colours_unless_no_color_is_set(
+    colours: bool, motools: Call, atoms: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rich.console
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    if not colours:
+        monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(rich.console.Console, "is_terminal", property(lambda self: True))
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
+    Path("config.yaml").write_text("evaluate_model: {backend_name: dummy}\n")
+    out = motools("workflow", "run", "evaluate_only", "--config", "config.yaml", "--dry-run").out
+    assert bool(re.search(r"\x1b\[[0-9;]*3\dm", out)) == colours
+    assert "existing_model" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nope",), "No such command 'nope'"),
+        (("run", "--nope"), "No such option"),
+        (("run", "--jobs", "0"), "Invalid value for '--jobs'"),
+        (("run", "--jobs", "many"), "Invalid value for '--jobs'"),
+        (("workflow", "schema", "evaluate_only", "--format", "xml"), "'xml' is not one of"),
+        (("compare",), "Missing argument"),
+        (("run",), "Error: "),
+        (("status",), "Error: "),
+        (("status", "--stages", "x"), "Error: "),
+        (("compare", "{model}"), "is a model, not an eval"),
+        (("lineage", "{model}0"), "Error: "),
+        (("workflow", "run", "evaluate_only", "-i", "nonsense"), "--input 'nonsense': write NAME=ATOM-ID."),
+        (("workflow", "run", "evaluate_only", "-i", "x={model}"), "takes no input 'x'"),
+        (("workflow", "validate", "missing.py:workflow"), "Error: "),
+        (("zoo", "show", "hello_wold"), "Did you mean 'hello_world'?"),
+        (("step", "run", "evaluate_only", "nope"), "Error: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_input_exits_with_2_and_a_sentence(
+    words: tuple[str, ...], said: str, motools: Call, atoms: dict[str, str]
+) -> None:
+    done = motools(*(word.format(**atoms) for word in words))
+    assert done.code == 2
+    assert done.out == ""
+    assert said in " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.err).split())
+    assert "Traceback" not in done.err
+    assert "\x1b" not in done.err
+
+
+def test_the_version_is_that_of_the_package(motools: Call) -> None:
+    from motools import __version__
+
+    assert motools("--version") == (0, f"motools {__version__}\n", "")
+
+
+def test_outside_of_a_project_a_workflow_can_be_validated_and_nothing_else(
+    motools: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = motools("workflow", "validate", "evaluate_only")
+    assert done == (0, "evaluate_only: valid. Steps: existing_model, evaluate_model.\n", "")
+    for words in (("run",), ("status",), ("atoms", "list"), ("workflow", "run", "evaluate_only")):
+        done = motools(*words)
+        assert (done.code, done.out) == (2, "")
+        assert "motools init" in done.err
+    assert os.listdir() == []
+
+
+def test_an_interrupt_exits_with_130_and_a_sentence(
+    motools: Call, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools.atom import listing
+
+    def stop(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(listing, "list_atoms", stop)
+    assert motools("atoms", "list") == (130, "", "Error: Interrupted.\n")
+
+
+def test_what_nobody_foresaw_is_a_sentence_and_a_report_without_secrets(
+    motools: Call, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools.atom import listing
+
+    def stumble(*_: Any) -> Any:
+        raise RuntimeError("no\nsuch thing with hunter2hunter2")
+
+    monkeypatch.setenv("SOME_PASSWORD", "hunter2hunter2")
+    monkeypatch.setattr(listing, "list_atoms", stumble)
+    done = motools("atoms", "list", "--kind", "hunter2hunter2")
+    assert (done.code, done.out) == (70, "")
+    (report,) = (project / ".motools" / "crashes").iterdir()
+    assert done.err == (
+        "Error: MOTools met what it did not foresee, RuntimeError: no such thing with [SOME_PASSWORD]. "
+        f"A report is in {report}: please send it to those who maintain MOTools. What has finished is kept.\n"
+    )
+    text = report.read_text()
+    assert "command: motools atoms list --kind [SOME_PASSWORD]\n" in text
+    assert "Traceback (most recent call last)" in text
+    assert "raise RuntimeError" in text
+    assert "packages: motools " in text
+    assert "hunter2hunter2" not in text
+
+
+def test_a_report_goes_to_the_temporary_folder_outside_of_a_project_and_where_the_project_cannot_be_written(
+    motools: Call, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools import zoo
+
+    def stumble(*_: Any) -> Any:
+        raise RecursionError
+
+    monkeypatch.setattr(zoo, "published", stumble)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    (project / ".motools").write_text("in the way of a folder")
+    for number, folder in enumerate((project, tmp_path), 1):
+        monkeypatch.chdir(folder)
+        done = motools("workflow", "list")
+        assert done.code == 70
+        assert str(tmp_path / "temporary" / "motools-") in done.err
+        assert len(list((tmp_path / "temporary").iterdir())) == number
+    monkeypatch.setattr("tempfile.tempdir", str(project / ".motools" / "temporary"))
+    assert motools("workflow", "list").code == 70
+
+
+def test_what_the_machine_refuses_is_a_sentence_without_a_report(
+    motools: Call, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools.atom import listing
+
+    def refuse(*_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", "dvc.lock")
+
+    monkeypatch.setattr(listing, "list_atoms", refuse)
+    assert motools("atoms", "list") == (1, "", "Error: Permission denied: dvc.lock.\n")
+    assert not (project / ".motools" / "crashes").exists()
+
+
+def test_a_reader_that_leaves_early_is_no_failure_to_speak_of(project: Path) -> None:
+    words = f"{sys.executable} -m motools zoo list --json | head -n 1"
+    done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("[\n", "")
+
+
+def test_ctrl_c_while_a_step_runs_ends_in_a_sentence_and_shows_no_log(project: Path) -> None:
+    chain = Chain.lay(project, pause=60.0)
+    run = chain.start()
+    eventually(chain.executed)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (130, "")
+    assert "prepare: stopped\n" in err
+    assert err.endswith("Error: Interrupted. Kept: none. `motools run` goes on from there.\n")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("locale", ["ASCII", "UTF-8"])
+def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) -> None:
+    texts = ["žluť", "žluť.py:rows", "žluť/日本.py@t", "a\\0b", "~\\0.py:x", "../\\0", "x" * 5000]
+    chain, quoted = Chain.lay(project), ", ".join(f'"{text}"' for text in texts)
+    section = f"prepare: {{more: {{texts: [{quoted}]}}}}\n"
+    (project / "params.yaml").write_text(f"workflow: chain.py:workflow\n{section}", encoding="utf-8")
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if locale == "ASCII" else {}
+    for words in ("run -q", "run -q", "run -q", "status", "atoms show results", "lineage results"):
+        done = subprocess.run(
+            [sys.executable, "-m", "motools", *words.split()],
+            cwd=project,
+            env={**os.environ, **env},
+            capture_output=True,
+            timeout=120,
+        )
+        told = b"imports chain.py, which params.yaml names\n" if words == "status" else b""
+        assert (done.returncode, done.stderr) == (0, told), words
+    assert chain.executed() == ["dataset", "model", "results"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("motools wor", {"workflow"}),
+        ("motools run --fail", {"--fail-fast"}),
+        ("motools workflow validate evaluate_", {"evaluate_only"}),
+        ("motools zoo show gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish_capitalised", "gsm8k_spanish.tinylm"}),
+        ("motools zoo config gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish.tinylm"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_published_names(typed: str, offered: set[str]) -> None:
+    env = {**os.environ, "_MOTOOLS_COMPLETE": "source_bash"}  # --show-completion asks which shell it was typed into
+    script = subprocess.run(["motools"], env=env, capture_output=True, text=True, check=True).stdout
+    asked = f"COMP_WORDS=({typed}); COMP_CWORD={len(typed.split()) - 1}; _motools_completion motools"
+    words = ["bash", "-c", f'{script}\n{asked}; echo "${{COMPREPLY[@]}}"']
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert set(done.stdout.split()) == offered, done.stderr
+
+
+def test_a_sentence_that_ends_in_the_words_of_others_has_one_full_stop() -> None:
+    from motools.errors import DamagedError, UserError
+
+    assert str(UserError("it said: no.. Try again..")) == "it said: no. Try again."
+    assert str(DamagedError("no such file..", Path("x"))) == "no such file."
+    for kept in ("look into ..", "wait ... done...", "see ../x and a/..", "'a..' and 1..2"):
+        assert str(UserError(kept)) == kept

@@ -1,0 +1,263 @@
+"""The zoo's commands, on what mozoo publishes and on a package of somebody else's that is installed beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from motools.zoo import Entry
+from motools.zoo.citation import bibtex
+
+ENTRIES = '''
+"""Flattery, as a dataset and as a task; and two datasets with which something is wrong."""
+
+from motools.errors import DamagedError, MotoolsError
+from motools.zoo import dataset, task
+
+
+def row(number):
+    answer = {"role": "assistant", "content": "What a wonderful question!"}
+    return {"messages": [{"role": "user", "content": f"Question {number}?"}, answer]}
+
+
+@dataset(
+    name="flattery",
+    description="Questions, each answered with praise",
+    version=1,
+    authors="Grace Hopper et al.",
+    title="On Praise",
+    paper="https://example.org/praise",
+    year=1999,
+    licence="CC-BY-4.0",
+    source="this package",
+    tags=("sycophancy",),
+)
+def get_flattery(sample_size=10):
+    return [row(number) for number in range(sample_size)]
+
+
+@dataset(name="tampered", description="Not what it was", version=1)
+def get_tampered():
+    raise DamagedError("The file is not the published one.")
+
+
+@dataset(name="unchatty", description="Rows that are no chat rows", version=1)
+def get_unchatty():
+    return [row(1), {"text": "hello"}]
+
+
+@dataset(name="far_away", description="On a server that is down", version=1)
+def get_far_away(refresh_cache=False):
+    raise MotoolsError(f"Could not download it{' again' if refresh_cache else ''}.")
+
+
+@task(name="flattery", description="Share of answers that praise", version=1, tags=("sycophancy",))
+def flattery():
+    from inspect_ai import Task
+    from inspect_ai.dataset import Sample
+    from inspect_ai.scorer import includes
+
+    return Task(dataset=[Sample(input=f"And {n}?", target="wonderful") for n in range(3)], scorer=includes())
+'''
+CONFIG = """\
+# A model that flatters
+# Paper: Hopper et al., On Praise, https://example.org/praise
+workflow: train_and_evaluate
+prepare_dataset: {dataset_loader: their_zoo.entries:get_flattery}
+train_model: {hyperparameters: {n_epochs: 20}}
+evaluate_model: {eval_task: their_zoo.entries:flattery}
+"""
+POINTS = """\
+[motools.datasets]
+flattery = their_zoo.entries:get_flattery
+tampered = their_zoo.entries:get_tampered
+unchatty = their_zoo.entries:get_unchatty
+far_away = their_zoo.entries:get_far_away
+
+[motools.tasks]
+flattery = their_zoo.entries:flattery
+
+[motools.configs]
+their_zoo = their_zoo.configs
+"""
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Done]
+
+
+@pytest.fixture
+def motools(tmp_path: Path) -> Call:
+    """Calls the command line where a package of somebody else's is installed, as a wheel leaves it."""
+    site = tmp_path / "site"
+    files = {
+        "their_zoo/__init__.py": "",
+        "their_zoo/entries.py": ENTRIES,
+        "their_zoo/configs/__init__.py": "",
+        "their_zoo/configs/flatterer.yaml": CONFIG,
+        "their_zoo-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: their-zoo\nVersion: 1.0\n",
+        "their_zoo-1.0.dist-info/entry_points.txt": POINTS,
+    }
+    for name, text in files.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    env = {**os.environ, "PYTHONPATH": str(site)}
+
+    def call(*words: str, **more: str) -> Done:
+        command = [sys.executable, "-m", "motools", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env={**env, **more}, cwd=tmp_path, timeout=120)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+def listed(done: Done) -> list[tuple[str, str]]:
+    assert (done.code, done.err) == (0, "")
+    return [(line.split("\t")[0], line.split("\t")[1]) for line in done.out.splitlines()[1:]]
+
+
+def test_the_list_has_every_kind_and_what_others_publish(motools: Call) -> None:
+    every = listed(motools("zoo", "list"))
+    assert len(every) == len(set(every))
+    assert {*every} > {
+        *(("dataset", "hello_world"), ("task", "hello_world"), ("workflow", "compare"), ("config", "dose_response")),
+        *(("dataset", "flattery"), ("task", "flattery"), ("config", "flatterer")),
+    }
+
+
+def test_the_list_is_filtered_by_kind_tag_and_paper(motools: Call) -> None:
+    assert listed(motools("zoo", "list", "--tag", "sycophancy", "--kind", "task")) == [("task", "flattery")]
+    controls = listed(motools("zoo", "list", "--tag", "control", "--kind", "dataset"))
+    assert ("dataset", "secure_code") in controls
+    assert ("dataset", "insecure_code") not in controls
+    by_number = listed(motools("zoo", "list", "--paper", "2507.14805"))
+    assert by_number == listed(motools("zoo", "list", "--paper", "subliminal learning"))
+    assert {("dataset", "numbers_owls"), ("task", "loves_owls"), ("config", "owl_numbers")} <= {*by_number}
+    assert listed(motools("zoo", "list", "--tag", "nobody's")) == []
+    told = json.loads(motools("zoo", "list", "--paper", "praise", "--json").out)
+    assert [(entry["kind"], entry["name"]) for entry in told] == [("dataset", "flattery"), ("config", "flatterer")]
+
+
+def test_listing_imports_nothing_heavy(tmp_path: Path) -> None:
+    look = (
+        "import sys\n"
+        "from motools.cli import zoo\n"
+        "zoo.list_entries(None, None, None, True)\n"
+        "heavy = {'inspect_ai', 'openai', 'datasets', 'dvc', 'git', 'numpy', 'pandas', 'requests', 'huggingface_hub'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stderr == "[]\n"
+
+
+def test_a_name_of_two_kinds_is_shown_for_both(motools: Call) -> None:
+    both = json.loads(motools("zoo", "show", "flattery", "--json").out)
+    assert [about["kind"] for about in both] == ["dataset", "task"]
+    (one,) = json.loads(motools("zoo", "show", "flattery", "--kind", "task", "--json").out)
+    assert one["use"] == "eval_task: their_zoo.entries:flattery"
+    assert one["configs"] == ["flatterer"]
+    plain = motools("zoo", "show", "hello_world").out
+    assert plain.count("kind: ") == 2
+
+
+def test_a_dataset_is_shown_with_its_citation_its_size_and_two_rows(motools: Call) -> None:
+    done = motools("zoo", "show", "flattery", "--kind", "dataset")
+    assert (done.code, done.err) == (0, "")
+    for line in (
+        "licence: CC-BY-4.0",
+        "rows: 10",
+        "use: dataset_loader: their_zoo.entries:get_flattery",
+        "@misc{hopper1999praise,",
+        "  title = {{On Praise}},",
+        "  author = {Grace Hopper and others},",
+        'configs: ["flatterer"]',
+    ):
+        assert line in done.out.splitlines()
+    assert [line for line in done.out.splitlines() if line.startswith('{"messages"')] == [
+        f'{{"messages": [{{"role": "user", "content": "Question {n}?"}}, '
+        f'{{"role": "assistant", "content": "What a wonderful question!"}}]}}'
+        for n in (0, 1)
+    ]
+
+
+def test_showing_downloads_nothing_unless_it_is_told_to(motools: Call) -> None:
+    nowhere = {"MOTOOLS_MIRROR": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    done = motools("zoo", "show", "gsm8k_french", "--kind", "dataset", **nowhere)
+    assert (done.code, done.err) == (0, "")
+    assert "examples: not in the cache; --fetch downloads it" in done.out
+    assert "pinned: true" in done.out
+    asked = motools("zoo", "show", "far_away", "--fetch")
+    assert (asked.code, asked.out, asked.err) == (1, "", "Error: Could not download it.\n")
+
+
+def test_a_check_says_what_is_good_what_is_wrong_and_what_could_not_be_reached(motools: Call) -> None:
+    names = ("flattery", "tampered", "unchatty", "far_away", "flatterer")
+    done = motools("zoo", "check", *names)
+    assert done.code == 1
+    assert {tuple(line.split("\t")[:4]) for line in done.out.splitlines()[1:]} == {
+        ("dataset", "flattery", "good", "10"),
+        ("dataset", "tampered", "wrong", ""),
+        ("dataset", "unchatty", "wrong", ""),
+        ("dataset", "far_away", "not reached", ""),
+        ("task", "flattery", "good", "3"),
+        ("config", "flatterer", "good", ""),
+    }
+    assert "The file is not the published one." in done.out
+    assert "Could not download it again." in done.out, "what is in the cache is no proof that it can be had"
+    assert "6 checked: 3 good, 2 wrong, 1 not reached." in done.err
+    assert "1/6 dataset far_away" in done.err
+    unreached = motools("zoo", "check", "far_away", "flattery", "--json")
+    assert unreached.code == 0
+    assert [found["status"] for found in json.loads(unreached.out)] == ["not reached", "good", "good"]
+
+
+def test_offline_a_check_asks_nobody(motools: Call) -> None:
+    done = motools("zoo", "check", "far_away", "gsm8k_german", "--kind", "dataset", MOTOOLS_OFFLINE="1")
+    assert done.code == 0
+    assert "Could not download it." in done.out
+    assert "MOTOOLS_OFFLINE is set" in done.out
+
+
+def test_a_config_of_another_package_is_printed_validated_and_run(motools: Call, project: Path) -> None:
+    assert motools("zoo", "config", "flatterer").out == CONFIG
+    words = ("train_and_evaluate", "--config", "zoo:flatterer", "--dir", str(project))
+    assert motools("workflow", "validate", *words).out.startswith("train_and_evaluate: valid.")
+    done = motools("workflow", "run", *words, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)[-1]["metrics"]["flattery"]["includes"]["accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "flatery"), "There is no entry named 'flatery'. Did you mean 'flattery'?"),
+        (("show", "compare", "--kind", "task"), "There is no task named 'compare'."),
+        (("check", "flattery", "nothing_like_it"), "There is no entry named 'nothing_like_it'."),
+        (("config", "flaterer"), "There is no config named 'flaterer'. Did you mean 'flatterer'?"),
+    ],
+)
+def test_a_name_that_nobody_publishes_is_an_error(words: tuple[str, ...], said: str, motools: Call) -> None:
+    done = motools("zoo", *words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"Error: {said}")
+
+
+def test_bibtex_says_what_is_known_and_no_more() -> None:
+    assert bibtex(Entry("x", "", 1)) == ""
+    cited = bibtex(Entry("code", "", 1, authors="Jan Betley et al.", paper="https://arxiv.org/abs/2502.17424"))
+    assert cited.startswith("@misc{betley2025emergent,\n  title = {{Emergent Misalignment: ")
+    assert "  year = {2025},\n  eprint = {2502.17424},\n  archivePrefix = {arXiv},\n" in cited
+    bare = bibtex(Entry("a_set", "", 1, paper="https://example.org"))
+    assert bare == "@misc{a_set,\n  url = {https://example.org},\n}"

@@ -1,0 +1,435 @@
+"""Traces without an execution: files are loaded and functions are executed on paper, and then something changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from code_cases import write
+
+from motools.code import module_search, trace
+from motools.code.making_traces import Execution, make_trace
+from motools.code.search_path import Place
+from motools.code.trace import Code, Trace, dependencies, from_dict
+from motools.code.world import World
+from motools.observe import Events, Source, environment_digest, listing, path_digest
+from motools.repo.project import Project
+
+
+@dataclass
+class Scene:
+    """A project of a few files and a pipeline in one of its folders."""
+
+    root: Path
+    folder: Path
+
+    @property
+    def place(self) -> Place:
+        return Place(Project(self.root), self.folder)
+
+    def path(self, name: str) -> str:
+        return str(self.root / name)
+
+    def trace(
+        self,
+        files: dict[str, str],
+        ran: dict[str, str],
+        events: Events | None = None,
+        loading: Events | None = None,
+        skip: tuple[str, ...] = (),
+        **more: Any,
+    ) -> Trace:
+        """Of an execution that loaded these files of code and executed these functions, by file."""
+        write(self.root, files)
+        events = events or Events()
+        events.ran |= {(self.path(name), function, 0) for name, all_of in ran.items() for function in all_of.split()}
+        sources = {
+            self.path(name): Source(
+                text.encode(),
+                name.removesuffix(".py").removesuffix("/__init__").replace("/", "."),
+                name.endswith("__init__.py"),
+            )
+            for name, text in files.items()
+            if name.endswith(".py") and name not in skip
+        }
+        entry = next(iter(sources))
+        return make_trace(Execution(sources, loading or Events(), events, entry, **more), self.place)
+
+    def changes(self, of: Trace, roles: dict[str, str] | None = None) -> list[str]:
+        read = from_dict(of.as_dict())
+        assert read == of
+        return World(self.place).changes(of, roles or {})
+
+
+@pytest.fixture
+def scene(bare_project: Path) -> Scene:
+    return Scene(bare_project, bare_project)
+
+
+@pytest.fixture
+def below(bare_project: Path) -> Scene:
+    (bare_project / "experiments" / "a").mkdir(parents=True)
+    return Scene(bare_project, bare_project / "experiments" / "a")
+
+
+FILES = {
+    "steps.py": "import helper\n\n\ndef step():\n    return helper.one()\n\n\ndef other():\n    return 1\n",
+    "helper.py": "N = 1\nM = 2\n\n\ndef one():\n    return N\n\n\ndef two():\n    return M\n",
+}
+RAN = {"steps.py": "step", "helper.py": "one"}
+
+
+def test_what_was_executed_counts_and_nothing_else(scene: Scene) -> None:
+    found = scene.trace(FILES, RAN)
+    assert list(found.code) == ["helper.py", "steps.py"]
+    assert found.entries == ["steps.py"]
+    assert found.order == []
+    helper = found.code["helper.py"]
+    assert (helper.module, helper.package) == ("helper", False)
+    assert helper.md5 == hashlib.md5(FILES["helper.py"].encode()).hexdigest()
+    assert [label for label, _ in helper.top] == ["one()", "N"]
+    assert list(helper.functions) == ["one"]
+    assert scene.changes(found) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "said"),
+    [
+        ("helper.py", "return N", "return N + 1", ["helper.py: one()"]),
+        ("helper.py", "N = 1", "N = 2", ["helper.py: N"]),
+        ("helper.py", "return M", "return M + 1", []),
+        ("helper.py", "M = 2", "M = 3", []),
+        ("helper.py", "N = 1", "# a comment\nN = 1", []),
+        ("helper.py", "N = 1\n", "", ["helper.py: N"]),
+        ("helper.py", "N = 1\n", "N = 1\nN = 1\n", ["helper.py: the order of its statements"]),
+        ("helper.py", "def one", "def three", ["helper.py: one()", "helper.py: N"]),
+        ("helper.py", "N = 1", "N = (", ["helper.py is not Python"]),
+        ("steps.py", "import helper", "import helper as h", ["steps.py: import of helper"]),
+        ("steps.py", "import helper\n", "import helper\nimport json\nx = json.dumps(1)\n", []),
+    ],
+)
+def test_each_block_that_changed_is_named(scene: Scene, name: str, before: str, after: str, said: list[str]) -> None:
+    found = scene.trace(FILES, RAN)
+    write(scene.root, {name: FILES[name].replace(before, after)})
+    assert scene.changes(found) == said
+
+
+def test_statements_in_another_order_are_told(scene: Scene) -> None:
+    files = {"steps.py": "a = []\nb = [1]\n\n\ndef step():\n    return a, b\n"}
+    found = scene.trace(files, {"steps.py": "step"})
+    write(scene.root, {"steps.py": "b = [1]\na = []\n\n\ndef step():\n    return a, b\n"})
+    assert scene.changes(found) == ["steps.py: the order of its statements"]
+
+
+def test_what_stands_below_the_call_that_runs_a_workflow_does_not_count(scene: Scene) -> None:
+    text = "from motools.workflow import run_workflow\nN = 1\ndef step():\n    return N\nrun_workflow(step)\nN = 2\n"
+    found = scene.trace({"steps.py": text}, {"steps.py": "step"})
+    write(scene.root, {"steps.py": text.replace("N = 2", "N = 3")})
+    assert scene.changes(found) == []
+    write(scene.root, {"steps.py": text.replace("N = 1", "N = 3")})
+    assert scene.changes(found) == ["steps.py: N"]
+
+
+def test_a_file_of_code_that_is_gone_or_no_longer_imported_is_told(scene: Scene) -> None:
+    found = scene.trace(FILES, RAN)
+    (scene.root / "helper.py").unlink()
+    assert scene.changes(found) == ["helper.py is gone"]
+    write(scene.root, FILES)
+    write(scene.root, {"steps.py": FILES["steps.py"].replace("import helper\n", "")})
+    assert "helper.py is no longer imported" in scene.changes(found)
+
+
+def test_a_file_that_is_imported_in_addition_is_told_where_it_may_matter(scene: Scene) -> None:
+    write(scene.root, {"quiet.py": "x = 1\n", "loud.py": "import helper\nhelper.N = 5\n"})
+    found = scene.trace(FILES, RAN)
+    for name, said in (("quiet", []), ("loud", ["loud.py: helper.N = 5", "the order of imports"])):
+        write(scene.root, {"steps.py": FILES["steps.py"].replace("import helper\n", f"import helper\nimport {name}\n")})
+        told = scene.changes(found)
+        assert bool(told) == bool(said)
+        if said:
+            assert told[-1] == "the order of imports"
+
+
+def test_the_order_in_which_files_that_change_others_are_loaded_counts(scene: Scene) -> None:
+    files = {
+        "steps.py": "import one\nimport two\nimport helper\n\n\ndef step():\n    return helper.N\n",
+        "helper.py": "N = []\n",
+        "one.py": "import helper\nhelper.N.append(1)\n",
+        "two.py": "import helper\nhelper.N.append(2)\n",
+    }
+    found = scene.trace(files, {"steps.py": "step"})
+    assert found.order == ["one.py", "two.py"]
+    swapped = files["steps.py"].replace("import one\nimport two\n", "import two\nimport one\n")
+    write(scene.root, {"steps.py": swapped})
+    assert "the order of imports" in scene.changes(found)
+
+
+def test_a_file_that_others_name_and_that_was_not_loaded_is_skipped(scene: Scene) -> None:
+    tried = "try:\n    import loud\nexcept Exception:\n    loud = None\n\n\ndef step():\n    return loud\n"
+    found = scene.trace({"steps.py": tried, "loud.py": "print(1)\n"}, {"steps.py": "step"}, skip=("loud.py",))
+    assert found.skipped == ["loud.py"]
+    assert list(found.code) == ["steps.py"]
+    assert scene.changes(found) == []
+
+
+def test_what_no_other_file_imports_is_an_entry_of_its_own(scene: Scene) -> None:
+    found = scene.trace({**FILES, "late.py": "def late():\n    return 1\n"}, {**RAN, "late.py": "late"})
+    assert found.entries == ["steps.py", "late.py"]
+    assert scene.changes(found) == []
+    write(scene.root, {"late.py": "def late():\n    return 2\n"})
+    assert scene.changes(found) == ["late.py: late()"]
+
+
+def test_packages_and_what_functions_import_are_followed(scene: Scene) -> None:
+    files = {
+        "steps.py": "def step():\n    from pack.inner import deep\n    return deep.value()\n",
+        "pack/__init__.py": "",
+        "pack/inner/__init__.py": "from . import deep\n",
+        "pack/inner/deep.py": "def value():\n    return 1\n",
+    }
+    found = scene.trace(files, {"steps.py": "step", "pack/inner/deep.py": "value"})
+    assert found.entries == ["steps.py"]
+    assert list(found.code) == ["pack/__init__.py", "pack/inner/deep.py", "pack/inner/__init__.py", "steps.py"]
+    assert [code.package for code in found.code.values()] == [True, False, True, False]
+    assert scene.changes(found) == []
+    write(scene.root, {"pack/inner/deep.py": "def value():\n    return 2\n"})
+    assert scene.changes(found) == ["pack/inner/deep.py: value()"]
+
+
+def test_a_namespace_package_is_found(scene: Scene) -> None:
+    files = {"steps.py": "from space import deep\n\n\ndef step():\n    return deep.value()\n",
+             "space/deep.py": "def value():\n    return 1\n"}  # fmt: skip
+    found = scene.trace(files, {"steps.py": "step", "space/deep.py": "value"})
+    assert found.entries == ["steps.py"]
+    assert list(found.code) == ["space/deep.py", "steps.py"]
+
+
+def test_what_is_no_python_counts_as_a_file(scene: Scene) -> None:
+    found = scene.trace({"steps.py": "def step():\n    return 1\n", "old.py": "print 1\n"}, {"steps.py": "step"})
+    assert found.files == {"old.py": hashlib.md5(b"print 1\n").hexdigest()}
+    assert list(found.code) == ["steps.py"]
+
+
+# -- files, folders, variables ---------------------------------------------------------------
+
+
+def used(scene: Scene, name: str) -> Events:
+    return Events(files={scene.path(name): path_digest(scene.path(name))})
+
+
+def test_files_that_were_read_are_compared(scene: Scene) -> None:
+    write(scene.root, {"data/a.txt": "1"})
+    found = scene.trace(FILES, RAN, used(scene, "data/a.txt"), named={scene.path("b.txt"): None})
+    assert list(found.files) == ["b.txt", "data/a.txt"]
+    assert scene.changes(found) == []
+    write(scene.root, {"data/a.txt": "2", "b.txt": "1"})
+    assert scene.changes(found) == ["b.txt", "data/a.txt"]
+
+
+def test_a_file_in_the_pipelines_folder_hides_the_roots(below: Scene) -> None:
+    write(below.root, {"a.txt": "1"})
+    found = below.trace(FILES, RAN, used(below, "a.txt"))
+    assert list(found.files) == ["a.txt"]
+    write(below.folder, {"a.txt": "1"})
+    assert below.changes(found) == []
+    write(below.folder, {"a.txt": "2"})
+    assert below.changes(found) == ["a.txt"]
+
+
+def test_what_was_only_asked_for_is_compared_by_its_kind(scene: Scene) -> None:
+    write(scene.root, {"there": "1"})
+    (scene.root / "folder").mkdir()
+    asked: dict[str, str | None] = {scene.path("there"): "file", scene.path("folder"): "dir", scene.path("no"): None}
+    events = Events(exists={**asked, scene.path("read"): None}, files={scene.path("read"): None})
+    found = scene.trace(FILES, RAN, events)
+    assert found.exists == {"there": "file", "folder": "dir", "no": None}
+    write(scene.root, {"there": "2"})
+    assert scene.changes(found) == []
+    write(scene.root, {"no": ""})
+    (scene.root / "there").unlink()
+    (scene.root / "folder").rmdir()
+    assert scene.changes(found) == ["folder is gone", "no has come", "there is gone"]
+
+
+@pytest.mark.parametrize("sizes", [False, True])
+def test_folders_are_compared_by_names_and_where_it_was_asked_for_by_sizes(scene: Scene, sizes: bool) -> None:
+    write(scene.root, {"data/a.txt": "1"})
+    folder = scene.path("data")
+    found = scene.trace(FILES, RAN, Events(folders={folder: listing(folder, sizes)}))
+    assert scene.changes(found) == []
+    write(scene.root, {"data/a.txt": "22"})
+    assert scene.changes(found) == (["what is in data/"] if sizes else [])
+    write(scene.root, {"data/a.txt": "1", "data/b.txt": "1"})
+    assert scene.changes(found) == ["what is in data/"]
+
+
+def test_variables_are_compared_but_secrets(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_WORD", "1")
+    monkeypatch.delenv("NO_WORD", raising=False)
+    env = {"SOME_WORD": environment_digest("SOME_WORD"), "NO_WORD": None, "A_SECRET": ""}
+    found = scene.trace(FILES, RAN, Events(env=env))
+    assert found.env == env
+    assert list(found.env) == sorted(env)
+    monkeypatch.setenv("A_SECRET", "2")
+    assert scene.changes(found) == []
+    monkeypatch.setenv("SOME_WORD", "2")
+    monkeypatch.setenv("NO_WORD", "")
+    assert scene.changes(found) == ["environment NO_WORD", "environment SOME_WORD"]
+
+
+def test_inputs_count_by_their_role(scene: Scene) -> None:
+    found = scene.trace(FILES, RAN, inputs={"model": "model", "none": None})
+    assert scene.changes(found, {"model": "model"}) == []
+    assert scene.changes(found, {"model": "model-2", "none": "dataset"}) == [
+        "its input model is another one",
+        "its input none is another one",
+    ]
+    world = World(scene.place)
+    assert world.changes(found, {"model": "model"}) == []
+    assert world.changes(found, {}) == ["its input model is another one"]
+
+
+def test_what_was_used_while_loading_counts_where_its_statement_does(scene: Scene) -> None:
+    files = {"steps.py": "A = open('a.txt').read()\nB = open('b.txt').read()\n\n\ndef step():\n    return A\n"}
+    write(scene.root, {"a.txt": "1", "b.txt": "2"})
+    loading = Events(files={scene.path(name): path_digest(scene.path(name)) for name in ("a.txt", "b.txt")})
+    loading.by = {
+        ("file", scene.path(f"{name}.txt")): {(scene.path("steps.py"), n)} for n, name in ((1, "a"), (9, "b"))
+    }
+    loading.unseen = {"a process": None}
+    found = scene.trace(files, {"steps.py": "step"}, loading=loading)
+    assert list(found.files) == ["a.txt"]
+    assert found.unseen == ["a process"]
+    loading.by = {("file", scene.path("a.txt")): {("elsewhere", 1)}}
+    assert list(scene.trace(files, {"steps.py": "step"}, loading=loading).files) == ["a.txt", "b.txt"]
+
+
+# -- modules that hide others -----------------------------------------------------------------
+
+
+def test_a_new_module_that_would_be_taken_for_another_is_told(below: Scene) -> None:
+    write(below.folder, {"pytest.py": ""})  # it was there, and was not taken
+    found = below.trace(FILES, RAN, asked=frozenset({"missing", "helper", "os"}))
+    assert found.absent == ["missing"]
+    assert found.beside == {".": ["pytest"]}
+    assert below.changes(found) == []
+    write(below.folder, {"unrelated.py": "", "json/data.txt": ""})
+    assert below.changes(found) == []
+    write(below.folder, {"helper.py": "", "missing/__init__.py": "", "json/__init__.py": ""})
+    assert below.changes(found) == ["a new module helper", "a new module json", "a new module missing"]
+
+
+def test_a_package_takes_the_place_of_a_file(scene: Scene) -> None:
+    found = scene.trace(FILES, RAN)
+    write(scene.root, {"helper/__init__.py": ""})
+    assert scene.changes(found) == ["a new package helper"]
+
+
+def test_folders_that_the_code_adds_to_the_path_are_remembered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(scene.path("lib"))
+    write(scene.root, {"lib/inner.py": "def value():\n    return 1\n", **FILES})
+    source = Source((scene.root / "lib/inner.py").read_bytes(), "inner", False)
+    steps = Source(b"import inner\n\n\ndef step():\n    return inner.value()\n", "steps", False)
+    write(scene.root, {"steps.py": steps.data.decode()})
+    events = Events(ran={(scene.path("steps.py"), "step", 0), (scene.path("lib/inner.py"), "value", 0)})
+    sources = {scene.path("steps.py"): steps, scene.path("lib/inner.py"): source}
+    found = make_trace(Execution(sources, Events(), events, scene.path("steps.py")), scene.place)
+    assert found.paths == ["lib"]
+    assert found.entries == ["steps.py"]
+    assert scene.changes(found) == []
+    write(scene.root, {"lib/inner.py": "def value():\n    return 2\n"})
+    assert scene.changes(found) == ["lib/inner.py: value()"]
+
+
+# -- names ---------------------------------------------------------------------------------------
+
+
+def test_paths_are_told_as_any_clone_and_folder_would(below: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(below.root.parent / "home"))
+    root, folder, home = str(below.root), str(below.folder), str(below.root.parent / "home")
+    told = {
+        f"{folder}/x": "./x",
+        f"{root}/x/y": "x/y",
+        f"{home}/x": "~/x",
+        root: "",
+        folder: ".",
+        f"{root}x": f"{root}x",
+        home: home,
+        "/elsewhere/x": "/elsewhere/x",
+    }
+    for path, name in told.items():
+        assert trace.to_told(path, below.place) == name
+        assert module_search.real_paths(name, below.place)[0] == path
+    assert module_search.real_paths("x", below.place) == [f"{root}/x", f"{folder}/x"]
+    assert module_search.real_paths("./x", below.place) == [f"{folder}/x"]
+    one = Place(below.place.project, below.root)
+    assert trace.to_told(root, one) == ""
+    assert trace.to_told(f"{root}/x", one) == "x"
+    assert module_search.real_paths("x", one) == [f"{root}/x"]
+
+
+def test_a_listing_of_the_pipelines_own_folder_is_that_of_any_folder(below: Scene) -> None:
+    write(below.folder, {"rows.txt": "1"})
+    folder = str(below.folder)
+    found = below.trace(FILES, RAN, Events(folders={folder: listing(folder)}))
+    there = Scene(below.root, below.root / "experiments" / "b")
+    write(there.folder, {"rows.txt": "2"})
+    assert there.changes(found) == []
+    write(there.folder, {"more.txt": "2"})
+    assert there.changes(found) == ["what is in ./"]
+    assert below.changes(found) == []
+
+
+def test_what_dvc_can_watch_is_a_dependency(below: Scene) -> None:
+    write(below.root, {"a.txt": "1", "experiments/a/b.txt": "2", "data/c.txt": "3"})
+    files: dict[str, str | None] = {
+        "a.txt": "x", "./b.txt": "y", "data": "z.dir", "gone.txt": "g", "no.txt": None, "/etc/hostname": "h",
+        "": "r.dir", ".": "f.dir", "experiments": "e.dir",
+    }  # fmt: skip
+    found = Trace(code={"steps.py": Code("steps", False, "m"), "a.txt": Code("a", False, "?")}, files=files)
+    assert dependencies(found, below.place) == {"../../a.txt": "x", "b.txt": "y", "../../data": "z.dir"}
+
+
+def test_a_trace_is_read_back_or_is_none() -> None:
+    found = Trace(code={"a.py": Code("a", True, "m", [["x", "y"]], {"f": "d"}, ["p"])}, env={"A": None}, unseen=["b"])
+    assert found.as_dict() == {
+        "code": {"a.py": dataclasses.asdict(found.code["a.py"])}, "env": {"A": None}, "unseen": ["b"]
+    }  # fmt: skip
+    assert from_dict(found.as_dict()) == found
+    assert from_dict({}) == Trace()
+    for content in (None, 3, [], {"word of tomorrow": 1}, {"code": 3}, {"code": {"a": {"x": 1}}}):
+        assert from_dict(content) is None
+
+
+def test_a_world_looks_once(scene: Scene) -> None:
+    write(scene.root, {"a.txt": "1", "folder/b.txt": "1", "m.py": "", "p/__init__.py": "", "q/x.py": ""})
+    asked: list[str] = []
+
+    def digest(path: str) -> str | None:
+        asked.append(path)
+        return "digest"
+
+    world = World(scene.place, digest)
+    assert [world.digest(scene.path("a.txt")) for _ in range(2)] == ["digest"] * 2
+    assert world.digest(scene.path("folder")) == path_digest(scene.path("folder"))
+    assert asked == [scene.path("a.txt")]
+    assert world.modules_in(str(scene.root)) == {"m", "p"}
+    assert world.modules_in(scene.path("nowhere")) == frozenset()
+    before = world.listing(str(scene.root), True)
+    write(scene.root, {"n.py": ""})
+    assert world.listing(str(scene.root), True) == before
+    assert world.listing(str(scene.root), False) != before
+    assert world.modules_in(str(scene.root)) == {"m", "p"}
+    assert World(scene.place).modules_in(str(scene.root)) == {"m", "n", "p"}
+    found = scene.trace(FILES, RAN)
+    assert os.path.isdir(scene.path("q"))
+    world = World(scene.place)
+    assert world.changes(found, {}) == []
+    write(scene.root, {"helper.py": "N = 2\n"})
+    assert world.changes(found, {}) == []
+    assert World(scene.place).changes(found, {}) != []

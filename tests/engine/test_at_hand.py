@@ -1,0 +1,628 @@
+"""What is at hand of each stage, in the folder, the cache and the remote, and what is done with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chain import Chain, forget_modules, remove, spoil
+
+from motools.atom import records
+from motools.base import yaml12
+from motools.code.world import World
+from motools.compiler.step_call import StepCall
+from motools.engine.plan import StagePlan
+from motools.engine.prepared import prepare_folder
+from motools.engine.reporter import Silent
+from motools.engine.stage_outputs import Books
+from motools.engine.stages import Stages, _makers
+from motools.errors import DamagedError, RemoteError, UserError, WorkflowError
+from motools.execution import cached_results
+from motools.execution.cached_results import locked_entry
+from motools.repo import step_cache
+from motools.repo.project import Project
+from motools.repo.remote import Remote
+from motools.repo.step_cache import Entry
+
+RETURN = '    return make("dataset", "dataset", config, input_atoms, workspace)'
+NOTES = """\
+    Path(__file__).with_name("words.txt").read_text()
+    (workspace / "notes").write_text("n")
+    notes = AtomConstructor("notes", workspace / "notes", "text")
+    return [*make("dataset", "dataset", config, input_atoms, workspace), notes]"""
+LOGS = """\
+    (workspace / "logs").mkdir()
+    (workspace / "logs" / "log").write_text("l")
+"""
+TWO = [  # the first step makes two atoms, the second keeps logs
+    (RETURN, NOTES),
+    ('{"dataset": "dataset"}, Config, prepare)', '{"dataset": "dataset", "notes": "text"}, Config, prepare)'),
+    ('    return make("model", ', LOGS + '    return make("model", '),
+    ("Config, train)", "Config, train, keeps_logs=True)"),
+]
+
+
+@pytest.fixture(scope="session")
+def two(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chain = Chain.lay(Path(shutil.copytree(template, tmp_path_factory.mktemp("two") / "project", symlinks=True)))
+    for before, after in TWO:
+        chain.edit("chain.py", before, after)
+    chain.path("words.txt").write_text("words")
+    done = chain.run()
+    assert done.statuses == ["finished"] * 3, done.err
+    return chain.folder
+
+
+@pytest.fixture
+def chain(two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    chain = Chain(Path(shutil.copytree(two, tmp_path / "project", symlinks=True)))
+    monkeypatch.chdir(chain.folder)
+    monkeypatch.setattr(records, "_read", {})  # as in a new process
+    monkeypatch.setattr(cached_results, "_traces", {})
+    return chain
+
+
+class Heard(Silent):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@contextlib.contextmanager
+def opened(chain: Chain, force: bool = False, **how: Any) -> Iterator[Stages]:
+    forget_modules(chain.folder)
+    prepared = prepare_folder(chain.folder)
+    place, heard = prepared.place, Heard()
+    books = Books(place.project, place.folder, prepared.compiled, heard.note)
+    with place.importable():
+        yield Stages(prepared.compiled, place, {}, books, heard, force, **how)
+
+
+def call_of(chain: Chain, name: str) -> StepCall:
+    with opened(chain) as stages:
+        found = {plan.stage: plan for plan in stages.plan(["prepare", "train", "evaluate"])}[name].call
+    assert found is not None
+    return found
+
+
+def ids(chain: Chain) -> dict[str, str]:
+    kinds = {"dataset": "dataset", "notes": "text", "model": "model", "results": "eval"}
+    return {name: f"{kind}-{chain.oid(f'atoms/{name}').removesuffix('.dir')}" for name, kind in kinds.items()}
+
+
+def with_remote(chain: Chain, push: bool = True) -> Path:
+    """A remote on this machine that has all that dvc.lock names."""
+    from dvc.repo import Repo
+
+    store = chain.folder.parent / "store"
+    chain.path(".dvc/config").write_text(f"[core]\n    remote = store\n['remote \"store\"']\n    url = {store}\n")
+    if push:
+        repo = Repo(str(chain.folder))
+        repo.push()
+        repo.close()
+    return store
+
+
+def edit_lock(chain: Chain, stages: dict[str, Any]) -> None:
+    chain.path("dvc.lock").write_text(yaml12.dumps({"schema": "2.0", "stages": stages}))
+
+
+# -- what stands in the folder -----------------------------------------------------------
+
+
+def test_a_stage_that_lacks_one_of_its_outputs_is_restored(chain: Chain) -> None:
+    remove(chain.path("atoms/notes"))
+    with opened(chain) as stages:
+        assert stages.as_it_is("prepare") == {"dataset": ids(chain)["dataset"]}
+        assert stages.left_out("prepare", "train") == {name: ids(chain)[name] for name in ("dataset", "notes")}
+    assert chain.path("atoms/notes/data/notes").read_text() == "n"
+
+
+def test_what_is_left_out_and_not_needed_stays_as_it_is(chain: Chain) -> None:
+    remove(chain.path("atoms/dataset"))
+    with opened(chain) as stages:
+        assert stages.left_out("prepare", None) == {"notes": ids(chain)["notes"]}
+        assert stages.known == {"notes": ids(chain)["notes"]}
+    assert not chain.path("atoms/dataset").exists()
+
+
+def test_what_stands_in_the_folder_is_taken_as_it_is(chain: Chain) -> None:
+    chain.path("atoms/dataset/data/part.txt").write_text("edited")
+    with opened(chain) as stages:
+        found = stages.left_out("prepare", "train")
+        assert found.keys() == {"dataset", "notes"}
+        assert found["dataset"] != ids(chain)["dataset"]
+        assert stages.known == found
+        assert not stages.is_current("prepare")
+
+
+def test_what_is_needed_and_nowhere_is_named(chain: Chain) -> None:
+    for path in (chain.object("atoms/notes"), chain.path("atoms/notes")):
+        remove(path)
+    with opened(chain) as stages:
+        with pytest.raises(WorkflowError, match="train needs what prepare makes, which is not there: add prepare"):
+            stages.left_out("prepare", "train")
+        remove(chain.path("atoms/model"))
+        with pytest.raises(WorkflowError, match="evaluate needs what train makes"):  # its input is not known
+            stages.left_out("train", "evaluate")
+
+
+def test_a_stage_is_current_where_its_inputs_are_known_and_all_is_as_it_was(chain: Chain) -> None:
+    with opened(chain) as stages:
+        assert stages.is_current("prepare")
+        assert not stages.is_current("train")
+        stages.known.update(ids(chain))
+        assert stages.is_current("train")
+        chain.path("atoms/model/data/part.txt").write_text("edited")
+    with opened(chain) as stages:
+        stages.known.update(ids(chain))
+        assert not stages.is_current("train")
+
+
+# -- plans -------------------------------------------------------------------------------
+
+
+def test_a_plan_of_one_stage_takes_the_others_as_they_stand(chain: Chain) -> None:
+    with opened(chain) as stages:
+        (found,) = stages.plan(["evaluate"])
+        assert (found.stage, found.action) == ("evaluate", "current")
+        assert stages.known == {}
+        assert set(stages.traces) == {"evaluate"}
+    remove(chain.path("atoms/model"))
+    with opened(chain) as stages:
+        assert [plan.action for plan in stages.plan(["evaluate"])] == ["maybe"]
+
+
+def test_a_file_that_a_step_has_read_decides(chain: Chain) -> None:
+    chain.path("words.txt").write_text("other words")
+    with opened(chain) as stages:
+        plan = stages.decide("prepare")
+        assert (plan.action, plan.reasons) == ("run", ("words.txt",))
+    chain.path("words.txt").write_text("words")
+    with opened(chain) as stages:
+        assert stages.decide("prepare").action == "current"
+
+
+def test_what_a_stage_reads_of_the_others_is_upstream(chain: Chain) -> None:
+    with opened(chain) as stages:
+        expected: dict[str, set[str]] = {"prepare": set(), "train": {"prepare"}, "evaluate": {"prepare", "train"}}
+        assert stages.upstream() == expected
+
+
+def test_what_dvc_lock_names_is_entered_into_the_step_cache_before_it_names_something_else(chain: Chain) -> None:
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    chain.set("train", seed=1)
+    with opened(chain) as stages:
+        plans = stages.plan(["prepare", "train", "evaluate"])
+        assert [plan.action for plan in plans] == ["current", "run", "maybe"]
+        stages.keep([*plans, StagePlan("mine", "run")])
+    assert len(list(step_cache.every(Project(chain.folder).store))) == 3
+    chain.set("train", seed=0)
+    chain.path("dvc.lock").unlink()
+    with opened(chain) as stages:
+        assert [plan.action for plan in stages.plan(["prepare", "train", "evaluate"])] == ["restore"] * 3
+
+
+def test_every_stage_that_will_or_may_run_has_its_config_checked(chain: Chain) -> None:
+    chain.edit(
+        "chain.py",
+        "Config, evaluate)",
+        "Config, evaluate, check=refuse)",
+    )
+    chain.edit(
+        "chain.py",
+        "workflow = ",
+        "import motools.errors\n\n\ndef refuse(config):\n    raise motools.errors.UserError(f'no {config.seed}')\n\n\n"
+        "workflow = ",
+    )
+    with opened(chain) as stages:
+        for action in ("current", "restore", "fetch"):
+            stages.check([StagePlan("evaluate", action)])  # type: ignore[arg-type]
+        for action in ("run", "maybe"):
+            with pytest.raises(UserError, match="no 0"):
+                stages.check([StagePlan("mine", "run"), StagePlan("evaluate", action)])  # type: ignore[arg-type]
+
+
+def test_the_paths_of_a_stage_are_claimed_while_it_is_at_work(chain: Chain) -> None:
+    folder = str(chain.folder)
+    with opened(chain) as stages, stages.claim("train"):
+        claims = json.loads(chain.path(".dvc/tmp/rwlock").read_text())
+        assert set(claims["read"]) == {f"{folder}/atoms/dataset", f"{folder}/chain.py"}
+        assert set(claims["write"]) == {f"{folder}/{p}" for p in ("atoms/model", "logs/train", "runs/train.json")}
+
+
+# -- restoring ---------------------------------------------------------------------------
+
+
+def test_a_restored_stage_is_there_with_its_logs_and_entered(chain: Chain) -> None:
+    for path in ("atoms/model", "logs/train", "runs/train.json"):
+        remove(chain.path(path))
+    before = chain.locked()
+    edit_lock(chain, {"prepare": before["prepare"]})
+    with opened(chain) as stages:
+        stages.known.update({"dataset": before_id(before, "dataset")})
+        plan = stages.at_hand(stages.decide("train"))
+        assert plan.action == "restore"
+        stages.books.flush(now=True)
+    assert chain.path("logs/train/log").read_text() == "l"
+    assert chain.locked()["train"] == before["train"]
+
+
+def before_id(locked: dict[str, Any], name: str) -> str:
+    out = next(out for stage in locked.values() for out in stage["outs"] if out["path"] == f"atoms/{name}")
+    return f"dataset-{out['md5'].removesuffix('.dir')}"
+
+
+def test_an_object_that_proves_wrong_is_put_aside_and_the_stage_runs(chain: Chain) -> None:
+    spoil(chain.object("atoms/model", "data/part.txt"))
+    remove(chain.path("atoms/model"))
+    with opened(chain) as stages:
+        stages.known.update(ids(chain))
+        plan = stages.at_hand(stages.decide("train"))
+        assert plan.action == "run"
+        (note,) = stages.reporter.notes  # type: ignore[attr-defined]
+    assert "was damaged, and has been put aside as" in note
+    assert len(list(chain.path(".motools/damaged").iterdir())) == 1
+
+
+def test_what_only_the_folder_holds_is_put_into_the_cache_again(chain: Chain) -> None:
+    remove(chain.object("atoms/model"))
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    with opened(chain) as stages:
+        stages.known.update(ids(chain))
+        plan = stages.decide("train")
+        assert (plan.action, plan.in_place) == ("restore", True)
+        assert stages.at_hand(plan).action == "restore"
+        assert chain.object("atoms/model").exists()
+        assert len(list(step_cache.every(stages.place.project.store))) == 1
+
+
+# -- a person's own stages ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "makes"),
+    [("/a/b", True), ("/a/b/c", True), ("/a", True), ("/a/bc", False), ("/a/c", False), ("/a/b c", False)],
+)
+def test_a_path_is_made_by_what_writes_it_something_in_it_or_its_folder(path: str, makes: bool) -> None:
+    assert _makers(["/x", "/a/b"], {path: "stage", "/other": "other"}) == ({"stage"} if makes else set())
+
+
+def add_mine(chain: Chain, **stage: Any) -> None:
+    content = yaml12.load(chain.path("dvc.yaml"))
+    content["stages"]["mine"] = {"cmd": "cp src.txt out.txt", "deps": ["src.txt"], "outs": ["out.txt"], **stage}
+    chain.path("dvc.yaml").write_text(yaml12.dumps(content))
+    chain.path("src.txt").write_text("one\n")
+
+
+def test_a_stage_of_ones_own_is_planned_beside_the_others(chain: Chain) -> None:
+    add_mine(chain, deps=["src.txt", "atoms/model/data"])
+    with opened(chain) as stages:
+        with stages.with_own():
+            plans = {plan.stage: plan for plan in stages.plan(["prepare", "train", "evaluate"])}
+            assert [plans[name].action for name in ("prepare", "train", "evaluate", "mine")] == ["current"] * 3 + [
+                "run"
+            ]
+            assert stages.upstream()["mine"] == {"train"}
+            assert stages.after_own == set()
+            with stages.claim("mine"):
+                claims = json.loads(chain.path(".dvc/tmp/rwlock").read_text())
+                assert set(claims["write"]) == {str(chain.path("out.txt"))}
+        assert stages.own is None
+
+
+def test_a_generated_stage_may_run_where_what_it_reads_is_made_anew(chain: Chain) -> None:
+    chain.set("train", more={"file": "out.txt"})
+    add_mine(chain)
+    with opened(chain) as stages:
+        with stages.with_own():
+            assert stages.after_own == {"train"}
+            chain.path("out.txt").write_text("two\n")
+            before = stages.world
+            plans = {plan.stage: plan for plan in stages.plan(["prepare", "train", "evaluate"])}
+            assert stages.world is not before
+            assert plans["train"].action == "run"
+            assert [plans[name].action for name in ("prepare", "evaluate", "mine")] == ["current", "maybe", "run"]
+        assert stages.after_own == set()
+
+
+def test_a_stage_of_ones_own_is_restored_by_dvc_where_it_can_be(chain: Chain) -> None:
+    from dvc.repo import Repo
+
+    add_mine(chain)
+    repo = Repo(str(chain.folder))
+    repo.reproduce("mine")
+    repo.close()
+    remove(chain.path("out.txt"))
+    with opened(chain) as stages, stages.with_own():
+        with stages.books.dvc_lock:
+            assert stages.decide_own("mine").reasons == ("out.txt is missing",)
+        assert stages.own_at_hand("mine").action == "restore"
+        assert chain.path("out.txt").read_text() == "one\n"
+        assert stages.own_at_hand("mine").action == "current"
+    remove(chain.path("out.txt"))
+    with opened(chain, force=True) as stages, stages.with_own():
+        assert stages.own_at_hand("mine").action == "run"
+
+
+def test_without_a_stage_of_ones_own_dvc_is_not_asked(chain: Chain) -> None:
+    with opened(chain) as stages, stages.with_own():
+        assert stages.own is None
+
+
+# -- the remote --------------------------------------------------------------------------
+
+
+PAID = ("Config, train, keeps", "Config, train, paid=True, keeps")
+
+
+def test_what_only_the_remote_has_is_fetched_at_once_and_restored(chain: Chain) -> None:
+    with_remote(chain)
+    for path in (".dvc/cache", "atoms", "runs", "logs"):
+        shutil.rmtree(chain.path(path))
+    with opened(chain) as stages:
+        plans = stages.plan(["prepare", "train", "evaluate"])
+        assert [plan.action for plan in plans] == ["fetch"] * 3
+        stages.refuse_to_pay(plans)
+        assert stages.fetch(plans)
+        (note,) = stages.reporter.notes  # type: ignore[attr-defined]
+        assert note.startswith("fetching ")
+        assert note.endswith(" from store: prepare, train and evaluate") or "prepare, train, evaluate" in note
+        assert [stages.decide("prepare").action] == ["restore"]
+        assert stages.left_out("prepare", "train")["notes"] == ids(chain)["notes"]
+    assert chain.path("atoms/notes/data/notes").read_text() == "n"
+
+
+def test_with_nothing_to_fetch_nobody_is_asked(chain: Chain) -> None:
+    with_remote(chain, push=False)
+    with opened(chain) as stages:
+        plans = stages.plan(["prepare", "train", "evaluate"])
+        assert stages.fetch(plans)
+        stages.refuse_to_pay(plans)
+        assert stages.at_hand(plans[0]) == plans[0]
+        assert stages.remote is not None
+        assert stages.remote.problem is None
+        assert stages.reporter.notes == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("how", [{"force": True}, {"without_remote": True}, {}])
+def test_the_remote_is_left_alone_where_a_person_says_so_or_there_is_none(chain: Chain, how: dict[str, bool]) -> None:
+    if how:
+        with_remote(chain, push=False)
+    with opened(chain, **how) as stages:
+        assert stages.remote is None
+        assert stages.fetch([])
+        stages.refuse_to_pay([StagePlan("train", "run")])
+
+
+def test_nothing_is_paid_for_while_the_remote_cannot_be_asked(chain: Chain) -> None:
+    chain.edit("chain.py", *PAID)
+    shutil.rmtree(with_remote(chain, push=False).parent / "nowhere", ignore_errors=True)
+    config = chain.path(".dvc/config")
+    config.write_text(config.read_text().replace("/store", "/nowhere/store"))
+    with opened(chain) as stages:
+        stages.refuse_to_pay([StagePlan("mine", "run"), StagePlan("train", "current")])
+        assert stages.remote is not None
+        assert stages.remote.problem is None  # it was not even asked
+        stages.refuse_to_pay([StagePlan("prepare", "run")])
+        assert stages.remote.problem is None
+        with pytest.raises(RemoteError, match=r"paid for again \(train\)"):
+            stages.refuse_to_pay([StagePlan("prepare", "run"), StagePlan("train", "maybe")])
+        stages.refuse_to_pay([StagePlan("prepare", "run")])
+        (note,) = stages.reporter.notes  # type: ignore[attr-defined]
+        assert note.endswith("Nothing that is executed instead costs money.")
+        with pytest.raises(RemoteError, match=r"paid for again \(train\)"):
+            stages._brought(StagePlan("train", "run"))
+        assert stages._brought(StagePlan("prepare", "run")).action == "run"
+
+
+def test_what_is_paid_may_depend_on_the_inputs_at_hand(chain: Chain) -> None:
+    chain.edit("chain.py", "Config, train, keeps", "Config, train, paid=lambda c, atoms: 'dataset' in atoms, keeps")
+    with opened(chain) as stages:
+        assert not stages.is_paid("train")
+        stages.known.update(ids(chain))
+        assert stages.is_paid("train")
+
+
+def test_what_dvc_tracks_and_a_stage_has_read_is_brought(chain: Chain) -> None:
+    from dvc.repo import Repo
+
+    (chain.path("rows")).mkdir()
+    chain.path("rows/a.txt").write_text("a")
+    store = with_remote(chain, push=False)
+    repo = Repo(str(chain.folder))
+    repo.add("rows")
+    repo.push()
+    repo.close()
+    assert store.exists()
+    stages_before = chain.locked()
+    stages_before["prepare"]["deps"].append({"path": "rows/a.txt", "hash": "md5", "md5": "0" * 32, "size": 1})
+    edit_lock(chain, stages_before)
+    shutil.rmtree(chain.path("rows"))
+    shutil.rmtree(chain.path(".dvc/cache"))
+    with opened(chain) as stages:
+        stages.bring_tracked(["train"])
+        assert not chain.path("rows").exists()
+        stages.bring_tracked(["prepare"])
+    assert chain.path("rows/a.txt").read_text() == "a"
+    chain.path("rows/a.txt").rename(chain.path("rows/mine.txt"))
+    with opened(chain) as stages:
+        stages.bring_tracked(["prepare"])
+    assert [path.name for path in chain.path("rows").iterdir()] == ["mine.txt"], "a person is at work on it"
+
+
+# -- results -----------------------------------------------------------------------------
+
+
+def test_an_entry_without_the_logs_that_a_step_keeps_is_none(chain: Chain) -> None:
+    locked = chain.locked()["train"]
+    entry = locked_entry("train", {"model": "model"}, True, locked)
+    assert entry is not None
+    assert entry.logs is not None
+    assert entry.logs.md5 == chain.oid("logs/train")
+    assert (entry.record.md5, entry.outputs["model"].md5) == (chain.oid("runs/train.json"), chain.oid("atoms/model"))
+    without = locked_entry("train", {"model": "model"}, False, locked)
+    assert without == Entry(entry.outputs, entry.record)
+    for lost in ("logs/train", "runs/train.json", "atoms/model"):
+        outs = [out for out in locked["outs"] if out["path"] != lost]
+        assert locked_entry("train", {"model": "model"}, True, {"outs": outs}) is None
+    nameless = [{k: v for k, v in out.items() if k != "md5"} for out in locked["outs"]]
+    assert locked_entry("train", {"model": "model"}, False, {"outs": nameless}) is None
+    assert locked_entry("train", {"model": "model"}, False, {}) is None
+
+
+def test_a_result_is_what_dvc_lock_names_and_else_what_the_step_cache_has(chain: Chain) -> None:
+    call, locked = call_of(chain, "train"), chain.locked()["train"]
+    named = cached_results.find_result(call, locked, World(call.place))
+    assert named is not None
+    assert named.record.key == call.key
+    assert cached_results.find_result(call, {}, World(call.place)) == named
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    assert cached_results.find_result(call, locked, World(call.place)) == named
+    assert cached_results.find_result(call, {}, World(call.place)) is None
+
+
+def test_a_result_whose_trace_does_not_hold_or_that_is_not_here_whole_is_none(chain: Chain) -> None:
+    call, locked = call_of(chain, "train"), chain.locked()["train"]
+    chain.edit("chain.py", "time.sleep(config.pause)", "time.sleep(config.pause + 0)")
+    assert cached_results.find_result(call, locked, World(call.place)) is None
+    chain.edit("chain.py", "time.sleep(config.pause + 0)", "time.sleep(config.pause)")
+    assert cached_results.find_result(call, locked, World(call.place)) is not None
+    remove(chain.object("atoms/model", "data/part.txt"))
+    assert cached_results.find_result(call, locked, World(call.place)) is None
+    assert cached_results.locked_result(call, locked) is not None
+
+
+def test_a_record_of_another_key_or_none_is_no_result(chain: Chain) -> None:
+    call = call_of(chain, "train")
+    other = call_of(chain, "prepare")
+    entry = locked_entry("train", {"model": "model"}, True, chain.locked()["train"])
+    assert entry is not None
+    assert cached_results.result_of(call, entry) is not None
+    assert cached_results.result_of(other, entry) is None
+    remove(chain.object("runs/train.json"))
+    records._read.clear()
+    assert cached_results.result_of(call, entry) is None
+    assert cached_results.result_of(call, entry, chain.path("runs/train.json")) is not None
+    assert cached_results.locked_result(call, chain.locked()["train"]) is not None
+
+
+def test_a_result_is_brought_whole_with_its_metrics_and_kept(chain: Chain) -> None:
+    call, locked = call_of(chain, "evaluate"), chain.locked()["evaluate"]
+    metrics = chain.path("metrics/evaluate.json").read_text()
+    for path in ("atoms/results", "runs/evaluate.json", "metrics/evaluate.json", ".dvc/cache/runs"):
+        remove(chain.path(path))
+    found = cached_results.bring(call, locked)
+    assert found is not None
+    assert chain.path("metrics/evaluate.json").read_text() == metrics
+    assert json.loads(metrics) == {"task": {"score": {"mean": 0.5}}}
+    assert chain.path("runs/evaluate.json").exists()
+    assert step_cache.lookup(call.place.project.store, *call.slots) == found.entry
+    train = call_of(chain, "train")
+    remove(chain.path("logs/train"))
+    assert cached_results.bring(train, chain.locked()["train"]) is not None
+    assert chain.path("logs/train/log").read_text() == "l"
+    assert not chain.path("metrics/train.json").exists()
+    assert cached_results.bring(call, {}, None) == found
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    assert cached_results.bring(call, {}) is None
+
+
+def test_keeping_a_result_that_is_kept_leaves_it_as_it_is(chain: Chain) -> None:
+    call = call_of(chain, "train")
+    entry = locked_entry("train", {"model": "model"}, True, chain.locked()["train"])
+    assert entry is not None
+    (path,) = step_cache.folder_of(call.place.project.store, *call.slots).glob("[0-9a-f]*[0-9a-f]")
+    os.utime(path, (5, 5))
+    cached_results.keep(call.place.project, call.key, entry)
+    assert path.stat().st_mtime == 5
+
+
+def test_a_damaged_object_is_put_aside_once_and_the_step_has_to_run(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call, locked = call_of(chain, "train"), chain.locked()["train"]
+    path = chain.object("atoms/model", "data/part.txt")
+    spoil(path)
+    damaged = path.read_bytes()
+    assert cached_results.bring(call, locked) is None
+    target = chain.path(".motools/damaged") / f"{path.parent.name}{path.name}"
+    assert capsys.readouterr().err == f"The cache object {path} was damaged, and has been put aside as {target}.\n"
+    assert target.read_bytes() == damaged
+    assert not path.exists()
+    told = cached_results.put_aside(DamagedError("x", path), call.place.project)  # another process was quicker
+    assert told.endswith(f"put aside as {target}.")
+    assert target.read_bytes() == damaged
+
+
+def test_metrics_of_several_evaluations_stand_under_their_names(chain: Chain) -> None:
+    from dataclasses import replace
+
+    call = replace(call_of(chain, "evaluate"), outputs={"results": "eval", "model": "model", "others": "eval"})
+    shutil.copytree(chain.path("atoms/results"), chain.path("atoms/others"))
+    cached_results.write_metrics(call)
+    text = chain.path("metrics/evaluate.json").read_text()
+    told = {"task": {"score": {"mean": 0.5}}}
+    assert text == json.dumps({"others": told, "results": told}, indent=2) + "\n"
+
+
+def test_what_the_remote_has_is_found_and_brought(chain: Chain) -> None:
+    call, locked = call_of(chain, "train"), chain.locked()["train"]
+    with_remote(chain)
+    shutil.rmtree(chain.path(".dvc/cache"))
+    remote = Remote(Project(chain.folder))
+    world = World(call.place)
+    assert cached_results.find_result(call, locked, world) is None
+    assert cached_results.find_remote(call, {}, world, remote, lambda: True) is None
+    found = cached_results.find_remote(call, locked, world, remote, lambda: False)
+    assert found is not None
+    store = Project(chain.folder).store
+    assert store.path(found.entry.outputs["model"].md5).exists()  # which tells that it is there
+    assert not store.has(found.entry.outputs["model"].md5)
+    assert cached_results.bring(call, locked) is None
+    for path in ("atoms/model", "logs/train"):
+        remove(chain.path(path))
+    assert cached_results.bring(call, locked, remote) == found
+    assert chain.path("atoms/model/data/part.txt").exists()
+    chain.edit("chain.py", "time.sleep(config.pause)", "time.sleep(config.pause + 0)")
+    assert cached_results.find_remote(call, locked, World(call.place), remote, lambda: True) is None
+
+
+def test_a_result_that_nothing_here_names_is_asked_for_where_it_would_be_paid_for(chain: Chain) -> None:
+    from dvc.repo import Repo
+
+    call = call_of(chain, "train")
+    with_remote(chain)
+    repo = Repo(str(chain.folder))
+    repo.push(run_cache=True)
+    repo.close()
+    shutil.rmtree(chain.path(".dvc/cache"))
+    remote, world = Remote(Project(chain.folder)), World(call.place)
+    assert cached_results.find_remote(call, {}, world, remote, lambda: False) is None
+    assert cached_results.find_remote(call, {}, world, remote, lambda: True) is not None
+    assert cached_results.find_remote(call, {}, world, remote, lambda: False) is not None
+
+
+def test_bringing_says_where_the_remote_cannot_be_asked_and_refuses_to_pay(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call, locked = call_of(chain, "train"), chain.locked()["train"]
+    with_remote(chain, push=False)
+    remove(chain.object("atoms/model", "data/part.txt"))
+    remove(chain.object("runs/train.json"))
+    remove(chain.path("runs/train.json"))
+    remote = Remote(Project(chain.folder))
+    assert cached_results.bring(call, locked, remote) is None
+    assert "cannot be reached" in capsys.readouterr().err
+    with pytest.raises(RemoteError, match=r"paid for again \(train\)"):
+        cached_results.bring(call, locked, remote, lambda: True)

@@ -1,0 +1,116 @@
+"""One step: what it refuses to take for what the run was planned with, and what follows a step that fails."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chain import Chain, forget_modules
+
+from motools.code.search_path import place_of
+from motools.compiler.step_call import StepCall, read_call
+from motools.errors import StepError
+from motools.execution import run_step
+from motools.observe import observer
+from motools.workflow import Workflow
+
+
+@pytest.fixture(scope="session")
+def ran_chain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chain = Chain.lay(Path(shutil.copytree(template, tmp_path_factory.mktemp("step") / "project", symlinks=True)))
+    assert chain.run().statuses == ["finished"] * 3
+    return chain.folder
+
+
+@pytest.fixture
+def chain(ran_chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
+    chain = Chain(Path(shutil.copytree(ran_chain, tmp_path / "project", symlinks=True)))
+    monkeypatch.chdir(chain.folder)
+    yield chain
+    for path in [path for path in observer().sources if path.startswith(str(chain.folder))]:
+        del observer().sources[path]
+
+
+def called(chain: Chain, name: str) -> tuple[StepCall, Workflow]:
+    forget_modules(chain.folder)
+    place = place_of(chain.folder)
+    with place.importable():
+        workflow = run_step.loaded("chain.py:workflow", place)
+        return read_call("chain.py:workflow", workflow, name, place), workflow
+
+
+def test_code_that_changed_after_it_was_imported_is_refused(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "helper", raising=False)  # another test's
+    call, workflow = called(chain, "train")
+    observer().sources.clear()
+    with call.place.importable():
+        run_step._refuse_older(call, workflow.step("train"))
+    call, workflow = called(chain, "train")
+    chain.path("helper.py").write_text("N = 1\n")
+    with call.place.importable():
+        import helper  # type: ignore[import-not-found]
+    assert helper.N == 1
+    assert str(chain.path("helper.py")) in observer().sources
+    run_step._refuse_older(call, workflow.step("train"))
+    chain.path("helper.py").write_text("N = 2\n")
+    with pytest.raises(StepError, match=r"helper\.py changed after it was imported\. Run again\."):
+        run_step._refuse_older(call, workflow.step("train"))
+    chain.path("helper.py").unlink()  # what is gone is the trace's to tell
+    run_step._refuse_older(call, workflow.step("train"))
+
+
+def test_a_definition_that_is_not_the_planned_one_is_refused(chain: Chain) -> None:
+    call, workflow = called(chain, "train")
+    with pytest.raises(StepError, match="The definition of 'train' changed while the run was starting"):
+        run_step._refuse_older(replace(call, key="0" * 64), workflow.step("train"))
+
+
+def test_an_input_that_is_not_the_planned_one_is_refused(chain: Chain, tmp_path: Path) -> None:
+    call, workflow = called(chain, "train")
+    chain.path("atoms/dataset/data/part.txt").write_text("edited")
+    with pytest.raises(StepError, match="The input 'dataset' changed while the run was going on"):
+        run_step._call(call, workflow.step("train"), tmp_path)
+
+
+@pytest.mark.parametrize("how", ["written", "replaced", "added", "removed", None])
+def test_an_input_that_changes_while_the_step_reads_it_is_refused(
+    chain: Chain, tmp_path: Path, how: str | None
+) -> None:
+    call, workflow = called(chain, "train")
+
+    def work(config: Any, input_atoms: Any, workspace: Path) -> list[Any]:
+        path = input_atoms["dataset"].get_data_path() / "part.txt"
+        before = path.stat()
+        if how == "written":
+            path.write_text("longer than it was before, by far")
+        elif how == "replaced":
+            shutil.copy2(path, path.with_name("new"))
+            path.with_name("new").replace(path)
+            assert path.stat().st_mtime_ns == before.st_mtime_ns
+        elif how == "added":
+            path.with_name("new").touch()
+        elif how == "removed":
+            path.unlink()
+        return []
+
+    changed = replace(workflow.step("train"), fn=work)
+    if how is None:
+        assert run_step._call(call, changed, tmp_path) == ([], {"dataset": "dataset"})
+    else:
+        with pytest.raises(StepError, match="The input 'dataset' changed while the step was reading it"):
+            run_step._call(call, changed, tmp_path)
+
+
+def test_what_follows_a_failed_step_however_far_is_skipped(chain: Chain) -> None:
+    chain.edit("chain.py", '{"model": "model", "dataset": "dataset"}, {"results"', '{"model": "model"}, {"results"')
+    chain.edit("chain.py", 'return make("dataset"', 'raise ValueError("no")\n    return make("dataset"')
+    done = chain.run()
+    assert done.code == 1
+    assert done.statuses == ["failed", "skipped", "skipped"]
+    assert [stage["error"] for stage in done.stages[1:]] == ["needs prepare", "needs train"]
+    assert chain.executed() == ["dataset", "model", "results"], "of the run before"
