@@ -316,11 +316,11 @@ class Scene:
     def finished(self) -> dict[str, int]:
         """Since when each step's function is known to have finished: its result is in the step cache, or, for one
         clone, its work folder says so, whether it was put aside already or not."""
-        from motools.repo.cache import Store
+        from motools.repo.cache import Cache
         from motools.repo.step_cache import every
 
         found: dict[str, int] = {}
-        store = Store(self.folder / ".dvc" / "cache")
+        store = Cache(self.folder / ".dvc" / "cache")
         now = time.time_ns()
         for entry in every(store):
             with suppress(OSError, ValueError, KeyError):

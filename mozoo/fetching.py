@@ -82,14 +82,14 @@ def obtain(wanted: Wanted, download: Download, refresh: bool = False) -> Path:
         FetchError: it could not be downloaded (or, on `refresh`, not again), or offline forbids it.
         DamagedError: what was downloaded is not what was published.
     """
-    from motools.zoo import held
+    from motools.zoo import file_lock
 
     target = wanted.target
     try:
         if not refresh and is_good(target, wanted.digest):
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        with held(_beside(target, "lock")):
+        with file_lock(_beside(target, "lock")):
             good = is_good(target, wanted.digest)  # another process may just have brought it
             if not good or refresh:
                 _bring(wanted, download, KEPT if good else _by_hand(wanted))

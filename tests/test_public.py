@@ -94,7 +94,7 @@ PUBLIC = {
     "WorkflowState current_step load_code make_project run_workflow",
     "motools.atom": "Ancestry Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
     "find_atom trace",
-    "motools.zoo": "Entry Kind OFFLINE about about_config config_file configs dataset declared_version held "
+    "motools.zoo": "Description Kind OFFLINE about about_config config_file configs dataset declared_version file_lock "
     "lookup named published refuse_other refuse_wrong_row says_yes "
     "task titles versioned",
     "motools.steps": "EvaluateModelConfig ExistingModelConfig PrepareDatasetConfig TrainModelConfig evaluate_model "

@@ -131,7 +131,7 @@ def keep_for_atom(project: Project, atom: Out, user: str, scratch: Path) -> None
     state = project.git_state([])
     path = scratch / "record.json"
     Record(user, now(), 0.0, state.commit, state.dirty, versions=versions(), changed=state.changed).write(path)
-    step_cache.store(project.store, command, step_cache.Entry({"atom": atom}, project.store.add(path)))
+    step_cache.store(project.store, command, step_cache.CachedResult({"atom": atom}, project.store.add(path)))
 
 
 def find(survey: Survey, md5: str) -> Record | None:

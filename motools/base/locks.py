@@ -11,11 +11,11 @@ from pathlib import Path
 
 from motools.base.lock_holders import take
 
-__all__ = ["held"]
+__all__ = ["file_lock"]
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Hold a name, for all who see the file; the kernel lets go of it when the process ends, however it ends.
 
     What a process that was killed had forked is ended, where it still holds the name.

@@ -40,7 +40,7 @@ def _configs(incomplete: str) -> list[str]:
     return [name for name in _names(Kind.config) if name.startswith(incomplete)]
 
 
-def _about(kind: Kind, name: str) -> zoo.Entry:
+def _about(kind: Kind, name: str) -> zoo.Description:
     from motools import zoo
 
     return zoo.about_config(name) if kind is Kind.config else zoo.about(_of(kind), name)

@@ -60,7 +60,7 @@ def _import(reference: Reference, place: Place) -> ModuleType:
         there = sys.modules.get(name)
     if there is not None and _same_file(there, reference.file):
         return there
-    _forget_strangers(place)
+    _forget_foreign_modules(place)
     _loading.append(name)
     try:
         if reference.file is None:
@@ -72,7 +72,7 @@ def _import(reference: Reference, place: Place) -> ModuleType:
         _loading.pop()
 
 
-def _forget_strangers(place: Place) -> None:
+def _forget_foreign_modules(place: Place) -> None:
     """Modules of another pipeline of the project go, where this one has modules of the same names."""
     root = str(place.project.root)
     for name, module in list(sys.modules.items()):

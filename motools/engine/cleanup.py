@@ -14,16 +14,16 @@ from motools.base.locks import is_at
 from motools.code.search_path import Place
 from motools.definition.context import kept_folder
 from motools.execution import finished_work
-from motools.execution.work_folders import drop_secrets, end_processes, end_work, locks_of
+from motools.execution.work_folders import drop_secrets, end_processes, locks_of, remove_work_folder
 from motools.repo.project import Project
 
-__all__ = ["clear_up"]
+__all__ = ["clean_up"]
 
 KEPT_FOR = 30 * 24 * 3600.0
 """In seconds; then what a step kept for its next execution is given up."""
 
 
-def clear_up(place: Place) -> None:
+def clean_up(place: Place) -> None:
     """Remove what killed processes left: locks, work folders, half-written files; not what is still in use."""
     project = place.project
     locks, works = locks_of(project), project.private / "work"
@@ -65,7 +65,7 @@ def _end_or_keep(project: Project, work: Path) -> None:
     if finished_work.is_finished(work):
         end_processes(work)
         finished_work.put_aside(project, work)
-    end_work(work)
+    remove_work_folder(work)
     kept = kept_folder(project, work.name)
     if not kept.is_dir():
         kept.with_name(f"{kept.name}.trace").unlink(missing_ok=True)

@@ -14,11 +14,11 @@ from typing import Any
 from motools.code.search_path import Place
 from motools.compiler.dvc_yaml import is_generated
 from motools.errors import MotoolsError
-from motools.execution.work_folders import begin_work
+from motools.execution.work_folders import make_work_folder
 from motools.repo import pipeline
 
 
-class OwnStages:
+class CustomStages:
     """Those stages of one folder, through DVC's stage objects; DVC's lock must be held."""
 
     def __init__(self, repo: Any, place: Place) -> None:
@@ -112,7 +112,7 @@ def execute(command: dict[str, Any], work: Path, log: Path) -> int:
     """
     signal.signal(signal.SIGTERM, lambda *_: None)  # the command hears of it too, and ends in its own way
     log.parent.mkdir(parents=True, exist_ok=True)
-    env = {**command.pop("env"), **begin_work(work)}
+    env = {**command.pop("env"), **make_work_folder(work)}
     try:
         with log.open("wb") as file:
             given, said = subprocess.DEVNULL, subprocess.STDOUT

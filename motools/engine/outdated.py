@@ -22,7 +22,7 @@ from motools.compiler import dvc_yaml
 from motools.engine.plan import MISSING, differences
 from motools.errors import ConfigError
 from motools.repo import pipeline
-from motools.repo.file_hashes import Index
+from motools.repo.file_hashes import FileHashes
 from motools.repo.project import Project
 from motools.repo.survey import Survey
 
@@ -136,8 +136,8 @@ class Folder:
         return out.md5 if out is not None else pipeline.tracked(Path(path))
 
     @cached_property
-    def _index(self) -> Index:
-        return Index(self._project.private / "index.json")
+    def _index(self) -> FileHashes:
+        return FileHashes(self._project.private / "index.json")
 
     def _used(self, locked: Mapping[str, Any]) -> list[str] | None:
         """What is not as its execution has used it; None where that left no trace."""

@@ -12,7 +12,7 @@ from motools.code.trace import Trace
 from motools.compiler import dvc_yaml, params_yaml
 from motools.engine import results, snapshot
 from motools.engine.prepared import Prepared
-from motools.engine.stage_outputs import Books
+from motools.engine.stage_outputs import StageOutputs
 from motools.engine.state import StepState
 from motools.observe import observer
 from motools.repo import pipeline
@@ -20,7 +20,7 @@ from motools.repo.cache import hash_file
 
 
 def remember_if_current(
-    prepared: Prepared, books: Books, states: Mapping[str, StepState], traces: Iterable[Trace]
+    prepared: Prepared, books: StageOutputs, states: Mapping[str, StepState], traces: Iterable[Trace]
 ) -> None:
     """Where all stages are current now, leave the proof of it for the next run."""
     if any(state.status not in ("current", "restored", "finished") for state in states.values()):

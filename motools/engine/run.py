@@ -22,14 +22,14 @@ from motools.compiler.find_workflow import load_workflow, reference_to
 from motools.compiler.step_call import read_call
 from motools.definition.workflow import Workflow
 from motools.engine import snapshot
-from motools.engine.cleanup import clear_up
+from motools.engine.cleanup import clean_up
 from motools.engine.failures import Remembering
 from motools.engine.plan import StagePlan, deps_of
 from motools.engine.prepared import Prepared, install, prepare
 from motools.engine.proof import remember_if_current
 from motools.engine.reporter import Reporter, Silent
-from motools.engine.scheduler import Engine, Options
-from motools.engine.stage_outputs import Books
+from motools.engine.scheduler import Options, Scheduler
+from motools.engine.stage_outputs import StageOutputs
 from motools.engine.stages import Stages
 from motools.engine.state import WorkflowState
 from motools.errors import MotoolsError, ProjectError, RemoteError, RunFailed
@@ -146,7 +146,7 @@ def execute(
             snapshot.forget(project.root, prepared.place.folder)
             for kept in install(prepared):
                 reporter.note(kept)
-            clear_up(prepared.place)
+            clean_up(prepared.place)
             engine.books.claims.repair()
             engine.warm_up(plans)
             engine.books.ignore_outs(selected)
@@ -164,12 +164,12 @@ def execute(
 
 
 @contextmanager
-def _engine(prepared: Prepared, options: Options, reporter: Reporter) -> Iterator[Engine]:
+def _engine(prepared: Prepared, options: Options, reporter: Reporter) -> Iterator[Scheduler]:
     inputs = {name: atom.id for name, atom in prepared.inputs.items()}
     place = prepared.place
-    books = Books(place.project, place.folder, prepared.compiled, reporter.note)
+    books = StageOutputs(place.project, place.folder, prepared.compiled, reporter.note)
     stages = Stages(prepared.compiled, place, inputs, books, reporter, options.force, options.without_remote)
-    engine = Engine(stages, options, reporter)
+    engine = Scheduler(stages, options, reporter)
     with place.importable():
         try:
             yield engine

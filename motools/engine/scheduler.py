@@ -81,7 +81,7 @@ class _Running:
     before: list[Any] | None = None
 
 
-class Engine:
+class Scheduler:
     """One run of one pipeline."""
 
     def __init__(self, stages: Stages, options: Options, reporter: Reporter) -> None:

@@ -23,8 +23,8 @@ from motools.errors import MotoolsError, ProjectError
 from motools.execution.cached_results import Result
 from motools.repo import pipeline
 from motools.repo.cache import Out
-from motools.repo.dvc_locks import Claims, DvcLock
-from motools.repo.file_hashes import Index
+from motools.repo.dvc_locks import DvcLock, PathLocks
+from motools.repo.file_hashes import FileHashes
 from motools.repo.ignore import ignore_made
 from motools.repo.lock_file import LockFile
 from motools.repo.project import Project
@@ -33,7 +33,7 @@ from motools.repo.step_cache import roles_of
 _FLUSH = 1.0  # seconds between writes of dvc.lock; a crash loses none of it, the step cache has every result
 
 
-class Books:
+class StageOutputs:
     """The books of one pipeline's folder."""
 
     def __init__(self, project: Project, folder: Path, compiled: Compiled, say: Callable[[str], None]) -> None:
@@ -41,11 +41,11 @@ class Books:
         self._folder = folder
         self._compiled = compiled
         self._say = say
-        self.index = Index(project.private / "index.json")
+        self.index = FileHashes(project.private / "index.json")
         self.lock = LockFile(folder)
         hardlink = project.setting("core", "hardlink_lock") == "true"
         self.dvc_lock = DvcLock(project.root, hardlink, say)
-        self.claims = Claims(project.root, hardlink)
+        self.claims = PathLocks(project.root, hardlink)
         self._flushed = time.monotonic()
         self._has_new_deps = False
 

@@ -20,10 +20,10 @@ from motools.compiler import dvc_yaml
 from motools.compiler.check_steps import check_steps
 from motools.compiler.compiled import Compiled
 from motools.compiler.named_paths import named_by
-from motools.engine.custom_stages import OwnStages
+from motools.engine.custom_stages import CustomStages
 from motools.engine.plan import StagePlan, plan_stage
 from motools.engine.reporter import Reporter
-from motools.engine.stage_outputs import Books, out_paths
+from motools.engine.stage_outputs import StageOutputs, out_paths
 from motools.errors import DamagedError, WorkflowError, listed
 from motools.execution import cached_results
 from motools.repo import pipeline, step_cache
@@ -60,7 +60,7 @@ class Stages:
         compiled: Compiled,
         place: Place,
         inputs: Mapping[str, str],
-        books: Books,
+        books: StageOutputs,
         reporter: Reporter,
         force: bool,
         without_remote: bool = False,
@@ -70,7 +70,7 @@ class Stages:
         self.books = books
         self.reporter = reporter
         self.force = force
-        self.own: OwnStages | None = None
+        self.own: CustomStages | None = None
         self.after_own: set[str] = set()
         self.known: dict[str, str | None] = dict(inputs)
         self.world = World(place, self._digest)
@@ -279,7 +279,7 @@ class Stages:
                 if error.path in aside:
                     return replace(plan, action="run")
                 aside.add(error.path)
-                self.reporter.note(cached_results.put_aside(error, self.place.project))
+                self.reporter.note(cached_results.quarantine(error, self.place.project))
                 plan = self.decide(plan.stage)
 
     def _brought(self, plan: StagePlan) -> StagePlan:
@@ -338,7 +338,7 @@ class Stages:
             return
         with self.place.project.dvc() as repo:
             self.books.dvc_lock.through(repo.lock)
-            self.own = OwnStages(repo, self.place)
+            self.own = CustomStages(repo, self.place)
             upstream = self.upstream()
             self.after_own = {name for name in self.compiled.stages if upstream[name] & set(self.own.stages)}
             try:

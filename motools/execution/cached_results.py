@@ -24,18 +24,18 @@ from motools.repo import pipeline, step_cache
 from motools.repo.cache import Out
 from motools.repo.project import Project
 from motools.repo.remote import Remote
-from motools.repo.step_cache import Entry, roles_of
+from motools.repo.step_cache import CachedResult, roles_of
 
 __all__ = [
     "Result",
-    "bring",
     "find_remote",
     "find_result",
     "keep",
     "locked_entry",
     "locked_result",
-    "put_aside",
+    "quarantine",
     "restore",
+    "restore_known",
     "result_of",
     "write_metrics",
 ]
@@ -45,7 +45,7 @@ __all__ = [
 class Result:
     """A result under a step's key, with what its execution used."""
 
-    entry: Entry
+    entry: CachedResult
     record: Record
     trace: Trace
 
@@ -70,7 +70,7 @@ def _is_here(result: Result, call: StepCall) -> bool:
     return all(call.place.project.store.has(oid) for oid in result.entry.oids())
 
 
-def result_of(call: StepCall, entry: Entry, path: Path | None = None) -> Result | None:
+def result_of(call: StepCall, entry: CachedResult, path: Path | None = None) -> Result | None:
     """An entry with what its record tells, None where that cannot be read here or is of another key.
 
     Args:
@@ -122,7 +122,7 @@ def locked_result(call: StepCall, locked: Mapping[str, Any]) -> Result | None:
     return result_of(call, entry, call.folder / pipeline.record_path(call.name)) if entry is not None else None
 
 
-def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapping[str, Any]) -> Entry | None:
+def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapping[str, Any]) -> CachedResult | None:
     """A stage's entry in dvc.lock as a result, or None where it lacks an output."""
     outs = {o["path"]: Out(o["md5"], o["size"], o.get("nfiles")) for o in locked.get("outs", []) if "md5" in o}
     record = outs.get(pipeline.record_path(name))
@@ -130,10 +130,10 @@ def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapp
     kept = outs.get(pipeline.logs_path(name))
     if record is None or None in found.values() or (logs and kept is None):
         return None
-    return Entry({role: out for role, out in found.items() if out}, record, kept if logs else None)
+    return CachedResult({role: out for role, out in found.items() if out}, record, kept if logs else None)
 
 
-def bring(
+def restore_known(
     call: StepCall,
     locked: Mapping[str, Any],
     remote: Remote | None = None,
@@ -163,10 +163,10 @@ def bring(
             if error.path in aside:
                 return None
             aside.add(error.path)
-            print(put_aside(error, call.place.project), file=sys.stderr)
+            print(quarantine(error, call.place.project), file=sys.stderr)
 
 
-def restore(call: StepCall, entry: Entry) -> None:
+def restore(call: StepCall, entry: CachedResult) -> None:
     """Put a result into the pipeline's folder; raises `DamagedError` where it is not what it should be."""
     store = call.place.project.store
     for name, role in roles_of(call.outputs).items():
@@ -178,13 +178,13 @@ def restore(call: StepCall, entry: Entry) -> None:
     keep(call.place.project, call.key, entry)
 
 
-def keep(project: Project, key: str, entry: Entry) -> None:
+def keep(project: Project, key: str, entry: CachedResult) -> None:
     """See to it that the step cache has a result: after `dvc pull` only dvc.lock names it, until that changes."""
     with suppress(OSError):  # another user's cache
         step_cache.store(project.store, step_cache.step_command(key), entry, again=False)
 
 
-def put_aside(error: DamagedError, project: Project) -> str:
+def quarantine(error: DamagedError, project: Project) -> str:
     """Move a damaged object out of the cache, so that it can be made again; returns a sentence that says so."""
     assert error.path is not None
     target = project.private / "damaged" / f"{error.path.parent.name}{error.path.name}"

@@ -24,7 +24,7 @@ from motools.base import secrets
 from motools.base.clock import Moment, moment
 from motools.base.configs import parse, parser_of
 from motools.base.files import in_words
-from motools.base.locks import held
+from motools.base.locks import file_lock
 from motools.code.search_path import Place
 from motools.compiler.step_call import StepCall, make_call
 from motools.compiler.step_code import of_step
@@ -33,10 +33,17 @@ from motools.definition.step import Step
 from motools.definition.workflow import Workflow
 from motools.errors import MotoolsError, StepError
 from motools.execution import finished_work
-from motools.execution.cached_results import Result, bring, write_metrics
+from motools.execution.cached_results import Result, restore_known, write_metrics
 from motools.execution.observation import Inputs, Observation, warm
 from motools.execution.step_outputs import build_outputs, keep_logs, keep_result, read_usage, refuse_secrets
-from motools.execution.work_folders import WORK, begin_work, drop_secrets, end_processes, end_work, locks_of
+from motools.execution.work_folders import (
+    WORK,
+    drop_secrets,
+    end_processes,
+    locks_of,
+    make_work_folder,
+    remove_work_folder,
+)
 from motools.observe import observer
 from motools.repo import pipeline
 from motools.repo.cache import Hashed, files_in, hash_file
@@ -74,11 +81,11 @@ def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, An
     Raises:
         StepError: the function failed or gave what it does not declare; nothing is left in the folder.
     """
-    if not how.force and (found := bring(call, locked)):  # needs no right to write to the cache
+    if not how.force and (found := restore_known(call, locked)):  # needs no right to write to the cache
         return Outcome(False, found)
-    with held(locks_of(call.place.project) / call.key):
+    with file_lock(locks_of(call.place.project) / call.key):
         remote = Remote(call.place.project) if how.remote else None
-        found = None if how.force else bring(call, locked, remote, partial(_costs_money, call, step))
+        found = None if how.force else restore_known(call, locked, remote, partial(_costs_money, call, step))
         return Outcome(False, found) if found is not None else _execute(call, step, how)
 
 
@@ -217,7 +224,7 @@ def _in_place(call: StepCall, seen: Mapping[str, Mapping[str, Hashed]], before: 
 
 def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path) -> Any:
     """Call the function; what it returned, its record and its result stand in the work folder then."""
-    os.environ.update(begin_work(work))
+    os.environ.update(make_work_folder(work))
     workspace = work / "workspace"
     workspace.mkdir()
     started, clock = records.now(), time.monotonic()
@@ -227,7 +234,7 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
         with finished_work.room(work), executing(context), seen:
             made, asked = _call(call, step, workspace)
     except BaseException:
-        end_work(work)
+        remove_work_folder(work)
         drop_secrets(kept)
         raise
     finally:

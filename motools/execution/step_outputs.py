@@ -16,7 +16,7 @@ from motools.errors import AtomError, StepError, listed
 from motools.execution.cached_results import Result, result_of
 from motools.repo import pipeline, step_cache
 from motools.repo.cache import Hashed, Out, files_in
-from motools.repo.step_cache import Entry, roles_of
+from motools.repo.step_cache import CachedResult, roles_of
 
 
 def refuse_secrets(built: Mapping[str, Path]) -> None:
@@ -39,7 +39,7 @@ def keep_result(
     """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
     store = call.place.project.store
     outs = {path: store.add(source, seen[path]) for path, source in built.items()}
-    entry = Entry(
+    entry = CachedResult(
         {role: outs[pipeline.atom_path(name)] for name, role in roles_of(call.outputs).items()},
         outs[pipeline.record_path(call.name)],
         outs.get(pipeline.logs_path(call.name)),

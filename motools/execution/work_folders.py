@@ -13,20 +13,20 @@ from motools.base import secrets
 from motools.repo.cache import walk_files
 from motools.repo.project import Project
 
-__all__ = ["WORK", "begin_work", "drop_secrets", "end_processes", "end_work", "locks_of"]
+__all__ = ["WORK", "drop_secrets", "end_processes", "locks_of", "make_work_folder", "remove_work_folder"]
 
 WORK = "MOTOOLS_WORK"
 """Names the work folder, in the environment of what a step starts."""
 
 
-def begin_work(folder: Path) -> Mapping[str, str]:
+def make_work_folder(folder: Path) -> Mapping[str, str]:
     """Make a work folder, empty; returns what the environment of all that is started for it must say."""
-    end_work(folder)
+    remove_work_folder(folder)
     folder.mkdir(parents=True)
     return {WORK: str(folder)}
 
 
-def end_work(folder: Path) -> None:
+def remove_work_folder(folder: Path) -> None:
     """Remove a work folder; where a killed run left it, what it had started may still be writing into it."""
     end_processes(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -27,7 +27,7 @@ from motools.base.files import scratch
 from motools.base.foreign_text import read_json
 from motools.errors import DamagedError
 
-__all__ = ["Hashed", "Out", "Store", "files_in", "folder_object", "hash_file", "hash_folder", "walk_files"]
+__all__ = ["Cache", "Hashed", "Out", "files_in", "folder_object", "hash_file", "hash_folder", "walk_files"]
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _protect(path: str) -> None:
 _EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
 
-class Store:
+class Cache:
     """One cache folder; `shared` where all of a group write to it (DVC's `cache.shared group`)."""
 
     def __init__(self, cache: Path, shared: bool = False) -> None:

@@ -110,7 +110,7 @@ class DvcLock:
                 self._lock.release()
 
 
-class Claims:
+class PathLocks:
     """DVC's list of which process reads and writes which paths, `.dvc/tmp/rwlock`.
 
     While a step runs, its outputs are claimed, so that `dvc repro` or `dvc checkout` elsewhere keeps off them.

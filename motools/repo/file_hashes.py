@@ -26,7 +26,7 @@ def stamp_of(stat: os.stat_result) -> list[int | str]:
     return [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino]
 
 
-class Index:
+class FileHashes:
     """Remembered hashes; `save` writes them for the next run. Losing the file costs time only."""
 
     def __init__(self, path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from motools.errors import ConfigError, ProjectError
-from motools.repo.cache import Store
+from motools.repo.cache import Cache
 from motools.repo.dvc_config import dvc_config_files, ignores, quiet_dvc, read_dvc_config
 from motools.repo.outs import Located, is_walked, located_in, outs_in
 
@@ -60,9 +60,9 @@ class Project:
         return self.root / ".motools"
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> Cache:
         """The object store that the DVC configuration names."""
-        return Store(self.cache, self.setting("cache", "shared") == "group")
+        return Cache(self.cache, self.setting("cache", "shared") == "group")
 
     @cached_property
     def cache(self) -> Path:

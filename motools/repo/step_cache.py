@@ -27,7 +27,7 @@ from typing import Any
 from motools.base import yaml12
 from motools.base.files import new_file
 from motools.errors import ConfigError, DamagedError
-from motools.repo.cache import Out, Store
+from motools.repo.cache import Cache, Out
 
 PACKED = 1 << 20
 """The size in bytes up to which a result is packed."""
@@ -38,7 +38,7 @@ LOGS = "logs"
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedResult:
     """What is kept of a step: its outputs by role, its run record, and its logs where it keeps any."""
 
     outputs: Mapping[str, Out]
@@ -67,7 +67,7 @@ def atom_command(md5: str) -> str:
     return f"motools-atom {md5}"
 
 
-def store(cache: Store, command: str, entry: Entry, again: bool = True) -> None:
+def store(cache: Cache, command: str, entry: CachedResult, again: bool = True) -> None:
     """Write an entry; its objects must be in the cache already.
 
     Args:
@@ -83,18 +83,18 @@ def store(cache: Store, command: str, entry: Entry, again: bool = True) -> None:
         os.fchmod(file.fileno(), 0o644)
 
 
-def _content(command: str, entry: Entry) -> dict[str, Any]:
+def _content(command: str, entry: CachedResult) -> dict[str, Any]:
     outs = {f"out/{name}": out for name, out in entry.outputs.items()} | {RECORD: entry.record}
     if entry.logs is not None:
         outs[LOGS] = entry.logs
     return {"cmd": command, "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]}
 
 
-def _path(cache: Store, command: str, entry: Entry) -> Path:
+def _path(cache: Cache, command: str, entry: CachedResult) -> Path:
     return folder_of(cache, command, entry.outputs, entry.logs is not None) / _digest(_content(command, entry))
 
 
-def pack(cache: Store, command: str, entry: Entry) -> None:
+def pack(cache: Cache, command: str, entry: CachedResult) -> None:
     """Put the objects of a small result beside its entry, so that `dvc push --run-cache` takes them along."""
     import zipfile
 
@@ -110,7 +110,7 @@ def pack(cache: Store, command: str, entry: Entry) -> None:
         os.fchmod(file.fileno(), 0o644)
 
 
-def _unpack(cache: Store, path: Path) -> None:
+def _unpack(cache: Cache, path: Path) -> None:
     """Take the objects that lie packed beside an entry into the cache; a damaged pack is as good as none."""
     import zipfile
 
@@ -130,13 +130,13 @@ def roles_of(kinds: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def lookup(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Entry | None:
+def lookup(cache: Cache, command: str, outputs: Iterable[str], logs: bool = False) -> CachedResult | None:
     """The newest entry of a command for these outputs whose objects are all in the cache, or None."""
     entries = candidates(cache, command, outputs, logs)
     return next((entry for entry in entries if all(cache.has(oid) for oid in entry.oids())), None)
 
 
-def candidates(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Iterator[Entry]:
+def candidates(cache: Cache, command: str, outputs: Iterable[str], logs: bool = False) -> Iterator[CachedResult]:
     """Every entry of a command for these outputs, newest first; its objects may be in a remote only."""
     try:
         files = sorted(folder_of(cache, command, outputs, logs).iterdir(), key=_newest_first)
@@ -149,19 +149,19 @@ def candidates(cache: Store, command: str, outputs: Iterable[str], logs: bool = 
             yield entry
 
 
-def every(cache: Store) -> Iterator[Entry]:
+def every(cache: Cache) -> Iterator[CachedResult]:
     """All entries of ours."""
     for path in cache.cache.glob("runs/??/*/*"):
         if (entry := _read(path)) is not None:
             yield entry
 
 
-def folder_of(cache: Store, command: str, outputs: Iterable[str], logs: bool = False) -> Path:
+def folder_of(cache: Cache, command: str, outputs: Iterable[str], logs: bool = False) -> Path:
     """Where the entries of a command for these outputs lie; the same path below `runs` in every cache and remote."""
     return _folder(cache, command, [*(f"out/{name}" for name in outputs), RECORD, *([LOGS] if logs else [])])
 
 
-def naming(cache: Store, md5: str, files: Mapping[str, list[Path]] | None = None) -> Iterator[Entry]:
+def naming(cache: Cache, md5: str, files: Mapping[str, list[Path]] | None = None) -> Iterator[CachedResult]:
     """Entries, newest first, that have an object among their outputs; `files` is what `by_object` gave."""
     for path in (by_object(cache) if files is None else files).get(md5, ()):
         entry = _read(path)
@@ -169,7 +169,7 @@ def naming(cache: Store, md5: str, files: Mapping[str, list[Path]] | None = None
             yield entry
 
 
-def by_object(cache: Store) -> dict[str, list[Path]]:
+def by_object(cache: Cache) -> dict[str, list[Path]]:
     """The files of all entries, newest first, by each object that they name."""
     found: dict[str, list[Path]] = {}
     for path in sorted(cache.cache.glob("runs/??/*/*"), key=_newest_first):
@@ -178,7 +178,7 @@ def by_object(cache: Store) -> dict[str, list[Path]]:
     return found
 
 
-def _read(path: Path) -> Entry | None:
+def _read(path: Path) -> CachedResult | None:
     """An entry of ours, or None: a damaged one counts as absent, the step then runs again."""
     if path.name.startswith(".") or path.suffix:
         return None
@@ -191,14 +191,14 @@ def _read(path: Path) -> Entry | None:
     if _digest(content) != path.name:
         return None
     logs = outs.pop(LOGS, None)
-    return Entry({path.removeprefix("out/"): out for path, out in outs.items()}, record, logs)
+    return CachedResult({path.removeprefix("out/"): out for path, out in outs.items()}, record, logs)
 
 
 def _newest_first(path: Path) -> tuple[int, str]:
     return -path.stat().st_mtime_ns, path.name
 
 
-def _folder(cache: Store, command: str, outs: list[str]) -> Path:
+def _folder(cache: Cache, command: str, outs: list[str]) -> Path:
     key = _digest({"cmd": command, "outs": sorted(outs)})
     return cache.cache / "runs" / key[:2] / key
 

@@ -11,7 +11,7 @@ from motools.errors import ProjectError, RemoteError
 from motools.repo import step_cache
 from motools.repo.outs import Located
 from motools.repo.project import Project
-from motools.repo.step_cache import Entry
+from motools.repo.step_cache import CachedResult
 
 __all__ = ["Survey"]
 
@@ -46,7 +46,7 @@ class Survey:
     def _entries(self) -> dict[str, list[Path]]:
         return step_cache.by_object(self.project.store)
 
-    def entries(self, oid: str) -> Iterator[Entry]:
+    def entries(self, oid: str) -> Iterator[CachedResult]:
         """The entries of the step cache, newest first, that have an object among their outputs."""
         return step_cache.naming(self.project.store, oid, self._entries)
 

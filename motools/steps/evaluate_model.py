@@ -21,7 +21,7 @@ from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
 from motools.training import find_trainer
-from motools.zoo import Entry, named, versioned
+from motools.zoo import Description, named, versioned
 
 FREE = ("tinylm", "mockllm", "none", "hf", "vllm", "sglang", "ollama", "llama-cpp-python", "transformer_lens", "nnterp")
 """Inspect's providers that run a model on one's own machines; all others bill, as far as is known here."""
@@ -74,14 +74,14 @@ def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, At
     return bool(asks or _judged(config)) or any(str(model).partition("/")[0] not in FREE for model in models if model)
 
 
-def _judged(config: EvaluateModelConfig) -> list[Entry]:
+def _judged(config: EvaluateModelConfig) -> list[Description]:
     """The published tasks that ask a judge of their own choice."""
     if "grader" in (config.eval_kwargs.get("model_roles") or {}):
         return []
     tasks = [config.eval_task] if isinstance(config.eval_task, str) else config.eval_task
     entries = [getattr(named("task", task), "__motools_entry__", None) for task in tasks]
     asks = (config.eval_kwargs.get("task_args") or {}).get("judge")
-    return [e for e in entries if isinstance(e, Entry) and ("judge" in e.tags or (asks and e.grader))]
+    return [e for e in entries if isinstance(e, Description) and ("judge" in e.tags or (asks and e.grader))]
 
 
 def modules_of_evaluation(config: EvaluateModelConfig) -> tuple[str, ...]:

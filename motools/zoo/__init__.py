@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from motools.zoo.registry import (
-    Entry,
+    Description,
     Kind,
     about,
     about_config,
@@ -23,13 +23,13 @@ from motools.zoo.registry import (
 
 if TYPE_CHECKING:
     from motools.base.chat.lines import refuse_wrong_row
-    from motools.base.locks import held
+    from motools.base.locks import file_lock
     from motools.zoo.checks import OFFLINE, says_yes
     from motools.zoo.loaders import refuse_other
 
 __all__ = [
     "OFFLINE",
-    "Entry",
+    "Description",
     "Kind",
     "about",
     "about_config",
@@ -37,7 +37,7 @@ __all__ = [
     "configs",
     "dataset",
     "declared_version",
-    "held",
+    "file_lock",
     "lookup",
     "named",
     "published",
@@ -51,7 +51,7 @@ __all__ = [
 
 _LATER = {
     "OFFLINE": "motools.zoo.checks",
-    "held": "motools.base.locks",
+    "file_lock": "motools.base.locks",
     "refuse_other": "motools.zoo.loaders",
     "refuse_wrong_row": "motools.base.chat.lines",
     "says_yes": "motools.zoo.checks",

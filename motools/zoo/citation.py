@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from motools.zoo.registry import Entry, titles
+from motools.zoo.registry import Description, titles
 
 ARXIV = re.compile(r"arxiv\.org/abs/(?P<id>(?P<year>\d\d)\d\d\.\d{4,5})")
 
 
-def bibtex(entry: Entry) -> str:
+def bibtex(entry: Description) -> str:
     """A BibTeX entry for the paper, or "" where none is known; fields that are not known are left out."""
     if not entry.paper:
         return ""
@@ -28,7 +28,7 @@ def bibtex(entry: Entry) -> str:
     return "\n".join([f"@misc{{{_key(entry, title, year)},", *lines, "}"])
 
 
-def _key(entry: Entry, title: str, year: int | None) -> str:
+def _key(entry: Description, title: str, year: int | None) -> str:
     """`betley2025emergent`: family name, year, and the first long word of the title, else of the entry's name."""
     first = re.split(r"\s+(?:et al|and)\b|,|\(", entry.authors)[0].split()
     word = next((word for word in re.findall(r"[a-z]+", (title or entry.name).lower()) if len(word) > 3), "")

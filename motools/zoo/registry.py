@@ -27,7 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Entry:
+class Description:
     """What is known of a published dataset or task.
 
     `version` is bumped whenever the entry's results change: it stands for the code in step keys.
@@ -57,15 +57,15 @@ class Entry:
 
 def dataset(**about: Any) -> Callable[[F], F]:
     """Describe a dataset loader: `@dataset(name=..., description=..., version=1, ...)` (see `Entry`)."""
-    return _describe(Entry(**about))
+    return _describe(Description(**about))
 
 
 def task(**about: Any) -> Callable[[F], F]:
     """Describe a task: a function that returns an `inspect_ai.Task` (see `Entry`)."""
-    return _describe(Entry(**about))
+    return _describe(Description(**about))
 
 
-def _describe(entry: Entry) -> Callable[[F], F]:
+def _describe(entry: Description) -> Callable[[F], F]:
     def mark(fn: F) -> F:
         fn.__motools_entry__ = entry  # type: ignore[attr-defined]
         fn.__motools_version__ = entry.version  # type: ignore[attr-defined]
@@ -125,7 +125,7 @@ def config_file(name: str) -> Path:
     return configs()[name]
 
 
-def about_config(name: str) -> Entry:
+def about_config(name: str) -> Description:
     """What a config says of itself in the comment at its head: its first line, and the paper after `Paper:`."""
     lines = config_file(name).read_text(encoding="utf-8").splitlines()
     head = [line.lstrip("#").strip() for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
@@ -133,7 +133,7 @@ def about_config(name: str) -> Entry:
     source, _, paper = cited.rpartition(", ")
     tags = ("offline",) if name.endswith(".tinylm") else ()
     authors, _, title = source.partition(", ")
-    return Entry(name, head[0] if head else "", 0, authors=authors, title=title, paper=paper, tags=tags)
+    return Description(name, head[0] if head else "", 0, authors=authors, title=title, paper=paper, tags=tags)
 
 
 @cache
@@ -173,11 +173,11 @@ def named(kind: Kind, text: str) -> Any | None:
     return None
 
 
-def about(kind: Kind, name: str) -> Entry:
+def about(kind: Kind, name: str) -> Description:
     """The entry's description, with what little is known where its author declared nothing."""
     obj = lookup(kind, name)
     entry = getattr(obj, "__motools_entry__", None)
-    if isinstance(entry, Entry):
+    if isinstance(entry, Description):
         return entry
     doc = (getattr(obj, "description", None) or getattr(obj, "__doc__", None) or "").strip()
-    return Entry(name, doc.partition("\n")[0], declared_version(obj) or 0)
+    return Description(name, doc.partition("\n")[0], declared_version(obj) or 0)

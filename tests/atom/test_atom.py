@@ -19,7 +19,7 @@ from motools.atom.folder import write_atom
 from motools.errors import AtomError, DamagedError
 from motools.repo import step_cache
 from motools.repo.project import Project
-from motools.repo.step_cache import Entry
+from motools.repo.step_cache import CachedResult
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -423,7 +423,7 @@ def test_the_logs_of_an_evaluation_are_taken_out_where_they_stand_nowhere() -> N
     store = Project.find().store
     atom, other = (EvalAtom.create(user="ada", metadata={"n": n}) for n in (1, 2))
     logs, record = store.add(files(log="l")), store.add(files(record="r") / "record")
-    entry = Entry({"eval": store.describe(atom.md5 + ".dir")}, record, logs)
+    entry = CachedResult({"eval": store.describe(atom.md5 + ".dir")}, record, logs)
     step_cache.store(store, step_cache.step_command("0" * 64), entry)
     folder = EvalAtom.load(atom.id).get_log_path()
     assert folder == Project.find().private / "logs" / atom.id

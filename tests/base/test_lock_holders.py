@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from chain import OUTPUTS, Chain, eventually
 
-from motools.base.locks import held
+from motools.base.locks import file_lock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -144,7 +144,7 @@ def test_processes_that_an_executor_has_forked_do_not_keep_the_lock_of_a_run(cha
 
 def test_who_waits_for_a_name_does_not_wait_for_what_its_holder_has_left_behind(tmp_path: Path) -> None:
     name = tmp_path / "name"
-    with held(name):
+    with file_lock(name):
         child = os.fork()
         if not child:
             time.sleep(600)
@@ -169,5 +169,5 @@ def _names(file: Path, name: Path) -> bool:
 
 
 def _hold(name: Path) -> None:
-    with held(name):
+    with file_lock(name):
         pass

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from motools.zoo import Entry
+from motools.zoo import Description
 from motools.zoo.citation import bibtex
 
 ENTRIES = '''
@@ -255,9 +255,9 @@ def test_a_name_that_nobody_publishes_is_an_error(words: tuple[str, ...], said: 
 
 
 def test_bibtex_says_what_is_known_and_no_more() -> None:
-    assert bibtex(Entry("x", "", 1)) == ""
-    cited = bibtex(Entry("code", "", 1, authors="Jan Betley et al.", paper="https://arxiv.org/abs/2502.17424"))
+    assert bibtex(Description("x", "", 1)) == ""
+    cited = bibtex(Description("code", "", 1, authors="Jan Betley et al.", paper="https://arxiv.org/abs/2502.17424"))
     assert cited.startswith("@misc{betley2025emergent,\n  title = {{Emergent Misalignment: ")
     assert "  year = {2025},\n  eprint = {2502.17424},\n  archivePrefix = {arXiv},\n" in cited
-    bare = bibtex(Entry("a_set", "", 1, paper="https://example.org"))
+    bare = bibtex(Description("a_set", "", 1, paper="https://example.org"))
     assert bare == "@misc{a_set,\n  url = {https://example.org},\n}"

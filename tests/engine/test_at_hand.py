@@ -20,7 +20,7 @@ from motools.compiler.step_call import StepCall
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import prepare_folder
 from motools.engine.reporter import Silent
-from motools.engine.stage_outputs import Books
+from motools.engine.stage_outputs import StageOutputs
 from motools.engine.stages import Stages, _makers
 from motools.errors import DamagedError, RemoteError, UserError, WorkflowError
 from motools.execution import cached_results
@@ -28,7 +28,7 @@ from motools.execution.cached_results import locked_entry
 from motools.repo import step_cache
 from motools.repo.project import Project
 from motools.repo.remote import Remote
-from motools.repo.step_cache import Entry
+from motools.repo.step_cache import CachedResult
 
 RETURN = '    return make("dataset", "dataset", config, input_atoms, workspace)'
 NOTES = """\
@@ -83,7 +83,7 @@ def opened(chain: Chain, force: bool = False, **how: Any) -> Iterator[Stages]:
     forget_modules(chain.folder)
     prepared = prepare_folder(chain.folder)
     place, heard = prepared.place, Heard()
-    books = Books(place.project, place.folder, prepared.compiled, heard.note)
+    books = StageOutputs(place.project, place.folder, prepared.compiled, heard.note)
     with place.importable():
         yield Stages(prepared.compiled, place, {}, books, heard, force, **how)
 
@@ -472,7 +472,7 @@ def test_an_entry_without_the_logs_that_a_step_keeps_is_none(chain: Chain) -> No
     assert entry.logs.md5 == chain.oid("logs/train")
     assert (entry.record.md5, entry.outputs["model"].md5) == (chain.oid("runs/train.json"), chain.oid("atoms/model"))
     without = locked_entry("train", {"model": "model"}, False, locked)
-    assert without == Entry(entry.outputs, entry.record)
+    assert without == CachedResult(entry.outputs, entry.record)
     for lost in ("logs/train", "runs/train.json", "atoms/model"):
         outs = [out for out in locked["outs"] if out["path"] != lost]
         assert locked_entry("train", {"model": "model"}, True, {"outs": outs}) is None
@@ -522,7 +522,7 @@ def test_a_result_is_brought_whole_with_its_metrics_and_kept(chain: Chain) -> No
     metrics = chain.path("metrics/evaluate.json").read_text()
     for path in ("atoms/results", "runs/evaluate.json", "metrics/evaluate.json", ".dvc/cache/runs"):
         remove(chain.path(path))
-    found = cached_results.bring(call, locked)
+    found = cached_results.restore_known(call, locked)
     assert found is not None
     assert chain.path("metrics/evaluate.json").read_text() == metrics
     assert json.loads(metrics) == {"task": {"score": {"mean": 0.5}}}
@@ -530,12 +530,12 @@ def test_a_result_is_brought_whole_with_its_metrics_and_kept(chain: Chain) -> No
     assert step_cache.lookup(call.place.project.store, *call.slots) == found.entry
     train = call_of(chain, "train")
     remove(chain.path("logs/train"))
-    assert cached_results.bring(train, chain.locked()["train"]) is not None
+    assert cached_results.restore_known(train, chain.locked()["train"]) is not None
     assert chain.path("logs/train/log").read_text() == "l"
     assert not chain.path("metrics/train.json").exists()
-    assert cached_results.bring(call, {}, None) == found
+    assert cached_results.restore_known(call, {}, None) == found
     shutil.rmtree(chain.path(".dvc/cache/runs"))
-    assert cached_results.bring(call, {}) is None
+    assert cached_results.restore_known(call, {}) is None
 
 
 def test_keeping_a_result_that_is_kept_leaves_it_as_it_is(chain: Chain) -> None:
@@ -555,12 +555,12 @@ def test_a_damaged_object_is_put_aside_once_and_the_step_has_to_run(
     path = chain.object("atoms/model", "data/part.txt")
     spoil(path)
     damaged = path.read_bytes()
-    assert cached_results.bring(call, locked) is None
+    assert cached_results.restore_known(call, locked) is None
     target = chain.path(".motools/damaged") / f"{path.parent.name}{path.name}"
     assert capsys.readouterr().err == f"The cache object {path} was damaged, and has been put aside as {target}.\n"
     assert target.read_bytes() == damaged
     assert not path.exists()
-    told = cached_results.put_aside(DamagedError("x", path), call.place.project)  # another process was quicker
+    told = cached_results.quarantine(DamagedError("x", path), call.place.project)  # another process was quicker
     assert told.endswith(f"put aside as {target}.")
     assert target.read_bytes() == damaged
 
@@ -589,10 +589,10 @@ def test_what_the_remote_has_is_found_and_brought(chain: Chain) -> None:
     store = Project(chain.folder).store
     assert store.path(found.entry.outputs["model"].md5).exists()  # which tells that it is there
     assert not store.has(found.entry.outputs["model"].md5)
-    assert cached_results.bring(call, locked) is None
+    assert cached_results.restore_known(call, locked) is None
     for path in ("atoms/model", "logs/train"):
         remove(chain.path(path))
-    assert cached_results.bring(call, locked, remote) == found
+    assert cached_results.restore_known(call, locked, remote) == found
     assert chain.path("atoms/model/data/part.txt").exists()
     chain.edit("chain.py", "time.sleep(config.pause)", "time.sleep(config.pause + 0)")
     assert cached_results.find_remote(call, locked, World(call.place), remote, lambda: True) is None
@@ -622,7 +622,7 @@ def test_bringing_says_where_the_remote_cannot_be_asked_and_refuses_to_pay(
     remove(chain.object("runs/train.json"))
     remove(chain.path("runs/train.json"))
     remote = Remote(Project(chain.folder))
-    assert cached_results.bring(call, locked, remote) is None
+    assert cached_results.restore_known(call, locked, remote) is None
     assert "cannot be reached" in capsys.readouterr().err
     with pytest.raises(RemoteError, match=r"paid for again \(train\)"):
-        cached_results.bring(call, locked, remote, lambda: True)
+        cached_results.restore_known(call, locked, remote, lambda: True)

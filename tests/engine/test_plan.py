@@ -23,7 +23,7 @@ from motools.execution import cached_results
 from motools.execution.cached_results import Result
 from motools.repo.cache import Out
 from motools.repo.project import Project
-from motools.repo.step_cache import Entry
+from motools.repo.step_cache import CachedResult
 
 
 @pytest.fixture(scope="session")
@@ -336,7 +336,7 @@ def test_what_only_the_remote_has_is_fetched_and_its_size_is_told(chain: Chain) 
 
 def test_a_plan_as_json_says_what_could_not_be_seen() -> None:
     record = Record("ada", "now", 1.0, None, False)
-    result = Result(Entry({}, Out("0" * 32, 1)), record, Trace(unseen=["a process"]))
+    result = Result(CachedResult({}, Out("0" * 32, 1)), record, Trace(unseen=["a process"]))
     plan = StagePlan("train", "restore", ("why",), result=result, size=3)
     assert plan.as_dict() == {"stage": "train", "action": "restore", "reasons": ["why"], "unseen": ["a process"]}
     assert StagePlan("train", "run").as_dict() == {"stage": "train", "action": "run", "reasons": []}

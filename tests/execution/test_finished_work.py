@@ -13,7 +13,7 @@ import pytest
 from chain import OUTPUTS, Chain, commit, dvc, eventually, git
 
 from motools.base.files import in_words
-from motools.repo.file_hashes import Index
+from motools.repo.file_hashes import FileHashes
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_what_was_kept_or_looked_into_a_month_ago_goes_and_nothing_else(chain: C
 
 
 def test_the_index_forgets_files_that_are_gone(chain: Chain) -> None:
-    index = Index(chain.path("index.json"))
+    index = FileHashes(chain.path("index.json"))
     for name in ("a", "b"):
         chain.path(name).write_text(name)
         os.utime(chain.path(name), (1, 1))

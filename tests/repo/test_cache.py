@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motools.errors import DamagedError
-from motools.repo.cache import Out, Store, hash_file, hash_folder
+from motools.repo.cache import Cache, Out, hash_file, hash_folder
 from motools.repo.project import Project
 
 
@@ -64,11 +64,11 @@ TREE = {
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache")
+def store(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
 
 
-def put(store: Store, data: bytes, oid: str | None = None) -> str:
+def put(store: Cache, data: bytes, oid: str | None = None) -> str:
     """Lay an object into the cache as a pull would, under its own name or another."""
     oid = oid or hashlib.md5(data).hexdigest()
     path = store.path(oid)
@@ -78,7 +78,7 @@ def put(store: Store, data: bytes, oid: str | None = None) -> str:
     return oid
 
 
-def put_listing(store: Store, listing: object) -> str:
+def put_listing(store: Cache, listing: object) -> str:
     data = json.dumps(listing).encode()
     return put(store, data, hashlib.md5(data).hexdigest() + ".dir")
 
@@ -99,8 +99,8 @@ def test_files_and_folders_have_the_ids_and_objects_that_dvc_gives_them(project:
     names = ["tree", "nothing", "file", "none"]
     dvc("add", "-q", *names)
 
-    theirs = Store(project / ".dvc" / "cache")
-    ours = Store(project / "other")
+    theirs = Cache(project / ".dvc" / "cache")
+    ours = Cache(project / "other")
     for name in names:
         out = ours.add(project / name)
         assert out == added_by_dvc(name)
@@ -129,7 +129,7 @@ TREES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), s
 @given(TREES)
 def test_a_folder_comes_out_as_it_went_in(tmp_path_factory: pytest.TempPathFactory, tree: dict[str, bytes]) -> None:
     folder = tmp_path_factory.mktemp("tree")
-    store = Store(folder / "cache")
+    store = Cache(folder / "cache")
     source = folder / "in"
     source.mkdir()
     for name, data in tree.items():
@@ -198,7 +198,7 @@ def test_links_of_dvcs_cache_types_are_read_and_replaced_by_copies(project: Path
 # -- what is whole ----------------------------------------------------------
 
 
-def test_a_folder_is_here_only_with_all_its_files(store: Store, tmp_path: Path) -> None:
+def test_a_folder_is_here_only_with_all_its_files(store: Cache, tmp_path: Path) -> None:
     oid = store.add(write_tree(tmp_path / "data", {"a": "1", "b": "2"})).md5
     assert store.has(oid)
     store.path(hashlib.md5(b"2").hexdigest()).unlink()
@@ -209,10 +209,10 @@ def test_a_folder_is_here_only_with_all_its_files(store: Store, tmp_path: Path) 
     store.path(oid).unlink()
     assert not store.has(oid)
     assert list(store.folders()) == []
-    assert not Store(tmp_path / "no such folder").has(oid)
+    assert not Cache(tmp_path / "no such folder").has(oid)
 
 
-def test_a_damaged_folder_object_is_not_here(store: Store, tmp_path: Path) -> None:
+def test_a_damaged_folder_object_is_not_here(store: Cache, tmp_path: Path) -> None:
     oid = store.add(write_tree(tmp_path / "data", {"a": "1"})).md5
     spoil(store.path(oid), b"[]")
     assert not store.has(oid)
@@ -220,7 +220,7 @@ def test_a_damaged_folder_object_is_not_here(store: Store, tmp_path: Path) -> No
         store.tree(oid)
 
 
-def test_adding_mends_what_was_cut_short_or_can_be_written_to(store: Store, tmp_path: Path) -> None:
+def test_adding_mends_what_was_cut_short_or_can_be_written_to(store: Cache, tmp_path: Path) -> None:
     path = write_tree(tmp_path, {"data": "12345"}) / "data"
     target = store.path(store.add(path).md5)
     spoil(target, b"123")
@@ -233,7 +233,7 @@ def test_adding_mends_what_was_cut_short_or_can_be_written_to(store: Store, tmp_
     assert stat.S_IMODE(target.stat().st_mode) == 0o444
 
 
-def test_what_is_here_already_is_not_written_again(store: Store, tmp_path: Path) -> None:
+def test_what_is_here_already_is_not_written_again(store: Cache, tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "data", {"a": "1"})
     store.add(folder)
     before = {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in store.cache.rglob("*")}
@@ -241,7 +241,7 @@ def test_what_is_here_already_is_not_written_again(store: Store, tmp_path: Path)
     assert before == {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in store.cache.rglob("*")}
 
 
-def test_an_object_that_could_have_been_written_to_is_looked_into(store: Store, tmp_path: Path) -> None:
+def test_an_object_that_could_have_been_written_to_is_looked_into(store: Cache, tmp_path: Path) -> None:
     out = store.add(write_tree(tmp_path / "tree", {"data": "1", "more": "2"}))
     for path in [store.path(out.md5), *(store.path(md5) for md5 in store.tree(out.md5).values())]:
         path.chmod(0o644)
@@ -254,7 +254,7 @@ def test_an_object_that_could_have_been_written_to_is_looked_into(store: Store, 
         path.write_bytes(content)
 
 
-def test_an_object_of_whatever_other_mode_is_looked_into(store: Store) -> None:
+def test_an_object_of_whatever_other_mode_is_looked_into(store: Cache) -> None:
     oid = put(store, b"1")
     for mode in (0o400, 0o644, 0o555):
         spoil(store.path(oid), b"2")
@@ -263,13 +263,13 @@ def test_an_object_of_whatever_other_mode_is_looked_into(store: Store) -> None:
         assert not store.has(oid)
 
 
-def test_links_to_folders_are_followed(store: Store, tmp_path: Path) -> None:
+def test_links_to_folders_are_followed(store: Cache, tmp_path: Path) -> None:
     write_tree(tmp_path / "tree", {"a": "1"})
     (tmp_path / "tree" / "linked").symlink_to(write_tree(tmp_path / "elsewhere", {"b": "2"}))
     assert set(store.tree(store.add(tmp_path / "tree").md5)) == {"a", "linked/b"}
 
 
-def test_a_failed_write_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing_behind(store: Cache, tmp_path: Path) -> None:
     path = write_tree(tmp_path, {"data": "1"}) / "data"
     bucket = store.path(hash_file(path)).parent
     write_tree(bucket.parent, {bucket.name: "in the way"})
@@ -279,7 +279,7 @@ def test_a_failed_write_leaves_nothing_behind(store: Store, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("oid", ["0" * 32, "0" * 32 + ".dir"])
-def test_what_is_not_what_its_name_says_is_not_taken_in(store: Store, oid: str) -> None:
+def test_what_is_not_what_its_name_says_is_not_taken_in(store: Cache, oid: str) -> None:
     with pytest.raises(DamagedError, match="could not be written as it should be: run again"):
         store.add_object(oid, b"something else")
     assert read_tree(store.cache) == {}
@@ -287,7 +287,7 @@ def test_what_is_not_what_its_name_says_is_not_taken_in(store: Store, oid: str) 
     assert store.read(hashlib.md5(b"1").hexdigest()) == b"1"
 
 
-def test_an_object_of_another_content_and_the_same_size_is_written_anew(store: Store, tmp_path: Path) -> None:
+def test_an_object_of_another_content_and_the_same_size_is_written_anew(store: Cache, tmp_path: Path) -> None:
     path = write_tree(tmp_path, {"data": "12345"}) / "data"
     out = store.add(path)
     spoil(store.path(out.md5), b"54321")
@@ -304,7 +304,7 @@ def test_an_object_of_another_content_and_the_same_size_is_written_anew(store: S
 def test_in_a_shared_cache_new_folders_are_the_groups(tmp_path: Path) -> None:
     path = write_tree(tmp_path, {"data": "1"}) / "data"
     for shared in (True, False):
-        store = Store(tmp_path / f"cache {shared}" / "of" / "all", shared)
+        store = Cache(tmp_path / f"cache {shared}" / "of" / "all", shared)
         mode = stat.S_IMODE(tmp_path.stat().st_mode)
         before = os.umask(0o022)
         store.add(path)
@@ -315,7 +315,7 @@ def test_in_a_shared_cache_new_folders_are_the_groups(tmp_path: Path) -> None:
         assert stat.S_IMODE(tmp_path.stat().st_mode) == mode
 
 
-def test_only_folder_objects_are_listed_as_folders(store: Store, tmp_path: Path) -> None:
+def test_only_folder_objects_are_listed_as_folders(store: Cache, tmp_path: Path) -> None:
     oids = [store.add(write_tree(tmp_path / name, {"a": name})).md5 for name in ("one", "two")]
     bucket = store.path("ab" * 16).parent
     write_tree(bucket, {"x.dir": "too short", "file": "1"})
@@ -327,7 +327,7 @@ def test_only_folder_objects_are_listed_as_folders(store: Store, tmp_path: Path)
 
 @pytest.mark.parametrize("lay", [None, "file", "folder", "link"])
 def test_what_was_just_added_is_moved_to_its_place_as_if_it_was_taken_out(
-    store: Store, tmp_path: Path, lay: str | None
+    store: Cache, tmp_path: Path, lay: str | None
 ) -> None:
     source = write_tree(tmp_path / "work" / "out", {"a": "1", "b/c": "2"})
     (source / "empty" / "deep").mkdir(parents=True)
@@ -356,7 +356,7 @@ def test_what_was_just_added_is_moved_to_its_place_as_if_it_was_taken_out(
     assert modes(target) == modes(tmp_path / "taken" / "out")
 
 
-def test_a_file_that_was_just_added_is_moved_too(store: Store, tmp_path: Path) -> None:
+def test_a_file_that_was_just_added_is_moved_too(store: Cache, tmp_path: Path) -> None:
     source = write_tree(tmp_path / "work", {"record": "1"}) / "record"
     source.chmod(0o400)
     out = store.add(source)
@@ -370,7 +370,7 @@ def test_a_file_that_was_just_added_is_moved_too(store: Store, tmp_path: Path) -
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no second file system")
-def test_what_lies_on_another_file_system_is_copied_to_its_place(store: Store, tmp_path: Path) -> None:
+def test_what_lies_on_another_file_system_is_copied_to_its_place(store: Cache, tmp_path: Path) -> None:
     elsewhere = "/tmp" if tmp_path.is_relative_to("/dev/shm") else "/dev/shm"
     with tempfile.TemporaryDirectory(dir=elsewhere) as folder:
         if os.stat(folder).st_dev == tmp_path.stat().st_dev:
@@ -400,7 +400,7 @@ def as_broken_link(path: Path) -> None:
 
 @pytest.mark.parametrize("lay", [None, as_file, as_folder, as_link, as_broken_link])
 def test_taking_out_replaces_whatever_is_there(
-    store: Store, tmp_path: Path, lay: Callable[[Path], None] | None
+    store: Cache, tmp_path: Path, lay: Callable[[Path], None] | None
 ) -> None:
     folder = store.add(write_tree(tmp_path / "data", {"a": "1", "b/c": "2"})).md5
     file = store.add(tmp_path / "data" / "a").md5
@@ -419,14 +419,14 @@ def test_taking_out_replaces_whatever_is_there(
         assert (tmp_path / folder / "elsewhere" / "other").read_text() == "1"
 
 
-def test_what_was_taken_out_can_be_edited_without_harm_to_the_cache(store: Store, tmp_path: Path) -> None:
+def test_what_was_taken_out_can_be_edited_without_harm_to_the_cache(store: Cache, tmp_path: Path) -> None:
     oid = store.add(write_tree(tmp_path / "data", {"a": "1"})).md5
     store.check_out(oid, tmp_path / "copy")
     (tmp_path / "copy" / "a").write_text("2")
     assert store.read(hashlib.md5(b"1").hexdigest()) == b"1"
 
 
-def test_a_damaged_or_missing_file_leaves_the_target_as_it_was(store: Store, tmp_path: Path) -> None:
+def test_a_damaged_or_missing_file_leaves_the_target_as_it_was(store: Cache, tmp_path: Path) -> None:
     oid = store.add(write_tree(tmp_path / "data", {"a": "1", "b": "2"})).md5
     target = write_tree(tmp_path / "here" / "target", {"mine": "kept"})
     broken = store.path(hashlib.md5(b"2").hexdigest())
@@ -445,7 +445,7 @@ def test_a_damaged_or_missing_file_leaves_the_target_as_it_was(store: Store, tmp
     "name",
     ["/etc/x", "../x", "a/../../x", "..", "", ".", "a\0b", "//x"],
 )
-def test_a_folder_object_that_names_files_outside_of_itself_is_refused(store: Store, tmp_path: Path, name: str) -> None:
+def test_a_folder_object_that_names_files_outside_of_itself_is_refused(store: Cache, tmp_path: Path, name: str) -> None:
     content = put(store, b"1")
     oid = put_listing(store, [{"md5": content, "relpath": name}])
     target = write_tree(tmp_path / "target", {"mine": "kept"})
@@ -472,7 +472,7 @@ def test_a_folder_object_that_names_files_outside_of_itself_is_refused(store: St
         [{"md5": "0" * 33, "relpath": "a"}],
     ],
 )
-def test_what_is_no_listing_is_refused(store: Store, listing: object) -> None:
+def test_what_is_no_listing_is_refused(store: Cache, listing: object) -> None:
     oid = put_listing(store, listing)
     assert not store.has(oid)
     with pytest.raises(DamagedError):
@@ -480,7 +480,7 @@ def test_what_is_no_listing_is_refused(store: Store, listing: object) -> None:
 
 
 @pytest.mark.parametrize("names", [["a", "a/b"], ["a/b", "a"]])
-def test_a_listing_in_which_a_file_is_also_a_folder_is_refused(store: Store, tmp_path: Path, names: list[str]) -> None:
+def test_a_listing_in_which_a_file_is_also_a_folder_is_refused(store: Cache, tmp_path: Path, names: list[str]) -> None:
     content = put(store, b"1")
     oid = put_listing(store, [{"md5": content, "relpath": name} for name in names])
     target = write_tree(tmp_path / "target", {"mine": "kept"})
@@ -489,7 +489,7 @@ def test_a_listing_in_which_a_file_is_also_a_folder_is_refused(store: Store, tmp
     assert read_tree(target) == {"mine": "kept"}
 
 
-def test_reading_gives_the_bytes_or_says_what_is_wrong(store: Store) -> None:
+def test_reading_gives_the_bytes_or_says_what_is_wrong(store: Cache) -> None:
     oid = put(store, b"1")
     assert store.read(oid) == b"1"
     spoil(store.path(oid))
@@ -499,7 +499,7 @@ def test_reading_gives_the_bytes_or_says_what_is_wrong(store: Store) -> None:
         store.read("0" * 32)
 
 
-def test_an_object_that_a_power_cut_has_left_empty_is_not_here(store: Store, tmp_path: Path) -> None:
+def test_an_object_that_a_power_cut_has_left_empty_is_not_here(store: Cache, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("text")
     (tmp_path / "empty").touch()
     out, empty = store.add(tmp_path / "a"), store.add(tmp_path / "empty")
@@ -513,7 +513,7 @@ def test_an_object_that_a_power_cut_has_left_empty_is_not_here(store: Store, tmp
     assert store.read(out.md5) == b"text"
 
 
-def test_waiting_for_the_disk_works_on_this_system(store: Store, tmp_path: Path) -> None:
+def test_waiting_for_the_disk_works_on_this_system(store: Cache, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("text")
     store.add(tmp_path / "a")
     store.sync()

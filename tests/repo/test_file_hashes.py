@@ -16,8 +16,8 @@ from motools.engine import snapshot
 from motools.engine.prepared import prepare_folder
 from motools.engine.run import execute
 from motools.repo import file_hashes
-from motools.repo.cache import Hashed, Store, hash_file
-from motools.repo.file_hashes import Index
+from motools.repo.cache import Cache, Hashed, hash_file
+from motools.repo.file_hashes import FileHashes
 
 MD5S = {"one": "f97c5d29941bfb1b2fdab0874906ab82", "two": "b8a9f715dbb64fd5c56e7783c6820a61"}
 
@@ -52,13 +52,13 @@ def test_where_nothing_can_be_written_there_is_no_moment(tmp_path: Path) -> None
 def test_what_was_hashed_elsewhere_is_known_until_it_is_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("one")
-    known = Index(tmp_path / "index.json")
+    known = FileHashes(tmp_path / "index.json")
     assert not known.knows(str(file), MD5S["one"])
     known.learn({str(file): Hashed(MD5S["one"], file.stat()), str(tmp_path / "gone"): Hashed("0" * 32, file.stat())})
     assert known.knows(str(file), MD5S["one"])
     assert not known.knows(str(file), MD5S["two"])
     known.save()
-    again = Index(tmp_path / "index.json")
+    again = FileHashes(tmp_path / "index.json")
     assert again.knows(str(file), MD5S["one"])
     before = file.stat()
     file.write_text("two")
@@ -75,7 +75,7 @@ def test_what_has_changed_since_it_was_hashed_is_not_learnt(tmp_path: Path) -> N
     hashed = Hashed(MD5S["one"], file.stat())
     after(file)
     file.write_text("two")
-    known = Index(tmp_path / "index.json")
+    known = FileHashes(tmp_path / "index.json")
     known.learn({str(file): hashed})
     assert not known.knows(str(file), MD5S["one"])
     found = known.file(str(file))
@@ -89,7 +89,7 @@ def test_what_may_be_written_in_the_same_tick_is_not_learnt(tmp_path: Path, monk
     stat = file.stat()
     coarse = Moment(stat.st_dev, max(stat.st_mtime_ns, stat.st_ctime_ns))  # of a file system whose clock stands still
     monkeypatch.setattr(file_hashes, "moment", lambda folder: coarse)
-    known = Index(tmp_path / "index.json")
+    known = FileHashes(tmp_path / "index.json")
     known.learn({str(file): Hashed(MD5S["one"], stat)})
     assert not known.knows(str(file), MD5S["one"])
 
@@ -97,7 +97,7 @@ def test_what_may_be_written_in_the_same_tick_is_not_learnt(tmp_path: Path, monk
 def test_after_a_run_its_outputs_are_known_by_their_stats_at_once(project: Path) -> None:
     chain = Chain.lay(project)
     assert chain.run().code == 0
-    known = Index(chain.path(".motools", "index.json"))
+    known = FileHashes(chain.path(".motools", "index.json"))
     outs = [path for path in chain.path("atoms").rglob("*") if path.is_file() and path.name != ".gitignore"]
     assert len(outs) == 12
     assert all(known.knows(str(path), hash_file(path)) for path in outs)
@@ -117,20 +117,20 @@ def test_what_is_written_to_an_output_while_it_is_being_kept_is_not_taken_for_wh
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = Chain.lay(project)
-    place = Store.place
+    place = Cache.place
 
-    def late(store: Store, out: object, source: Path, target: Path) -> None:
+    def late(store: Cache, out: object, source: Path, target: Path) -> None:
         if target.name == "model":
             with (source / "data" / "part.txt").open("r+b") as file:  # as what the step has left running would
                 file.write(b"X")
         place(store, out, source, target)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Store, "place", late)
+    monkeypatch.setattr(Cache, "place", late)
     with ThreadPoolExecutor(1) as here:
         execute(prepare_folder(project), executor=here, jobs=1)
     path = chain.path("atoms", "model", "data", "part.txt")
     assert path.read_bytes().startswith(b"X")
-    known = Index(chain.path(".motools", "index.json"))
+    known = FileHashes(chain.path(".motools", "index.json"))
     entry = chain.object("atoms/model", "data/part.txt").parts[-2:]
     assert not known.knows(str(path), "".join(entry))
     assert snapshot.unchanged(project) is None

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from motools.base import yaml12
 from motools.errors import ConfigError, ProjectError
 from motools.repo import cache, dvc_locks
-from motools.repo.dvc_locks import Busy, Claims, DvcLock
+from motools.repo.dvc_locks import Busy, DvcLock, PathLocks
 from motools.repo.lock_file import LockFile
 
 HARD = [
@@ -326,7 +326,7 @@ def test_claims_are_dvcs_own_and_end_with_what_they_are_for(project: Path, stran
     from dvc.rwlock import SCHEMA
 
     path = project / ".dvc/tmp/rwlock"
-    claims = Claims(project)
+    claims = PathLocks(project)
     with claims.held("a", ["/p/in"], ["/p/out"]), claims.held("b", ["/p/in"], ["/p/more"]):
         content = SCHEMA(json.loads(path.read_text()))
         assert content["write"]["/p/out"]["pid"] == os.getpid()
@@ -354,7 +354,7 @@ def test_who_else_is_at_a_path_is_told(
     who = {"pid": stranger.pid, "cmd": "dvc repro"}
     content = {theirs: {"/p/x": who if theirs == "write" else [who]}}
     (project / ".dvc/tmp/rwlock").write_text(json.dumps(content))
-    claims = Claims(project)
+    claims = PathLocks(project)
     assert claims.busy(read, write) == (f"process {stranger.pid} (dvc repro)" if is_busy else None)
     claims.repair()
     assert json.loads((project / ".dvc/tmp/rwlock").read_text()) == content
@@ -369,7 +369,7 @@ def test_who_else_is_at_a_path_is_told(
 def test_claims_that_cannot_be_read_are_nobodys(project: Path, text: str) -> None:
     path = project / ".dvc/tmp/rwlock"
     path.write_text(text)
-    claims = Claims(project)
+    claims = PathLocks(project)
     assert claims.busy(["/p"], ["/q"]) is None
     claims.repair()
     with claims.held("a", [], ["/q"]):
@@ -379,8 +379,8 @@ def test_claims_that_cannot_be_read_are_nobodys(project: Path, text: str) -> Non
 
 def test_many_processes_claim_at_once_and_none_is_lost(project: Path) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom motools.repo.dvc_locks import Claims\n"
-        "claims = Claims(Path(sys.argv[1]))\nheld = claims.held('a', [], [f'/p/{sys.argv[2]}'])\nheld.__enter__()\n"
+        "import sys, time\nfrom pathlib import Path\nfrom motools.repo.dvc_locks import PathLocks\n"
+        "claims = PathLocks(Path(sys.argv[1]))\nheld = claims.held('a', [], [f'/p/{sys.argv[2]}'])\nheld.__enter__()\n"
         "print('held', flush=True)\nsys.stdin.readline()\nheld.__exit__(None, None, None)\n"
     )
     words = [sys.executable, "-c", code, str(project)]
@@ -403,7 +403,7 @@ def test_a_path_that_is_claimed_meanwhile_is_not_claimed_a_second_time(
     (project / ".dvc/tmp/rwlock").write_text(json.dumps(content))
     with (
         pytest.raises(Busy, match=f"train waits for process {stranger.pid}"),
-        Claims(project).held("train", [], ["/p"]),
+        PathLocks(project).held("train", [], ["/p"]),
     ):
         pass
     assert json.loads((project / ".dvc/tmp/rwlock").read_text()) == content
@@ -417,7 +417,7 @@ def test_the_list_of_claims_is_not_edited_while_another_holds_it(
     refused = pytest.raises(
         ProjectError, match=r"rwlock.lock has been held .*End that command, or, where there is none"
     )
-    with refused, Claims(project).held("a", [], ["/p"]):
+    with refused, PathLocks(project).held("a", [], ["/p"]):
         pass
     theirs.close()
     assert not (project / ".dvc/tmp/rwlock").exists()
@@ -436,7 +436,7 @@ def test_dvc_and_we_take_turns_at_the_list_of_claims(project: Path, hardlink: bo
     from dvc.fs import localfs
     from dvc.rwlock import rwlock
 
-    claims = Claims(project, hardlink)
+    claims = PathLocks(project, hardlink)
     theirs = rwlock(str(project / ".dvc/tmp"), localfs, "dvc repro", ["/p/in"], ["/p/out"], hardlink)
     with theirs, claims.held("a", ["/p/in"], ["/p/more"]):
         assert sorted(json.loads((project / ".dvc/tmp/rwlock").read_text())["write"]) == ["/p/more", "/p/out"]
@@ -460,8 +460,8 @@ def test_the_claim_of_a_process_that_is_gone_is_nobodys(project: Path, how: str)
         os.utime(path, (time.time() - 3600,) * 2)
     if how == "it is a zombie":
         eventually(lambda: Path(f"/proc/{process.pid}/stat").read_text().split()[2] == "Z")
-    assert Claims(project).busy([], ["/p/x"]) is None
-    with Claims(project).held("a", [], ["/p/x"]):
+    assert PathLocks(project).busy([], ["/p/x"]) is None
+    with PathLocks(project).held("a", [], ["/p/x"]):
         pass
     process.kill()
     process.wait()
@@ -480,8 +480,8 @@ def test_the_claim_of_whoever_runs_python_somehow_is_alive(project: Path, words:
     script = project / "with space" / "held.py"
     script.parent.mkdir()
     script.write_text(
-        f"import sys\nfrom pathlib import Path\nfrom motools.repo.dvc_locks import Claims\n"
-        f"with Claims(Path({str(project)!r})).held('a', [], ['/p/x']):\n    print('held', flush=True)\n"
+        f"import sys\nfrom pathlib import Path\nfrom motools.repo.dvc_locks import PathLocks\n"
+        f"with PathLocks(Path({str(project)!r})).held('a', [], ['/p/x']):\n    print('held', flush=True)\n"
         "    sys.stdin.readline()\n"
     )
     env = {**os.environ, "PYTHONPATH": str(script.parent)}
@@ -489,5 +489,5 @@ def test_the_claim_of_whoever_runs_python_somehow_is_alive(project: Path, words:
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
-    assert str(Claims(project).busy([], ["/p/x"])).startswith(f"process {process.pid}")
+    assert str(PathLocks(project).busy([], ["/p/x"])).startswith(f"process {process.pid}")
     process.communicate("\n", timeout=60)

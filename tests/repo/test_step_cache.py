@@ -15,19 +15,21 @@ from motools.base.configs import StepConfig
 from motools.compiler.step_call import step_key
 from motools.compiler.step_code import StepCode
 from motools.repo import step_cache
-from motools.repo.cache import Store
-from motools.repo.step_cache import Entry
+from motools.repo.cache import Cache
+from motools.repo.step_cache import CachedResult
 from motools.workflow import Step
 
 COMMAND = step_cache.step_command("0" * 64)
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache")
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
 
 
-def kept(cache: Store, tmp_path: Path, text: str, logs: bool = False, names: tuple[str, ...] = ("model",)) -> Entry:
+def kept(
+    cache: Cache, tmp_path: Path, text: str, logs: bool = False, names: tuple[str, ...] = ("model",)
+) -> CachedResult:
     """An entry whose objects are in the cache, with outputs that hold `text`."""
     folder = tmp_path / f"folder-{text}"
     folder.mkdir(exist_ok=True)
@@ -35,20 +37,20 @@ def kept(cache: Store, tmp_path: Path, text: str, logs: bool = False, names: tup
     record = tmp_path / f"record-{text}"
     record.write_text(text)
     out = cache.add(folder)
-    return Entry(dict.fromkeys(names, out), cache.add(record), out if logs else None)
+    return CachedResult(dict.fromkeys(names, out), cache.add(record), out if logs else None)
 
 
-def files(cache: Store) -> list[Path]:
+def files(cache: Cache) -> list[Path]:
     return sorted(path for path in cache.cache.glob("runs/*/*/*") if path.is_file())
 
 
-def test_an_entry_comes_back_as_it_was_kept(cache: Store, tmp_path: Path) -> None:
+def test_an_entry_comes_back_as_it_was_kept(cache: Cache, tmp_path: Path) -> None:
     for entry in (kept(cache, tmp_path, "a"), kept(cache, tmp_path, "b", logs=True, names=("x", "y"))):
         step_cache.store(cache, COMMAND, entry)
         assert step_cache.lookup(cache, COMMAND, entry.outputs, logs=entry.logs is not None) == entry
 
 
-def test_dvc_accepts_an_entry_as_one_of_its_run_cache(cache: Store, tmp_path: Path) -> None:
+def test_dvc_accepts_an_entry_as_one_of_its_run_cache(cache: Cache, tmp_path: Path) -> None:
     from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
     from dvc.stage.cache import _get_cache_hash
     from dvc.utils.serialize import load_yaml
@@ -74,7 +76,7 @@ def test_dvc_counts_the_objects_of_an_entry_as_used(project: Path, tmp_path: Pat
     assert {info.value for infos in used.values() for info in infos} >= set(entry.oids())
 
 
-def test_the_newest_entry_whose_objects_are_here_is_taken(cache: Store, tmp_path: Path) -> None:
+def test_the_newest_entry_whose_objects_are_here_is_taken(cache: Cache, tmp_path: Path) -> None:
     entries = [kept(cache, tmp_path, text) for text in "abc"]
     for age, entry in enumerate(entries):
         before = set(files(cache))
@@ -88,14 +90,14 @@ def test_the_newest_entry_whose_objects_are_here_is_taken(cache: Store, tmp_path
     assert list(step_cache.candidates(cache, COMMAND, ["model"])) == entries[::-1]
 
 
-def test_keeping_an_equal_entry_again_makes_no_second_one(cache: Store, tmp_path: Path) -> None:
+def test_keeping_an_equal_entry_again_makes_no_second_one(cache: Cache, tmp_path: Path) -> None:
     for _ in range(2):
         step_cache.store(cache, COMMAND, kept(cache, tmp_path, "a"))
     assert len(files(cache)) == 1
     assert not list(cache.cache.glob("runs/.motools-*"))
 
 
-def test_another_command_other_outputs_or_logs_find_nothing(cache: Store, tmp_path: Path) -> None:
+def test_another_command_other_outputs_or_logs_find_nothing(cache: Cache, tmp_path: Path) -> None:
     step_cache.store(cache, COMMAND, kept(cache, tmp_path, "a"))
     assert step_cache.lookup(cache, step_cache.step_command("1" * 64), ["model"]) is None
     assert step_cache.lookup(cache, COMMAND, ["other"]) is None
@@ -119,7 +121,7 @@ def test_another_command_other_outputs_or_logs_find_nothing(cache: Store, tmp_pa
         b"outs:\n- {path: out/model, md5: abc, size: 1}\n",
     ],
 )
-def test_a_damaged_entry_counts_as_absent(cache: Store, tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_entry_counts_as_absent(cache: Cache, tmp_path: Path, damage: bytes) -> None:
     sound = kept(cache, tmp_path, "a")
     step_cache.store(cache, COMMAND, sound)
     (path,) = files(cache)
@@ -132,14 +134,14 @@ def test_a_damaged_entry_counts_as_absent(cache: Store, tmp_path: Path, damage: 
     assert list(step_cache.naming(cache, sound.outputs["model"].md5)) == []
 
 
-def test_a_folder_where_an_entry_would_be_counts_as_absent(cache: Store, tmp_path: Path) -> None:
+def test_a_folder_where_an_entry_would_be_counts_as_absent(cache: Cache, tmp_path: Path) -> None:
     sound = kept(cache, tmp_path, "a")
     step_cache.store(cache, COMMAND, sound)
     (files(cache)[0].parent / "folder").mkdir()
     assert step_cache.lookup(cache, COMMAND, ["model"]) == sound
 
 
-def test_an_entry_of_dvcs_own_harms_nothing(cache: Store, tmp_path: Path) -> None:
+def test_an_entry_of_dvcs_own_harms_nothing(cache: Cache, tmp_path: Path) -> None:
     sound = kept(cache, tmp_path, "a")
     step_cache.store(cache, COMMAND, sound)
     other = cache.cache / "runs" / "ab" / ("ab" + "0" * 62)
@@ -152,14 +154,14 @@ def test_an_entry_of_dvcs_own_harms_nothing(cache: Store, tmp_path: Path) -> Non
     assert list(step_cache.naming(cache, sound.outputs["model"].md5)) == [sound]
 
 
-def test_an_entry_is_found_by_what_it_made_but_not_by_its_record(cache: Store, tmp_path: Path) -> None:
+def test_an_entry_is_found_by_what_it_made_but_not_by_its_record(cache: Cache, tmp_path: Path) -> None:
     entry = kept(cache, tmp_path, "a")
     step_cache.store(cache, COMMAND, entry)
     assert list(step_cache.naming(cache, entry.outputs["model"].md5)) == [entry]
     assert list(step_cache.naming(cache, entry.record.md5)) == []
 
 
-def test_an_entry_tells_the_ids_of_its_atoms(cache: Store, tmp_path: Path) -> None:
+def test_an_entry_tells_the_ids_of_its_atoms(cache: Cache, tmp_path: Path) -> None:
     entry = kept(cache, tmp_path, "a")
     md5 = entry.outputs["model"].md5.removesuffix(".dir")
     assert entry.atoms({"trained": "model"}) == {"trained": f"model-{md5}"}
@@ -170,7 +172,7 @@ def test_roles_are_kinds_counted_in_order() -> None:
     assert step_cache.roles_of(kinds) == {"a": "model", "b": "dataset", "c": "model-2", "d": "model-3"}
 
 
-def test_an_entry_is_written_again_only_where_it_is_to_be_the_newest(cache: Store, tmp_path: Path) -> None:
+def test_an_entry_is_written_again_only_where_it_is_to_be_the_newest(cache: Cache, tmp_path: Path) -> None:
     entry = kept(cache, tmp_path, "a")
     step_cache.store(cache, COMMAND, entry, again=False)
     (path,) = files(cache)
@@ -182,7 +184,7 @@ def test_an_entry_is_written_again_only_where_it_is_to_be_the_newest(cache: Stor
 
 
 def test_in_a_shared_cache_the_group_may_add_entries(tmp_path: Path) -> None:
-    cache = Store(tmp_path / "cache", shared=True)
+    cache = Cache(tmp_path / "cache", shared=True)
     entry = kept(cache, tmp_path, "a")
     step_cache.pack(cache, COMMAND, entry)  # in whichever order
     step_cache.store(cache, step_cache.atom_command("1"), entry)
@@ -190,7 +192,7 @@ def test_in_a_shared_cache_the_group_may_add_entries(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o7777 for path in folders} == {0o2775}
 
 
-def test_a_packed_result_brings_its_objects_back(cache: Store, tmp_path: Path) -> None:
+def test_a_packed_result_brings_its_objects_back(cache: Cache, tmp_path: Path) -> None:
     entry = kept(cache, tmp_path, "a", logs=True)
     step_cache.store(cache, COMMAND, entry)
     step_cache.pack(cache, COMMAND, entry)
@@ -215,7 +217,7 @@ def test_a_packed_result_brings_its_objects_back(cache: Store, tmp_path: Path) -
     assert list(step_cache.candidates(cache, COMMAND, ["model"], logs=True)) == [entry]
 
 
-def test_a_pack_that_holds_something_else_is_not_taken_in(cache: Store, tmp_path: Path) -> None:
+def test_a_pack_that_holds_something_else_is_not_taken_in(cache: Cache, tmp_path: Path) -> None:
     import zipfile
 
     entry = kept(cache, tmp_path, "a")
@@ -234,16 +236,16 @@ def test_a_pack_that_holds_something_else_is_not_taken_in(cache: Store, tmp_path
 
 
 @pytest.mark.parametrize(("more", "is_packed"), [(0, True), (1, False)])
-def test_results_of_up_to_a_mebibyte_are_packed(cache: Store, tmp_path: Path, more: int, is_packed: bool) -> None:
+def test_results_of_up_to_a_mebibyte_are_packed(cache: Cache, tmp_path: Path, more: int, is_packed: bool) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").write_bytes(b"x" * ((1 << 20) - 7 + more))
     (tmp_path / "record").write_text("7 bytes")
-    entry = Entry({"model": cache.add(tmp_path / "folder")}, cache.add(tmp_path / "record"))
+    entry = CachedResult({"model": cache.add(tmp_path / "folder")}, cache.add(tmp_path / "record"))
     step_cache.pack(cache, COMMAND, entry)
     assert bool(files(cache)) == is_packed
 
 
-def test_an_entry_that_was_changed_is_not_believed(cache: Store, tmp_path: Path) -> None:
+def test_an_entry_that_was_changed_is_not_believed(cache: Cache, tmp_path: Path) -> None:
     entry = kept(cache, tmp_path, "a")
     other = kept(cache, tmp_path, "b")
     step_cache.store(cache, COMMAND, entry)
@@ -254,7 +256,7 @@ def test_an_entry_that_was_changed_is_not_believed(cache: Store, tmp_path: Path)
     assert list(step_cache.naming(cache, other.outputs["model"].md5)) == []
 
 
-def test_sizes_are_no_part_of_an_entrys_name(cache: Store, tmp_path: Path) -> None:
+def test_sizes_are_no_part_of_an_entrys_name(cache: Cache, tmp_path: Path) -> None:
     entry = kept(cache, tmp_path, "a")
     bare = replace(
         entry, record=replace(entry.record, size=99), outputs={"model": replace(entry.outputs["model"], nfiles=9)}
@@ -265,9 +267,9 @@ def test_sizes_are_no_part_of_an_entrys_name(cache: Store, tmp_path: Path) -> No
     assert step_cache.lookup(cache, COMMAND, ["model"]) == bare
 
 
-def test_entries_are_found_by_each_object_the_newest_first(cache: Store, tmp_path: Path) -> None:
+def test_entries_are_found_by_each_object_the_newest_first(cache: Cache, tmp_path: Path) -> None:
     one = kept(cache, tmp_path, "a")
-    two = Entry(one.outputs, kept(cache, tmp_path, "b").record)
+    two = CachedResult(one.outputs, kept(cache, tmp_path, "b").record)
     for age, entry in ((1, one), (2, two)):
         before = set(files(cache))
         step_cache.store(cache, COMMAND, entry)

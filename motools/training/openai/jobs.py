@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from motools.base.locks import held
+from motools.base.locks import file_lock
 from motools.definition.context import StepContext
 from motools.errors import StepError
 from motools.training import TrainingRequest
@@ -41,7 +41,7 @@ def send_file(api: Api, journal: Journal, path: Path, locks: Path) -> str:
         sound = (file for file in api.files(name) if file.get("status") != "error")
         return next((file for file in sound if file.get("bytes") in (size, None)), None)
 
-    with held(locks / f"file-{digest[:32]}-{where}"):
+    with file_lock(locks / f"file-{digest[:32]}-{where}"):
         known = journal.file_id(digest, where)
         sent = api.file(known) if known else None
         if sent is None or sent.get("status") == "error":

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from motools.atom.costs import Estimate
 from motools.base.chat import Rules
 from motools.base.chat.lines import chat_rows
-from motools.base.locks import held
+from motools.base.locks import file_lock
 from motools.definition.context import StepContext, current_step
 from motools.errors import BackendError, ProjectError, StepError
 from motools.repo.project import Project
@@ -94,7 +94,7 @@ class TinkerTrainer:
         entry = _entry(request, server, journal, context)
         mark, name = _mark(entry), _name(request, _mark(entry))
         locks = context.project.cache / "locks"
-        with held(locks / f"tinker-{mark[:32]}-{server.account}"), _place(locks, server.settings.at_once):
+        with file_lock(locks / f"tinker-{mark[:32]}-{server.account}"), _place(locks, server.settings.at_once):
             entry = journal.write(replace(entry, status="training", fine_tuned_model=f"{PROVIDER}/{name}"))
 
             def note(step: int, total: int) -> None:
