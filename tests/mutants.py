@@ -91,7 +91,7 @@ TESTS = {
         "not Inspect and not process",
     ],
     "motools/atom/costs.py": ["tests/atom/test_costs.py"],
-    "motools/atom/differences.py": [
+    "motools/atom/eval_differences.py": [
         "tests/atom/test_intervals.py",
         "tests/atom/test_comparison.py",
         "-k",

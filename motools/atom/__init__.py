@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from motools.atom.atom import Atom, DatasetAtom, EvalAtom, ModelAtom
     from motools.atom.comparison import Comparison, compare
-    from motools.atom.differences import MEANS, Difference, differences
+    from motools.atom.eval_differences import MEANS, Difference, differences
     from motools.atom.lineage import Ancestry, trace
     from motools.atom.listing import find_atom
 
@@ -29,7 +29,7 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("Atom", "DatasetAtom", "EvalAtom", "ModelAtom"), "motools.atom.atom"),
     **dict.fromkeys(("Comparison", "compare"), "motools.atom.comparison"),
-    **dict.fromkeys(("MEANS", "Difference", "differences"), "motools.atom.differences"),
+    **dict.fromkeys(("MEANS", "Difference", "differences"), "motools.atom.eval_differences"),
     "find_atom": "motools.atom.listing",
     "Ancestry": "motools.atom.lineage",
     "trace": "motools.atom.lineage",

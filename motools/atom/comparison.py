@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from motools.atom.atom import EvalAtom
-from motools.atom.differences import Difference, differences
+from motools.atom.eval_differences import Difference, differences
 from motools.base.values import flat
 from motools.repo.survey import Survey
 

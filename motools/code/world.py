@@ -101,7 +101,7 @@ class World:
         modules = {code.module for code in trace.code.values()}
         loads = Loads(self.place, trace.paths, {})
         for told, code in trace.code.items():
-            parts = code.module.split(".")
+            parts = code.module.split(".") if "/" not in code.module else []  # a file that was loaded by its path
             parents = [".".join(parts[:n]) for n in range(1, len(parts))]
             spaces = [parent for parent in parents if parent not in modules]  # folders without `__init__.py`
             real = self._here(told)[0]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from motools.atom import EvalAtom
 from motools.atom.columns import Values, _column, as_number
 from motools.atom.comparison import compare
-from motools.atom.differences import differences, independent, paired
+from motools.atom.eval_differences import differences, independent, paired
 from motools.atom.intervals import mean_of, quantile, tango, welch
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from motools.atom.columns import Values
-from motools.atom.differences import independent, paired
+from motools.atom.eval_differences import independent, paired
 from motools.atom.intervals import mean_of, newcombe, quantile, tango, welch, wilson
 
 Z = NormalDist().inv_cdf(0.975)

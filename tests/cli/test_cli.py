@@ -143,7 +143,7 @@ def test_json_of_an_atom_says_all_of_it(motools: Call, atoms: dict[str, str]) ->
     told = json.loads(motools("lineage", atoms["eval"], "--json").out)
     assert told["made_from"]["m"]["id"] == atoms["model"]
     compared = json.loads(motools("compare", atoms["eval"], "--json").out)
-    assert compared["evaluations"] == [{"name": atoms["eval"], "id": atoms["eval"]}]
+    assert compared["evaluations"] == [{"name": atoms["eval"], "id": atoms["eval"], "out_of_date": []}]
     assert compared["metrics"] == {"task.score.mean": [0.25], "task.score.stderr": [0.1]}
 
 
