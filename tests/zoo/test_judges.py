@@ -344,7 +344,7 @@ def test_what_the_grader_costs_is_told_apart_from_the_model(
 ) -> None:
     usage = evaluate(grader="openai-api/local/judge").usage
     assert {"openai-api/local/model", "openai-api/local/judge", "roles"} <= set(usage)
-    assert usage["roles"]["grader"]["output_tokens"] == usage["openai-api/local/judge"]["output_tokens"] == 5
+    assert usage["roles"]["grader"]["output_tokens"] == 5
 
 
 def test_an_unscored_epoch_does_not_poison_the_others(
