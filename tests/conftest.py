@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 import sampling
+from hypothesis import HealthCheck, settings
 
 # Inspect asks anew for every evaluation, and needs a quarter of a second to find out.
 importlib.metadata.packages_distributions = functools.cache(importlib.metadata.packages_distributions)
