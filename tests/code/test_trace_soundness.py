@@ -1,6 +1,7 @@
 """Programs made and edited at random: where a trace holds, the result is the old one.
 
-As a script: `python tests/code/test_trace_soundness.py 1000 [seed]` tries as many programs, and prints what was missed.
+As a script: `PYTHONPATH=tests python tests/code/test_trace_soundness.py 1000 [seed]` tries as many programs, and prints
+what was missed.
 """
 
 from __future__ import annotations
