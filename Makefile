@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-lowest test-newest docs mutants bench lint format clean
+.PHONY: help install demo test test-all test-lowest test-newest docs architecture mutants bench lint format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ $(DOCS)/.ready: mkdocs.yml
 
 docs: $(DOCS)/.ready  ## Build the pages of docs/ as a site in build/site
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet
+
+architecture: $(READY)  ## Draw the packages and their floors anew in docs/architecture.md
+	$(BIN)/python tests/architecture.py
 
 MUTANTS := $(VENV)-mutants
 $(MUTANTS)/.ready: pyproject.toml constraints.txt

@@ -76,6 +76,7 @@ class _Count:
         self.configs = configs
         self.is_project = is_project
         self.needed: set[str] = set()
+        self.spoken: set[str] = set()
         self.handed: set[str] = set()
         self.dynamic = False
         self.reflecting = False
@@ -173,6 +174,7 @@ class _Count:
 
     def learn(self, uses: Uses, module: Module) -> None:
         self.needed |= uses.names
+        self.spoken |= uses.spoken
         self.handed |= uses.handed
         # Whoever has a module as a whole may ask for anything in it.
         whole = any(name in module.imported and self.is_project(module.imported[name]) for name in uses.bare)
@@ -201,9 +203,18 @@ class _Count:
         if isinstance(statement, ast.ClassDef):
             inside = {name.split(".")[0] for name in self.ran.get(path, ()) if "." in name}
             named = {name for part in statement.body for name, _ in bindings(part)}
-            config = statement.name in self.configs.get(path, ())
-            return self.dynamic or statement.name in inside or (bool(named & self.needed) and not config)
+            named -= self.in_key(path, statement)
+            return self.dynamic or statement.name in inside or bool(named & self.needed)
         return self.dynamic and not makes_workflow(statement, module)
+
+    def in_key(self, path: str, cls: ast.ClassDef) -> set[str]:
+        """The fields of a config class that only its objects tell of, whose values are in the step's key."""
+        if (
+            not {cls.name, "type", "__class__"}.isdisjoint(self.spoken) or self.reflecting
+        ):  # its defaults may be asked for
+            return set()
+        names = (name.rpartition(".") for name in self.configs.get(path, ()))
+        return {name for of, _, name in names if of == cls.name}
 
     def import_counts(self, module: Module, node: ast.Import | ast.ImportFrom) -> bool:
         # What an import of the project executes counts by itself: the file is one of the modules.
@@ -274,8 +285,8 @@ class _Count:
         if not isinstance(statement, ast.ClassDef):
             return told_of(statement, self.keeps(statement))
         ran = self.ran.get(path, set())
-        config = statement.name in self.configs.get(path, ())
-        keep = self.reflecting or (is_schema(statement) and not config)
+        in_key = self.in_key(path, statement)
+        keep = self.reflecting or (is_schema(statement) and not in_key)
         body: list[Any] = []
         bound = [name for part in statement.body for name, _ in bindings(part)]
         called = not all(last_name(base) in _ALONE for base in statement.bases)  # by what installed code knows of it
@@ -289,8 +300,9 @@ class _Count:
                     or self.dynamic
                 ):
                     body.append(f"def {part.name}")
-            elif (keep or not is_docstring(part)) and not (config and isinstance(part, ast.AnnAssign)):
-                # A config's values are in the key.
+            elif (keep or not is_docstring(part)) and not (
+                isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name) and part.target.id in in_key
+            ):
                 body.append([told_of(part, keep)])
         head = [told_of(part, True) for part in [*statement.bases, *statement.keywords, *statement.decorator_list]]
         if len(bound) > len(set(bound)):  # what comes last counts
@@ -319,7 +331,7 @@ def count(
         ran: the functions that were executed while the step was, by path and qualified name; all of them count.
         loaded: those that were executed while its workflow was loaded; they count where what counts names them.
         pinned: digests of statements that hold a lambda that was executed.
-        configs: names of the step's config classes by path; their fields' defaults are in the key as values.
+        configs: fields of the step's config classes by path, as `Class.field`; their values are in the key.
         is_project: whether a dotted name is a module of the project.
     """
     counting = _Count(modules, ran, loaded, pinned, configs, is_project)

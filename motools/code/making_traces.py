@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -177,7 +179,8 @@ def _config_classes(classes: Iterable[type]) -> dict[str, set[str]]:
     for cls in classes:
         file = getattr(sys.modules.get(cls.__module__), "__file__", None)
         if file and is_project(file):
-            found.setdefault(os.path.abspath(file), set()).add(cls.__qualname__)
+            fields = {field.name for field in dataclasses.fields(cls)} & inspect.get_annotations(cls).keys()
+            found.setdefault(os.path.abspath(file), set()).update(f"{cls.__qualname__}.{name}" for name in fields)
     return found
 
 

@@ -39,7 +39,7 @@ class Trace:
         skipped: files that others import, and that were not loaded all the same.
         order: the files whose loading may change what others define, in order.
         paths: further folders where modules were found.
-        configs: file -> names of the step's config classes in it.
+        configs: file -> the fields of the step's config classes in it, as `Class.field`.
         files: path -> digest of a file or folder that was read or that the config names; None: it was not there.
         exists: path -> file, dir or None, as it was only looked for.
         folders: path -> digest of the names in it.

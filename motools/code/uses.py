@@ -34,11 +34,13 @@ class Uses:
     """Names that code uses, and whether it may use names that it does not spell, or read docstrings and hints.
 
     Attributes:
+        spoken: of the names, those that stand elsewhere than in type hints.
         handed: names of what is given to calls, who may read its docstrings and hints.
         bare: names that are used but for an attribute of them.
     """
 
     names: frozenset[str]
+    spoken: frozenset[str]
     dynamic: bool
     reflecting: bool
     handed: frozenset[str]
@@ -57,11 +59,15 @@ def uses_in(node: ast.AST, known: frozenset[str] | None = None) -> Uses:
     bare: set[str] = set()
     spelled = 0  # of the functions that take a name as a text, those that are given it
     by_text = 0
+    said_eval = False
     bases = {id(each.value) for each in _outside(node) if isinstance(each, ast.Attribute)}
+    parts = [getattr(each, name, None) for each in _outside(node) for name in ("annotation", "returns")]
+    hints = [part for part in parts if part is not None]
+    in_hints = {id(part) for hint in hints for part in ast.walk(hint)}
+    hinted = {word for hint in hints for word in WORD.findall(ast.unparse(hint))}  # somebody may look up what they say
     for each in _outside(node):
-        for hint in (getattr(each, "annotation", None), getattr(each, "returns", None)):
-            if hint is not None:  # in whatever form, somebody may look up what it says
-                names.update(WORD.findall(ast.unparse(hint)))
+        if id(each) in in_hints:
+            continue
         if isinstance(each, ast.Name):
             by_text += each.id in _BY_TEXT
             if known is None or each.id in known:
@@ -75,7 +81,9 @@ def uses_in(node: ast.AST, known: frozenset[str] | None = None) -> Uses:
                 names.update(_DYNAMIC.intersection(target.split(".")))
         elif isinstance(each, ast.Constant) and isinstance(each.value, str):
             text = each.value
-            if len(text) < 80 and not any(map(str.isspace, text)):  # such as "helpers:LIMIT"
+            if text == "eval":  # the kind of an atom, unless it is the name of what somebody is asked for
+                said_eval = True
+            elif len(text) < 80 and not any(map(str.isspace, text)):  # such as "helpers:LIMIT"
                 names.update(WORD.findall(text))
             elif "{" in text:  # a template may name attributes
                 names.update(word for field in _FIELD.findall(text) for word in WORD.findall(field))
@@ -86,9 +94,11 @@ def uses_in(node: ast.AST, known: frozenset[str] | None = None) -> Uses:
             if last_name(each.func) not in _SENDING and not _is_builtin(each.func):
                 given = [*each.args, *(keyword.value for keyword in each.keywords)]
                 handed.update(str(last_name(arg)) for arg in given if isinstance(arg, (ast.Name, ast.Attribute)))
-    dynamic = by_text > spelled or not _DYNAMIC.isdisjoint(names)
-    reflecting = dynamic or not _REFLECTING.isdisjoint(names)
-    return Uses(frozenset(names), dynamic, reflecting, frozenset(handed), frozenset(bare))
+    if said_eval and by_text:
+        names.add("eval")
+    dynamic = by_text > spelled or not _DYNAMIC.isdisjoint(names | hinted)
+    reflecting = dynamic or not _REFLECTING.isdisjoint(names | hinted)
+    return Uses(frozenset(names | hinted), frozenset(names), dynamic, reflecting, frozenset(handed), frozenset(bare))
 
 
 def _is_builtin(func: ast.expr) -> bool:

@@ -118,6 +118,7 @@ class Observer:
         self._written.clear()
         self._since = time.time()
         self._open(log)
+        self._write("roots", str(root), None, None)
         self._off = False
         self._again()
 

@@ -626,3 +626,26 @@ def test_bringing_says_where_the_remote_cannot_be_asked_and_refuses_to_pay(
     assert "cannot be reached" in capsys.readouterr().err
     with pytest.raises(RemoteError, match=r"paid for again \(train\)"):
         cached_results.restore_known(call, locked, remote, lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("reads", "before", "after", "wakes"),
+    [
+        ("config.seed", "seed: int = 0", "seed: int = 7", False),  # params.yaml says what it is
+        ("Config.seed", "seed: int = 0", "seed: int = 7", True),
+        ("type(config).seed", "seed: int = 0", "seed: int = 7", True),
+        ("config.KIND", "KIND: ClassVar[int] = 1", "KIND: ClassVar[int] = 2", True),
+    ],
+)
+def test_a_default_of_a_config_counts_where_it_is_read_and_not_where_params_say_the_value(
+    project: Path, reads: str, before: str, after: str, wakes: bool
+) -> None:
+    chain = Chain.lay(project)
+    chain.edit("chain.py", "from dataclasses", "from typing import ClassVar\nfrom dataclasses")
+    chain.edit("chain.py", "    seed: int = 0", "    seed: int = 0\n    KIND: ClassVar[int] = 1")
+    chain.edit("chain.py", "def make(name, kind, config,", "def make(name, kind, config: Config,")
+    chain.edit("chain.py", "{name} {config.seed}", f"{{name}} {{{reads}}}")
+    chain.set(seed=0)
+    assert chain.run().statuses == ["finished"] * 3
+    chain.edit("chain.py", before, after)
+    assert chain.run().statuses == (["finished"] * 3 if wakes else ["restored"] * 3)

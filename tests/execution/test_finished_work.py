@@ -261,3 +261,40 @@ def test_the_index_forgets_files_that_are_gone(chain: Chain) -> None:
     chain.path("a").unlink()
     index.save()
     assert list(json.loads(chain.path("index.json").read_text())["files"]) == [str(chain.path("b"))]
+
+
+FOUND = """
+def found(config):
+    from motools.workflow import current_step
+
+    kept = current_step().kept() / "half"
+    if kept.exists():
+        return f"{kept.read_text()} and {WORD}"
+    kept.write_text(f"half {WORD}")
+    raise RuntimeError("half way")
+
+
+WORD = "old"
+
+
+def make("""
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_what_an_attempt_kept_is_not_taken_up_in_a_copy_of_the_project(
+    chain: Chain, tmp_path: Path, edited: bool
+) -> None:
+    """What the attempt had used is told by its paths, and would be looked at there, not in the copy."""
+    chain.edit("chain.py", "def make(", FOUND.lstrip())
+    chain.edit("chain.py", "{name} {config.seed}", "{name} {found(config)}")
+    failed = chain.run("--stages", "prepare")
+    assert "half way" in failed.said
+    other = Chain(Path(shutil.copytree(chain.folder, tmp_path / "copy", symlinks=True)))
+    if edited:
+        other.edit("chain.py", 'WORD = "old"', 'WORD = "new"')
+    assert "half way" in other.run("--stages", "prepare").said
+    assert other.run("--stages", "prepare").statuses[0] == "finished"
+    word = "new" if edited else "old"
+    assert f"half {word} and {word}" in other.path("atoms/dataset/data/part.txt").read_text()
+    assert chain.run("--stages", "prepare").statuses[0] == "finished"
+    assert "half old and old" in chain.path("atoms/dataset/data/part.txt").read_text()
