@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKING = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 EXECUTED = {"python", "bash", "console"}
-FOR_READING = {"text", "json", "toml"}
+FOR_READING = {"mermaid", "text", "json", "toml"}
 
 _PART = re.compile(
     r"^<!-- (?P<key>[a-z ]+): (?P<value>.+?) -->$|^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
