@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
-BEGIN, END = "<!-- made by `make architecture` -->", "<!-- until here -->"
+BEGIN = "What follows is made from the imports by `make architecture`.\n"
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def picture(house: House) -> str:
     for name in sorted(where, key=lambda room: (-where[room], room)):
         implied = {further for below in arrows[name] for further in _below(below, arrows)}
         chart += [f"    {_short(name)} --> {_short(below)}" for below in sorted(arrows[name] - implied)]
-    return "\n".join([BEGIN, "", *chart, "```", "", *rows, "", END])
+    return "\n".join([*chart, "```", "", *rows, ""])
 
 
 def _short(name: str) -> str:
@@ -142,8 +142,8 @@ def _below(name: str, arrows: Mapping[str, Iterable[str]]) -> set[str]:
 
 def page(house: House) -> str:
     """The page with the picture as it should be now."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    return before + picture(house) + rest.partition(END)[2]
+    before, begin, _ = PAGE.read_text().partition(BEGIN)
+    return f"{before}{begin}\n{picture(house)}"
 
 
 def main() -> None:
