@@ -229,6 +229,36 @@ def test_a_metric_that_a_killed_run_had_written_is_taken_for_no_persons_file(cha
     assert not chain.path(".motools/replaced").exists(), done.err
 
 
+KILLED_WHILE_REMOVING = """
+import os, sys
+
+left = ["part.txt", "fill.txt", "metrics.json"]
+
+def look(event, args):
+    if event == "os.remove" and os.path.basename(os.fspath(args[0])) in left:
+        left.remove(os.path.basename(os.fspath(args[0])))
+        if len(left) == 1:
+            os.kill(os.getpid(), 9)
+
+sys.addaudithook(look)
+"""
+
+
+def test_an_output_that_a_killed_run_had_half_removed_is_taken_for_no_persons_file(
+    chain: Chain, tmp_path: Path
+) -> None:
+    assert chain.run().code == 0
+    chain.set("train", seed=1)
+    (tmp_path / "sitecustomize.py").write_text(KILLED_WHILE_REMOVING)
+    killed = chain.start("--json", PYTHONPATH=str(tmp_path))
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    done = chain.run()
+    assert done.statuses == ["current", "finished", "finished"], done.err
+    assert not chain.path(".motools/replaced").exists(), done.err
+    assert chain.leftovers() == []
+
+
 def test_an_input_file_that_was_being_written_is_old_or_new(chain: Chain) -> None:
     atom = ModelAtom.create(user="me", metadata={"model_id": "a"})
     chain.edit("chain.py", '"model": "model", "dataset": "dataset"', '"given": "model", "dataset": "dataset"')

@@ -7,14 +7,13 @@ number of stages; `dvc status` and `dvc repro` find the same files that they wou
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from motools.base.files import set_aside
+from motools.base.files import scratch, set_aside
 from motools.code.trace import dependencies
 from motools.compiler.compiled import Compiled
 from motools.compiler.dvc_yaml import set_deps, write_stages
@@ -79,7 +78,8 @@ class StageOutputs:
         for path in out_paths(self._compiled.stages[name]):
             target = self._folder / path
             if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
+                with scratch(target.parent) as away:  # half removed by a killed run, it would look like a person's
+                    target.rename(away / target.name)
             else:
                 target.unlink(missing_ok=True)
 
