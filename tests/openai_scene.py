@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from chain import descendants
 from openai_server import OpenAIServer
 
 from motools.definition.context import StepContext, executing
@@ -163,12 +164,6 @@ def train(folder: Path, env: dict[str, str], force: bool) -> str | None:
             return str(error)
     (folder / "trained.json").write_text(json.dumps({**model.metadata, "model_id": model.model_id}))
     return None
-
-
-def descendants(pid: int) -> list[int]:
-    """All that a process has started, and what that has."""
-    found = [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
-    return found + [below for child in found for below in descendants(child)]
 
 
 def kill_all(pid: int) -> None:

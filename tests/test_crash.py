@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import sampling
-from chain import OUTPUTS, Chain, eventually, remove
+from chain import OUTPUTS, Chain, descendants, eventually, living, remove
 
 from motools.atom import ModelAtom
 
@@ -54,19 +54,6 @@ def test_a_pipeline_that_is_killed_at_random_moments_loses_nothing(tmp_path: Pat
 @pytest.fixture
 def chain(project: Path) -> Chain:
     return Chain.lay(project)
-
-
-def living(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def descendants(pid: int) -> list[int]:
-    """All that a process has started and what that has, but for what no longer has its parent."""
-    found = [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
-    return found + [below for child in found for below in descendants(child)]
 
 
 CHILD = """

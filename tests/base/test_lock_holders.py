@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from chain import OUTPUTS, Chain, eventually
+from chain import OUTPUTS, Chain, descendants, eventually, living
 
 from motools.base.locks import file_lock
 
@@ -43,18 +43,6 @@ def chain(project: Path) -> Chain:
     return Chain.lay(project)
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def below(pid: int) -> list[int]:
-    found = [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
-    return found + [other for child in found for other in below(child)]
-
-
 @pytest.fixture
 def forked(chain: Chain) -> Iterator[int]:
     """A child that a step has forked, when all else was killed."""
@@ -65,10 +53,10 @@ def forked(chain: Chain) -> Iterator[int]:
     process = chain.start()
     eventually(lambda: chain.path("child.pid").exists() and chain.path("child.pid").read_text())
     child = int(chain.path("child.pid").read_text())
-    for pid in [process.pid, *[pid for pid in below(process.pid) if pid != child]]:
+    for pid in [process.pid, *[pid for pid in descendants(process.pid) if pid != child]]:
         os.kill(pid, signal.SIGKILL)
     process.wait(60)
-    assert alive(child)
+    assert living(child)
     chain.path("slow").unlink()
     chain.edit(
         "chain.py",
@@ -86,7 +74,7 @@ def test_what_a_killed_step_has_forked_is_ended_and_not_waited_for(chain: Chain,
         [sys.executable, "-m", "motools", "run"], cwd=chain.folder, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert not alive(forked)
+    assert not living(forked)
     assert chain.executed() == OUTPUTS
     assert chain.leftovers() == []
 
@@ -94,7 +82,7 @@ def test_what_a_killed_step_has_forked_is_ended_and_not_waited_for(chain: Chain,
 def test_the_same_under_dvc_repro(chain: Chain, forked: int) -> None:
     done = subprocess.run(["dvc", "repro"], cwd=chain.folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert not alive(forked)
+    assert not living(forked)
 
 
 @pytest.mark.parametrize("option", ["", "--no-wait"])

@@ -20,7 +20,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where it is called alone
 
 import pytest
-from openai_scene import Done, Scene, descendants, kill_all
+from chain import descendants
+from openai_scene import Done, Scene, kill_all
 from openai_server import OpenAIServer, Refusal
 from sampling import sample
 
