@@ -25,6 +25,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
@@ -74,6 +75,17 @@ def _frames() -> Iterator[tuple[str, FrameType]]:
         frame = frame.f_back
 
 
+@cache
+def _kind_of_caller(file: str) -> str:
+    """Whose code asks, where it is this file's; `none` where it asks for another's."""
+    kind = kind_of_code(file)
+    if kind == "stdlib" and file.endswith(_OF_TRACEBACKS):
+        return "import"
+    if kind == "installed" and f"{os.sep}fsspec{os.sep}" in file:
+        return "data"  # what it looks at it reads, unless it has a copy in its cache
+    return "none" if kind == "stdlib" or file == __file__ else kind
+
+
 def _line() -> tuple[CodeType, int] | None:
     """Where the project's code is."""
     return next(((frame.f_code, frame.f_lineno) for kind, frame in _frames() if kind == "project"), None)
@@ -88,6 +100,7 @@ class Observer:
         self.imports: set[str] = set()
         self.root = ""
         self.ignored: tuple[str, ...] = ()
+        self._standing = lru_cache(4096)(self._stands)
         self.marks: dict[str, tuple[str, str, int]] = {}
         self._met: list[str] = []
         self._log: int | None = None
@@ -113,7 +126,7 @@ class Observer:
             ignored: folders and files that are no reading of the step's: its own work, its inputs, what it makes.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
-        self.root, self.ignored = str(root) + os.sep, ignored
+        self._place(str(root) + os.sep, ignored)
         self._noted.clear()
         self._written.clear()
         self._since = time.time()
@@ -121,6 +134,10 @@ class Observer:
         self._write("roots", str(root), None, None)
         self._off = False
         self._again()
+
+    def _place(self, root: str, ignored: tuple[str, ...]) -> None:
+        self.root, self.ignored = root, ignored
+        self._standing.cache_clear()
 
     def _open(self, log: Path) -> None:
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -159,7 +176,8 @@ class Observer:
     @contextmanager
     def attending(self, root: Path) -> Iterator[None]:
         """What happens meanwhile is the loading of code of this project, unless a step is being executed."""
-        before, self._off, self.root = self._off, False, str(root) + os.sep
+        before, self._off = self._off, False
+        self._place(str(root) + os.sep, self.ignored)
         try:
             yield
         finally:
@@ -178,6 +196,8 @@ class Observer:
     # -- what is noted -----------------------------------------------------------
 
     def note(self, kind: str, name: str, value: Any = None) -> None:
+        if self._log is not None and (kind, name, value, None) in self._noted:
+            return  # used otherwise than by a statement of a module: who else uses it makes no difference
         by = self._statement() if kind in ("file", "exists", "folder", "env", "unseen") else None
         if self._log is None:
             self.loading.add(kind, name, value, by)
@@ -200,6 +220,11 @@ class Observer:
 
     def counts(self, path: str) -> bool:
         """Whether a file or folder can be something that a step depends on."""
+        standing = self._standing(path)
+        return self._caller() == "project" if standing is None else standing
+
+    def _stands(self, path: str) -> bool | None:
+        """Whether a path counts; None where it does if the project's code asks."""
         if path.startswith((*self.ignored, *PACKAGES, *INSTALLED)):
             return False
         inside = f"{path}{os.sep}".startswith(self.root or "\0")
@@ -213,18 +238,17 @@ class Observer:
             return False
         home = os.path.expanduser("~") + os.sep
         if path.startswith(home) and path[len(home) :].startswith("."):  # caches and settings of libraries
-            return self._caller() == "project"
+            return None
         return not path.startswith((os.environ.get("XDG_CACHE_HOME") or "\0", os.environ.get("HF_HOME") or "\0"))
 
     def _caller(self) -> str:
         """Whose code asked: the innermost frame that is not the standard library's."""
-        for kind, frame in _frames():
-            if kind == "import" or (kind == "stdlib" and frame.f_code.co_filename.endswith(_OF_TRACEBACKS)):
-                return "import"
-            if kind == "installed" and f"{os.sep}fsspec{os.sep}" in frame.f_code.co_filename:
-                return "data"  # what it looks at it reads, unless it has a copy in its cache
-            if kind not in ("stdlib", "none"):
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            kind = _kind_of_caller(frame.f_code.co_filename)
+            if kind != "none":
                 return kind
+            frame = frame.f_back
         # A thread that runs nothing but the standard library's does so for the step.
         return "none" if threading.current_thread() is threading.main_thread() else "project"
 
@@ -239,10 +263,6 @@ class Observer:
             pass
         finally:
             self._local.busy = False
-
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event in _WATCHED:
-            self._alone(self._see, event, args)
 
     def _see(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "import":
@@ -366,10 +386,8 @@ class Observer:
                     with open(path, encoding="utf-8", errors="replace") as file:
                         self._told(file.read(), [os.path.dirname(path), *folders], known)
 
-    def _is_surrounding(self, path: str) -> bool:
-        """Whether a file outside the project is Python's, or in a temporary folder that was made meanwhile."""
-        if f"{path}{os.sep}".startswith(_PYTHON):
-            return True
+    def _is_made_meanwhile(self, path: str) -> bool:
+        """Whether a file is in a temporary folder that was made since the step began."""
         try:
             made = os.stat(os.path.dirname(path)).st_ctime >= self._since
         except OSError:
@@ -384,11 +402,13 @@ class Observer:
 
     def _looked_for(self, name: Any, found: os.stat_result | None, link: bool = False) -> None:
         path = _path(name)
-        caller = self._caller()
-        inside = path.startswith(self.root or "\0")
         if path in self._written or not self.counts(path):
             return
-        if not inside and (caller != "project" or not self.root or self._is_surrounding(path)):
+        inside = path.startswith(self.root or "\0")
+        if not inside and (not self.root or f"{path}{os.sep}".startswith(_PYTHON)):
+            return
+        caller = self._caller()
+        if not inside and (caller != "project" or self._is_made_meanwhile(path)):
             return
         kind = None if found is None else "dir" if stat.S_ISDIR(found.st_mode) else "file"
         by = [frame.f_code.co_name for _, frame in islice(_frames(), 3)]
@@ -425,7 +445,13 @@ class Observer:
         self._watch_loader()
         self._watch_environment()
         self._watch_stat()
-        sys.addaudithook(self._hook)
+        alone, see = self._alone, self._see
+
+        def hook(event: str, args: tuple[Any, ...], watched: frozenset[str] = _WATCHED) -> None:
+            if event in watched:
+                alone(see, event, args)
+
+        sys.addaudithook(hook)  # called a million times in an evaluation: a method takes three times as long
 
     def _watch_functions(self) -> None:
         if _MARKED:
@@ -701,7 +727,7 @@ class _Joining:
 def _join(root: str, log: str, ignored: tuple[str, ...]) -> None:
     seen = observer()
     if seen._log is None:
-        seen.root, seen.ignored = root, ignored
+        seen._place(root, ignored)
         seen._open(Path(log))
         seen._off = False
         seen._process = 0  # it is not the one that makes the trace
