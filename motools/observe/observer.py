@@ -461,7 +461,7 @@ class Observer:
         tool = next(number for number in (4, 3) if monitoring.get_tool(number) is None)
         monitoring.use_tool_id(tool, "motools")
 
-        def started(code: Any, _: int) -> Any:
+        def started(code: Any, _: int, is_project: Callable[[str], bool] = is_project) -> Any:  # also at the very end
             if is_project(code.co_filename):
                 self._entered(code)
             return monitoring.DISABLE
