@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, jobs, pipelines, sharing, trust, workflows, zoo
+from motools.cli import atoms, jobs, judging, pipelines, sharing, trust, workflows, zoo
 from motools.cli.crash import guarded
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.add_typer(workflows.app, name="workflow")
 app.add_typer(atoms.app, name="atoms")
 app.command("lineage")(atoms.lineage)
 app.command("compare")(atoms.compare)
+app.command("rescore")(judging.rescore)
 app.command("costs")(pipelines.costs)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(zoo.app, name="zoo")

@@ -234,7 +234,7 @@ class Scheduler:
         self.books.clear(name)
         deps = [self.place.folder / dep for dep in self.compiled.stages[name].get("deps", [])]
         git = self.place.project.git_state([*deps, *self._definition_files()])
-        how = Execution(self._user(), git, self.options.force, log)
+        how = Execution(self._user(), git, self.options.force, log, earlier=not self.options.without_remote)
         return self._executor(name).submit(run_step.perform, call, how, self.books.lock.entry(name))
 
     def _submit_own(self, run: _Running, name: str, log: Path) -> Future[Any]:

@@ -10,7 +10,25 @@ from typing import Any
 
 from motools.errors import BackendError, did_you_mean, listed
 
-__all__ = ["check_options", "check_tasks", "sample_limit", "task_name", "task_names"]
+__all__ = ["IDLE", "check_options", "check_tasks", "sample_limit", "task_name", "task_names"]
+
+IDLE = frozenset(
+    (
+        "adaptive_connections",
+        "attempt_timeout",
+        "batch",
+        "cache_prompt",
+        "max_connections",
+        "max_retries",
+        "max_samples",
+        "max_sandboxes",
+        "max_subprocesses",
+        "max_tasks",
+        "stream_idle_timeout",
+        "timeout",
+    )
+)
+"""Options that say how, and never what, is asked: they change no result, and are in no key."""
 
 _FORMS = (
     re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:(?P<name>[A-Za-z_]\w*)"),  # module:function

@@ -7,16 +7,18 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from motools.atom.atom import Atom, ModelAtom
 from motools.base.configs import StepConfig
-from motools.definition.config import Code, Name
+from motools.definition.config import Code, Idle, Name
 from motools.definition.context import current_step
 from motools.definition.step import AtomConstructor
 from motools.errors import StepError
 from motools.evals import EvalRequest, find_evaluator
 from motools.evals.api_keys import check_model
+from motools.evals.options import IDLE
+from motools.evals.results import write_results
 from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
@@ -33,7 +35,7 @@ class EvaluateModelConfig(StepConfig):
 
     eval_task: Code | list[Code]
     """The Inspect task: module:function, path/to/file.py@task, or package/task."""
-    eval_kwargs: dict[str, Any] = field(default_factory=dict)
+    eval_kwargs: Annotated[dict[str, Any], Idle(IDLE)] = field(default_factory=dict)
     """Options: task_args, limit, epochs, temperature, max_tokens, seed, model_roles, ..."""
     backend_name: Name("evaluator") = "inspect"  # type: ignore[valid-type]
     """Who evaluates: inspect, or dummy (instant numbers that mean nothing)."""
@@ -106,14 +108,7 @@ def evaluate_model(
     request = EvalRequest(config.eval_task, config.eval_kwargs, model)
     result = find_evaluator(config.backend_name).evaluate(request, workspace)
     folder = workspace / "results"
-    folder.mkdir()
-    (folder / "metrics.json").write_text(
-        json.dumps(result.metrics, indent=2, sort_keys=True, allow_nan=False) + "\n",
-        encoding="utf-8",
-    )
-    with (folder / "samples.jsonl").open("w", encoding="utf-8") as file:
-        for sample in result.samples:
-            file.write(json.dumps(sample, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n")
+    write_results(result, folder)
     if result.usage:
         (workspace / "usage.json").write_text(json.dumps(result.usage), encoding="utf-8")
     if result.logs is not None and result.logs != workspace / "logs":

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from motools.definition.context import current_step, working_folder
 from motools.errors import BackendError, DamagedError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.api_keys import check_model
-from motools.evals.inspect.tasks import check_registered
+from motools.evals.inspect.answers import at_hand, attend, index
+from motools.evals.inspect.tasks import check_registered, ids_of
 from motools.evals.options import check_options, check_tasks
 from motools.zoo import versioned
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from motools.atom.atom import ModelAtom
 
-__all__ = ["InspectEvaluator"]
+__all__ = ["InspectEvaluator", "make_model", "no_dotenv", "place"]
 
 DEFAULTS: dict[str, Any] = {"max_retries": 5, "timeout": 600, "attempt_timeout": 300}
 """Inspect itself would try for ever to reach a server that is gone. The timeouts are in seconds: of a call with all
@@ -46,7 +47,7 @@ _DOTENV_OFF = "PYTHON_DOTENV_DISABLED"  # python-dotenv's own
 GENERATION = ("temperature", "top_p", "max_tokens", "seed", "max_connections", *DEFAULTS)
 
 
-@versioned(3)
+@versioned(4)
 class InspectEvaluator:
     """Runs Inspect tasks on a model and keeps every score, every metric and every sample.
 
@@ -68,7 +69,7 @@ class InspectEvaluator:
             raise BackendError("The inspect evaluator needs Inspect, which is missing: pip install inspect-ai.")
         check_tasks(request.tasks)
         check_options(request.kwargs)
-        check_registered(request.tasks, _place())
+        check_registered(request.tasks, place())
         roles = request.kwargs.get("model_roles") or {}
         if why := trusted_hosts.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
@@ -97,7 +98,10 @@ class InspectEvaluator:
                     print(log.error.traceback, file=sys.stderr)
                 print(f"See it with: inspect view --log-dir {_path(log).parent}", file=sys.stderr)
                 raise StepError(f"The evaluation {task} of {model} failed: {failure(log)}")
-        return read_logs(found, _keep(found, workspace / "logs"))
+        logs = _keep(found, workspace / "logs")
+        with suppress(StepError):  # called by hand, outside a step
+            index(current_step(), request.model.id, logs)
+        return read_logs(found, logs)
 
 
 def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
@@ -161,14 +165,13 @@ def _run(
     request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path
 ) -> dict[str, EvalLog]:
     """The one evaluation, with Inspect's own refusals as errors of ours; the log's header for each task."""
-    from inspect_ai._util.error import PrerequisiteError
-
+    from motools.evals.inspect.private import PrerequisiteError
     from motools.evals.inspect.tasks import MARK
 
-    place = _place()
+    here = place()
     try:
-        with place.importable(), _ended_at_once(), _no_dotenv():
-            logs = _eval_set(request, reached, options, folder, place)
+        with here.importable(), _ended_at_once(), no_dotenv():
+            logs = _eval_set(request, reached, options, folder, here)
     except PrerequisiteError as error:
         tasks = ", ".join(request.tasks)
         raise StepError(f"Inspect cannot run {tasks} with {reached[0]}: {_sentence(error.message)}") from error
@@ -178,7 +181,7 @@ def _run(
     return {task: found[task] for task in request.tasks}
 
 
-def _place() -> Place:
+def place() -> Place:
     return place_of(working_folder(), needs_project=False)
 
 
@@ -200,7 +203,7 @@ def _ended_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def _no_dotenv() -> Iterator[None]:
+def no_dotenv() -> Iterator[None]:
     """Keep Inspect from the `.env` files of the folders above: the command line has read the project's own."""
     before = os.environ.get(_DOTENV_OFF)
     os.environ[_DOTENV_OFF] = "1"
@@ -213,33 +216,40 @@ def _no_dotenv() -> Iterator[None]:
 
 
 def _eval_set(
-    request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, place: Place
+    request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, here: Place
 ) -> list[EvalLog]:
     import inspect_ai
-    from inspect_ai._eval.context import init_model_context
     from inspect_ai.model import GenerateConfig
-    from inspect_ai.model._util import resolve_model_roles
 
     import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
+    from motools.evals.inspect.private import init_model_context, on_new_model, resolve_model_roles
     from motools.evals.inspect.progress import expect
     from motools.evals.inspect.tasks import check_made, data_digest, make_tasks, only_answers
 
     (name, model_args), atom = reached, request.model
     assert atom is not None
+    on_new_model(attend)  # before any is made
     generation = {option: options[option] for option in GENERATION if option in options}
     named = options.get("model_roles", {})
-    model = _model(name, GenerateConfig(**generation), {**model_args, **options.get("model_args", {})})
-    roles = resolve_model_roles({role: _model(named[role], GenerateConfig()) for role in named})
+    model = make_model(name, GenerateConfig(**generation), {**model_args, **options.get("model_args", {})})
+    roles = resolve_model_roles({role: make_model(named[role]) for role in named})
     init_model_context(model, roles, GenerateConfig(**generation))  # a task may ask for them when it is made
-    made = make_tasks(request.tasks, options.get("task_args", {}), place)
+    made = make_tasks(request.tasks, options.get("task_args", {}), here)
     check_made(request.tasks, made, options)
     only_answers(made)
     kept = folder / data_digest(made, options)[:32]
-    expect(kept)
     paid = not all(each.startswith(FREE) for each in (name, *named.values()))
-    _, logs = inspect_ai.eval_set(
-        made, model=model, model_roles=roles, log_dir=str(kept), **_settings(options, paid), **_link(atom), **generation
-    )
+    with at_hand(atom, model, kept.name, ids_of(made)):
+        expect(kept)
+        _, logs = inspect_ai.eval_set(
+            made,
+            model=model,
+            model_roles=roles,
+            log_dir=str(kept),
+            **_settings(options, paid),
+            **_link(atom),
+            **generation,
+        )
     return logs
 
 
@@ -288,14 +298,15 @@ def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name in known}
 
 
-def _model(name: str, config: Any, model_args: Mapping[str, Any] | None = None) -> Model:
-    from inspect_ai.model import get_model
+def make_model(name: str, config: Any = None, model_args: Mapping[str, Any] | None = None) -> Model:
+    """A model by its name; raises `StepError` where no provider has it."""
+    from inspect_ai.model import GenerateConfig, get_model
 
     args = dict(model_args or {})
     if name.startswith("mockllm/"):
         args.setdefault("custom_outputs", _mock_output)
     try:
-        model = get_model(name, config=config, memoize=False, **args)
+        model = get_model(name, config=config or GenerateConfig(), memoize=False, **args)
     except ValueError as error:
         raise StepError(f"Inspect cannot reach the model {name}: {_sentence(error)}") from error
     retried = model.api.should_retry

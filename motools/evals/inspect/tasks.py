@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from motools.code import loading, references
 from motools.code.search_path import Place
 from motools.errors import BackendError, did_you_mean, listed
+from motools.evals.inspect.answers import asking_for
 from motools.evals.options import sample_limit, task_name
 
 if TYPE_CHECKING:
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
     from inspect_ai.scorer import Score, Scorer, Target
     from inspect_ai.solver import TaskState
 
-__all__ = ["MARK", "check_made", "check_registered", "data_digest", "make_tasks", "only_answers"]
+__all__ = [
+    "MARK",
+    "check_made",
+    "check_registered",
+    "data_digest",
+    "ids_of",
+    "make_tasks",
+    "only_answers",
+    "scoring_answers",
+]
 
 MARK = "motools_task"
 """The key in a log's metadata under which it says which of the tasks it is of."""
@@ -39,7 +49,9 @@ def check_registered(texts: Sequence[str], place: Place) -> None:
         reference = references.parse(text, place)
         if reference is None or reference.package is None:
             continue
-        from inspect_ai._util.registry import registry_find, registry_info, registry_lookup  # 3 s
+        from inspect_ai.util import registry_info  # 3 s
+
+        from motools.evals.inspect.private import registry_find, registry_lookup
 
         try:
             found = registry_lookup("task", text)  # imports what the package registers
@@ -105,10 +117,11 @@ NO_ANSWER = ("content_filter", "model_length")
 def only_answers(tasks: Sequence[Task]) -> None:
     """Let scorers score what a model has answered, and not what a provider says in its place: that is unscored."""
     for task in tasks:
-        task.scorer = [_of_answers(scorer) for scorer in task.scorer or ()]
+        task.scorer = [scoring_answers(scorer) for scorer in task.scorer or ()]
 
 
-def _of_answers(scorer: Scorer) -> Scorer:
+def scoring_answers(scorer: Scorer) -> Scorer:
+    """The scorer, for what a model has answered; what it asks a judge is asked on behalf of the sample."""
     from inspect_ai.util import registry_info
 
     if not inspect.isfunction(scorer) or registry_info(scorer).type != "scorer":
@@ -119,10 +132,20 @@ def _of_answers(scorer: Scorer) -> Scorer:
         choices = state.output.choices
         if choices and choices[0].stop_reason in NO_ANSWER:
             return None
-        scored: Score | None = await scorer(state, target)
+        with asking_for(state.sample_id, state.epoch):
+            scored: Score | None = await scorer(state, target)
         return scored
 
     return score
+
+
+def ids_of(tasks: Sequence[Task]) -> frozenset[str]:
+    """The ids of all samples, as Inspect will know them."""
+    return frozenset(
+        str(sample.id if sample.id is not None else number)
+        for task in tasks
+        for number, sample in enumerate(task.dataset, 1)
+    )
 
 
 def data_digest(tasks: Sequence[Task], options: Mapping[str, Any]) -> str:
@@ -150,8 +173,9 @@ def _content(sample: Sample) -> list[Any]:
 def _made(text: str, task_args: Mapping[str, Any], place: Place) -> list[Task]:
     """In Inspect's own forms Inspect loads it; other code is a function of ours to call. A file's task finds what lies
     beside the file in either form."""
-    from inspect_ai._eval.loader import load_tasks
     from inspect_ai.util import registry_info
+
+    from motools.evals.inspect.private import load_tasks
 
     reference = references.parse(text, place)
     file = reference.file if reference is not None and ".py" in text else None
