@@ -76,3 +76,65 @@ def _mapping(option: str, text: str) -> dict[str, object]:
     if not isinstance(found, dict):
         raise UserError(f'{option} must be a JSON object, such as \'{{"template": "..."}}\', not {text!r}.')
     return found
+
+
+app = typer.Typer(help="Judges: how far their judgements agree.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    atom: AtomName,
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="[OTHER]", help="The same answers as another has judged them (`motools rescore`)."),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="In place of OTHER: JSONL rows {id, SCORE: value} of people's.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show how far a judge agrees with another one, or with people, on the same answers.
+
+    Example:  motools judge check eval_results eval-3f2a
+    """
+    from motools.atom.atom import EvalAtom
+    from motools.atom.listing import find_atom
+    from motools.cli.tables import print_json, print_table
+    from motools.errors import AtomError, UserError
+    from motools.evals.inspect.agreement import agreements, judgements_of, read_labels
+
+    if (other is None) == (labels is None):
+        raise UserError("Name a second evaluation, or a file of labels: --labels FILE.")
+    found = [find_atom(each, Path.cwd()) for each in (atom, other) if each is not None]
+    judged = []
+    for each in found:
+        if not isinstance(each, EvalAtom):
+            raise AtomError(f"{each.id} is a {each.kind}, and only evaluations are judged.")
+        judged.append(judgements_of(each.samples()))
+    if labels is not None:
+        if not labels.is_file():
+            raise UserError(f"There is no file {labels}.")
+        judged.append(read_labels(labels, judged[0]))
+    result = agreements(*judged)
+    if as_json:
+        print_json([each.as_dict() for each in result])
+        return
+    heads = ["score", "pairs", "same", "alpha", "level", "mean", "other mean", "apart", "unjudged", "other unjudged"]
+    print_table(
+        heads,
+        [
+            [
+                each.score,
+                str(each.pairs),
+                *(_figure(value) for value in (each.exact, each.alpha)),
+                each.level,
+                *(_figure(value) for value in (*(each.means or (None, None)), each.apart)),
+                *map(str, each.unjudged),
+            ]
+            for each in result
+        ],
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"

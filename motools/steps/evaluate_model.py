@@ -17,7 +17,7 @@ from motools.definition.step import AtomConstructor
 from motools.errors import StepError
 from motools.evals import EvalRequest, find_evaluator
 from motools.evals.api_keys import check_model
-from motools.evals.options import IDLE
+from motools.evals.options import IDLE, TRAINED, role_model
 from motools.evals.results import write_results
 from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
@@ -71,9 +71,13 @@ def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, At
     if not getattr(find_evaluator(config.backend_name), "paid", False):
         return False
     roles = config.eval_kwargs.get("model_roles") or {}
-    models = [*roles.values(), *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values())]
+    models = [
+        *map(role_model, roles.values()),
+        *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values()),
+    ]
     asks = "grader" not in roles and (config.eval_kwargs.get("task_args") or {}).get("judge")
-    return bool(asks or _judged(config)) or any(str(model).partition("/")[0] not in FREE for model in models if model)
+    known = [str(model).partition("/")[0] for model in models if model and model != TRAINED]
+    return bool(asks or _judged(config)) or any(provider not in FREE for provider in known)
 
 
 def _judged(config: EvaluateModelConfig) -> list[Description]:

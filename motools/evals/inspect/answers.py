@@ -18,7 +18,7 @@ import io
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -224,12 +224,13 @@ def attend(model: Model) -> None:
 
 
 @contextmanager
-def at_hand(atom: ModelAtom, model: Model, data: str, samples: frozenset[str]) -> Iterator[None]:
+def at_hand(atom: ModelAtom, models: Sequence[Model], data: str, samples: frozenset[str]) -> Iterator[None]:
     """During the evaluation of a model: what it has said before is at hand, and what it says now is kept.
 
     Who asks the same model the same data waits until the other is done, and then has what that was told.
 
     Args:
+        models: what asks the atom's model, in one role or several.
         data: a digest of what will be asked.
         samples: the ids of the samples.
     """
@@ -243,9 +244,10 @@ def at_hand(atom: ModelAtom, model: Model, data: str, samples: frozenset[str]) -
         journal = journal_of(step)
         if step.force:
             journal.unlink(missing_ok=True)
-        known = {} if step.force or not _is_kept_of(model) else known_to(step, atom.id, samples)
+        known = {} if step.force or not _is_kept_of(models[0]) else known_to(step, atom.id, samples)
         answers = Answers(known, read_journal(journal), journal)
-        answers.identify(model, [atom.id, str(model), _described(model.model_args)])
+        for model in models:
+            answers.identify(model, [atom.id, str(model), _described(model.model_args)])
         if known:
             print(f"{len(known)} answers to samples of these names are at hand; what is asked again is not paid again.")
         with answering(answers):

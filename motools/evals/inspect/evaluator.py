@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import inspect
 import os
@@ -24,12 +25,19 @@ from motools.evals import EvalRequest, Evaluation
 from motools.evals.api_keys import check_model
 from motools.evals.inspect.answers import at_hand, attend, index
 from motools.evals.inspect.tasks import check_registered, ids_of
-from motools.evals.options import check_options, check_tasks
+from motools.evals.options import (
+    GENERATION,
+    TRAINED,
+    check_options,
+    check_tasks,
+    role_model,
+    role_options,
+)
 from motools.zoo import versioned
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog
-    from inspect_ai.model import Model, ModelOutput
+    from inspect_ai.model import GenerateConfig, Model, ModelOutput
 
     from motools.atom.atom import ModelAtom
 
@@ -42,9 +50,13 @@ its attempts, and of one attempt, which is all that ends one to a server that is
 FREE = ("tinylm/", "mockllm/")
 """Providers whose answers cost nothing, so that a few samples asked again are cheaper than 7 ms a sample to keep it."""
 
-_DOTENV_OFF = "PYTHON_DOTENV_DISABLED"  # python-dotenv's own
+SETTINGS = (
+    "limit sample_id sample_shuffle epochs fail_on_error score_on_error approval sandbox message_limit token_limit "
+    "turn_limit time_limit working_limit max_tasks max_samples max_sandboxes max_subprocesses"
+).split()
+"""Options that `eval_set` takes under the same name."""
 
-GENERATION = ("temperature", "top_p", "max_tokens", "seed", "max_connections", *DEFAULTS)
+_DOTENV_OFF = "PYTHON_DOTENV_DISABLED"  # python-dotenv's own
 
 
 @versioned(4)
@@ -52,9 +64,7 @@ class InspectEvaluator:
     """Runs Inspect tasks on a model and keeps every score, every metric and every sample.
 
     A task is `module:function` (a function that returns a Task, decorated or not), `file.py@task` or
-    `package/task`. The options: `task_args`, `limit`, `sample_id`, `epochs`, `temperature`, `top_p`, `max_tokens`,
-    `seed`, `model_roles`, `model_args`, `fail_on_error`, `score_on_error`, `max_connections`, `max_tasks`,
-    `max_retries`, `timeout` and `attempt_timeout`.
+    `package/task`. The options are those of `motools.evals.options`, by Inspect's names.
 
     An evaluation in which a sample fails has failed, unless `fail_on_error` or the task itself says otherwise. What
     was finished before it failed, or before its process was killed, is not asked for again by the next attempt.
@@ -73,13 +83,17 @@ class InspectEvaluator:
         roles = request.kwargs.get("model_roles") or {}
         if why := trusted_hosts.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
-        for role, model in roles.items():
-            check_model(f"eval_kwargs.model_roles.{role}", model)
+        for role, given in roles.items():
+            if why := trusted_hosts.refusal(role_options(given).get("model_args"), f"eval_kwargs.model_roles.{role}"):
+                raise BackendError(why)
+            if role_model(given) != TRAINED:
+                args = role_options(given).get("model_args") or {}
+                check_model(f"eval_kwargs.model_roles.{role}", role_model(given), args.keys())
         if request.expected is not None:
             _refuse_dummy(request.expected)
             _refuse_remote_code("The model to evaluate", request.expected_args, request.kwargs)
-            given = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
-            check_model("The model to evaluate", request.expected, given)
+            names = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
+            check_model("The model to evaluate", request.expected, names)
 
     def evaluate(self, request: EvalRequest, workspace: Path) -> Evaluation:
         self.check(request)
@@ -219,27 +233,38 @@ def _eval_set(
     request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, here: Place
 ) -> list[EvalLog]:
     import inspect_ai
-    from inspect_ai.model import GenerateConfig
 
     import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
     from motools.evals.inspect.private import init_model_context, on_new_model, resolve_model_roles
     from motools.evals.inspect.progress import expect
-    from motools.evals.inspect.tasks import check_made, data_digest, make_tasks, only_answers
+    from motools.evals.inspect.tasks import check_made, data_digest, make_named, make_tasks, only_answers
 
     (name, model_args), atom = reached, request.model
     assert atom is not None
     on_new_model(attend)  # before any is made
     generation = {option: options[option] for option in GENERATION if option in options}
     named = options.get("model_roles", {})
-    model = make_model(name, GenerateConfig(**generation), {**model_args, **options.get("model_args", {})})
-    roles = resolve_model_roles({role: make_model(named[role]) for role in named})
-    init_model_context(model, roles, GenerateConfig(**generation))  # a task may ask for them when it is made
+    args = {**model_args, **options.get("model_args", {})}
+    model = make_model(name, generate_config(generation), args)
+    mine = [model]
+    made_roles = {}
+    for role, given in named.items():
+        told = role_options(given)
+        own_args = told.pop("model_args", {})
+        if role_model(given) == TRAINED:
+            made_roles[role] = make_model(name, generate_config({**generation, **told}), {**args, **own_args})
+            mine.append(made_roles[role])
+        else:
+            made_roles[role] = make_model(role_model(given), generate_config(told), own_args)
+    roles = resolve_model_roles(made_roles)
+    init_model_context(model, roles, generate_config(generation))  # a task may ask for them when it is made
     made = make_tasks(request.tasks, options.get("task_args", {}), here)
     check_made(request.tasks, made, options)
     only_answers(made)
-    kept = folder / data_digest(made, options)[:32]
-    paid = not all(each.startswith(FREE) for each in (name, *named.values()))
-    with at_hand(atom, model, kept.name, ids_of(made)):
+    kept = folder / hashlib.sha256(f"{atom.id} {data_digest(made, options)}".encode()).hexdigest()[:32]
+    solver = {"solver": make_named("solver", options["solver"], here)} if "solver" in options else {}
+    paid = not all(each.startswith(FREE) for each in (name, *map(role_model, named.values())) if each != TRAINED)
+    with at_hand(atom, mine, kept.name, ids_of(made)):
         expect(kept)
         _, logs = inspect_ai.eval_set(
             made,
@@ -247,6 +272,7 @@ def _eval_set(
             model_roles=roles,
             log_dir=str(kept),
             **_settings(options, paid),
+            **solver,
             **_link(atom),
             **generation,
         )
@@ -287,15 +313,23 @@ def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
         "ctl_server": False,  # servers for other programs to look in
         "acp_server": False,
     }
-    settings |= {
-        option: options[option]
-        for option in ("limit", "sample_id", "epochs", "fail_on_error", "score_on_error", "max_tasks")
-        if option in options
-    }
+    settings |= {option: options[option] for option in SETTINGS if option in options}
+    if "epochs_reducer" in options:  # Inspect has one word for both
+        settings["epochs"] = inspect_ai.Epochs(options.get("epochs", 1), options["epochs_reducer"])
+    if isinstance(settings.get("sandbox"), list):
+        settings["sandbox"] = tuple(settings["sandbox"])
     if isinstance(settings.get("limit"), list):
         settings["limit"] = tuple(settings["limit"])
     known = inspect.signature(inspect_ai.eval_set).parameters  # some are younger than the oldest Inspect we take
     return {name: value for name, value in settings.items() if name in known}
+
+
+def generate_config(options: Mapping[str, Any]) -> GenerateConfig:
+    """Options of an answer; without reasoning there is nothing to sum up, which Inspect would find out by asking."""
+    from inspect_ai.model import GenerateConfig
+
+    summary = {"reasoning_summary": "none"} if options.get("reasoning_effort") == "none" else {}
+    return GenerateConfig(**{**summary, **options})
 
 
 def make_model(name: str, config: Any = None, model_args: Mapping[str, Any] | None = None) -> Model:

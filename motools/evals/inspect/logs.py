@@ -219,6 +219,7 @@ def _sample(sample: EvalSample, clusters: Mapping[str, Any]) -> dict[str, Any]:
         "scores": {
             name: {"value": _plain(score.value), "answer": score.answer, "explanation": score.explanation}
             | ({"cluster": clusters[name]} if clusters.get(name) else {})
+            | ({"judge": judge} if (judge := (score.metadata or {}).get("judge")) else {})
             for name, score in (sample.scores or {}).items()
         },
         "error": sample.error.message if sample.error else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import tempfile
 import traceback
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools.atom.atom import EvalAtom
-from motools.code import loading, references
 from motools.definition.context import kept_folder
 from motools.errors import AtomError, BackendError, MotoolsError, StepError
 from motools.evals import Evaluation
@@ -21,7 +19,7 @@ from motools.evals.api_keys import check_model
 from motools.evals.inspect.answers import Answers, answering, answers_of, attend, read_journal
 from motools.evals.inspect.evaluator import make_model, no_dotenv, place
 from motools.evals.inspect.logs import cause_of, read_logs
-from motools.evals.inspect.tasks import MARK, make_tasks, scoring_answers
+from motools.evals.inspect.tasks import MARK, make_named, make_tasks, scoring_answers
 from motools.evals.results import write_results
 
 if TYPE_CHECKING:
@@ -150,7 +148,7 @@ def _score(log: EvalLog, text: str, how: Rescoring) -> EvalLog:
         if not scorers:
             raise BackendError(f"The task {text} has no scorer. Name one: --scorer module:function")
     else:
-        scorers = [_named(how.scorer, how.scorer_args)]
+        scorers = [make_named("scorer", {"name": how.scorer, "args": how.scorer_args}, place())]
     return inspect_ai.score(
         log,
         [scoring_answers(each) for each in scorers],
@@ -160,22 +158,3 @@ def _score(log: EvalLog, text: str, how: Rescoring) -> EvalLog:
         action="overwrite",
         display="none",
     )
-
-
-def _named(text: str, args: Mapping[str, Any]) -> Any:
-    from motools.evals.inspect.private import registry_create, registry_lookup
-
-    reference = references.parse(text, place())
-    if reference is None or reference.package is not None:
-        name = text if registry_lookup("scorer", text) else f"inspect_ai/{text}"
-        if registry_lookup("scorer", name) is None:
-            raise BackendError(
-                f"There is no scorer {text!r}. Write module:function, file.py:function or package/scorer."
-            )
-        return registry_create("scorer", name, **args)
-    make = loading.load(text, place())
-    try:
-        inspect.signature(make).bind(**args)
-    except TypeError as error:
-        raise BackendError(f"--scorer-args do not fit {text}: {error}.") from error
-    return make(**args)

@@ -10,7 +10,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from motools.code import loading, references
 from motools.code.search_path import Place
@@ -30,6 +30,7 @@ __all__ = [
     "check_registered",
     "data_digest",
     "ids_of",
+    "make_named",
     "make_tasks",
     "only_answers",
     "scoring_answers",
@@ -100,6 +101,11 @@ def check_made(texts: Sequence[str], tasks: Sequence[Task], options: Mapping[str
             raise BackendError(f"The dataset of {text} is empty, so there is nothing to evaluate.")
         if not len(range(count)[start:stop]):
             raise BackendError(f"eval_kwargs.limit {options['limit']!r} leaves none of the {count} samples of {text}.")
+        if stop is not None and stop > max(len(each.dataset) for each in tasks):
+            raise BackendError(
+                f"eval_kwargs.limit {options['limit']!r} goes beyond the data: {text} has {count} sample(s). "
+                "Leave it out to ask all of them."
+            )
         if wanted is not None:
             known = [str(sample.id if sample.id is not None else n) for n, sample in enumerate(task.dataset, 1)]
             for one in wanted if isinstance(wanted, (list, tuple)) else [wanted]:
@@ -146,6 +152,28 @@ def ids_of(tasks: Sequence[Task]) -> frozenset[str]:
         for task in tasks
         for number, sample in enumerate(task.dataset, 1)
     )
+
+
+def make_named(kind: Literal["scorer", "solver"], named: str | Mapping[str, Any], place: Place) -> Any:
+    """A scorer or solver by its name, or `{name, args}`: `module:function`, `file.py:function` or one of Inspect's.
+
+    Raises:
+        BackendError: there is none of that name, or it does not take the arguments.
+    """
+    from motools.evals.inspect.private import registry_create, registry_lookup
+
+    text, args = (named, {}) if isinstance(named, str) else (named["name"], dict(named.get("args") or {}))
+    if ":" not in text:
+        known = next((name for name in (text, f"inspect_ai/{text}") if registry_lookup(kind, name)), None)
+        if known is None:
+            raise BackendError(f"There is no {kind} {text!r}. Write module:function, file.py:function or package/name.")
+        return registry_create(kind, known, **args)
+    make = loading.load(text, place)
+    try:
+        inspect.signature(make).bind(**args)
+    except TypeError as error:
+        raise BackendError(f"The arguments of the {kind} {text} do not fit: {error}.") from error
+    return make(**args)
 
 
 def data_digest(tasks: Sequence[Task], options: Mapping[str, Any]) -> str:
