@@ -14,8 +14,8 @@ from motools.base.configs import StepConfig
 from motools.definition.config import Code, Idle, Name
 from motools.definition.context import current_step
 from motools.definition.step import AtomConstructor
-from motools.errors import StepError
-from motools.evals import EvalRequest, find_evaluator
+from motools.errors import StepError, listed
+from motools.evals import Counts, EvalRequest, Evaluation, Evaluator, Metrics, find_evaluator
 from motools.evals.api_keys import check_model
 from motools.evals.options import IDLE, TRAINED, role_model
 from motools.evals.results import write_results
@@ -47,10 +47,11 @@ def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | No
     Args:
         inputs: the configs of the steps that make the inputs.
     """
-    expected, args = next((found for made in (inputs or {}).values() if (found := _served(made))), (None, {}))
-    request = EvalRequest(config.eval_task, config.eval_kwargs, expected=expected, expected_args=args)
     evaluator = find_evaluator(config.backend_name)
-    evaluator.check(request)
+    served = [found for made in (inputs or {}).values() if (found := _served(made))]
+    known: list[tuple[str | None, Mapping[str, Any]]] = [*served] or [(None, {})]
+    for expected, args in known:
+        evaluator.check(EvalRequest(config.eval_task, config.eval_kwargs, expected=expected, expected_args=args))
     for task in _judged(config) if getattr(evaluator, "paid", False) else ():
         if task.grader:
             check_model(f"The judge of {task.name}, unless eval_kwargs.model_roles.grader names another", task.grader)
@@ -103,14 +104,22 @@ def evaluate_model(
     workspace: Path,
     output: str = "eval_results",
 ) -> list[AtomConstructor]:
-    """Evaluate the one model among the inputs, on one task or several; makes an eval atom, and logs for `inspect view`.
+    """Evaluate the model among the inputs, on one task or several; makes an eval atom, and logs for `inspect view`.
+
+    Of several models each is evaluated on every task, and what stands under `task` stands under `input/task`.
 
     Raises:
         StepError: the evaluation, or that of one of the tasks, failed.
     """
-    (model,) = (atom for atom in input_atoms.values() if isinstance(atom, ModelAtom))
-    request = EvalRequest(config.eval_task, config.eval_kwargs, model)
-    result = find_evaluator(config.backend_name).evaluate(request, workspace)
+    evaluator = find_evaluator(config.backend_name)
+    models = [atom for atom in input_atoms.values() if isinstance(atom, ModelAtom)]
+    if not models:
+        raise StepError(f"evaluate_model evaluates a model, and has none among its inputs: {listed(input_atoms)}.")
+    if len(models) == 1:  # not by name: results of arms whose inputs are called otherwise are then found again
+        result = evaluator.evaluate(EvalRequest(config.eval_task, config.eval_kwargs, models[0]), workspace)
+    else:
+        named = {name: atom for name, atom in input_atoms.items() if isinstance(atom, ModelAtom)}
+        result = _of_several(evaluator, config, named, workspace)
     folder = workspace / "results"
     write_results(result, folder)
     if result.usage:
@@ -124,6 +133,37 @@ def evaluate_model(
         "samples": {name: dict(n) for name, n in result.counts.items()},
     }
     return [AtomConstructor(output, folder, "eval", about)]
+
+
+def _of_several(
+    evaluator: Evaluator, config: EvaluateModelConfig, models: Mapping[str, ModelAtom], workspace: Path
+) -> Evaluation:
+    """The evaluations of several models as one."""
+    metrics: Metrics = {}
+    samples: list[dict[str, Any]] = []
+    counts: dict[str, Counts] = {}
+    usage: dict[str, Any] = {}
+    logs = workspace / "logs"
+    for name, model in models.items():
+        own = workspace / "models" / name
+        own.mkdir(parents=True)
+        one = evaluator.evaluate(EvalRequest(config.eval_task, config.eval_kwargs, model), own)
+        metrics |= {f"{name}/{task}": found for task, found in one.metrics.items()}
+        counts |= {f"{name}/{task}": found for task, found in one.counts.items()}
+        alone = next(iter(one.counts)) if len(one.counts) == 1 else None
+        samples += [{**sample, "task": f"{name}/{sample.get('task', alone)}"} for sample in one.samples]
+        _add(usage, one.usage)
+        if one.logs is not None:
+            shutil.copytree(one.logs, logs, dirs_exist_ok=True)
+    return Evaluation(metrics, samples, counts, logs if logs.is_dir() else None, usage)
+
+
+def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            _add(total.setdefault(name, {}), value)
+        else:
+            total[name] = total.get(name, 0) + value
 
 
 def _say_where() -> None:

@@ -293,6 +293,7 @@ def _link(atom: ModelAtom) -> dict[str, Any]:
         "motools_key": step.key,
         "motools_model": atom.id,
     }
+    about |= {"motools_commit": step.project.head} if step.project.head else {}
     about |= {f"motools_made_from_{name}": id for name, id in sorted(atom.made_from.items())}
     return {"tags": [step.step, *([folder] if folder != "." else []), step.key[:12]], "metadata": about}
 

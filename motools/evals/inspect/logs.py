@@ -63,8 +63,7 @@ def _metrics(log: EvalLog, counts: Counts) -> dict[str, dict[str, float | None]]
         found[label] = {metric: _plain(value.value) if known else None for metric, value in score.metrics.items()}
         told = {"unscored": len(lacking), **_reasons(lacking)}
         found[label] |= {name: count for name, count in told.items() if count and name != "cut_off"}
-    reasons = {name: count for name, count in counts.get("reasons", {}).items() if name != "cut_off"}
-    missing = {"errored": counts["errored"], "unscored": counts["unscored"], **reasons}
+    missing = {"errored": counts["errored"], "unscored": counts["unscored"], **counts.get("reasons", {})}
     missing = {ending: count for ending, count in missing.items() if count}
     if missing or counts["completed"] + counts["errored"] < counts["total"]:
         found.setdefault("samples", {}).update({"total": counts["total"], "completed": counts["completed"], **missing})
