@@ -203,6 +203,17 @@ def test_another_task_with_the_same_questions_has_the_same_answers(
     assert asked(server) == {MODEL: 4, GRADER: 4}
 
 
+def test_judgements_of_a_model_that_costs_nothing_are_not_paid_again(scene: Path, server: OpenAIServer) -> None:
+    chain = Chain(scene)
+    for max_tokens in (8, 16):  # another key, and the same answers
+        configure(scene, max_tokens=max_tokens)
+        text = (scene / "params.yaml").read_text().replace(f"openai/{MODEL}", "mockllm/model")
+        (scene / "params.yaml").write_text(text)
+        done = chain.command("run")
+        assert done.code == 0, done.err
+    assert asked(server) == {GRADER: 4}
+
+
 def test_force_asks_for_everything(server: OpenAIServer, evaluate: Callable[..., Evaluation]) -> None:
     evaluate()
     evaluate(force=True)

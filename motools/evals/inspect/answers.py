@@ -59,7 +59,7 @@ ASKED, KEPT = "motools_asked", "motools_kept"
 """In the metadata of a model's output: the digest of what was asked; whether the answer was there before."""
 FREE = ("tinylm/", "mockllm/", "none/", "none")
 """Models whose answers cost neither money nor time, so that asking is cheaper than looking for what they said."""
-_ROLE, _ATTENDED = "answers", "_motools_attended"
+_ATTENDED = "_motools_attended"
 
 _sample: ContextVar[tuple[Any, int] | None] = ContextVar("sample", default=None)
 _now: Answers | None = None
@@ -244,7 +244,7 @@ def at_hand(atom: ModelAtom, models: Sequence[Model], data: str, samples: frozen
         journal = journal_of(step)
         if step.force:
             journal.unlink(missing_ok=True)
-        known = {} if step.force or not _is_kept_of(models[0]) else known_to(step, atom.id, samples)
+        known = {} if step.force else known_to(step, atom.id, samples)
         answers = Answers(known, read_journal(journal), journal)
         for model in models:
             answers.identify(model, [atom.id, str(model), _described(model.model_args)])
@@ -301,7 +301,7 @@ def _folders(step: StepContext, model: str) -> Iterator[str]:
     store = step.project.store
     locked = pipeline.read_lock(step.folder).get(step.step, {}).get("outs", [])
     logs = [str(out["md5"]) for out in locked if out["path"] == pipeline.logs_path(step.step) and "md5" in out]
-    indexed = [entry.outputs[_ROLE].md5 for entry in step_cache.candidates(store, *_slots(model))]
+    indexed = [entry.outputs[step_cache.ANSWERS].md5 for entry in step_cache.candidates(store, *_slots(model))]
     lacking = [oid for oid in logs if not store.has(oid)]
     if lacking and step.remote:
         remote = Remote(step.project)
@@ -312,7 +312,7 @@ def _folders(step: StepContext, model: str) -> Iterator[str]:
 
 
 def _slots(model: str) -> tuple[str, list[str]]:
-    return f"motools-answers {model}", [_ROLE]
+    return f"motools-answers {model}", [step_cache.ANSWERS]
 
 
 def _logs(step: StepContext, folder: str, samples: frozenset[str]) -> Iterator[EvalLog]:
@@ -324,7 +324,8 @@ def _logs(step: StepContext, folder: str, samples: frozenset[str]) -> Iterator[E
         with suppress(ValueError, KeyError, EOFError, OSError, DamagedError):  # one that cannot be read has none
             data = step.project.store.read(md5)
             header = read_eval_log(io.BytesIO(data), header_only=True, format="eval")
-            if not samples.isdisjoint(map(str, header.eval.dataset.sample_ids or [])):
+            has = any(not model.startswith(FREE) for model in header.stats.model_usage)
+            if has and not samples.isdisjoint(map(str, header.eval.dataset.sample_ids or [])):
                 yield read_eval_log(io.BytesIO(data), resolve_attachments="full", format="eval")
 
 
@@ -344,6 +345,8 @@ def is_kept(output: ModelOutput) -> bool:
 def index(step: StepContext, model: str, logs: Path) -> None:
     """Have the cache know of the answers in a folder of logs, by the model that gave them; then the journal can go."""
     store = step.project.store
+    if not journal_of(step).exists():  # nothing is new
+        return
     files = {str(path): path.name for path in logs.iterdir()}
     if secrets.found_in(files) is not None:  # then nothing of this step is kept
         return
@@ -351,7 +354,7 @@ def index(step: StepContext, model: str, logs: Path) -> None:
         told = json.dumps({"model": model, "step": step.key}, sort_keys=True).encode()
         store.add_bytes(told)
         record = Out(hashlib.md5(told, usedforsecurity=False).hexdigest(), len(told))
-        entry = CachedResult({_ROLE: store.add(logs)}, record)
+        entry = CachedResult({step_cache.ANSWERS: store.add(logs)}, record)
         command, _ = _slots(model)
         step_cache.store(store, command, entry)
         if step.project.setting("core", "remote"):
