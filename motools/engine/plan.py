@@ -91,7 +91,8 @@ def plan_stage(
     """
     definition = compiled.workflow.step(name)
     if compiled.stages[name].get("frozen"):  # by `dvc freeze`: what it depends on does not count
-        return _frozen(name, definition.outputs, locked, outs_status)
+        refuse_frozen(name, outs_status, bool(locked))
+        return StagePlan(name, "current", outputs=locked_outputs(definition.outputs, locked))
     inputs = {given: known.get(given) for given in definition.inputs}
     certain = {given: atom for given, atom in inputs.items() if atom is not None}
     asked = [*_changed_definition(compiled, name, locked), *_changed_inputs(inputs, locked)]
@@ -137,17 +138,15 @@ def deps_of(result: Result | None, inputs: Mapping[str, str], place: Place) -> l
     return list(dict.fromkeys([*(pipeline.atom_path(given) for given in inputs), *used]))
 
 
-def _frozen(
-    name: str, kinds: Mapping[str, str], locked: Mapping[str, Any], outs_status: Mapping[str, str]
-) -> StagePlan:
+def refuse_frozen(name: str, outs_status: Mapping[str, str], ran: bool = True) -> None:
+    """Raises `WorkflowError` where a frozen stage has no result, or not the one that it was frozen with."""
     lost = {path: state for path, state in outs_status.items() if state != "not in cache"}
-    if not locked or lost:
+    if not ran or lost:
         why = "; ".join(_changed_outs(lost, True)) or "it has no result"
         raise WorkflowError(
             f"{name} is frozen in dvc.yaml, but {why}. `dvc checkout` brings back what dvc.lock names, "
             f"`dvc unfreeze {name}` lets it run."
         )
-    return StagePlan(name, "current", outputs=locked_outputs(kinds, locked))
 
 
 def locked_outputs(kinds: Mapping[str, str], locked: Mapping[str, Any]) -> dict[str, str]:

@@ -33,15 +33,15 @@ _FLUSH = 1.0  # seconds between writes of dvc.lock; a crash loses none of it, th
 
 
 class StageOutputs:
-    """The books of one pipeline's folder."""
+    """The outputs of the stages of one pipeline, as dvc.lock, the folder and the cache have them."""
 
     def __init__(self, project: Project, folder: Path, compiled: Compiled, say: Callable[[str], None]) -> None:
         self._project = project
         self._folder = folder
         self._compiled = compiled
         self._say = say
-        self.index = FileHashes(project.private / "index.json")
-        self.lock = LockFile(folder)
+        self.hashes = FileHashes(project.private / "index.json")
+        self.lock_file = LockFile(folder)
         hardlink = project.setting("core", "hardlink_lock") == "true"
         self.dvc_lock = DvcLock(project.root, hardlink, say)
         self.claims = PathLocks(project.root, hardlink)
@@ -50,7 +50,7 @@ class StageOutputs:
 
     def status(self, name: str) -> dict[str, str]:
         """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `not in cache` or `new`."""
-        locked = {out["path"]: out.get("md5") for out in self.lock.entry(name).get("outs", [])}
+        locked = {out["path"]: out.get("md5") for out in self.lock_file.entry(name).get("outs", [])}
         found = {}
         for path, cached in out_paths(self._compiled.stages[name]).items():
             here = self.hash(path)
@@ -68,13 +68,13 @@ class StageOutputs:
     def hash(self, path: str) -> Out | None:
         """What a file or folder of the pipeline hashes to now, or None where it is not there."""
         absolute = os.path.join(self._folder, path)
-        return self.index.folder(absolute) or self.index.file(absolute)
+        return self.hashes.folder(absolute) or self.hashes.file(absolute)
 
-    def clear(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a stage's outs before it runs: a step that fails leaves nothing that looks like a result."""
         if "not in cache" in self.status(name).values():
-            self.put_back(name)  # nowhere else is what an earlier commit names
-        self.spare(name)
+            self.recache(name)  # nowhere else is what an earlier commit names
+        self.move_aside_others(name)
         for path in out_paths(self._compiled.stages[name]):
             target = self._folder / path
             if target.is_dir() and not target.is_symlink():
@@ -83,9 +83,9 @@ class StageOutputs:
             else:
                 target.unlink(missing_ok=True)
 
-    def spare(self, name: str) -> None:
+    def move_aside_others(self, name: str) -> None:
         """Move aside what lies where a stage's outs will, and is nowhere else: a person has put or edited it there."""
-        locked = [out["path"] for out in self.lock.entry(name).get("outs", [])]
+        locked = [out["path"] for out in self.lock_file.entry(name).get("outs", [])]
         for path, cached in out_paths(self._compiled.stages[name]).items():
             target = self._folder / path
             if path in locked and not cached:  # git has a metric
@@ -95,14 +95,14 @@ class StageOutputs:
                 kept = set_aside(target, self._project.private / "replaced")
                 self._say(f"{target} was not made by {name}, and is kept as {kept}.")
 
-    def put_back(self, name: str) -> None:
+    def recache(self, name: str) -> None:
         """Take the outs of a stage that are as locked into the cache again, which has lost them."""
         status = self.status(name)
         for path, cached in out_paths(self._compiled.stages[name]).items():
             if cached and status.get(path) == "not in cache":
                 self._project.store.add(self._folder / path)
 
-    def enter(self, call: StepCall, result: Result, executed: bool = False) -> None:
+    def commit(self, call: StepCall, result: Result, executed: bool = False) -> None:
         """Enter a stage whose result stands in the folder.
 
         Args:
@@ -134,7 +134,7 @@ class StageOutputs:
             locked["deps"] = [{"path": path, **deps[path].as_dict()} for path in sorted(deps)]
         locked["params"] = {pipeline.PARAMS: {call.name: dict(call.values)}}
         locked["outs"] = [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]
-        self.lock.put(call.name, locked)
+        self.lock_file.put(call.name, locked)
 
     def _describe(self, path: str, atom: str) -> Out:
         """An input as dvc.lock gives it; from the folder where another command has just cleaned the cache."""
@@ -161,19 +161,24 @@ class StageOutputs:
             )
         ignore_made(self._project, self._folder, {path.partition("/")[0] for path in cached})
 
-    def flush(self, now: bool = False) -> None:
-        """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it."""
-        if now and (self.lock.pending or self._has_new_deps):
+    def flush(self, now: bool = False) -> bool:
+        """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it.
+
+        Returns:
+            Whether there is more to write.
+        """
+        if now and (self.lock_file.pending or self._has_new_deps):
             with self.dvc_lock:
                 self._write()
-        elif self.lock.pending and time.monotonic() - self._flushed > _FLUSH:
+        elif self.lock_file.pending and time.monotonic() - self._flushed > _FLUSH:
             self._flushed = time.monotonic()
             with suppress(OSError):
-                self.dvc_lock.if_free(self.lock.flush)
+                self.dvc_lock.if_free(self.lock_file.flush)
+        return self.lock_file.pending
 
     def _write(self) -> None:
         write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
-        self.lock.flush()
+        self.lock_file.flush()
         self._has_new_deps = False
 
     def everything(self) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
@@ -182,12 +187,12 @@ class StageOutputs:
         Returns:
             Files by absolute path and folders by theirs, as `snapshot.save` takes them, and the cache's objects.
         """
-        files: dict[str, str | None] = {str(self.lock.path): self.lock.verified()}
+        files: dict[str, str | None] = {str(self.lock_file.path): self.lock_file.verified()}
         folders: dict[str, list[str] | None] = {}
         objects: set[str] = set()
         for name, stage in self._compiled.stages.items():
             cached = out_paths(stage)
-            entry = self.lock.entry(name)
+            entry = self.lock_file.entry(name)
             for out in [*entry.get("outs", []), *entry.get("deps", [])]:
                 path = os.path.join(self._folder, out["path"])
                 if out["md5"].endswith(".dir"):
@@ -209,10 +214,10 @@ class StageOutputs:
         """
         if wait:
             self.flush(now=True)
-        elif self.lock.pending or self._has_new_deps:
+        elif self.lock_file.pending or self._has_new_deps:
             with suppress(OSError):
                 self.dvc_lock.if_free(self._write)
-        self.index.save()
+        self.hashes.save()
         if self._project.setting("core", "autostage") == "true":
             self._project.stage_files([p for p in self._written() if p.exists()])
 
