@@ -20,8 +20,8 @@ from motools.compiler.step_call import StepCall
 from motools.engine.options import RunOptions
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import prepare_folder
-from motools.engine.reporter import Silent
 from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
+from motools.engine.reporter import Silent
 from motools.engine.stage import in_order, waiting_for
 from motools.engine.stages import Stages, open_stages
 from motools.errors import DamagedError, RemoteError, UserError, WorkflowError
@@ -435,8 +435,7 @@ def test_a_frozen_stage_of_ones_own_is_left_alone_as_dvc_does(chain: Chain) -> N
         stages.custom[0].decide()
 
 
-def test_without_a_stage_of_ones_own_dvc_is_not_asked(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Project, "dvc", None)
+def test_without_a_stage_of_ones_own_there_is_none(chain: Chain) -> None:
     with opened(chain) as stages:
         assert stages.custom == []
 
