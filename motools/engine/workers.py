@@ -9,10 +9,16 @@ from typing import Any
 
 from motools.execution.workers import WarmExecutor
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "start_ahead"]
 
 _STEPS = ("motools.engine.run", "motools.execution.run_step")
 _COMMANDS = ("motools.engine.custom_stage", "dvc.repo", "dvc.stage.run")
+_ahead: list[WarmExecutor] = []
+
+
+def start_ahead() -> None:
+    """Start a server before it is known what else it must import; the first of a run that needs one takes it."""
+    _ahead.append(WarmExecutor(_STEPS))
 
 
 class Workers:
@@ -37,7 +43,10 @@ class Workers:
 
     def _server(self, modules: Sequence[str], warm: tuple[Callable[..., Any], tuple[Any, ...]] | None) -> WarmExecutor:
         what = (modules, warm, self._renewed if warm else 0)
-        if what not in self._servers:
+        if what not in self._servers and warm and _ahead:
+            self._servers[what] = _ahead.pop()
+            self._servers[what].warm_up(modules, warm)
+        elif what not in self._servers:
             self._servers[what] = WarmExecutor(modules, warm)
         return self._servers[what]
 
@@ -54,3 +63,5 @@ class Workers:
         for server in self._servers.values():
             server.shutdown(cancel_futures=True)
         self._servers.clear()
+        while _ahead:
+            _ahead.pop().abandon()
