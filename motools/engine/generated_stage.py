@@ -204,7 +204,7 @@ class GeneratedStage:
         project, folder = self._place.project, self._place.folder
         files = [*self._stage.get("deps", []), pipeline.PARAMS, pipeline.STAGES]
         options = self._state.options
-        git = project.git_state([folder / file for file in files])
+        git = project.git.state([folder / file for file in files])
         how = Execution(options.user or project.user, git, options.force, self.log)
         return self._executor().submit(run_step.perform, plan.call, how, self._outputs.lock_file.entry(self.name))
 

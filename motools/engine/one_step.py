@@ -32,7 +32,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
         workflow = load_workflow(reference, place)
         call = read_call(reference, workflow, name, place)
         files = [*call.code.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES]
-        git = project.git_state(files)
+        git = project.git.state(files)
         locked = LockFile(place.folder).entry(name)
         outcome = run_step(call, workflow.step(name), Execution(project.user, git, remote=True), locked)
     if outcome.result is not None:  # DVC has been told what the step was known to depend on before

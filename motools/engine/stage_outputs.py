@@ -154,7 +154,7 @@ class StageOutputs:
             ProjectError: git tracks one of them.
         """
         cached = [path for name in names for path, kept in out_paths(self._compiled.stages[name]).items() if kept]
-        if tracked := self._project.tracked(self._folder, cached):
+        if tracked := self._project.git.tracked(self._folder, cached):
             raise ProjectError(
                 f"git tracks {tracked[0]} in {self._folder}, which the pipeline makes and DVC keeps. Type "
                 f"`git rm -r --cached {tracked[0]}` there, and commit that."
@@ -219,7 +219,7 @@ class StageOutputs:
                 self.dvc_lock.if_free(self._write)
         self.hashes.save()
         if self._project.setting("core", "autostage") == "true":
-            self._project.stage_files([p for p in self._written() if p.exists()])
+            self._project.git.stage_files([p for p in self._written() if p.exists()])
 
     def _written(self) -> list[Path]:
         folders = (self._folder / name for name in ("atoms", "runs", "logs"))

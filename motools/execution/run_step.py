@@ -47,7 +47,7 @@ from motools.execution.work_folders import (
 from motools.observe import observer
 from motools.repo import pipeline
 from motools.repo.cache import Hashed, files_in, hash_file
-from motools.repo.project import GitState
+from motools.repo.git import GitState
 from motools.repo.remote import Remote
 
 
