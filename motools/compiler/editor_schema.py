@@ -36,7 +36,7 @@ def write_schema(compiled: Compiled, folder: Path, private: Path) -> None:
     path = Path(os.path.normpath(folder / named[1])) if named else None
     if path is None or path.parent != private / "schemas":  # none, or a person's own
         return
-    told = json.dumps(config_schema(compiled.workflow), indent=1) + "\n"
+    told = json.dumps(config_schema(compiled.workflow)) + "\n"
     if not path.is_file() or path.read_text(encoding="utf-8") != told:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, told)

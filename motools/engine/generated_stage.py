@@ -110,12 +110,12 @@ class GeneratedStage:
 
     def atoms_in_folder(self) -> dict[str, str]:
         """What its outputs hold now: output name -> atom id, of those that are there."""
-        found = {}
+        atoms = {}
         for name, kind in self.step.outputs.items():
             if (self._place.folder / pipeline.atom_path(name) / "atom.json").is_file():
                 out = self._outputs.hash(pipeline.atom_path(name))
-                found[name] = f"{kind}-{out.md5.removesuffix('.dir')}" if out else ""
-        return found
+                atoms[name] = f"{kind}-{out.md5.removesuffix('.dir')}" if out else ""
+        return atoms
 
     def has_inputs(self) -> bool:
         return all(self._state.atoms.get(name) for name in self.step.inputs)

@@ -63,6 +63,7 @@ class Scheduler:
         self._upstream = upstream
         self._order = in_order(upstream)
         self._options = options
+        self._cores = options.cores
         self._reporter = reporter
         self._workers = workers
         self._claims = claims
@@ -117,18 +118,18 @@ class Scheduler:
     def _has_room(self, stage: Stage) -> bool:
         """Whether a stage may start beside those that run; one alone always may."""
         busy = sum(each.cores for each in self._running)
-        return not self._running or busy + stage.cores <= self._options.cores + 1e-9
+        return not self._running or busy + stage.cores <= self._cores + 1e-9
 
     def _released(self) -> list[Stage]:
         """The stages that wait for nothing any more; those after a failure are skipped."""
-        found = []
+        free = []
         while new := self._order.get_ready():
             for stage in new:
                 if self._is_skipped(stage):
                     self._order.done(stage)
                 else:
-                    found.append(stage)
-        return found
+                    free.append(stage)
+        return free
 
     def _is_skipped(self, stage: Stage) -> bool:
         """Skip a stage that needs one that has failed or was skipped itself."""

@@ -81,7 +81,7 @@ def waiting_for(stages: Sequence[Stage]) -> dict[Stage, list[Stage]]:
             makers.setdefault(path, {})[stage] = None
             for folder in _above(path):
                 inside.setdefault(folder, {})[stage] = None
-    found = {}
+    upstream = {}
     for stage in stages:
         first: dict[Stage, None] = {}
         for path in stage.reads:
@@ -89,8 +89,8 @@ def waiting_for(stages: Sequence[Stage]) -> dict[Stage, list[Stage]]:
             for each in (path, *_above(path)):
                 first |= makers.get(each, {})
         first.pop(stage, None)
-        found[stage] = list(first)
-    return found
+        upstream[stage] = list(first)
+    return upstream
 
 
 def in_order(upstream: Mapping[Stage, Sequence[Stage]]) -> TopologicalSorter[Stage]:

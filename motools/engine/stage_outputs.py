@@ -51,19 +51,19 @@ class StageOutputs:
     def status(self, name: str) -> dict[str, str]:
         """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `not in cache` or `new`."""
         locked = {out["path"]: out.get("md5") for out in self.lock_file.entry(name).get("outs", [])}
-        found = {}
+        differing = {}
         for path, cached in out_paths(self._compiled.stages[name]).items():
             here = self.hash(path)
             md5 = locked.get(path)
             if md5 is None:
-                found[path] = "new"
+                differing[path] = "new"
             elif here is None:
-                found[path] = "deleted"
+                differing[path] = "deleted"
             elif here.md5 != md5:
-                found[path] = "modified"
+                differing[path] = "modified"
             elif cached and not self._project.store.has(md5):
-                found[path] = "not in cache"
-        return found
+                differing[path] = "not in cache"
+        return differing
 
     def hash(self, path: str) -> Out | None:
         """What a file or folder of the pipeline hashes to now, or None where it is not there."""
@@ -115,10 +115,10 @@ class StageOutputs:
             outs[pipeline.logs_path(call.name)] = entry.logs
         for path, cached in out_paths(self._compiled.stages[call.name]).items():
             if path not in outs:  # a metric, or a plot that a person has added
-                found = self.hash(path)
-                if found is None:
+                here = self.hash(path)
+                if here is None:
                     raise MotoolsError(f"{self._folder / path}, which dvc.yaml says {call.name} makes, is not there.")
-                outs[path] = self._project.store.add(self._folder / path) if cached else found
+                outs[path] = self._project.store.add(self._folder / path) if cached else here
         paths = {pipeline.atom_path(name): atom for name, atom in call.inputs.items()}
         deps = {path: self._describe(path, atom) for path, atom in paths.items()}
         for path, md5 in dependencies(result.trace, call.place).items():
@@ -142,10 +142,10 @@ class StageOutputs:
         try:
             return self._project.store.describe(md5)
         except FileNotFoundError:
-            found = self.hash(path)
-            if found is None or found.md5 != md5:
+            here = self.hash(path)
+            if here is None or here.md5 != md5:
                 raise MotoolsError(f"{self._folder / path} is gone. Run again.") from None
-            return found
+            return here
 
     def ignore_outs(self, names: Iterable[str]) -> None:
         """Have git ignore the outs that DVC keeps, those of other branches and of removed experiments too.
@@ -234,14 +234,14 @@ def _listings(folder: str, files: Iterable[str]) -> dict[str, list[str] | None]:
         parts = file.split("/")
         for depth, part in enumerate(parts):
             names.setdefault(os.path.join(folder, *parts[:depth]), set()).add(part)
-    return {path: sorted(found) for path, found in names.items()}
+    return {path: sorted(inside) for path, inside in names.items()}
 
 
 def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:
     """The outs of a stage of dvc.yaml, and whether each is kept in the cache."""
-    found = {}
+    cached = {}
     for section in ("outs", "metrics", "plots"):
         for out in stage.get(section, []):
             path, flags = next(iter(out.items())) if isinstance(out, dict) else (out, {})
-            found[path] = flags.get("cache", True)
-    return found
+            cached[path] = flags.get("cache", True)
+    return cached

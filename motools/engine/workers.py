@@ -11,7 +11,7 @@ from motools.execution.workers import WarmExecutor
 
 __all__ = ["Workers", "start_ahead"]
 
-_STEPS = ("motools.engine.run", "motools.execution.run_step")
+_STEPS = ("motools.execution.run_step",)
 _COMMANDS = ("motools.engine.custom_stage", "dvc.repo", "dvc.stage.run")
 _ahead: list[WarmExecutor] = []
 
