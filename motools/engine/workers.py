@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -19,6 +20,12 @@ _ahead: list[WarmExecutor] = []
 def start_ahead() -> None:
     """Start a server before it is known what else it must import; the first of a run that needs one takes it."""
     _ahead.append(WarmExecutor(_STEPS))
+    atexit.register(_give_up)  # a run that was refused: whoever reads its output does not wait for the server
+
+
+def _give_up() -> None:
+    while _ahead:
+        _ahead.pop().abandon()
 
 
 class Workers:
@@ -63,5 +70,4 @@ class Workers:
         for server in self._servers.values():
             server.shutdown(cancel_futures=True)
         self._servers.clear()
-        while _ahead:
-            _ahead.pop().abandon()
+        _give_up()

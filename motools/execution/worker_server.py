@@ -33,8 +33,11 @@ class _Task:
     said: list[bytes] = field(default_factory=list)
 
 
-def _warm_up(path: list[str], preload: list[str], warm: bytes) -> None:
+def _warm_up(path: list[str], env: dict[str, str], preload: list[str], warm: bytes) -> None:
     sys.path[:] = path
+    for name in os.environ.keys() - env.keys():
+        del os.environ[name]
+    os.environ.update(env)
     for module in preload:
         with suppress(ImportError):
             importlib.import_module(module)

@@ -64,9 +64,10 @@ class WarmExecutor(Executor):
     def warm_up(
         self, preload: Sequence[str] = (), warm: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
     ) -> None:
-        """Have the server do more before it serves what is submitted from now on; see the class."""
+        """Have the server do more before it serves what is submitted from now on, with the path and the environment
+        that this process has now; see the class."""
         with self._sending, suppress(OSError):  # the tasks will tell that it is gone
-            send(self._socket, (0, (list(sys.path), list(preload), pickle.dumps(warm))))
+            send(self._socket, (0, (list(sys.path), dict(os.environ), list(preload), pickle.dumps(warm))))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
