@@ -1,5 +1,6 @@
-"""The scheduler: decides and carries out one stage after the other as they become ready, as many beside each other as
-there are cores for. What kind of stage it is, and what a pipeline is, it does not know.
+"""The scheduler: decides and carries out one stage after the other as they become ready, as many at once as have room.
+
+What kind of stage it is, and what a pipeline is, it does not know.
 """
 
 from __future__ import annotations
