@@ -45,7 +45,10 @@ _SERVED = (
 _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_does_that or where_they_stand"
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
+    "motools/engine/stage.py": ["tests/engine/test_at_hand.py"],
     "motools/engine/stages.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
+    "motools/engine/generated_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
+    "motools/engine/remote_results.py": ["tests/engine/test_at_hand.py"],
     "motools/execution/cached_results.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],

@@ -89,11 +89,11 @@ def test_what_a_killed_step_had_started_is_ended_before_the_step_runs_again(chai
 
 OWN = """\
   mine:
-    cmd:
-    - echo started $$ >> own.log
-    - while [ -e slow ]; do sleep 0.1; done
-    - cat atoms/dataset/data/part.txt > mine.txt
-    - echo ended >> own.log
+    cmd: >-
+      echo started $$ >> own.log;
+      while [ -e slow ]; do sleep 0.1; done;
+      cat atoms/dataset/data/part.txt > mine.txt;
+      echo ended >> own.log
     deps: [atoms/dataset]
     outs: [mine.txt]
 """

@@ -128,7 +128,7 @@ def keep_for_atom(project: Project, atom: Out, user: str, scratch: Path) -> None
     command = step_cache.atom_command(atom.md5)
     if step_cache.lookup(project.store, command, ["atom"]) is not None:
         return
-    state = project.git_state([])
+    state = project.git.state([])
     path = scratch / "record.json"
     Record(user, now(), 0.0, state.commit, state.dirty, versions=versions(), changed=state.changed).write(path)
     step_cache.store(project.store, command, step_cache.CachedResult({"atom": atom}, project.store.add(path)))

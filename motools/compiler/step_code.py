@@ -38,11 +38,13 @@ class StepCode:
         function: what the function is as an object, as JSON.
         versions: of what is installed or published, by what refers to it.
         files: the project's files that define the step or that its config names, as far as can be told beforehand.
+        named: what its config names, whether it is there or not.
     """
 
     function: str
     versions: Mapping[str, str]
     files: tuple[Path, ...]
+    named: tuple[str, ...] = ()
 
 
 def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | None = None) -> StepCode:
@@ -81,9 +83,10 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | 
         argument = field not in code_fields and code_fields and ("." in field or "[" in field)
         if argument and (version := _entry_named(text, place)) is not None:  # of the code that the config names
             versions[f"config.{field}"] = version
-    files |= {Path(path) for path in named_by(values, place).paths if os.path.exists(path)}
+    named = named_by(values, place).paths
+    files |= {Path(path) for path in named if os.path.exists(path)}
     described = json.dumps(describe_function(step.fn, partial(_shorten, place=place), roles_of(step.outputs)))
-    return StepCode(described, versions, tuple(sorted(files)))
+    return StepCode(described, versions, tuple(sorted(files)), named)
 
 
 def _shorten(path: str, place: Place) -> str:

@@ -47,7 +47,7 @@ from motools.execution.work_folders import (
 from motools.observe import observer
 from motools.repo import pipeline
 from motools.repo.cache import Hashed, files_in, hash_file
-from motools.repo.project import GitState
+from motools.repo.git import GitState
 from motools.repo.remote import Remote
 
 
@@ -96,7 +96,7 @@ def _costs_money(call: StepCall, step: Step) -> bool:
 
 def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcome:
     """`run_step` in a worker process: what it prints goes to its log, what goes wrong into the outcome."""
-    with _output_to(how.log), call.place.importable():
+    with output_to(how.log), call.place.importable():
         before = os.getcwd()
         os.chdir(call.folder)
         try:
@@ -149,7 +149,7 @@ def loaded(reference: str, place: Place) -> Workflow:
 
 
 @contextmanager
-def _output_to(log: Path | None) -> Iterator[None]:
+def output_to(log: Path | None) -> Iterator[None]:
     """Send what this process and its children print to a file."""
     if log is None:
         yield

@@ -392,7 +392,7 @@ def test_what_runs_write_is_no_change_and_what_a_person_edits_is(project: Path) 
     git(project, "add", "-f", "metrics/notes.json", "notes.txt")
     commit(project)
     (project / "metrics" / "notes.json").write_text("[]")
-    assert Project(project).git_state([]).changed == ("metrics/notes.json",)
+    assert Project(project).git.state([]).changed == ("metrics/notes.json",)
 
 
 def test_code_and_configs_are_told_apart(project: Path) -> None:
