@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -155,6 +156,25 @@ def without_records(text: str) -> list[str]:
 
 
 # -- flushes ------------------------------------------------------------------------------------
+
+
+def test_what_could_not_be_written_is_written_by_the_next_flush(tmp_path: Path) -> None:
+    lock = LockFile(tmp_path)
+    lock.put("train", entry({"n": 1}))
+    lock.flush()
+    before = lock.path.read_bytes()
+    lock.put("train", entry({"n": 2}))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # bytes: as on a disk that is full
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            lock.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert lock.path.read_bytes() == before
+    assert lock.pending
+    lock.flush()
+    assert lock.path.read_bytes() == locked_by_dvc(tmp_path, {"train": entry({"n": 2})})
 
 
 def test_what_another_process_writes_between_flushes_is_kept(tmp_path: Path) -> None:
