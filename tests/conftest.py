@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sampling
+import warm
 from hypothesis import HealthCheck, settings
 
 # Inspect asks anew for every evaluation, and needs a quarter of a second to find out.
@@ -20,10 +21,15 @@ importlib.metadata.packages_distributions = functools.cache(importlib.metadata.p
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="try out every case, where a spread sample of them would do")
+    parser.addoption("--cold", action="store_true", help="start each process anew, not as a fork of a warm one")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     sampling.ALL = config.getoption("--all")
+
+
+def pytest_unconfigure() -> None:
+    warm.stop()
 
 
 # How long drawing examples takes says something of the machine, not of the code.
@@ -55,6 +61,15 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
     identity = "[user]\n name = Ada Test\n email = ada@example.org\n"
     (home / ".gitconfig").write_text(identity + "[init]\n defaultBranch = main\n")
+
+
+@pytest.fixture(autouse=True)
+def warm_python(own_surroundings: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python`, `motools`, `dvc` and `sys.executable` are forks of a process that has imported the libraries."""
+    if sys.platform == "linux" and not request.config.getoption("--cold"):  # elsewhere forks of such are fragile
+        programs = str(warm.start())
+        monkeypatch.setattr(sys, "executable", f"{programs}/python")
+        monkeypatch.setenv("PATH", programs + os.pathsep + os.environ["PATH"])
 
 
 @pytest.fixture(scope="session")
