@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     sampling.ALL = config.getoption("--all")
+    config.addinivalue_line("markers", "cold: processes are started anew, not as forks of a warm one (see warm.py)")
 
 
 def pytest_unconfigure() -> None:
@@ -44,7 +45,8 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     for name in list(os.environ):
         if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith(("MOTOOLS_", "INSPECT_", "GIT_")):
             monkeypatch.delenv(name)
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # else every process would compile all of motools
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):  # else every process would compile all of motools
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
@@ -66,7 +68,8 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
 @pytest.fixture(autouse=True)
 def warm_python(own_surroundings: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """`python`, `motools`, `dvc` and `sys.executable` are forks of a process that has imported the libraries."""
-    if sys.platform == "linux" and not request.config.getoption("--cold"):  # elsewhere forks of such are fragile
+    is_cold = request.config.getoption("--cold") or request.node.get_closest_marker("cold")
+    if sys.platform == "linux" and not is_cold:  # elsewhere forks of processes with such libraries are fragile
         programs = str(warm.start())
         monkeypatch.setattr(sys, "executable", f"{programs}/python")
         monkeypatch.setenv("PATH", programs + os.pathsep + os.environ["PATH"])

@@ -9,7 +9,6 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 import sampling
 from chain import OUTPUTS, Chain, dvc, git, remove, spoil
 from sampling import sample
+from warm import COLD
 
 from motools.engine import snapshot
 from motools.repo import file_hashes
@@ -436,7 +436,7 @@ def without_logs(said: str) -> str:
 
 
 def run_with(chain: Chain, prepare: Callable[[], None] | None, *options: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "motools", "run", "--quiet", *options]
+    words = [COLD, "-m", "motools", "run", "--quiet", *options]
     return subprocess.run(words, cwd=chain.folder, capture_output=True, text=True, timeout=300, preexec_fn=prepare)
 
 

@@ -5,8 +5,9 @@ commands `python`, `motools` and `dvc` on PATH are small programs in the tests (
 folder, environment and open files to this server and end as its fork ends. In the fork everything runs for real, and from
 its first line: no module of MOTools is imported beforehand.
 
-A test that measures, limits, kills or looks at a process starts `COLD` instead. So does the client itself where a fork
-would not be alike: for other options and variables of Python's, and for `dvc repro`. `pytest --cold` does without forks.
+A test that measures, limits, kills or looks at a process starts `COLD` instead, or has the mark `cold`. The client
+itself starts it where a fork would not be alike: for other options and variables of Python's, and for `dvc repro`.
+`pytest --cold` does without forks.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def start() -> Path:
     (place / "variables").write_bytes(marshal.dumps(variables()))
     ready, theirs = os.pipe()
     words = [COLD, "-P", __file__, str(place), str(theirs)]
-    server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[theirs])
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[theirs], env=env)
     _running.append((server, place))
     os.close(theirs)
     with os.fdopen(ready, "rb") as said:
@@ -190,6 +192,8 @@ def _be_python(words: list[str]) -> NoReturn:
 def _execute(kind: str, *rest: str) -> None:
     is_safe = kind == "-P"
     kind, *words = rest if is_safe else [kind, *rest]
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     if kind == "-m":
         sys.argv = ["-m", *words[1:]]

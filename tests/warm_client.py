@@ -36,8 +36,10 @@ def main(place: str, python: str) -> None:
 
 
 def variables() -> dict[str, str]:
-    """What Python reads when it starts."""
-    return {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LC_", "LANG"))}
+    """What Python reads when it starts, and a fork of another cannot take over."""
+    alike = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    own = {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LC_", "LANG"))}
+    return {name: value for name, value in own.items() if name not in alike}
 
 
 def _is_alike(words: list[str], place: str) -> bool:

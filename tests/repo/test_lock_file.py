@@ -18,6 +18,7 @@ import zc.lockfile
 from chain import Chain, dvc, eventually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from warm import COLD
 
 from motools.base import yaml12
 from motools.errors import ConfigError, ProjectError
@@ -336,7 +337,7 @@ def test_whom_it_waits_for_is_said_once(project: Path) -> None:
 
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "dvc", "repro"])
+    process = subprocess.Popen([COLD, "-c", "import time; time.sleep(600)", "dvc", "repro"])
     yield process
     process.kill()
     process.wait()
@@ -397,6 +398,7 @@ def test_claims_that_cannot_be_read_are_nobodys(project: Path, text: str) -> Non
     dvc(project, "status")
 
 
+@pytest.mark.cold
 def test_many_processes_claim_at_once_and_none_is_lost(project: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom motools.repo.dvc_locks import PathLocks\n"
@@ -487,6 +489,7 @@ def test_the_claim_of_a_process_that_is_gone_is_nobodys(project: Path, how: str)
     process.wait()
 
 
+@pytest.mark.cold
 @pytest.mark.parametrize(
     "words",
     [
