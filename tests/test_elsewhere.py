@@ -1,4 +1,4 @@
-"""Elsewhere than on Linux: what takes the place of procfs, prctl and syncfs, forced here. macOS runs the suite itself."""
+"""Elsewhere than on Linux: what takes the place of procfs, prctl and syncfs is forced here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import OUTPUTS, Chain, descendants, eventually, living
+from chain import OUTPUTS, Chain, descendants, eventually
 from warm import COLD
 
 from motools.base import lock_holders
@@ -127,7 +127,9 @@ def test_where_one_file_system_cannot_be_synced_all_are(project: Path, monkeypat
     assert synced == ["all"]
 
 
-def test_the_configuration_of_dvc_is_read_from_where_macos_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_configuration_of_dvc_is_read_from_where_macos_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("DVC_SYSTEM_CONFIG_DIR", "DVC_GLOBAL_CONFIG_DIR"):
         monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "platform", "darwin")

@@ -2,8 +2,8 @@
 
 To import DVC, Inspect and openai takes seconds, and the tests start thousands of processes. So `sys.executable` and the
 commands `python`, `motools` and `dvc` on PATH are small programs in the tests (warm_client.py), which hand their words,
-folder, environment and open files to this server and end as its fork ends. In the fork everything runs for real, and from
-its first line: no module of MOTools is imported beforehand.
+folder, environment and open files to this server and end as its fork ends. In the fork everything runs for real, and
+from its first line: no module of MOTools is imported beforehand.
 
 A test that measures, limits, kills or looks at a process starts `COLD` instead, or has the mark `cold`. The client
 itself starts it where a fork would not be alike: for other options and variables of Python's, and for `dvc repro`.
@@ -23,6 +23,7 @@ import runpy
 import selectors
 import shutil
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -157,8 +158,8 @@ def _fork(client: socket.socket) -> int:
     tempfile.tempdir = None
     before = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}  # kept, since they close their files
     for number, (name, old) in enumerate(before.items()):
-        line = 1 if name == "stderr" else -1
-        new = open(number, "w" if number else "r", line, old.encoding, old.errors, closefd=False)
+        buffering, mode = (1 if name == "stderr" else -1), ("w" if number else "r")
+        new = open(number, mode, buffering, old.encoding, old.errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
     _be_python(words)
@@ -192,7 +193,10 @@ def _be_python(words: list[str]) -> NoReturn:
 def _execute(kind: str, *rest: str) -> None:
     is_safe = kind == "-P"
     kind, *words = rest if is_safe else [kind, *rest]
-    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    if paths := os.environ.get("PYTHONPATH"):
+        sys.path[:0] = paths.split(os.pathsep)
+        sys.modules.pop("sitecustomize", None)
+        site.execsitecustomize()  # type: ignore[attr-defined]
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     if kind == "-m":
@@ -205,7 +209,12 @@ def _execute(kind: str, *rest: str) -> None:
     elif kind == "-":
         code, name, first, sys.argv = sys.stdin.read(), "<stdin>", "", ["-", *words]
     else:
-        code, name, first, sys.argv = Path(kind).read_text("utf-8"), kind, str(Path(kind).resolve().parent), [kind, *words]
+        code, name, first, sys.argv = (
+            Path(kind).read_text("utf-8"),
+            kind,
+            str(Path(kind).resolve().parent),
+            [kind, *words],
+        )
         main.__file__ = kind
     sys.path[:0] = [] if is_safe else [first]
     exec(compile(code, name, "exec", dont_inherit=True), main.__dict__)

@@ -1,4 +1,4 @@
-"""What stands in place of `python`, `motools` and `dvc` (see warm.py): it must start in a blink, so it imports little."""
+"""What stands in place of `python`, `motools` and `dvc` (see warm.py): it imports little, to start in a blink."""
 
 from __future__ import annotations
 
@@ -48,9 +48,11 @@ def _is_alike(words: list[str], place: str) -> bool:
         if marshal.load(file) != variables():
             return False
     kind, *rest = [*(words[1:] if words[:1] == ["-P"] else words), "", ""]
-    if kind == "-m" and rest[0] not in _MODULES or kind.startswith("-") and kind not in ("-", "-c", "-m"):
-        return False
-    return not (os.path.basename(kind) == "dvc" and rest[0] in _DEEP or rest[0] == "dvc" and rest[1] in _DEEP)
+    if kind == "-m":
+        return rest[0] in _MODULES and not (rest[0] == "dvc" and rest[1] in _DEEP)
+    if kind.startswith("-"):
+        return kind in ("-", "-c")
+    return not (os.path.basename(kind) == "dvc" and rest[0] in _DEEP)
 
 
 def _is_passed(fd: int) -> bool:

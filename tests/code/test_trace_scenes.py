@@ -312,7 +312,6 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "beside" / "src" / "beside"
 
 
-@pytest.mark.cold  # an editable install is found when Python starts
 def test_steps_with_plug_ins_a_path_of_their_own_and_an_editable_install(project: Path, beside: Path) -> None:
     scene = Scene(project, CODE)
     texts = os.path.relpath(beside / "texts.py", project)
