@@ -480,6 +480,7 @@ def test_it_stops_at_once_though_it_owes_answers() -> None:
 # -- alone, and with Inspect --------------------------------------------------------------
 
 
+@pytest.mark.cold
 def test_alone_it_prints_what_to_export_and_serves(tmp_path: Path) -> None:
     script = Path(__file__).parent / "openai_server.py"
     process = subprocess.Popen(
