@@ -341,7 +341,7 @@ class Observer:
             return None
 
     def _listed(self, event: str, name: Any) -> None:
-        path = _path(_opened(name) if isinstance(name, int) else "." if name is None else name)
+        path = _path(_path_of_open(name) if isinstance(name, int) else "." if name is None else name)
         caller = self._caller()
         if caller in ("import", "motools", "none") or not self.counts(path) or not self.root:
             return
@@ -747,10 +747,10 @@ def observer() -> Observer:
 
 def _below(path: Any, folder: int | None) -> Any:
     """A path that is relative to an open folder, from the root."""
-    return path if folder is None else os.path.join(_opened(folder), os.fsdecode(path))
+    return path if folder is None else os.path.join(_path_of_open(folder), os.fsdecode(path))
 
 
-def _opened(folder: int) -> str:
+def _path_of_open(folder: int) -> str:
     """Where an open folder lies."""
     if sys.platform == "darwin":
         return os.fsdecode(fcntl.fcntl(folder, fcntl.F_GETPATH, bytes(1024)).partition(b"\0")[0])
