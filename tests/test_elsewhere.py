@@ -104,26 +104,28 @@ def test_an_open_folder_is_found_as_macos_tells_it(tmp_path: Path, monkeypatch: 
     handle = os.open(tmp_path, os.O_RDONLY)
     try:
         assert _path_of_open(handle) == str(tmp_path)
-        monkeypatch.setattr(fcntl, "F_GETPATH", 50, raising=False)
-        monkeypatch.setattr(fcntl, "fcntl", told)
-        monkeypatch.setattr(sys, "platform", "darwin")
-        assert _path_of_open(handle) == str(tmp_path)
-        assert _below("a", handle) == f"{tmp_path}/a"
+        with monkeypatch.context() as macos:
+            macos.setattr(fcntl, "F_GETPATH", 50, raising=False)
+            macos.setattr(fcntl, "fcntl", told)
+            macos.setattr(sys, "platform", "darwin")
+            assert _path_of_open(handle) == str(tmp_path)
+            assert _below("a", handle) == f"{tmp_path}/a"
     finally:
         os.close(handle)
 
 
 def test_where_one_file_system_cannot_be_synced_all_are(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
-    monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
     store = Project(project).store
     store.cache.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "linux":
+    with monkeypatch.context() as macos:
+        macos.setattr(os, "sync", lambda: synced.append("all"))
+        if sys.platform == "linux":
+            store.sync()
+            assert synced == []
+            macos.setattr(ctypes, "CDLL", None)  # it is not even looked for
+            macos.setattr(sys, "platform", "darwin")
         store.sync()
-        assert synced == []
-        monkeypatch.setattr(ctypes, "CDLL", None)  # it is not even looked for
-        monkeypatch.setattr(sys, "platform", "darwin")
-    store.sync()
     assert synced == ["all"]
 
 
@@ -132,9 +134,10 @@ def test_the_configuration_of_dvc_is_read_from_where_macos_has_it(
 ) -> None:
     for name in ("DVC_SYSTEM_CONFIG_DIR", "DVC_GLOBAL_CONFIG_DIR"):
         monkeypatch.delenv(name)
-    monkeypatch.setattr(sys, "platform", "darwin")
     import platformdirs
 
-    system, user, *_ = dvc_config_files(tmp_path)
+    with monkeypatch.context() as macos:
+        macos.setattr(sys, "platform", "darwin")
+        system, user, *_ = dvc_config_files(tmp_path)
     assert system == Path(platformdirs.site_config_dir("dvc", "iterative"), "config")
     assert user == Path(platformdirs.user_config_dir("dvc", "iterative"), "config")
