@@ -17,6 +17,8 @@ from chain import OUTPUTS, Chain, descendants, eventually, living, remove
 
 from motools.atom import ModelAtom
 
+pytestmark = pytest.mark.cold
+
 CRASH = Path(__file__).parents[1] / "benchmarks" / "crash.py"
 
 

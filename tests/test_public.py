@@ -59,6 +59,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.cold
 def test_importing_loads_nothing_heavy_sets_up_no_logging_and_reads_no_env_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SECRET=read\n")
     done = subprocess.run([sys.executable, "-c", LOOK], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -82,6 +83,7 @@ finally:
 """
 
 
+@pytest.mark.cold
 def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SECRET=read\n")
     done = subprocess.run([sys.executable, "-c", HELP], cwd=tmp_path, capture_output=True, text=True)
@@ -145,6 +147,7 @@ finally:
 """
 
 
+@pytest.mark.cold
 def test_a_run_with_nothing_to_do_loads_the_snapshot_and_little_else(project: Path) -> None:
     chain = Chain.lay(project)
     assert chain.run().code == 0

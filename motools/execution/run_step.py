@@ -157,7 +157,10 @@ def output_to(log: Path | None) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
+    saved, stdout = (os.dup(1), os.dup(2)), sys.stdout
+    by_line = getattr(stdout, "line_buffering", True)
+    if not by_line:  # so that the log can be followed, and keeps the order of what is printed
+        stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with secrets.redacted_into(log) as target:
         os.dup2(target, 1)
         os.dup2(target, 2)
@@ -169,6 +172,8 @@ def output_to(log: Path | None) -> Iterator[None]:
             for number, fd in enumerate(saved, 1):
                 os.dup2(fd, number)
                 os.close(fd)
+            if not by_line:
+                stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]
 
 
 def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:

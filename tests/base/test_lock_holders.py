@@ -17,7 +17,10 @@ from chain import OUTPUTS, Chain, descendants, eventually, living
 
 from motools.base.locks import file_lock
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+pytestmark = [
+    pytest.mark.cold,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
 
 FORK = """
     child = os.fork()

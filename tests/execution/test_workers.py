@@ -17,6 +17,8 @@ import pytest
 from motools.errors import StepError
 from motools.execution.workers import TaskDied, WarmExecutor
 
+pytestmark = pytest.mark.cold
+
 UNPICKLABLE = (AttributeError, pickle.PicklingError)
 """What pickle raises of a function in a function; its words and its class differ between versions of Python."""
 

@@ -407,6 +407,7 @@ def test_prepared_rows_with_keys_that_openai_does_not_know_are_refused_before_an
     assert server.requests == []
 
 
+@pytest.mark.cold
 def test_importing_the_trainer_imports_nothing_heavy() -> None:
     program = (
         "import sys, motools.training.openai.trainer, motools.training.jobs, motools.cli.jobs; "
