@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from motools.atom.atom import EvalAtom
-from motools.atom.eval_differences import Arm, Difference, Said, holm_adjusted
+from motools.atom.eval_differences import Arm, Difference, holm_adjusted
 from motools.base.values import flat
 from motools.errors import AtomError, did_you_mean
 from motools.repo.survey import Survey
+from motools.statistics import Ends
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Line:
     Attributes:
         value: the metric; where an arm has several trainings, the mean over its questions, or of what each has.
         values: of each of its evaluations.
-        questions: of a mean: what other questions might have given.
-        trainings: of a mean: what other trainings might have given, where there are several.
-        n: how many samples it is the mean of, and in how many `clusters`.
+        questions: of a mean: the 95 % confidence interval over questions; None where there is no spread.
+        trainings: of a mean: that over trainings, where there are several.
+        n: how many samples it is the mean of, and in how many `clusters`; None of what is no mean of them.
         difference: to the control.
     """
 
@@ -32,22 +32,24 @@ class Line:
     arm: str
     value: Any
     values: tuple[Any, ...]
-    questions: Said | None = None
-    trainings: Said | None = None
+    questions: Ends | None = None
+    trainings: Ends | None = None
     n: int | None = None
     clusters: int | None = None
     difference: Difference | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        over = self.questions or Said(math.nan), self.trainings or Said(math.nan)
+        (low, high), (trainings_low, trainings_high) = (
+            ends or (None, None) for ends in (self.questions, self.trainings)
+        )
         return {
             "metric": self.metric,
             "arm": self.arm,
             "value": self.value,
-            "low": over[0].low,
-            "high": over[0].high,
-            "trainings_low": over[1].low,
-            "trainings_high": over[1].high,
+            "low": low,
+            "high": high,
+            "trainings_low": trainings_low,
+            "trainings_high": trainings_high,
             "n": self.n,
             "clusters": self.clusters,
             "trainings": len(self.values),
@@ -148,12 +150,11 @@ def _line(arm: Arm, name: tuple[str, str, str], difference: Difference | None) -
     line = Line(".".join(name), arm.name, values[0] if values else None, values)
     if name in arm.means:
         over, n, clusters, trainings = arm.estimates(name)
-        told = None if trainings is None else Said.by(trainings)
         return replace(
             line,
             value=over.value if len(values) > 1 else values[0],
-            questions=Said.by(over),
-            trainings=told,
+            questions=over.interval(),
+            trainings=None if trainings is None else trainings.interval(),
             n=n,
             clusters=clusters,
             difference=difference,
@@ -177,7 +178,7 @@ def _notes(arms: Sequence[Arm], lines: Sequence[Line], family: int) -> Iterator[
         yield "Detectable: a true difference of this size would be missed 1 time in 5, a smaller one more often."
     for line in lines:
         known = any(arm.name == line.arm and any(each.samples() for each in arm.evals) for arm in arms)
-        if line.questions is None and line.metric.rpartition(".")[2] in ("mean", "accuracy") and known:
+        if line.n is None and line.metric.rpartition(".")[2] in ("mean", "accuracy") and known:
             yield f"{line.metric} of {line.arm} is not the mean of its samples' scores, so it has no interval."
 
 

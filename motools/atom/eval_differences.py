@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from motools.atom.columns import Column, Key, Values, columns_of, is_mean, metric_names, pooled
 from motools.atom.trainings import Training, refuse_repeated, training_of
-from motools.statistics import Estimate, holm, mean_of, of_one, of_pairs, of_trainings, of_two
+from motools.statistics import Contrast, Ends, Estimate, holm, mean_of, of_one, of_pairs, of_trainings, of_two
 
 if TYPE_CHECKING:
     from motools.atom.atom import EvalAtom
@@ -39,8 +39,7 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True)
 class Said:
-    """What draws of one kind, questions or trainings, say of a mean or of a difference; None: nothing, for they have no
-    spread.
+    """What draws of one kind, questions or trainings, say of a difference; None: nothing, for they have no spread.
 
     Attributes:
         low: the lower end of the 95 % confidence interval.
@@ -59,8 +58,12 @@ class Said:
     detectable: float | None = None
     p_within: float | None = None
 
+    @property
+    def ends(self) -> Ends | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
     @classmethod
-    def by(cls, estimate: Estimate, margin: float | None = None) -> Said:
+    def by(cls, estimate: Contrast, margin: float | None = None) -> Said:
         low, high = estimate.interval() or (None, None)
         within = None if margin is None else estimate.p_within(margin)
         return cls(estimate.value, low, high, estimate.p(), estimate.at_most(), estimate.detectable(), within)

@@ -14,7 +14,8 @@ from motools.errors import UserError
 
 if TYPE_CHECKING:
     from motools.atom.comparison import Comparison, Line
-    from motools.atom.eval_differences import Difference, Said
+    from motools.atom.eval_differences import Difference
+    from motools.statistics import Ends
 
 Rows = list[dict[str, str]]
 
@@ -71,16 +72,18 @@ def _cells(line: Line, margin: float | None) -> Iterator[tuple[str, str]]:
     yield "metric", line.metric
     yield "arm", line.arm
     yield "value", "" if line.value is None else shown(line.value)
-    yield "95 % interval", _interval(line.questions)
-    yield "over trainings", _interval(line.trainings)
+    yield "95 % interval", "" if line.n is None else _interval(line.questions)
+    yield "over trainings", "" if line.n is None or len(line.values) < 2 else _interval(line.trainings)
     yield "n", _number(line.n)
     yield "clusters", _number(line.clusters)
     yield "trainings", str(len(line.values)) if len(line.values) > 1 else ""
     difference = line.difference
     yield "difference", "" if difference is None else shown(difference.value)
-    yield "its 95 % interval", "" if difference is None else _interval(difference.questions)
-    yield "its interval over trainings", "" if difference is None else _interval(difference.trainings)
-    decisive = None if difference is None else difference.decisive
+    questions, trainings, decisive = (
+        (None, None, None) if difference is None else (difference.questions, difference.trainings, difference.decisive)
+    )
+    yield "its 95 % interval", "" if questions is None else _interval(questions.ends)
+    yield "its interval over trainings", "" if trainings is None else _interval(trainings.ends)
     yield "p", _number(getattr(decisive, "p", None))
     yield "Holm's p", _number(getattr(difference, "p_holm", None))
     if margin is not None:
@@ -95,10 +98,8 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
-def _interval(said: Said | None) -> str:
-    if said is None:
-        return ""
-    return "no spread" if said.low is None or said.high is None else f"{shown(said.low)} to {shown(said.high)}"
+def _interval(ends: Ends | None) -> str:
+    return "no spread" if ends is None else f"{shown(ends[0])} to {shown(ends[1])}"
 
 
 def _samples(known: Difference) -> str:

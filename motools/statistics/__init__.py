@@ -4,7 +4,7 @@ Nothing is imported here but the standard library: the same numbers give the sam
 else is installed there. The tests compare with SciPy, statsmodels and evalstats.
 """
 
-from motools.statistics.choice import of_one, of_pairs, of_trainings, of_two
+from motools.statistics.choice import Contrast, of_one, of_pairs, of_trainings, of_two
 from motools.statistics.estimates import LEVEL, Ends, Estimate, Mean, Student, mean_of, welch
 from motools.statistics.families import holm
 from motools.statistics.shares import Newcombe, PairedNewcombe, Wilson, wilson
@@ -12,6 +12,7 @@ from motools.statistics.student import quantile, tail
 
 __all__ = [
     "LEVEL",
+    "Contrast",
     "Ends",
     "Estimate",
     "Mean",

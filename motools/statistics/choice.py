@@ -7,9 +7,11 @@ from collections.abc import Hashable, Sequence
 from motools.statistics.estimates import Estimate, Mean, Student, mean_of, welch
 from motools.statistics.shares import Newcombe, PairedNewcombe, Wilson
 
-__all__ = ["of_one", "of_pairs", "of_trainings", "of_two"]
+__all__ = ["Contrast", "of_one", "of_pairs", "of_trainings", "of_two"]
 
 Clusters = Sequence[Hashable] | None
+Contrast = Student | Newcombe
+"""Of two means or shares."""
 
 
 def of_one(values: Sequence[float], clusters: Clusters = None) -> Estimate:
@@ -20,7 +22,7 @@ def of_one(values: Sequence[float], clusters: Clusters = None) -> Estimate:
     return mean.estimate
 
 
-def of_pairs(first: Sequence[float], second: Sequence[float], clusters: Clusters = None) -> Estimate:
+def of_pairs(first: Sequence[float], second: Sequence[float], clusters: Clusters = None) -> Contrast:
     """The second mean less the first, of the same samples: the mean of their differences.
 
     Raises:
@@ -39,7 +41,7 @@ def of_pairs(first: Sequence[float], second: Sequence[float], clusters: Clusters
 
 def of_two(
     first: Sequence[float], second: Sequence[float], clusters: Clusters = None, others: Clusters = None
-) -> Estimate:
+) -> Contrast:
     """The second mean less the first, of other samples; the clusters are those of the first and of the second."""
     means = mean_of(first, clusters), mean_of(second, others)
     if _are_shares(first, second) and all(_are_draws(*each) for each in zip(means, (first, second), strict=True)):
@@ -50,7 +52,7 @@ def of_two(
 
 def of_trainings(
     first: Sequence[float], second: Sequence[float], paired: bool, fixed: tuple[bool, bool] = (False, False)
-) -> Estimate | None:
+) -> Student | None:
     """The second mean less the first, a number a training: what other trainings, on these questions, might have given.
 
     Args:

@@ -14,7 +14,7 @@ from statistics import fmean, variance
 
 from motools.statistics.student import quantile, tail
 
-__all__ = ["LEVEL", "Ends", "Estimate", "Mean", "Student", "mean_of", "welch"]
+__all__ = ["LEVEL", "POWER", "Ends", "Estimate", "Mean", "Student", "mean_of", "welch"]
 
 LEVEL = 0.95
 POWER = 0.8
@@ -65,18 +65,6 @@ class Estimate:
         ends = self.interval(2 * level - 1)
         return None if ends is None else max(abs(end) for end in ends)
 
-    def detectable(self, level: float = LEVEL, power: float = POWER) -> float | None:
-        """The true value that a test would miss one time in 1 / (1 - power): 2.8 standard errors, of many samples.
-
-        Of shares, whose error is 0 where all are alike, half the interval stands for the error times its quantile.
-        Bloom, Evaluation Review 19 (1995) 547; Miller, arXiv 2411.00640, section 5.
-        """
-        ends = self.interval(level)
-        if ends is None:
-            return None
-        more = quantile(self.freedom, 2 * power - 1) / quantile(self.freedom, level)
-        return (ends[1] - ends[0]) / 2 * (1 + more)
-
 
 @dataclass(frozen=True)
 class Student(Estimate):
@@ -97,6 +85,13 @@ class Student(Estimate):
             return None
         half = quantile(self.degrees, level) * math.sqrt(self.squared)
         return self.value - half, self.value + half
+
+    def detectable(self, level: float = LEVEL, power: float = POWER) -> float | None:
+        """The true value that a test would miss `1 - power` of the time: both quantiles times the error, 2.8 errors of
+        many samples. Bloom, Evaluation Review 19 (1995) 547; Miller, arXiv 2411.00640, section 5."""
+        if not self.squared > 0:
+            return None
+        return (quantile(self.degrees, level) + quantile(self.degrees, 2 * power - 1)) * math.sqrt(self.squared)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from motools.statistics.estimates import LEVEL, Ends, Estimate
+from motools.statistics.estimates import LEVEL, POWER, Ends, Estimate
 from motools.statistics.student import quantile
 
 __all__ = ["Newcombe", "PairedNewcombe", "Wilson", "wilson"]
@@ -87,6 +87,42 @@ class Newcombe(Estimate):
             near, far = (middle, far) if sign * (self._ends(middle)[end] - at) > 0 else (near, middle)
         return sign * near
 
+    def detectable(self, level: float = LEVEL, power: float = POWER) -> float | None:
+        """The true difference that a test would miss `1 - power` of the time, by the normal approximation, from the
+        first share as it was seen and towards the farther end; None where it would miss any more often.
+        """
+        least, z = self._towards_the_middle(), quantile(math.inf, 2 * power - 1)
+
+        def is_seen(true: float) -> bool:
+            seen = true - z * least._error(true)
+            return seen > 0 and least._with(seen).interval(level)[0] > 0
+
+        near, far = 0.0, 1 - least.hits[0] / least.counts[0]
+        if not is_seen(far):
+            return None
+        for _ in range(50):
+            middle = (near + far) / 2
+            near, far = (near, middle) if is_seen(middle) else (middle, far)
+        return far
+
+    def _towards_the_middle(self) -> Newcombe:
+        """Itself, or with misses for hits, so that the first share has more room above it than below."""
+        if 2 * self.hits[0] <= self.counts[0]:
+            return self
+        return Newcombe.of((self.counts[0] - self.hits[0], self.counts[1] - self.hits[1]), self.counts)
+
+    def _error(self, difference: float) -> float:
+        """The standard error where this is the true difference."""
+        one = self.hits[0] / self.counts[0]
+        two = one + difference
+        return math.sqrt(max(one * (1 - one) / self.counts[0] + two * (1 - two) / self.counts[1], 0.0))
+
+    def _with(self, difference: float) -> Newcombe:
+        """What would be there, had this difference been seen."""
+        return Newcombe.of(
+            (self.hits[0], self.hits[0] / self.counts[0] * self.counts[1] + difference * self.counts[1]), self.counts
+        )
+
 
 @dataclass(frozen=True)
 class PairedNewcombe(Newcombe):
@@ -115,6 +151,26 @@ class PairedNewcombe(Newcombe):
     @property
     def correlation(self) -> float:
         return self._correlation
+
+    def _towards_the_middle(self) -> PairedNewcombe:
+        (first, second), count = self.hits, self.counts[0]
+        if 2 * first <= count:
+            return self
+        return PairedNewcombe.of_table(count - first - second + self.both, second - self.both, first - self.both, count)
+
+    def _losses(self, difference: float) -> float:
+        """How many change though there is no difference: as many in each direction as in the rarer one, where so many
+        are left."""
+        first, count = self.hits[0], self.counts[0]
+        return max(min(min(self.hits) - self.both, count * (1 - difference) - first), 0.0)
+
+    def _error(self, difference: float) -> float:
+        count = self.counts[0]
+        return math.sqrt(max((2 * self._losses(difference) / count + difference - difference**2) / count, 0.0))
+
+    def _with(self, difference: float) -> PairedNewcombe:
+        losses, count = self._losses(difference), self.counts[0]
+        return PairedNewcombe.of_table(self.hits[0] - losses, losses, losses + difference * count, count)
 
 
 def _apart(one: float, two: float, correlation: float) -> float:

@@ -320,16 +320,40 @@ def test_what_is_detectable_of_many_samples_is_that_of_the_power_tables() -> Non
     assert many.detectable() == pytest.approx(2.8016, abs=1e-4)
 
 
-def test_of_a_share_that_nobody_has_yet_8_in_10_trainings_of_the_detectable_size_are_noticed() -> None:
-    """From 0 of 50 in the control: the exact chance that the true share is noticed."""
-    least = of_pairs([0.0] * 50, [0.0] * 50).detectable()
+@pytest.mark.parametrize(("first", "loss"), [(0, 0), (50, 0), (10, 0), (10, 4), (40, 3), (25, 6)])
+def test_8_in_10_differences_of_shares_of_the_detectable_size_are_noticed(first: int, loss: int) -> None:
+    """Exactly: every table that may come of it, with its probability."""
+    least = PairedNewcombe.of_table(first - loss, loss, loss, 50).detectable()
     assert least is not None
+    loss, gain = (loss / 50, loss / 50 + least) if first <= 25 else (loss / 50 + least, loss / 50)
     noticed = sum(
-        math.comb(50, hits) * least**hits * (1 - least) ** (50 - hits)
-        for hits in range(51)
-        if (PairedNewcombe.of_table(0, 0, hits, 50).p() or 1.0) < 0.05
-    )
-    assert noticed == pytest.approx(0.8, abs=0.12)
+        math.comb(50, losses) * loss**losses * math.comb(50 - losses, gains) * gain**gains
+        * (1 - loss - gain) ** (50 - losses - gains)
+        for losses in range(51) for gains in range(51 - losses)
+        if (table := PairedNewcombe.of_table(max(first - losses, 0), losses, gains, 50)).hits[1] <= 50
+        and not (ends := table.interval())[0] <= 0 <= ends[1]
+    )  # fmt: skip
+    assert noticed == pytest.approx(0.8, abs=0.07)
+
+
+@pytest.mark.parametrize(("hits", "counts"), [(0, (50, 80)), (50, (50, 80)), (20, (50, 50)), (3, (12, 30))])
+def test_so_are_those_of_other_samples(hits: int, counts: tuple[int, int]) -> None:
+    share = hits / counts[0]
+    least = Newcombe.of((hits, round(share * counts[1])), counts).detectable()
+    assert least is not None
+    other = share + least if share <= 0.5 else share - least
+    noticed = sum(
+        math.comb(counts[0], a) * share**a * (1 - share) ** (counts[0] - a)
+        * math.comb(counts[1], b) * other**b * (1 - other) ** (counts[1] - b)
+        for a in range(counts[0] + 1) for b in range(counts[1] + 1)
+        if not (ends := Newcombe.of((a, b), counts).interval())[0] <= 0 <= ends[1]
+    )  # fmt: skip
+    assert noticed == pytest.approx(0.8, abs=0.07)
+
+
+def test_of_three_samples_no_difference_would_be_noticed() -> None:
+    assert of_pairs([0.0, 1.0, 0.0], [1.0, 1.0, 0.0]).detectable() is None
+    assert of_two([0.0, 1.0], [1.0, 1.0]).detectable() is None
 
 
 # -- trainings ---------------------------------------------------------------------------
