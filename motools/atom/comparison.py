@@ -133,7 +133,7 @@ def compare(arms: Sequence[EvalAtom | Arm], primary: Sequence[str] = (), margin:
         if name in arm.metrics
     )
     rows = {m: tuple(metrics.get(m) for metrics in every) for m in dict.fromkeys(n for each in every for n in each)}
-    size = sum(each.decisive.p is not None for each in family.values())
+    size = sum(each.larger("p") is not None for each in family.values())
     return Comparison(
         tuple(arm.name for arm in known),
         tuple(each.id for arm in known for each in arm.evals),
@@ -171,10 +171,10 @@ def _notes(arms: Sequence[Arm], lines: Sequence[Line], family: int) -> Iterator[
             "and nothing about retraining."
         )
     if any(difference.trainings is not None for difference in compared):
-        yield "p, at most and detectable are over trainings where there is an interval over them, else over questions."
+        yield "p, at most and detectable: over questions or over trainings, whichever is larger."
     if family > 1:
         yield f"Holm's p is adjusted for {family} comparisons."
-    if any(difference.decisive.detectable is not None for difference in compared):
+    if any(difference.larger("detectable") is not None for difference in compared):
         yield "Detectable: a true difference of this size would be missed 1 time in 5, a smaller one more often."
     for line in lines:
         known = any(arm.name == line.arm and any(each.samples() for each in arm.evals) for arm in arms)

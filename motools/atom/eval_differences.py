@@ -21,7 +21,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from motools.atom.columns import Column, Key, Values, columns_of, is_mean, metric_names, pooled
 from motools.atom.trainings import Training, refuse_repeated, training_of
@@ -84,7 +84,7 @@ class Difference:
         trainings: what other trainings might have given, on the same questions; None where that cannot be told.
         seeds: how many trainings each has.
         same_seeds: whether they were compared seed by seed.
-        p_holm: the p of `decisive`, adjusted for the others of its family; None before `holm_adjusted`.
+        p_holm: the larger p, adjusted for the others of its family; None before `holm_adjusted`.
         p_within_holm: likewise that of the margin.
     """
 
@@ -113,10 +113,10 @@ class Difference:
     def high(self) -> float | None:
         return self.questions.high
 
-    @property
-    def decisive(self) -> Said:
-        """That of the trainings where it has an interval, for who trains again draws again; else of the questions."""
-        return self.questions if self.trainings is None or self.trainings.low is None else self.trainings
+    def larger(self, figure: Literal["p", "p_within", "at_most", "detectable"]) -> float | None:
+        """A figure over questions or over trainings, whichever is larger: what can be said in both respects."""
+        known = (getattr(said, figure) for said in (self.questions, self.trainings) if said is not None)
+        return max((number for number in known if number is not None), default=None)
 
     @property
     def n(self) -> str:
@@ -233,10 +233,8 @@ def differences(first: EvalAtom | Arm, second: EvalAtom | Arm, margin: float | N
 
 def holm_adjusted(family: Mapping[Name, Difference]) -> dict[Name, Difference]:
     """The same, each with its p adjusted for all others; those without a p stay as they are."""
-    every, within = (
-        {name: p for name, each in family.items() if (p := getattr(each.decisive, field)) is not None}
-        for field in ("p", "p_within")
-    )
+    every = {name: p for name, each in family.items() if (p := each.larger("p")) is not None}
+    within = {name: p for name, each in family.items() if (p := each.larger("p_within")) is not None}
     adjusted, inside = (dict(zip(known, holm([*known.values()]), strict=True)) for known in (every, within))
     return {
         name: replace(each, p_holm=adjusted.get(name), p_within_holm=inside.get(name)) for name, each in family.items()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from motools.base.foreign_text import visible
-from motools.cli.tables import print_table, shown
+from motools.cli.tables import fits, print_table, shown
 from motools.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def show(found: Comparison, form: str | None) -> None:
         return
     else:
         rows = _rows(found)
-        print_table([*rows[0]] if rows else ["metric", "arm", "value"], [[*row.values()] for row in rows])
+        for part in _parts(rows) if rows else ():
+            print_table([*part[0]], [[*row.values()] for row in part])
     for note in found.notes:
         print(visible(note), file=sys.stderr)
 
@@ -66,6 +67,17 @@ def _rows(found: Comparison) -> Rows:
     rows = [dict(_cells(line, found.margin)) for line in found.lines]
     kept = [column for column in (rows[0] if rows else ()) if any(row[column] for row in rows)]
     return [{column: row[column] for column in kept} for row in rows]
+
+
+def _parts(rows: Rows) -> list[Rows]:
+    """One table; two, of the arms and of their differences, where it is too wide for the terminal."""
+    columns = [*rows[0]]
+    if "difference" not in columns or fits(columns, [[*row.values()] for row in rows]):
+        return [rows]
+    first = columns.index("difference")
+    arms = [{column: row[column] for column in columns[:first]} for row in rows]
+    named = columns[:2] + columns[first:]
+    return [arms, [{column: row[column] for column in named} for row in rows if row["difference"]]]
 
 
 def _cells(line: Line, margin: float | None) -> Iterator[tuple[str, str]]:
@@ -79,27 +91,25 @@ def _cells(line: Line, margin: float | None) -> Iterator[tuple[str, str]]:
     yield "trainings", str(len(line.values)) if len(line.values) > 1 else ""
     difference = line.difference
     yield "difference", "" if difference is None else shown(difference.value)
-    questions, trainings, decisive = (
-        (None, None, None) if difference is None else (difference.questions, difference.trainings, difference.decisive)
-    )
+    questions, trainings = (None, None) if difference is None else (difference.questions, difference.trainings)
     yield "its 95 % interval", "" if questions is None else _interval(questions.ends)
     yield "its interval over trainings", "" if trainings is None else _interval(trainings.ends)
-    yield "p", _number(getattr(decisive, "p", None))
-    yield "Holm's p", _number(getattr(difference, "p_holm", None))
+    yield "p", _number(difference and difference.larger("p"))
+    yield "Holm's p", _number(difference and difference.p_holm)
     if margin is not None:
-        yield f"p, no more than {margin:g}", _number(getattr(decisive, "p_within", None))
-        yield "Holm's p of that", _number(getattr(difference, "p_within_holm", None))
-    yield "at most", _number(getattr(decisive, "at_most", None))
-    yield "detectable", _number(getattr(decisive, "detectable", None))
+        yield f"p, no more than {margin:g}", _number(difference and difference.larger("p_within"))
+        yield "Holm's p of that", _number(difference and difference.p_within_holm)
+    yield "at most", _number(difference and difference.larger("at_most"))
+    yield "detectable", _number(difference and difference.larger("detectable"))
     yield "samples", "" if difference is None else _samples(difference)
 
 
-def _number(value: float | None) -> str:
+def _number(value: Any) -> str:
     return "" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def _interval(ends: Ends | None) -> str:
-    return "no spread" if ends is None else f"{shown(ends[0])} to {shown(ends[1])}"
+    return "no spread" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g}"
 
 
 def _samples(known: Difference) -> str:
