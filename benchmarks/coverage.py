@@ -97,6 +97,17 @@ def normal(n: int) -> Draw:
     return draw
 
 
+def grouped(n: int) -> Draw:
+    """The same, in n clusters of 5, a fifth of whose spread is that of the clusters."""
+
+    def draw(rng: np.random.Generator, p: float | None) -> tuple[float, Ends | None]:
+        truth = rng.random() if p is None else p
+        values = rng.normal(truth, 0.3 * math.sqrt(0.2), n).repeat(5) + rng.normal(0, 0.3 * math.sqrt(0.8), 5 * n)
+        return truth, of_one(values.tolist(), np.repeat(np.arange(n), 5).tolist()).interval()
+
+    return draw
+
+
 def trainings(n: int) -> Draw:
     """Two arms of n trainings each, of which one varies twice as much from seed to seed."""
 
@@ -116,6 +127,7 @@ SCENES: tuple[tuple[str, int, Draw], ...] = (
     *(("a mean of other scores", n, normal(n)) for n in (8, 20, 100)),
     *(("a share in clusters of 5", n, clusters(n, (5, 5))) for n in (6, 20)),
     *(("a share in clusters of 2 to 8", n, clusters(n, (2, 8))) for n in (6, 20)),
+    *(("a mean of other scores in clusters of 5", n, grouped(n)) for n in (6, 20)),
     *(("two shares in clusters of 5, same questions", n, clusters(n, (5, 5), True)) for n in (6, 20)),
     *(("two arms of trainings", n, trainings(n)) for n in (3, 5)),
 )
@@ -162,9 +174,9 @@ def main() -> None:
     if arguments.markdown:
         lines = [f"| {' | '.join(cells)} |" for cells in [COLUMNS, ["---"] * len(COLUMNS), *rows(figures)]]
         said = f"`benchmarks/coverage.py`, {time.strftime('%Y-%m-%d')}, {draws:,} draws a figure, seed {arguments.seed}"
-        before, _, after = PAGE.read_text(encoding="utf-8").partition("<!-- the table -->\n")
-        rest = after.partition("<!-- its end -->\n")[2]
-        text = f"{before}<!-- the table -->\n{said}:\n\n" + "\n".join(lines) + f"\n<!-- its end -->\n{rest}"
+        before, _, after = PAGE.read_text(encoding="utf-8").partition("### The table\n")
+        rest = after.partition("### Another method\n")[2]
+        text = f"{before}### The table\n\n{said}:\n\n" + "\n".join(lines) + f"\n\n### Another method\n{rest}"
         PAGE.write_text(text, encoding="utf-8")
     if arguments.json:
         json.dump({"benchmark": "coverage", "figures": figures}, sys.stdout, indent=2)

@@ -15,10 +15,15 @@ Contrast = Student | Newcombe
 
 
 def of_one(values: Sequence[float], clusters: Clusters = None) -> Estimate:
-    """The mean of one or more values: a share has Wilson's interval, any other mean Student's."""
+    """The mean of one or more values: a share has Wilson's interval, any other mean Student's; of clusters with CR1."""
     mean = mean_of(values, clusters)
-    if _are_shares(values) and _are_draws(mean, values):
-        return Wilson(mean.value, mean.units)
+    if _are_shares(values):
+        if _are_draws(mean, values):
+            return Wilson(mean.value, mean.units)
+        if mean.units > 1:  # no more draws than answers, however much alike the clusters are
+            count = len(values)
+            draws = mean.value * (1 - mean.value) / max(mean.squared, 1 / (4 * count * count))
+            return Wilson(mean.value, min(draws, count), mean.units - 1)
     return mean.estimate
 
 

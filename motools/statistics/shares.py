@@ -19,7 +19,7 @@ FARTHEST = 38.0
 """Standard errors beyond which a tail is no number any more."""
 
 
-def wilson(hits: float, count: int, z: float) -> Ends:
+def wilson(hits: float, count: float, z: float) -> Ends:
     """Of a share of one or more samples: the shares that are no more than z standard errors of theirs away from it.
 
     Wilson, J. American Statistical Association 22 (1927) 209.
@@ -32,9 +32,20 @@ def wilson(hits: float, count: int, z: float) -> Ends:
 
 @dataclass(frozen=True)
 class Wilson(Estimate):
-    """One share."""
+    """One share, of so many draws.
 
-    count: int
+    Answers of one cluster are not as many draws as they are answers: `count` is then how many draws would have the
+    error that was seen (Korn and Graubard, Survey Methodology 24, 1998, 193), and Student's quantile, of the error's
+    degrees of freedom, takes the place of the normal one (Dean and Pagano, J. Survey Statistics and Methodology 3,
+    2015, 484). Near 0 and 1 that holds where Student's own interval does not.
+    """
+
+    count: float
+    degrees: float = math.inf
+
+    @property
+    def freedom(self) -> float:
+        return self.degrees
 
     def score(self, at: float) -> float:
         spread = at * (1 - at) / self.count
@@ -42,7 +53,8 @@ class Wilson(Estimate):
         return apart / math.sqrt(spread) if spread > 0 else math.copysign(math.inf, apart) if apart else 0.0
 
     def interval(self, level: float = LEVEL) -> Ends:
-        return wilson(round(self.value * self.count), self.count, quantile(math.inf, level))
+        low, high = wilson(self.value * self.count, self.count, quantile(self.degrees, level))
+        return (0.0 if self.value == 0 else low), (1.0 if self.value == 1 else high)
 
 
 @dataclass(frozen=True)

@@ -249,6 +249,31 @@ def test_clusters_of_one_mind_count_as_one_draw_each() -> None:
     assert alike == (pytest.approx(-alike[1]), pytest.approx(PairedNewcombe.of_table(2.5, 0, 0, 5).interval()[1]))
 
 
+def test_a_share_in_clusters_is_of_as_many_draws_as_have_its_error() -> None:
+    """Recomputed: the shares that are fewer of their own standard errors away than Student's quantile."""
+    rng = random.Random(9)
+    clusters = [number // 5 for number in range(40)]
+    ease = [rng.random() for _ in range(8)]
+    values = [float(rng.random() < ease[cluster]) for cluster in clusters]
+    value, error = by_least_squares(values, clusters)
+    found = of_one(values, clusters).interval()
+    assert found is not None
+    draws = value * (1 - value) / error**2
+    assert draws < 40
+    for at in np.linspace(0.0005, 0.9995, 1000):
+        kept = abs(value - at) <= quantile(7, 0.95) * math.sqrt(at * (1 - at) / draws)
+        assert kept == (found[0] <= at <= found[1])
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_clusters_that_are_more_alike_than_chance_are_no_more_draws_than_answers(size: int) -> None:
+    found = of_one([1.0, 0.0] * 20, [number // size for number in range(40)]).interval()
+    more = quantile(40 / size - 1, 0.95) ** 2 / 40
+    assert found is not None
+    half = math.sqrt(more / 4 + more**2 / 4) / (1 + more)
+    assert found == (pytest.approx(0.5 - half), pytest.approx(0.5 + half))
+
+
 # -- what follows from an estimate -------------------------------------------------------
 
 ESTIMATES = st.one_of(
