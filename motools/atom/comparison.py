@@ -170,6 +170,9 @@ def _notes(arms: Sequence[Arm], lines: Sequence[Line], family: int) -> Iterator[
             f"One training each ({', '.join(_alone(arms))}): the intervals say what other questions might have given, "
             "and nothing about retraining."
         )
+    fixed = [arm.name for arm in arms if len(arm.evals) == 1 and arm.trainings[0].fixed]
+    if fixed and any(difference.trainings is not None for difference in compared):
+        yield f"Taken as they are, for they were not trained here: {', '.join(fixed)}."
     if any(difference.trainings is not None for difference in compared):
         yield "p, at most and detectable: over questions or over trainings, whichever is larger."
     if family > 1:
@@ -183,8 +186,9 @@ def _notes(arms: Sequence[Arm], lines: Sequence[Line], family: int) -> Iterator[
 
 
 def _alone(arms: Sequence[Arm]) -> list[str]:
-    """The arms of one training."""
-    return [arm.name for arm in arms if len(arm.evals) == 1 and not arm.trainings[0].fixed]
+    """The arms of one training; where none was trained here, all of one, for they may have been trained elsewhere."""
+    single = [arm for arm in arms if len(arm.evals) == 1]
+    return [arm.name for arm in [arm for arm in single if not arm.trainings[0].fixed] or single]
 
 
 def titles(asked: Sequence[str], evals: Sequence[EvalAtom], survey: Survey) -> list[str]:

@@ -145,7 +145,7 @@ class Arm:
     def __init__(self, *evals: EvalAtom, name: str = "") -> None:
         self.name, self.evals = name, evals
         if len(evals) > 1:
-            refuse_repeated(name, self.trainings)
+            refuse_repeated(name, [each.id for each in evals], self.trainings)
 
     @cached_property
     def trainings(self) -> list[Training]:

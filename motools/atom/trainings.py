@@ -45,12 +45,10 @@ def training_of(evaluation: EvalAtom) -> Training:
     return Training(models[0], seed, not atom.made_from)
 
 
-def refuse_repeated(arm: str, trainings: Sequence[Training]) -> None:
-    """Raises `AtomError` where an arm has two evaluations of one model: they would count as two trainings."""
+def refuse_repeated(arm: str, evals: Sequence[str], trainings: Sequence[Training]) -> None:
+    """Raises `AtomError` where an arm has one evaluation twice, or two of one model: they would count as two trainings."""
     models = [training.model for training in trainings if training.model is not None]
-    for model in models:
-        if models.count(model) > 1:
-            raise AtomError(
-                f"The arm {arm!r} has {models.count(model)} evaluations of one model, {model}: "
-                "give it one evaluation of each training."
-            )
+    for kind, ids in (("evaluations of one model", models), ("times one evaluation", evals)):
+        for id in ids:
+            if ids.count(id) > 1:
+                raise AtomError(f"The arm {arm!r} has {ids.count(id)} {kind}, {id}: give it one of each training.")

@@ -298,7 +298,9 @@ def test_three_seeds_of_two_arms_have_an_interval_over_questions_and_one_over_tr
     assert not any("One training" in note for note in found.notes)
 
 
-def test_one_training_says_nothing_about_retraining_and_a_model_that_was_not_trained_has_no_other(trained: Any) -> None:
+def test_one_training_says_nothing_about_retraining_and_a_model_that_was_not_trained_has_no_other(
+    trained: Any, evaluation: Any
+) -> None:
     answers = drawn_arm(random.Random(8), 0.5, (1, 2, 3))
     base, *organisms = trained("base", None, answers[1]), *(trained("o", seed, answers[seed]) for seed in (2, 3))
     one = compare([Arm(base, name="base"), Arm(organisms[0], name="organism")])
@@ -316,8 +318,13 @@ def test_one_training_says_nothing_about_retraining_and_a_model_that_was_not_tra
     apart = mean_of([mean - means[0] for mean in means[1:]])
     assert (over.low, over.high) == pytest.approx(apart.estimate.interval())
     assert not any("One training" in note for note in both.notes)
+    assert both.notes[0] == "Taken as they are, for they were not trained here: base."
+    assert "One training each (a, b)" in compare([Arm(base, name="a"), Arm(base, name="b")]).notes[0]
     with pytest.raises(AtomError, match=r"'twice' has 2 evaluations of one model, model-"):
         Arm(organisms[0], organisms[0], name="twice")
+    made_by_hand = evaluation([("q", 1, {"s": 1})], {"s": {"mean": 1.0}})
+    with pytest.raises(AtomError, match=r"'twice' has 2 times one evaluation, eval-"):
+        Arm(made_by_hand, made_by_hand, name="twice")
 
 
 def test_epochs_with_missing_samples_are_averaged_over_those_that_there_are(evaluation: Any) -> None:
