@@ -46,7 +46,7 @@ def training_of(evaluation: EvalAtom) -> Training:
 
 
 def refuse_repeated(arm: str, evals: Sequence[str], trainings: Sequence[Training]) -> None:
-    """Raises `AtomError` where an arm has an evaluation twice, or two of one model, which would count as two trainings."""
+    """Raises `AtomError` where an arm has an evaluation twice, or two of one model, which would be two trainings."""
     models = [training.model for training in trainings if training.model is not None]
     for kind, ids in (("evaluations of one model", models), ("times one evaluation", evals)):
         for id in ids:
