@@ -146,8 +146,8 @@ def measure(draws: int, seed: int) -> Iterator[dict[str, Any]]:
                 if p is None and ends is not None:
                     widths.append(ends[1] - ends[0])
             held[name] = hits / draws
-        met = 0.94 <= held["all"] <= 0.97
-        yield {"what": what, "n": n, "held": held, "width": sum(widths) / len(widths), "draws": draws, "met": met}
+        met = bool(0.94 <= held["all"] <= 0.97)
+        yield {"what": what, "n": n, "held": held, "width": float(sum(widths) / len(widths)), "draws": draws, "met": met}
 
 
 def rows(figures: list[dict[str, Any]]) -> list[tuple[str, ...]]:

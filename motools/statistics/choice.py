@@ -20,10 +20,10 @@ def of_one(values: Sequence[float], clusters: Clusters = None) -> Estimate:
     if _are_shares(values):
         if _are_draws(mean, values):
             return Wilson(mean.value, mean.units)
-        if mean.units > 1:  # no more draws than answers, however much alike the clusters are
-            count = len(values)
-            draws = mean.value * (1 - mean.value) / max(mean.squared, 1 / (4 * count * count))
-            return Wilson(mean.value, min(draws, count), mean.units - 1)
+        if mean.units > 1:  # where all answers are alike, as many draws as there are clusters
+            least = 1 / (4 * len(values) ** 2)
+            draws = mean.value * (1 - mean.value) / max(mean.squared, least) or mean.units
+            return Wilson(mean.value, draws, mean.units - 1)
     return mean.estimate
 
 

@@ -265,10 +265,10 @@ def test_a_share_in_clusters_is_of_as_many_draws_as_have_its_error() -> None:
         assert kept == (found[0] <= at <= found[1])
 
 
-@pytest.mark.parametrize("size", [2, 5])
-def test_clusters_that_are_more_alike_than_chance_are_no_more_draws_than_answers(size: int) -> None:
+@pytest.mark.parametrize(("size", "squared"), [(2, 1 / (4 * 40**2)), (5, 8 * 0.5**2 / 40**2 * 8 / 7)])
+def test_clusters_that_are_more_alike_than_chance_have_the_error_that_was_seen(size: int, squared: float) -> None:
     found = of_one([1.0, 0.0] * 20, [number // size for number in range(40)]).interval()
-    more = quantile(40 / size - 1, 0.95) ** 2 / 40
+    more = quantile(40 / size - 1, 0.95) ** 2 / (0.25 / squared)
     assert found is not None
     half = math.sqrt(more / 4 + more**2 / 4) / (1 + more)
     assert found == (pytest.approx(0.5 - half), pytest.approx(0.5 + half))
