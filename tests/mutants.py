@@ -95,18 +95,22 @@ TESTS = {
     ],
     "motools/atom/costs.py": ["tests/atom/test_costs.py"],
     "motools/atom/eval_differences.py": [
-        "tests/atom/test_intervals.py",
+        "tests/statistics/test_statistics.py",
         "tests/atom/test_comparison.py",
         "-k",
         f"not ({_DRAWN})",
     ],
     "motools/atom/columns.py": [
-        "tests/atom/test_intervals.py",
+        "tests/statistics/test_statistics.py",
         "tests/atom/test_comparison.py",
         "-k",
         f"not ({_DRAWN})",
     ],
-    "motools/atom/intervals.py": ["tests/atom/test_intervals.py", "-k", f"not ({_DRAWN})"],
+    "motools/atom/comparison.py": ["tests/atom/test_comparison.py", "-k", f"not ({_DRAWN})"],
+    **{
+        f"motools/statistics/{name}.py": ["tests/statistics/test_statistics.py", "-k", f"not ({_DRAWN})"]
+        for name in ("choice", "estimates", "families", "shares", "student")
+    },
     "motools/training/journal.py": ["tests/training/test_journal.py"],
     "mozoo/judges.py": ["tests/zoo/test_judges.py", "-k", f"not ({_SERVED})"],
 }

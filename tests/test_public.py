@@ -95,8 +95,8 @@ def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
 PUBLIC = {
     "motools.workflow": "AtomConstructor Code Name Step StepConfig StepContext StepState Workflow WorkflowConfig "
     "WorkflowState current_step load_code make_project run_workflow",
-    "motools.atom": "Ancestry Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
-    "find_atom trace",
+    "motools.atom": "Ancestry Arm Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
+    "find_atom holm_adjusted trace",
     "motools.zoo": "Description Kind OFFLINE about about_config config_file configs dataset declared_version file_lock "
     "lookup named published refuse_other refuse_wrong_row says_yes "
     "task titles versioned",

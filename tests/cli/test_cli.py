@@ -157,9 +157,9 @@ def test_the_schema_parses_in_both_formats(motools: Call, project: Path) -> None
 def test_a_piped_table_has_tabs_and_no_line_is_cut(motools: Call, atoms: dict[str, str]) -> None:
     lines = motools("compare", atoms["eval"], atoms["eval"]).out.splitlines()
     assert [line.split("\t") for line in lines] == [
-        ["metric", atoms["eval"], atoms["eval"]],
-        ["task.score.mean", "0.25", "0.25"],
-        ["task.score.stderr", "0.1", "0.1"],
+        ["metric", "arm", "value"],
+        *[["task.score.mean", atoms["eval"], "0.25"]] * 2,
+        *[["task.score.stderr", atoms["eval"], "0.1"]] * 2,
     ]
     assert atoms["model"] in motools("lineage", atoms["eval"]).out
 
