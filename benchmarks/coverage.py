@@ -147,7 +147,8 @@ def measure(draws: int, seed: int) -> Iterator[dict[str, Any]]:
                     widths.append(ends[1] - ends[0])
             held[name] = hits / draws
         met = bool(0.94 <= held["all"] <= 0.97)
-        yield {"what": what, "n": n, "held": held, "width": float(sum(widths) / len(widths)), "draws": draws, "met": met}
+        width = float(sum(widths) / len(widths))
+        yield {"what": what, "n": n, "held": held, "width": width, "draws": draws, "met": met}
 
 
 def rows(figures: list[dict[str, Any]]) -> list[tuple[str, ...]]:
