@@ -31,7 +31,8 @@ def test_every_exported_name_is_there_and_stands_once() -> None:
         try:
             module = importlib.import_module(name)
         except ModuleNotFoundError as missing:  # what only trains here: `make test-local` imports it
-            assert missing.name == "torch", name
+            if missing.name != "torch":
+                raise
             continue
         exported = getattr(module, "__all__", [])
         assert [public for public in exported if not hasattr(module, public)] == [], name

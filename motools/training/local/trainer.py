@@ -117,7 +117,7 @@ class LocalTrainer:
             },
             inspect={
                 "model": model_id,
-                "model_args": {"base": base.name, **{k.removeprefix("base_"): v for k, v in origin.items()}},
+                "model_args": {"trained_on": base.name, **{k.removeprefix("base_"): v for k, v in origin.items()}},
                 "model_paths": {"path": weights},
             },
             usage={"trained_tokens": plan.all_tokens, **made.usage},
