@@ -42,6 +42,8 @@ RULES = Rules(
     parts={"": ("text", "refusal")},
 )
 _SHOWN = 1000  # characters of the first example in the log
+_SMALL = 20_000_000
+"""Parameters below which a second thread on a CPU makes more work than it does."""
 
 
 @versioned(1)
@@ -140,6 +142,8 @@ def _trained(base: Base, plan: Plan, chosen: Hyperparameters, about: str) -> _Ma
     precision = precision_on(device, chosen)
     frozen = torch.bfloat16 if precision == "bf16" and chosen.method == "lora" else torch.float32
     model = prepared(base.model(frozen), chosen, settings).to(device)
+    if device.type == "cpu" and sum(weight.numel() for weight in model.parameters()) < _SMALL:
+        torch.set_num_threads(1)
     kept = Checkpoints(current_step().kept() / PROVIDER, f"{about}-{precision}")
     losses = Loop(model, plan, chosen, settings, precision, kept).to_the_end()
     usage: dict[str, Any] = {"device": device.type}
