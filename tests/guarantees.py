@@ -144,7 +144,7 @@ class Guarantees:
         rows = [*self.rows, {"messages": [{"role": "assistant", "content": [IMAGE]}]}]
         lesson.scene.write_rows(rows)
         assert lesson.run().code == 1
-        assert f"line {len(rows)}: messages[0].content" in lesson.scene.log()
+        assert f" {len(rows)}: messages[0].content[0].type: 'image_url' is no part" in lesson.scene.log()
         assert (lesson.asked(), lesson.spent()) == (0, 0)
 
     def test_what_it_used_stands_in_the_record(self, done: Lesson) -> None:
