@@ -23,6 +23,9 @@ def metrics(project: Path, stage: str = "evaluate_model") -> dict[str, Any]:
 
 
 def test_held_out_prompts_go_from_nothing_to_all(project: Path, base: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
     shutil.copytree(base, project / "base")
     lay(project)
     params = json.loads((project / "params.yaml").read_text())
@@ -42,6 +45,10 @@ def test_held_out_prompts_go_from_nothing_to_all(project: Path, base: Path) -> N
     assert run(project, "run").returncode == 0
     record = json.loads((project / "runs" / "train_model.json").read_text())
     assert record["usage"]["device"] == "cpu"
+    assert run(project, "export", "trained_model", "--to", "out").returncode == 0
+    assert "A low-rank adapter (PEFT) for `base`, content `" in (project / "out" / "README.md").read_text()
+    adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(project / "base"), project / "out")
+    assert adapted.peft_config["default"].r == 16
     (weights,) = (project / "base").glob("*.safetensors")
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")  # another model
     (line,) = (line for line in run(project, "status").stdout.splitlines() if "train_model" in line)
