@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-lowest test-newest check-package docs architecture mutants bench lint format clean
+.PHONY: help install demo test test-all test-local test-lowest test-newest check-package docs architecture mutants bench \
+    lint format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +31,15 @@ test: $(READY)  ## Run the tests
 
 test-all: $(READY)  ## Run the tests with every case, where `make test` tries out a sample of like ones
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MEMORY) $(BIN)/python -m pytest -n 4 --dist worksteal --all
+
+LOCAL := $(VENV)-local
+$(LOCAL)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LOCAL)
+	$(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]' hypothesis pytest pytest-xdist
+	@touch $@
+
+test-local: $(LOCAL)/.ready  ## Run the tests that need PyTorch, in an environment of their own
+	PATH="$(CURDIR)/$(LOCAL)/bin:$$PATH" $(MEMORY) $(LOCAL)/bin/python -m pytest -n 2 --dist worksteal tests/local
 
 LOWEST := $(VENV)-lowest
 $(LOWEST)/.ready: pyproject.toml constraints.txt

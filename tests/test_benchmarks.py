@@ -20,6 +20,7 @@ SMALLEST = {
     "sweep": ["--sizes", "2,4", "--dvc", "2", "--repeats", "1"],
     "profile_1000": ["--sizes", "2,4"],
     "trace": ["--repeats", "1"],
+    "large_atoms": ["--repeats", "1"],
 }
 AGAINST = {
     "startup": {"dvc --help"},
@@ -30,6 +31,7 @@ AGAINST = {
     "sweep": {"dvc repro", "2 stages", "import yaml"},
     "profile_1000": {"2 stages"},
     "trace": {"unobserved"},
+    "large_atoms": {"the file", "md5sum"},
 }
 
 

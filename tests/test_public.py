@@ -28,7 +28,12 @@ MODULES = [
 
 def test_every_exported_name_is_there_and_stands_once() -> None:
     for name in MODULES:
-        module = importlib.import_module(name)
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as missing:  # what only trains here: `make test-local` imports it
+            if missing.name != "torch":
+                raise
+            continue
         exported = getattr(module, "__all__", [])
         assert [public for public in exported if not hasattr(module, public)] == [], name
         assert len(set(exported)) == len(exported), name

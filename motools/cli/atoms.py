@@ -163,6 +163,29 @@ def compare(
     comparison_table.show(told, forms[0] if forms else None)
 
 
+def export(
+    atom: AtomName,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder.")],
+    as_json: Json = False,
+) -> None:
+    """Write a model whose weights lie here, and a model card made from its lineage, as a folder ready to upload.
+
+    Example:  motools export trained_model --to my-organism
+    """
+    from motools.atom.export import export
+    from motools.atom.listing import find_atom
+    from motools.cli.tables import print_json
+    from motools.repo.survey import Survey
+
+    found = find_atom(atom, Path.cwd())
+    _out_of_date(atom, found, Survey(found.project))
+    written = export(found, to)
+    if as_json:
+        print_json({"folder": str(to), "files": written})
+    else:
+        typer.echo(f"{to}: {', '.join(written)}\nUpload it with: hf upload NAME/OF-MODEL {to}")
+
+
 def lineage(
     atom: Annotated[
         str,

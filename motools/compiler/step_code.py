@@ -21,7 +21,7 @@ from motools.code.search_path import Place
 from motools.code.trace import to_told
 from motools.compiler.described_function import describe_function
 from motools.compiler.named_paths import named_by, texts_in
-from motools.definition.config import marked
+from motools.definition.config import is_code, marked
 from motools.definition.step import Step
 from motools.errors import ConfigError, WorkflowError
 from motools.observe import is_project
@@ -72,7 +72,10 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | 
         versions[f"package {package}"] = _of_package(package, step.name)
     code_fields, entries = marked(step.config_class, values)
     for field, (kind, name) in entries.items():
-        versions[f"config.{field}"] = _of_published(kind, name)
+        if is_code(name):
+            code_fields[field] = name
+        else:
+            versions[f"config.{field}"] = _of_published(kind, name)
     for field, text in code_fields.items():
         version, reference = _of_reference(f"{step.name}.{field}", text, place)
         if version is not None:

@@ -46,7 +46,7 @@ def key_of(model: str) -> str | None:
     return _KEYS.get(provider)
 
 
-_OURS = ("tinylm", "mockllm", "dummy")
+_OURS = ("tinylm", "local", "mockllm", "dummy")
 """Providers that ask nobody."""
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 from motools.errors import BackendError, did_you_mean, listed
 
-__all__ = ["check_options", "check_tasks", "sample_limit", "task_name", "task_names"]
+__all__ = ["GPU", "check_options", "check_tasks", "sample_limit", "task_name", "task_names"]
+
+GPU = ("local", "hf", "vllm", "sglang", "transformer_lens", "nnterp")
+"""Inspect's providers that compute on a GPU of this machine, where it has one."""
 
 _FORMS = (
     re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:(?P<name>[A-Za-z_]\w*)"),  # module:function

@@ -167,6 +167,7 @@ class Observer:
             for name, value in getattr(self.loading, found).items():
                 for by in self.loading.by[kind, name]:
                     self._write(kind, name, value, by)
+        self._write("whole", "", None, None)
 
     def _write_source(self, path: str, source: Source) -> None:
         if os.getpid() != self._process:

@@ -17,13 +17,14 @@ from motools.definition.step import AtomConstructor
 from motools.errors import StepError
 from motools.evals import EvalRequest, find_evaluator
 from motools.evals.api_keys import check_model
+from motools.evals.options import GPU
 from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
 from motools.training import find_trainer
 from motools.zoo import Description, named, versioned
 
-FREE = ("tinylm", "mockllm", "none", "hf", "vllm", "sglang", "ollama", "llama-cpp-python", "transformer_lens", "nnterp")
+FREE = ("tinylm", "mockllm", "none", "ollama", "llama-cpp-python", *GPU)
 """Inspect's providers that run a model on one's own machines; all others bill, as far as is known here."""
 
 

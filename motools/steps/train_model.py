@@ -31,7 +31,7 @@ class TrainModelConfig(StepConfig):
     suffix: str | None = None
     """A word to recognise the model by."""
     backend_name: Name("trainer") = "tinylm"  # type: ignore[valid-type]
-    """Where it is trained: tinylm (embedded, offline), dummy (instant, learns nothing), openai, tinker."""
+    """Where it is trained: tinylm (embedded, offline), dummy (instant, learns nothing), local, openai, tinker."""
 
 
 def _request(config: TrainModelConfig, dataset: Path | None, validation: Path | None = None) -> TrainingRequest:

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from motools.code.loading import load
+from motools.code.search_path import place_of
+from motools.definition.config import is_code
+from motools.definition.context import working_folder
 from motools.errors import BackendError
 from motools.zoo import lookup
 
@@ -56,7 +60,8 @@ class TrainedModel:
 
 
 class Trainer(Protocol):
-    """A training backend. Published under the entry point group `motools.trainers`.
+    """A training backend. Published under the entry point group `motools.trainers`, or named by its code:
+    `backend_name: my_trainer.py:MyTrainer`.
 
     It may say more of itself: `provider`, under which Inspect reaches what it makes; `preload`, the heavy modules that
     it imports; `cores`, how many it keeps busy; `takes_validation`; and `estimate(request)`, what training would use.
@@ -74,8 +79,12 @@ class Trainer(Protocol):
 
 
 def find_trainer(name: str) -> Trainer:
-    """The trainer published under `name`; raises `UserError` with the known names."""
-    found = lookup("trainer", name)
+    """The trainer that is published under `name`, or that the project's own code has: `path/to/file.py:MyTrainer`.
+
+    Raises:
+        UserError: there is none of that name, or it is no trainer; the message lists the published ones.
+    """
+    found = load(name, place_of(working_folder(), needs_project=False)) if is_code(name) else lookup("trainer", name)
     try:
         trainer = found()
     except TypeError as error:

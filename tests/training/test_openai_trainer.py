@@ -131,12 +131,6 @@ def test_a_second_run_makes_no_request_at_all(done: Scene, tmp_path: Path) -> No
     assert len(done.server.requests) == asked
 
 
-def test_no_secret_is_in_anything_that_is_written(done: Scene) -> None:
-    secret = done.server.key.encode()
-    written = [path for path in done.folder.rglob("*") if path.is_file() and secret in path.read_bytes()]
-    assert written == []
-
-
 def test_a_missing_key_is_told_before_any_step_runs(scene: Scene) -> None:
     done = scene.run(env=dict(os.environ))
     assert done.code == 2
@@ -222,14 +216,6 @@ def test_two_clones_at_once_end_with_one_job(scene: Scene, server: OpenAIServer,
     assert [done.code for done in ends] == [0, 0], ends
     assert sorted(job.status for job in server.jobs.values()) == ["cancelled", "succeeded"]
     assert clone.trained() == scene.trained()
-
-
-def test_two_folders_with_the_same_training_share_one_job(scene: Scene, server: OpenAIServer) -> None:
-    for name in ("a", "b"):
-        scene.configure(where=name)
-        assert scene.run(where=name).code == 0
-    assert len(server.jobs) == server.count("upload") == 1
-    assert scene.model("a") == scene.model("b")
 
 
 def test_two_trainings_on_the_same_rows_send_them_once(scene: Scene, server: OpenAIServer) -> None:

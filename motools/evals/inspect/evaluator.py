@@ -11,11 +11,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from motools.base import trusted_hosts
+from motools.base.gpu import held_gpu
 from motools.base.too_many_requests import is_hopeless
 from motools.code.search_path import Place, place_of
 from motools.definition.context import current_step, working_folder
@@ -23,7 +24,7 @@ from motools.errors import BackendError, DamagedError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.api_keys import check_model
 from motools.evals.inspect.tasks import check_registered
-from motools.evals.options import check_options, check_tasks
+from motools.evals.options import GPU, check_options, check_tasks
 from motools.zoo import versioned
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _run(
 
     place = _place()
     try:
-        with place.importable(), _ended_at_once(), _no_dotenv():
+        with place.importable(), _ended_at_once(), _no_dotenv(), _gpu(request, reached[0]):
             logs = _eval_set(request, reached, options, folder, place)
     except PrerequisiteError as error:
         tasks = ", ".join(request.tasks)
@@ -176,6 +177,12 @@ def _run(
         raise KeyboardInterrupt
     found = {(log.eval.metadata or {})[MARK]: log for log in logs}
     return {task: found[task] for task in request.tasks}
+
+
+def _gpu(request: EvalRequest, model: str) -> AbstractContextManager[Any]:
+    """The GPU, where the model or one that has a role needs it."""
+    models = [model, *(request.kwargs.get("model_roles") or {}).values()]
+    return held_gpu() if any(each.partition("/")[0] in GPU for each in models) else nullcontext()
 
 
 def _place() -> Place:
