@@ -73,6 +73,8 @@ def execute(
             bring_tracked(stages)
             plans = stages.plan()
             stages.check(plans)  # before anything is written
+            stages.warm_up(plans)
+            stages.rehearse(plans)
             if not fetch(stages, plans):
                 plans = stages.plan()
             refuse_to_pay(stages, plans)
@@ -136,6 +138,7 @@ def plan(
         plans: Plans = stages.plan()
         if check:
             stages.check(plans)
+            stages.rehearse(plans, reporter.note)
         try:
             refuse_to_pay(stages, plans)
         except RemoteError as refusal:

@@ -45,13 +45,23 @@ def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | No
     Args:
         inputs: the configs of the steps that make the inputs.
     """
-    expected, args = next((found for made in (inputs or {}).values() if (found := _served(made))), (None, {}))
-    request = EvalRequest(config.eval_task, config.eval_kwargs, expected=expected, expected_args=args)
     evaluator = find_evaluator(config.backend_name)
-    evaluator.check(request)
+    evaluator.check(_expected(config, inputs))
     for task in _judged(config) if getattr(evaluator, "paid", False) else ():
         if task.grader:
             check_model(f"The judge of {task.name}, unless eval_kwargs.model_roles.grader names another", task.grader)
+
+
+def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None = None) -> None:
+    """Before a run: let the backend make the tasks, so that one that cannot be made never costs a training."""
+    if (rehearse := getattr(find_evaluator(config.backend_name), "rehearse", None)) is not None:
+        rehearse(_expected(config, inputs))
+
+
+def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> EvalRequest:
+    """The evaluation as far as it is known before there is a model."""
+    model, args = next((found for made in (inputs or {}).values() if (found := _served(made))), (None, {}))
+    return EvalRequest(config.eval_task, config.eval_kwargs, expected=model, expected_args=args)
 
 
 def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:

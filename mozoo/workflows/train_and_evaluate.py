@@ -11,8 +11,9 @@ from motools.steps.evaluate_model import (
     check_evaluation,
     is_paid_evaluation,
     modules_of_evaluation,
+    rehearse_evaluation,
 )
-from motools.steps.prepare_dataset import PrepareDatasetConfig, check_loader
+from motools.steps.prepare_dataset import PrepareDatasetConfig, check_loader, rehearse_loader
 from motools.steps.train_model import (
     TrainModelConfig,
     check_training,
@@ -55,6 +56,7 @@ PREPARE = Step(
     HelloWorldDataset,
     prepare_dataset,
     check=check_loader,
+    rehearse=rehearse_loader,
 )
 TRAIN = Step(
     "train_model",
@@ -76,6 +78,7 @@ EVALUATE = Step(
     evaluate_model,
     keeps_logs=True,
     check=check_evaluation,
+    rehearse=rehearse_evaluation,
     preload=modules_of_evaluation,
     paid=is_paid_evaluation,
 )

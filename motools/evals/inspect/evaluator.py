@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import os
 import re
 import shutil
@@ -19,10 +20,17 @@ from motools.base import trusted_hosts
 from motools.base.too_many_requests import is_hopeless
 from motools.code.search_path import Place, place_of
 from motools.definition.context import current_step, working_folder
-from motools.errors import BackendError, DamagedError, StepError
+from motools.errors import BackendError, DamagedError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.api_keys import check_model
-from motools.evals.inspect.tasks import check_registered
+from motools.evals.inspect.tasks import (
+    check_made,
+    check_registered,
+    data_digest,
+    make_tasks,
+    only_answers,
+    rehearsed_tasks,
+)
 from motools.evals.options import check_options, check_tasks
 from motools.zoo import versioned
 
@@ -68,7 +76,6 @@ class InspectEvaluator:
             raise BackendError("The inspect evaluator needs Inspect, which is missing: pip install inspect-ai.")
         check_tasks(request.tasks)
         check_options(request.kwargs)
-        check_registered(request.tasks, _place())
         roles = request.kwargs.get("model_roles") or {}
         if why := trusted_hosts.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
@@ -79,6 +86,31 @@ class InspectEvaluator:
             _refuse_remote_code("The model to evaluate", request.expected_args, request.kwargs)
             given = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
             check_model("The model to evaluate", request.expected, given)
+
+    def rehearse(self, request: EvalRequest) -> None:
+        """Make the tasks, so that their data is fetched, and the clients of graders and of a served model.
+
+        The model that is still to be trained is stood in for by `mockllm/model`; nobody is asked anything.
+
+        Raises:
+            BackendError: a task, its data or its arguments, a provider, or what one needs is not there.
+        """
+        from inspect_ai._util.error import PrerequisiteError
+
+        asked = json.dumps([request.tasks, dict(request.kwargs), request.expected], sort_keys=True, default=str)
+        if asked in _REHEARSED:
+            return
+        options = {name: value for name, value in request.kwargs.items() if value is not None}
+        place, model = _place(), request.expected or ""
+        try:
+            with place.importable(), _no_dotenv():
+                args = {**request.expected_args, **options.get("model_args", {})}
+                _in_place((model, args) if model and _is_far(model) else ("mockllm/model", {}), options)
+                made = rehearsed_tasks(request.tasks, options.get("task_args", {}), place)
+                check_made(request.tasks, made, options)
+        except PrerequisiteError as error:
+            raise BackendError(f"Inspect cannot run {listed(request.tasks)}: {_sentence(error.message)}") from error
+        _REHEARSED.add(asked)
 
     def evaluate(self, request: EvalRequest, workspace: Path) -> Evaluation:
         self.check(request)
@@ -216,31 +248,51 @@ def _eval_set(
     request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, place: Place
 ) -> list[EvalLog]:
     import inspect_ai
-    from inspect_ai._eval.context import init_model_context
-    from inspect_ai.model import GenerateConfig
-    from inspect_ai.model._util import resolve_model_roles
 
-    import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
     from motools.evals.inspect.progress import expect
-    from motools.evals.inspect.tasks import check_made, data_digest, make_tasks, only_answers
 
     (name, model_args), atom = reached, request.model
     assert atom is not None
-    generation = {option: options[option] for option in GENERATION if option in options}
-    named = options.get("model_roles", {})
-    model = _model(name, GenerateConfig(**generation), {**model_args, **options.get("model_args", {})})
-    roles = resolve_model_roles({role: _model(named[role], GenerateConfig()) for role in named})
-    init_model_context(model, roles, GenerateConfig(**generation))  # a task may ask for them when it is made
+    check_registered(request.tasks, place)
+    model, roles, generation = _in_place((name, {**model_args, **options.get("model_args", {})}), options)
     made = make_tasks(request.tasks, options.get("task_args", {}), place)
     check_made(request.tasks, made, options)
     only_answers(made)
     kept = folder / data_digest(made, options)[:32]
     expect(kept)
-    paid = not all(each.startswith(FREE) for each in (name, *named.values()))
+    paid = not all(each.startswith(FREE) for each in (name, *options.get("model_roles", {}).values()))
     _, logs = inspect_ai.eval_set(
         made, model=model, model_roles=roles, log_dir=str(kept), **_settings(options, paid), **_link(atom), **generation
     )
     return logs
+
+
+def _in_place(reached: tuple[str, dict[str, Any]], options: Mapping[str, Any]) -> tuple[Model, Any, dict[str, Any]]:
+    """The model and those of the roles, made Inspect's current ones: a task may ask for them when it is made. Also what
+    generating is told."""
+    from inspect_ai._eval.context import init_model_context
+    from inspect_ai.model import GenerateConfig
+    from inspect_ai.model._util import resolve_model_roles
+
+    import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
+
+    name, model_args = reached
+    generation = {option: options[option] for option in GENERATION if option in options}
+    named = options.get("model_roles", {})
+    model = _model(name, GenerateConfig(**generation), model_args)
+    roles = resolve_model_roles({role: _model(named[role], GenerateConfig()) for role in named})
+    init_model_context(model, roles, GenerateConfig(**generation))
+    return model, roles, generation
+
+
+_HERE = ("hf", "vllm", "sglang", "llama-cpp-python", "ollama", "transformer_lens", "nnterp", "tinylm", "tinker")
+"""Inspect's providers whose models are loaded, or looked for, where they are made."""
+_REHEARSED: set[str] = set()
+"""What has been made in this process, so that the arms of an experiment make it once."""
+
+
+def _is_far(model: str) -> bool:
+    return model.partition("/")[0] not in _HERE
 
 
 def _link(atom: ModelAtom) -> dict[str, Any]:
