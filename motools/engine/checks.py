@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
+from motools.base import shutdowns
 from motools.base.configs import parse
 from motools.code import references
 from motools.code.search_path import Place
@@ -17,8 +19,10 @@ from motools.definition.config import marked
 from motools.errors import ConfigError
 from motools.execution import run_step
 from motools.execution.workers import TaskDied, WarmExecutor
+from motools.training.openai.api import server
+from motools.training.openai.model_list import shutdown_dates
 
-__all__ = ["check_all", "rehearse", "workers_of"]
+__all__ = ["check_all", "rehearse", "warnings", "workers_of"]
 
 Workers = Callable[[tuple[str, ...]], Executor]
 """Gives the executor whose workers have imported these modules."""
@@ -28,7 +32,7 @@ def check_all(compiled: Compiled, place: Place, tell: Callable[[str], None]) -> 
     """Check every step of a pipeline, as a run would that has all of them to do; nothing is written.
 
     Args:
-        tell: hears, before it is imported, of the project's own code that the config names.
+        tell: hears, before it is imported, of the project's own code that the config names; and of models that go off.
 
     Raises:
         UserError: with what the first step refuses.
@@ -36,6 +40,8 @@ def check_all(compiled: Compiled, place: Place, tell: Callable[[str], None]) -> 
     check_steps(compiled, place, compiled.stages)
     with workers_of(compiled, place) as workers:
         rehearse(compiled, place, list(compiled.stages), workers, tell)
+    for line in warnings(compiled, compiled.stages, ask=True):
+        tell(line)
 
 
 @contextmanager
@@ -92,6 +98,34 @@ def rehearse(
             future.result()
         except TaskDied as died:
             raise ConfigError(f"{', '.join(group)}: what its config names could not be tried out: {died}.") from None
+
+
+def warnings(compiled: Compiled, names: Iterable[str], ask: bool = False, today: date | None = None) -> Iterator[str]:
+    """A sentence for each model of these steps that goes off soon, or is off: trained, asked or judging.
+
+    Args:
+        ask: also read the list of OpenAI's models, where one of them is meant and there is a key: one request.
+    """
+    models = {name: list(dict.fromkeys(_models(compiled, name))) for name in names}
+    ask = ask and any(model.startswith("openai/") for found in models.values() for model in found)
+    told = shutdown_dates() if ask else {}
+    said: set[str] = set()
+    for name, found in models.items():
+        for model in found:
+            shutdown = shutdowns.known(model, told, server())
+            text = shutdown and shutdowns.warning(model, shutdown, today or date.today())
+            if text and text not in said:
+                said.add(text)
+                yield f"{name}: {text}"
+
+
+def _models(compiled: Compiled, name: str) -> Iterator[str]:
+    step = compiled.workflow.step(name)
+    section = dict(compiled.config[name])
+    if step.models is not None:
+        yield from step.models(parse(step.config_class, section, name))
+        section.pop("model", None)  # which it may only stand in for
+    yield from shutdowns.models_in(section)
 
 
 def _silently(*rehearsal: Any) -> None:

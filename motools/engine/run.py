@@ -75,6 +75,8 @@ def execute(
             stages.check(plans)  # before anything is written
             stages.warm_up(plans)
             stages.rehearse(plans)
+            for line in stages.warnings(plans, of_all=False, ask=True):
+                reporter.note(line)
             if not fetch(stages, plans):
                 plans = stages.plan()
             refuse_to_pay(stages, plans)
@@ -139,6 +141,8 @@ def plan(
         if check:
             stages.check(plans)
             stages.rehearse(plans, reporter.note)
+        for line in stages.warnings(plans, of_all=True, ask=check):
+            reporter.note(line)
         try:
             refuse_to_pay(stages, plans)
         except RemoteError as refusal:

@@ -124,6 +124,11 @@ class Stages:
 
         checks.rehearse(compiled, place, will_run, executor, tell)
 
+    def warnings(self, plans: Plans, of_all: bool, ask: bool) -> Iterator[str]:
+        """A sentence for each model that goes off: of all selected steps, or of those that will run."""
+        names = [step.name for step in self.selected if of_all or plans[step].action in ("run", "maybe")]
+        return checks.warnings(self.state.compiled, names, ask)
+
     def keep(self, plans: Plans) -> None:
         """Enter what dvc.lock names into the step cache, before dvc.lock names something else."""
         project = self.state.place.project

@@ -64,6 +64,13 @@ def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> 
     return EvalRequest(config.eval_task, config.eval_kwargs, expected=model, expected_args=args)
 
 
+def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
+    """The models of the roles, and the judges of published tasks that the config does not name."""
+    roles = (config.eval_kwargs.get("model_roles") or {}).values()
+    judges = _judged(config) if getattr(find_evaluator(config.backend_name), "paid", False) else []
+    return [*map(str, roles), *(task.grader for task in judges if task.grader)]
+
+
 def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
     """How Inspect will reach the model that a step makes, as far as its config tells."""
     if isinstance(made, ExistingModelConfig):

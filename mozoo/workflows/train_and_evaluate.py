@@ -10,6 +10,7 @@ from motools.steps.evaluate_model import (
     EvaluateModelConfig,
     check_evaluation,
     is_paid_evaluation,
+    models_of_evaluation,
     modules_of_evaluation,
     rehearse_evaluation,
 )
@@ -20,6 +21,7 @@ from motools.steps.train_model import (
     cores_of_training,
     estimate_training,
     is_paid_training,
+    models_of_training,
     modules_of_training,
 )
 from motools.workflow import Code, Step, Workflow
@@ -65,6 +67,7 @@ TRAIN = Step(
     TrainConfig,
     train_model,
     check=check_training,
+    models=models_of_training,
     preload=modules_of_training,
     cores=cores_of_training,
     paid=is_paid_training,
@@ -79,6 +82,7 @@ EVALUATE = Step(
     keeps_logs=True,
     check=check_evaluation,
     rehearse=rehearse_evaluation,
+    models=models_of_evaluation,
     preload=modules_of_evaluation,
     paid=is_paid_evaluation,
 )

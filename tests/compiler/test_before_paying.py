@@ -215,7 +215,8 @@ def test_the_key_of_a_model_that_is_served_already_is_missed_too(
     monkeypatch.delenv("FIREWORKS_API_KEY", raising=False)
     (project / "tasks.py").write_text(TASKS)
     (project / "params.yaml").write_text(
-        "workflow: evaluate_only\nexisting_model: {model: fireworks/some-model}\nevaluate_model: {eval_task: 'tasks.py:sums'}\n"
+        "workflow: evaluate_only\nexisting_model: {model: fireworks/some-model}\n"
+        "evaluate_model: {eval_task: 'tasks.py:sums'}\n"
     )
     for words in (("workflow", "validate", "evaluate_only", "-c", "params.yaml"), ("status", "--check"), ("run",)):
         done = Chain(project).command(*words)
