@@ -44,7 +44,7 @@ def _read_config(path: Path | None) -> Any:
     if path is None:
         return None
     if str(path).startswith("zoo:"):
-        path = zoo.config_file(str(path).removeprefix("zoo:"))
+        return yaml12.loads(zoo.config_text(str(path).removeprefix("zoo:")))
     if not path.is_file():
         raise ConfigError(f"There is no file {path}.")
     return yaml12.load(path)

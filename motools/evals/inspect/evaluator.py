@@ -285,6 +285,14 @@ def _in_place(reached: tuple[str, dict[str, Any]], options: Mapping[str, Any]) -
     return model, roles, generation
 
 
+@contextmanager
+def stand_in() -> Iterator[None]:
+    """With `mockllm/model` as Inspect's current model, for tasks that ask for one when they are made."""
+    with _no_dotenv():
+        _in_place(("mockllm/model", {}), {})
+        yield
+
+
 _HERE = ("hf", "vllm", "sglang", "llama-cpp-python", "ollama", "transformer_lens", "nnterp", "tinylm", "tinker")
 """Inspect's providers whose models are loaded, or looked for, where they are made."""
 _REHEARSED: set[str] = set()
