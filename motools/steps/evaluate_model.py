@@ -16,15 +16,12 @@ from motools.definition.context import current_step
 from motools.definition.step import AtomConstructor
 from motools.errors import StepError
 from motools.evals import EvalRequest, find_evaluator
-from motools.evals.api_keys import check_model
+from motools.evals.api_keys import OWN, check_model
 from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
 from motools.training import find_trainer
 from motools.zoo import Description, named, versioned
-
-FREE = ("tinylm", "mockllm", "none", "hf", "vllm", "sglang", "ollama", "llama-cpp-python", "transformer_lens", "nnterp")
-"""Inspect's providers that run a model on one's own machines; all others bill, as far as is known here."""
 
 
 @dataclass
@@ -88,7 +85,7 @@ def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, At
     roles = config.eval_kwargs.get("model_roles") or {}
     models = [*roles.values(), *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values())]
     asks = "grader" not in roles and (config.eval_kwargs.get("task_args") or {}).get("judge")
-    return bool(asks or _judged(config)) or any(str(model).partition("/")[0] not in FREE for model in models if model)
+    return bool(asks or _judged(config)) or any(str(model).partition("/")[0] not in OWN for model in models if model)
 
 
 def _judged(config: EvaluateModelConfig) -> list[Description]:

@@ -22,7 +22,7 @@ from motools.code.search_path import Place, place_of
 from motools.definition.context import current_step, working_folder
 from motools.errors import BackendError, DamagedError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.api_keys import check_model
+from motools.evals.api_keys import OWN, check_model
 from motools.evals.inspect.tasks import (
     check_made,
     check_registered,
@@ -48,6 +48,8 @@ its attempts, and of one attempt, which is all that ends one to a server that is
 
 FREE = ("tinylm/", "mockllm/")
 """Providers whose answers cost nothing, so that a few samples asked again are cheaper than 7 ms a sample to keep it."""
+
+STAND_IN = "mockllm/model"
 
 _DOTENV_OFF = "PYTHON_DOTENV_DISABLED"  # python-dotenv's own
 
@@ -90,7 +92,8 @@ class InspectEvaluator:
     def rehearse(self, request: EvalRequest) -> None:
         """Make the tasks, so that their data is fetched, and the clients of graders and of a served model.
 
-        The model that is still to be trained is stood in for by `mockllm/model`; nobody is asked anything.
+        A model that is still to be trained, or that would be loaded here, is stood in for by `mockllm/model`; nobody is
+        asked anything.
 
         Raises:
             BackendError: a task, its data or its arguments, a provider, or what one needs is not there.
@@ -101,11 +104,13 @@ class InspectEvaluator:
         if asked in _REHEARSED:
             return
         options = {name: value for name, value in request.kwargs.items() if value is not None}
-        place, model = _place(), request.expected or ""
+        model, args = request.expected, {**request.expected_args, **options.get("model_args", {})}
+        reached = (model, args) if model is not None and _is_far(model) else (STAND_IN, {})
+        roles = {role: name if _is_far(name) else STAND_IN for role, name in options.get("model_roles", {}).items()}
+        place = _place()
         try:
             with place.importable(), _no_dotenv():
-                args = {**request.expected_args, **options.get("model_args", {})}
-                _in_place((model, args) if model and _is_far(model) else ("mockllm/model", {}), options)
+                _in_place(reached, {**options, "model_roles": roles})
                 made = rehearsed_tasks(request.tasks, options.get("task_args", {}), place)
                 check_made(request.tasks, made, options)
         except PrerequisiteError as error:
@@ -287,20 +292,19 @@ def _in_place(reached: tuple[str, dict[str, Any]], options: Mapping[str, Any]) -
 
 @contextmanager
 def stand_in() -> Iterator[None]:
-    """With `mockllm/model` as Inspect's current model, for tasks that ask for one when they are made."""
+    """With a model that is none as Inspect's current one, for tasks that ask for it when they are made."""
     with _no_dotenv():
-        _in_place(("mockllm/model", {}), {})
+        _in_place((STAND_IN, {}), {})
         yield
 
 
-_HERE = ("hf", "vllm", "sglang", "llama-cpp-python", "ollama", "transformer_lens", "nnterp", "tinylm", "tinker")
-"""Inspect's providers whose models are loaded, or looked for, where they are made."""
 _REHEARSED: set[str] = set()
 """What has been made in this process, so that the arms of an experiment make it once."""
 
 
 def _is_far(model: str) -> bool:
-    return model.partition("/")[0] not in _HERE
+    """Whether a model's client can be made without loading the model, or asking where it is."""
+    return model.partition("/")[0] not in (*OWN, "tinker")
 
 
 def _link(atom: ModelAtom) -> dict[str, Any]:
