@@ -14,7 +14,7 @@ from motools.base.configs import parse
 from motools.code.search_path import Place
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
-from motools.definition.context import working_in
+from motools.definition.context import StepContext, executing, working_in
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError, MotoolsError
 from motools.repo import pipeline
@@ -45,8 +45,10 @@ def rehearse_steps(reference: str, config: Mapping[str, Mapping[str, Any]], plac
     with place.importable():
         workflow = load_workflow(reference, place)
     for name in names:
+        context = StepContext("rehearsal", name, place.folder, place.project)  # which code may ask for
         try:
-            _let_refuse(workflow, config, place, [name], rehearse=True)
+            with executing(context):
+                _let_refuse(workflow, config, place, [name], rehearse=True)
         except MotoolsError as error:
             path = _lacking(error, place)
             if path is not None and path.is_relative_to(place.folder / pipeline.atom_path("")):

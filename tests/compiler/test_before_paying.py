@@ -40,6 +40,12 @@ def marked(count=2):
     return sums(count)
 
 
+def of_step():
+    from motools.workflow import current_step
+    assert current_step().folder.joinpath("tasks.py").exists()
+    return sums()
+
+
 def unlucky():
     raise ValueError("no such luck")
 
@@ -178,6 +184,11 @@ def test_what_the_run_itself_will_make_is_not_missed_beforehand(laid: Chain) -> 
     for words in COMMANDS.values():
         done = laid.command(*words)
         assert done.code == 0, done.err
+
+
+def test_a_task_may_ask_for_the_step_that_makes_it(laid: Chain) -> None:
+    configure(laid, {EVALUATE: {"eval_task": "tasks.py:of_step"}})
+    assert laid.command(*COMMANDS["status --check"]).code == 0
 
 
 def test_data_that_dvc_could_bring_is_missed_with_the_command_that_brings_it(laid: Chain) -> None:
