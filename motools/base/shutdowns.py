@@ -44,30 +44,37 @@ def _listed() -> Mapping[str, Shutdown]:
     }
 
 
-def known(model: str, told: Mapping[str, date] | None = None, server: str = "") -> Shutdown | None:
+def known(model: str, told: Mapping[str, date] | None = None) -> Shutdown | None:
     """The shutdown of a model, with its provider before it, or of `trainer NAME`; None where none is known.
 
     A fine-tuned model, `openai/ft:BASE:...`, goes off with its base. Where the environment sends a provider's requests
     to another host, what the provider has said of its own servers does not count.
 
     Args:
-        told: dates that a server has told itself, by model as it spells them; they count more.
-        server: what that server is called.
+        told: dates that OpenAI's server, or the one in its place, tells itself, by model; they count more.
     """
     provider, _, name = model.partition("/")
     base = name.removeprefix("ft:").partition(":")[0] if provider == "openai" else name
     for spelling in (name, base):
         if told and provider == "openai" and spelling in told:
-            return Shutdown(told[spelling], f"the model list of {server}")
+            return Shutdown(told[spelling], f"the model list of {_host(provider) or 'api.openai.com'}")
     found = _listed().get(f"{provider}/{base}" if name else model)
     return found if found is not None and _own(provider.removeprefix("trainer ")) else None
 
 
 def _own(provider: str) -> bool:
     """Whether requests go to the provider itself."""
-    variable, domain = _HOSTS.get(provider, ("", ""))
-    host = urlsplit(os.environ.get(variable) or "").hostname if variable else None
+    host, (_, domain) = _host(provider), _HOSTS.get(provider, ("", ""))
     return host is None or host == domain or host.endswith(f".{domain}")
+
+
+def _host(provider: str) -> str | None:
+    """Where the environment sends requests to a provider; None where it says nothing of it."""
+    address = os.environ.get(_HOSTS[provider][0]) if provider in _HOSTS else None
+    try:
+        return urlsplit(address).hostname or "?" if address else None
+    except ValueError:  # a bracket that is not closed: before a run, it is refused
+        return "?"
 
 
 def warning(model: str, shutdown: Shutdown, today: date) -> str | None:

@@ -19,7 +19,6 @@ from motools.definition.config import marked
 from motools.errors import ConfigError
 from motools.execution import run_step
 from motools.execution.workers import TaskDied, WarmExecutor
-from motools.training.openai.api import server
 from motools.training.openai.model_list import shutdown_dates
 
 __all__ = ["check_all", "rehearse", "warnings", "workers_of"]
@@ -112,7 +111,7 @@ def warnings(compiled: Compiled, names: Iterable[str], ask: bool = False, today:
     said: set[str] = set()
     for name, found in models.items():
         for model in found:
-            shutdown = shutdowns.known(model, told, server())
+            shutdown = shutdowns.known(model, told)
             text = shutdown and shutdowns.warning(model, shutdown, today or date.today())
             if text and text not in said:
                 said.add(text)

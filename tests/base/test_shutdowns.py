@@ -54,6 +54,7 @@ def test_the_trainer_goes_off_before_the_models() -> None:
         ("https://eu.api.openai.com/v1", True),
         ("http://127.0.0.1:8000/v1", False),
         ("https://notopenai.com/v1", False),
+        ("http://[half", False),
     ],
 )
 def test_dates_of_a_provider_hold_for_its_own_servers(
@@ -67,12 +68,12 @@ def test_dates_of_a_provider_hold_for_its_own_servers(
 
 def test_what_a_server_tells_counts_more_than_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"gpt-4o-mini-2024-07-18": date(2027, 3, 1), "gpt-99": date(2027, 5, 1)}
-    later, other = shutdowns.known(SEED, told, "a.host"), shutdowns.known("openai/ft:gpt-99:o::x", told, "a.host")
-    assert later == shutdowns.Shutdown(date(2027, 3, 1), "the model list of a.host")
+    later, other = shutdowns.known(SEED, told), shutdowns.known("openai/ft:gpt-99:o::x", told)
+    assert later == shutdowns.Shutdown(date(2027, 3, 1), "the model list of api.openai.com")
     assert other is not None
     assert other.date == date(2027, 5, 1)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    assert shutdowns.known(SEED, told, "a.host") == later
+    assert shutdowns.known(SEED, told) == shutdowns.Shutdown(date(2027, 3, 1), "the model list of 127.0.0.1")
 
 
 @pytest.mark.parametrize(
