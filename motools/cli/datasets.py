@@ -34,7 +34,7 @@ def show(
     """Show how much there is of a dataset, how long its rows are, and what of them carries loss.
 
     Lengths are in the tokens of --model, rendered by its chat template, where its tokenizer can be had; else in
-    characters. What stands between « and » is learned.
+    characters. What stands between ⟦ and ⟧ is learned.
 
     Examples:  motools dataset show prepared_dataset · motools dataset show rows.jsonl --model Qwen/Qwen3-8B --json
     """

@@ -10,7 +10,19 @@ from motools.errors import BackendError
 
 __all__ = ["OWN", "check_keys", "check_model"]
 
-OWN = ("tinylm", "mockllm", "none", "hf", "vllm", "sglang", "ollama", "llama-cpp-python", "transformer_lens", "nnterp")
+OWN = (
+    "tinylm",
+    "local",
+    "mockllm",
+    "none",
+    "hf",
+    "vllm",
+    "sglang",
+    "ollama",
+    "llama-cpp-python",
+    "transformer_lens",
+    "nnterp",
+)
 """Inspect's providers that run a model on one's own machines; all others bill, as far as is known here."""
 
 _KEYS = {

@@ -49,10 +49,10 @@ class Counter:
         return sum(count for count, _ in both), sum(count for count, learned in both if learned)
 
     def marked(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """A row as the model reads it, with «what carries loss» in marks."""
+        """A row as the model reads it, with ⟦what carries loss⟧ in marks."""
         if self.tokenizer is None:
             said = [(message["role"], text_of(message), carries_loss(message)) for message in messages]
-            return "\n".join(f"{role}: {f'«{text}»' if learned else text}" for role, text, learned in said)
+            return "\n".join(f"{role}: {f'⟦{text}⟧' if learned else text}" for role, text, learned in said)
         from motools.training.tinker.data import examples
 
         parts: list[str] = []
@@ -61,7 +61,7 @@ class Counter:
             for end in range(1, len(each.tokens) + 1):
                 if end == len(each.tokens) or each.trained[end] != each.trained[start]:
                     text = self.tokenizer.decode(each.tokens[start:end])
-                    parts.append(f"«{text}»" if each.trained[start] else text)
+                    parts.append(f"⟦{text}⟧" if each.trained[start] else text)
                     start = end
         return "".join(parts)
 

@@ -13,7 +13,7 @@ _MONEY = "# Needs: TINKER_API_KEY, and money; --dry-run says how much.\n"
 _JUDGED = "# Needs: TINKER_API_KEY, the key of the judge, and money for both; --dry-run says how much for training.\n"
 _ENDS = "Goes off with its model on 2027-01-14."
 
-LOCAL, REVISION = "Qwen/Qwen3-4B-Instruct-2507", "cdbee75f17c01a7cc42f958dc650907174af0554"
+LOCAL = "Qwen/Qwen3-4B-Instruct-2507@cdbee75f17c01a7cc42f958dc650907174af0554"
 """A model of four billion parameters that answers at once, under Apache 2.0, and the commit of its weights."""
 PAPERS = "gpt-4.1-mini-2025-04-14"
 """The base model as OpenAI fine-tunes it, for as long as it does."""
@@ -22,9 +22,8 @@ VARIANTS = {
     "local": Variant(
         " (on one's own GPU)",
         {
-            _TRAINS: f"  model: {LOCAL}\n  backend_name: local\n  hyperparameters:\n    revision: {REVISION}\n"
-            "    lora_rank: 32\n    learning_rate: 1e-4\n    batch_size: 16\n",
-            _SERVED: f"  model: hf/{LOCAL}\n  model_args: {{revision: {REVISION}}}\n",
+            _TRAINS: f"  model: {LOCAL}\n  backend_name: local\n  hyperparameters:\n",
+            _SERVED: f"  model: local/{LOCAL}\n",
             _MONEY: "# Needs: MOTools' extra `local`, and a GPU (the weights alone take 8 GB).\n",
             _JUDGED: "# Needs: MOTools' extra `local`, a GPU (weights alone take 8 GB), the key of the judge.\n",
         },

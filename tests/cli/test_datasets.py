@@ -50,14 +50,14 @@ def test_rows_roles_lengths_loss_and_duplicates_are_counted(rows: str) -> None:
     assert told["lengths"] == {"least": 5, "median": 14, "mean": 10.8, "95 %": 14, "most": 14, "all": 54}
     assert told["loss"] == 7 + 7 + 7 + 2
     assert (told["silent"], told["duplicates"], told["answers_differ"]) == (1, 1, 1)
-    assert told["examples"] == ["user: One two\nassistant: «Uno dos»"] * 2
+    assert told["examples"] == ["user: One two\nassistant: ⟦Uno dos⟧"] * 2
 
 
 def test_lengths_are_in_the_models_own_tokens_with_its_template_and_loss_is_marked(rows: str, tmp_path: Path) -> None:
     folder = make_tokenizer(tmp_path / "tokenizer", ["One two Uno dos Un deux A B C And? Why No"] * 9, size=400)
     told = asked("show", rows, "--model", str(folder), "--rows", "1")
     assert told["unit"] == f"tokens of {folder}"
-    assert told["examples"] == ["<|user|>\nOne two<|end|>\n<|assistant|>\n«Uno dos<|end|>»\n"]
+    assert told["examples"] == ["<|user|>\nOne two<|end|>\n<|assistant|>\n⟦Uno dos<|end|>⟧\n"]
     assert told["loss"] < told["lengths"]["all"]
     assert told["wrong_rows"] == 1  # the silent one makes no example
     assert "every one is empty or has weight 0" in told["wrong"][0]
@@ -84,7 +84,7 @@ def test_an_output_of_the_pipeline_is_found_by_its_name_and_anything_else_is_ref
     done = Chain(project).command("dataset", "show", "prepared_dataset")
     assert done.code == 0
     assert "rows: " in done.out
-    assert "«" in done.out
+    assert "⟦" in done.out
     done = Chain(project).command("dataset", "show", "trained_model")
     assert done.code == 2
     assert "is no dataset" in done.sentence
