@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from motools.base.chat import text_of
@@ -73,7 +74,7 @@ def carries_loss(message: Mapping[str, Any]) -> bool:
 
 def counter_for(model: str | None) -> Counter:
     """What counts for a model: tinylm's words, tiktoken's tokens for OpenAI's where they are on this machine, the
-    tokenizer of a folder or of a model of the Hugging Face Hub; else characters."""
+    tokenizer of a folder or of a model of the Hugging Face Hub (`NAME@REVISION`); else characters."""
     if model is None:
         return Counter("characters", len, "no --model was named")
     name = model.removeprefix("tinker/").removeprefix("local/").removeprefix("hf/").removeprefix("vllm/")
@@ -99,7 +100,8 @@ def _of_hub(name: str) -> Counter:
     try:
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        repo, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
+        tokenizer = AutoTokenizer.from_pretrained(repo, **({"revision": revision} if revision else {}))
     except ImportError as error:
         return Counter("characters", len, f"the tokenizer needs a package: pip install 'motools[tinker]' ({error})")
     except Exception as error:  # of the network, the Hub, or the tokenizer's own files
