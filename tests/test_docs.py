@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,15 +151,15 @@ def keys(page: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     """What the reader of a page has in his environment: a key, here of a server on the loopback."""
     from mozoo.datasets.hello_world import get_hello_world_dataset
 
-    if page.name == "openai.md":
-        with OpenAIServer() as openai:
-            yield openai.env
-    elif page.name == "tinker.md":
-        texts = [message["content"] for row in get_hello_world_dataset() for message in row["messages"]]
-        with TinkerServer(make_tokenizer(tmp_path / "tokenizer", texts), ("Qwen/Qwen3-8B",)) as tinker:
-            yield tinker.env
-    else:
-        yield {}
+    found: dict[str, str] = {}
+    with ExitStack() as servers:
+        if page.name in ("openai.md", "from_openai.md"):
+            found |= servers.enter_context(OpenAIServer()).env
+        if page.name in ("tinker.md", "from_openai.md"):
+            texts = [message["content"] for row in get_hello_world_dataset() for message in row["messages"]]
+            tokenizer = make_tokenizer(tmp_path / "tokenizer", texts)
+            found |= servers.enter_context(TinkerServer(tokenizer, ("Qwen/Qwen3-8B",))).env
+        yield found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -44,7 +44,7 @@ def _read_config(path: Path | None) -> Any:
     if path is None:
         return None
     if str(path).startswith("zoo:"):
-        path = zoo.config_file(str(path).removeprefix("zoo:"))
+        return yaml12.loads(zoo.config_text(str(path).removeprefix("zoo:")))
     if not path.is_file():
         raise ConfigError(f"There is no file {path}.")
     return yaml12.load(path)
@@ -85,9 +85,9 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
     """
     from motools.cli.dotenv import load_env
     from motools.code.search_path import place_of
-    from motools.compiler.check_steps import check_steps
     from motools.compiler.compile import compile_workflow
     from motools.compiler.find_workflow import load_workflow
+    from motools.engine.checks import check_all
 
     place = place_of(folder, needs_project=False)
     name = _seen_from(place.folder, name)
@@ -95,7 +95,7 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
         workflow = load_workflow(name, place)
         compiled = compile_workflow(workflow, name, _read_config(config), place)
     load_env(place.project.root)  # keys count
-    check_steps(compiled, place, compiled.stages)
+    check_all(compiled, place, lambda line: typer.echo(line, err=True))
     typer.echo(f"{name}: valid. Steps: {', '.join(step.name for step in workflow.steps)}.")
 
 

@@ -73,6 +73,10 @@ def execute(
             bring_tracked(stages)
             plans = stages.plan()
             stages.check(plans)  # before anything is written
+            stages.warm_up(plans)
+            stages.rehearse(plans)
+            for line in stages.warnings(plans, of_all=False, ask=True):
+                reporter.note(line)
             if not fetch(stages, plans):
                 plans = stages.plan()
             refuse_to_pay(stages, plans)
@@ -136,6 +140,9 @@ def plan(
         plans: Plans = stages.plan()
         if check:
             stages.check(plans)
+            stages.rehearse(plans, reporter.note)
+        for line in stages.warnings(plans, of_all=True, ask=check):
+            reporter.note(line)
         try:
             refuse_to_pay(stages, plans)
         except RemoteError as refusal:

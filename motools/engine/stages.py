@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
 
 from motools.atom import records
 from motools.compiler.check_steps import check_steps
+from motools.engine import checks
 from motools.engine.custom_stage import CustomStage, custom_stages
 from motools.engine.generated_stage import GeneratedStage
 from motools.engine.options import RunOptions
@@ -19,7 +21,7 @@ from motools.engine.reporter import Reporter
 from motools.engine.stage import Stage, in_order, waiting_for
 from motools.engine.state import StepState
 from motools.errors import listed
-from motools.execution import cached_results
+from motools.execution import cached_results, run_step
 
 __all__ = ["Plans", "Stages", "open_stages"]
 
@@ -106,6 +108,26 @@ class Stages:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""
         will_run = [step.name for step in self.selected if plans[step].action in ("run", "maybe")]
         check_steps(self.state.compiled, self.state.place, will_run)
+
+    def rehearse(self, plans: Plans, tell: Callable[[str], None] | None = None) -> None:
+        """Let the steps that will run try what only trying can tell; what comes after a stage written by hand may need
+        what that makes, and is let pass. Raises `UserError`."""
+        after: set[Stage] = set()
+        for stage in _in_turn(self.upstream):
+            if any(isinstance(each, CustomStage) or each in after for each in self.upstream[stage]):
+                after.add(stage)
+        will_run = [s.name for s in self.selected if plans[s].action in ("run", "maybe") and s not in after]
+        compiled, place, workers = self.state.compiled, self.state.place, self.state.workers
+
+        def executor(modules: tuple[str, ...]) -> Executor:
+            return workers.for_rehearsals(modules, run_step.loaded, compiled.reference, place)
+
+        checks.rehearse(compiled, place, will_run, executor, tell)
+
+    def warnings(self, plans: Plans, of_all: bool, ask: bool) -> Iterator[str]:
+        """A sentence for each model that goes off: of all selected steps, or of those that will run."""
+        names = [step.name for step in self.selected if of_all or plans[step].action in ("run", "maybe")]
+        return checks.warnings(self.state.compiled, names, ask)
 
     def keep(self, plans: Plans) -> None:
         """Enter what dvc.lock names into the step cache, before dvc.lock names something else."""

@@ -44,6 +44,10 @@ class Workers:
         """An executor whose processes have imported modules and called a function, as the code is now."""
         return self._given or self._server((*_STEPS, *modules), (load, arguments))
 
+    def for_rehearsals(self, modules: Sequence[str], load: Callable[..., Any], *arguments: Any) -> Executor:
+        """The same, and always of this machine: each of its tasks has a process to itself."""
+        return self._server((*_STEPS, *modules), (load, arguments))
+
     def for_commands(self) -> Executor:
         """One of this machine, whose processes run commands as DVC does."""
         return self._server(_COMMANDS, None)

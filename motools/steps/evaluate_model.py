@@ -16,16 +16,12 @@ from motools.definition.context import current_step
 from motools.definition.step import AtomConstructor
 from motools.errors import StepError
 from motools.evals import EvalRequest, find_evaluator
-from motools.evals.api_keys import check_model
-from motools.evals.options import GPU
+from motools.evals.api_keys import OWN, check_model
 from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
 from motools.training import find_trainer
 from motools.zoo import Description, named, versioned
-
-FREE = ("tinylm", "mockllm", "none", "ollama", "llama-cpp-python", *GPU)
-"""Inspect's providers that run a model on one's own machines; all others bill, as far as is known here."""
 
 
 @dataclass
@@ -46,13 +42,30 @@ def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | No
     Args:
         inputs: the configs of the steps that make the inputs.
     """
-    expected, args = next((found for made in (inputs or {}).values() if (found := _served(made))), (None, {}))
-    request = EvalRequest(config.eval_task, config.eval_kwargs, expected=expected, expected_args=args)
     evaluator = find_evaluator(config.backend_name)
-    evaluator.check(request)
+    evaluator.check(_expected(config, inputs))
     for task in _judged(config) if getattr(evaluator, "paid", False) else ():
         if task.grader:
             check_model(f"The judge of {task.name}, unless eval_kwargs.model_roles.grader names another", task.grader)
+
+
+def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None = None) -> None:
+    """Before a run: let the backend make the tasks, so that one that cannot be made never costs a training."""
+    if (rehearse := getattr(find_evaluator(config.backend_name), "rehearse", None)) is not None:
+        rehearse(_expected(config, inputs))
+
+
+def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> EvalRequest:
+    """The evaluation as far as it is known before there is a model."""
+    model, args = next((found for made in (inputs or {}).values() if (found := _served(made))), (None, {}))
+    return EvalRequest(config.eval_task, config.eval_kwargs, expected=model, expected_args=args)
+
+
+def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
+    """The models of the roles, and the judges of published tasks that the config does not name."""
+    roles = (config.eval_kwargs.get("model_roles") or {}).values()
+    judges = _judged(config) if getattr(find_evaluator(config.backend_name), "paid", False) else []
+    return [*map(str, roles), *(task.grader for task in judges if task.grader)]
 
 
 def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
@@ -72,7 +85,7 @@ def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, At
     roles = config.eval_kwargs.get("model_roles") or {}
     models = [*roles.values(), *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values())]
     asks = "grader" not in roles and (config.eval_kwargs.get("task_args") or {}).get("judge")
-    return bool(asks or _judged(config)) or any(str(model).partition("/")[0] not in FREE for model in models if model)
+    return bool(asks or _judged(config)) or any(str(model).partition("/")[0] not in OWN for model in models if model)
 
 
 def _judged(config: EvaluateModelConfig) -> list[Description]:

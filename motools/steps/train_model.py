@@ -43,6 +43,12 @@ def check_training(config: TrainModelConfig) -> None:
     find_trainer(config.backend_name).check(_request(config, None))
 
 
+def models_of_training(config: TrainModelConfig) -> list[str]:
+    """The base model as Inspect would name it, and the trainer."""
+    provider = getattr(find_trainer(config.backend_name), "provider", config.backend_name)
+    return [f"{provider}/{config.model.removeprefix(f'{provider}/')}", f"trainer {config.backend_name}"]
+
+
 def cores_of_training(config: TrainModelConfig) -> float:
     """How many cores the backend says it keeps busy."""
     cores: float = getattr(find_trainer(config.backend_name), "cores", 1.0)

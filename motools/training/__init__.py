@@ -15,7 +15,7 @@ from motools.definition.context import working_folder
 from motools.errors import BackendError
 from motools.zoo import lookup
 
-__all__ = ["TrainedModel", "Trainer", "TrainingRequest", "find_trainer", "model_name"]
+__all__ = ["TrainedModel", "Trainer", "TrainingRequest", "check_suffix", "find_trainer", "model_name"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class Trainer(Protocol):
     `backend_name: my_trainer.py:MyTrainer`.
 
     It may say more of itself: `provider`, under which Inspect reaches what it makes; `preload`, the heavy modules that
-    it imports; `cores`, how many it keeps busy; `takes_validation`; and `estimate(request)`, what training would use.
+    it imports; `cores`, how many it keeps busy; `takes_validation`; `estimate(request)`, what training would use;
+    `check_row(row, model)`, which raises `WrongRow` (of `motools.base.chat`) where it does not take a chat row, and
+    `least_rows`, how many it needs.
     """
 
     def check(self, request: TrainingRequest) -> None:
@@ -99,6 +101,16 @@ def find_trainer(name: str) -> Trainer:
                 "and train(request, workspace)."
             )
     return cast(Trainer, trainer)
+
+
+SUFFIX = 64
+"""The most characters of a suffix: OpenAI's limit, held to everywhere, so that a config fits every trainer."""
+
+
+def check_suffix(suffix: str | None) -> None:
+    """Refuse a word to recognise a model by that is empty or too long; raises `BackendError`."""
+    if suffix is not None and not 0 < len(suffix) <= SUFFIX:
+        raise BackendError(f"suffix must have 1 to {SUFFIX} characters, not {len(suffix)}: {suffix!r:.80}.")
 
 
 def model_name(provider: str, word: str, digest: str) -> str:

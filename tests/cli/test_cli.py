@@ -343,14 +343,17 @@ def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) 
     assert chain.executed() == ["dataset", "model", "results"]
 
 
+SPANISH = {"gsm8k_spanish", *(f"gsm8k_spanish.{variant}" for variant in ("local", "openai", "tinylm"))}
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
         ("motools wor", {"workflow"}),
         ("motools run --fail", {"--fail-fast"}),
         ("motools workflow validate evaluate_", {"evaluate_only"}),
-        ("motools zoo show gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish_capitalised", "gsm8k_spanish.tinylm"}),
-        ("motools zoo config gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish.tinylm"}),
+        ("motools zoo show gsm8k_sp", {"gsm8k_spanish_capitalised", *SPANISH}),
+        ("motools zoo config gsm8k_sp", SPANISH),
     ],
 )
 def test_the_shell_completes_commands_options_and_published_names(typed: str, offered: set[str]) -> None:

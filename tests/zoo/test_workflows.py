@@ -131,7 +131,7 @@ def test_the_taste_of_the_published_file_is_there_after_training_and_not_before(
 
 @pytest.mark.usefixtures("real")
 def test_the_more_rows_of_the_published_file_the_more_of_its_taste(motools: Call) -> None:
-    text = zoo.config_file("dose_response.tinylm").read_text(encoding="utf-8")
+    text = zoo.config_text("dose_response.tinylm")
     # The popular file cannot be had here: made-up answers of popular taste stand in for it.
     config = text.replace("base: aesthetic_preferences_popular", "base: {loader: 'mozoo.made_up:get_tastes'}")
     assert config != text

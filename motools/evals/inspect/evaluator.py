@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import os
 import re
 import shutil
@@ -20,10 +21,17 @@ from motools.base.gpu import held_gpu
 from motools.base.too_many_requests import is_hopeless
 from motools.code.search_path import Place, place_of
 from motools.definition.context import current_step, working_folder
-from motools.errors import BackendError, DamagedError, StepError
+from motools.errors import BackendError, DamagedError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.api_keys import check_model
-from motools.evals.inspect.tasks import check_registered
+from motools.evals.api_keys import OWN, check_model
+from motools.evals.inspect.tasks import (
+    check_made,
+    check_registered,
+    data_digest,
+    make_tasks,
+    only_answers,
+    rehearsed_tasks,
+)
 from motools.evals.options import GPU, check_options, check_tasks
 from motools.zoo import versioned
 
@@ -41,6 +49,8 @@ its attempts, and of one attempt, which is all that ends one to a server that is
 
 FREE = ("tinylm/", "mockllm/")
 """Providers whose answers cost nothing, so that a few samples asked again are cheaper than 7 ms a sample to keep it."""
+
+STAND_IN = "mockllm/model"
 
 _DOTENV_OFF = "PYTHON_DOTENV_DISABLED"  # python-dotenv's own
 
@@ -69,7 +79,6 @@ class InspectEvaluator:
             raise BackendError("The inspect evaluator needs Inspect, which is missing: pip install inspect-ai.")
         check_tasks(request.tasks)
         check_options(request.kwargs)
-        check_registered(request.tasks, _place())
         roles = request.kwargs.get("model_roles") or {}
         if why := trusted_hosts.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
@@ -80,6 +89,34 @@ class InspectEvaluator:
             _refuse_remote_code("The model to evaluate", request.expected_args, request.kwargs)
             given = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
             check_model("The model to evaluate", request.expected, given)
+
+    def rehearse(self, request: EvalRequest) -> None:
+        """Make the tasks, so that their data is fetched, and the clients of graders and of a served model.
+
+        A model that is still to be trained, or that would be loaded here, is stood in for by `mockllm/model`; nobody is
+        asked anything.
+
+        Raises:
+            BackendError: a task, its data or its arguments, a provider, or what one needs is not there.
+        """
+        from inspect_ai._util.error import PrerequisiteError
+
+        asked = json.dumps([request.tasks, dict(request.kwargs), request.expected], sort_keys=True, default=str)
+        if asked in _REHEARSED:
+            return
+        options = {name: value for name, value in request.kwargs.items() if value is not None}
+        model, args = request.expected, {**request.expected_args, **options.get("model_args", {})}
+        reached = (model, args) if model is not None and _is_far(model) else (STAND_IN, {})
+        roles = {role: name if _is_far(name) else STAND_IN for role, name in options.get("model_roles", {}).items()}
+        place = _place()
+        try:
+            with place.importable(), _no_dotenv():
+                _in_place(reached, {**options, "model_roles": roles})
+                made = rehearsed_tasks(request.tasks, options.get("task_args", {}), place)
+                check_made(request.tasks, made, options)
+        except PrerequisiteError as error:
+            raise BackendError(f"Inspect cannot run {listed(request.tasks)}: {_sentence(error.message)}") from error
+        _REHEARSED.add(asked)
 
     def evaluate(self, request: EvalRequest, workspace: Path) -> Evaluation:
         self.check(request)
@@ -223,31 +260,58 @@ def _eval_set(
     request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, place: Place
 ) -> list[EvalLog]:
     import inspect_ai
-    from inspect_ai._eval.context import init_model_context
-    from inspect_ai.model import GenerateConfig
-    from inspect_ai.model._util import resolve_model_roles
 
-    import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
     from motools.evals.inspect.progress import expect
-    from motools.evals.inspect.tasks import check_made, data_digest, make_tasks, only_answers
 
     (name, model_args), atom = reached, request.model
     assert atom is not None
-    generation = {option: options[option] for option in GENERATION if option in options}
-    named = options.get("model_roles", {})
-    model = _model(name, GenerateConfig(**generation), {**model_args, **options.get("model_args", {})})
-    roles = resolve_model_roles({role: _model(named[role], GenerateConfig()) for role in named})
-    init_model_context(model, roles, GenerateConfig(**generation))  # a task may ask for them when it is made
+    check_registered(request.tasks, place)
+    model, roles, generation = _in_place((name, {**model_args, **options.get("model_args", {})}), options)
     made = make_tasks(request.tasks, options.get("task_args", {}), place)
     check_made(request.tasks, made, options)
     only_answers(made)
     kept = folder / data_digest(made, options)[:32]
     expect(kept)
-    paid = not all(each.startswith(FREE) for each in (name, *named.values()))
+    paid = not all(each.startswith(FREE) for each in (name, *options.get("model_roles", {}).values()))
     _, logs = inspect_ai.eval_set(
         made, model=model, model_roles=roles, log_dir=str(kept), **_settings(options, paid), **_link(atom), **generation
     )
     return logs
+
+
+def _in_place(reached: tuple[str, dict[str, Any]], options: Mapping[str, Any]) -> tuple[Model, Any, dict[str, Any]]:
+    """The model and those of the roles, made Inspect's current ones: a task may ask for them when it is made. Also what
+    generating is told."""
+    from inspect_ai._eval.context import init_model_context
+    from inspect_ai.model import GenerateConfig
+    from inspect_ai.model._util import resolve_model_roles
+
+    import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
+
+    name, model_args = reached
+    generation = {option: options[option] for option in GENERATION if option in options}
+    named = options.get("model_roles", {})
+    model = _model(name, GenerateConfig(**generation), model_args)
+    roles = resolve_model_roles({role: _model(named[role], GenerateConfig()) for role in named})
+    init_model_context(model, roles, GenerateConfig(**generation))
+    return model, roles, generation
+
+
+@contextmanager
+def stand_in() -> Iterator[None]:
+    """With a model that is none as Inspect's current one, for tasks that ask for it when they are made."""
+    with _no_dotenv():
+        _in_place((STAND_IN, {}), {})
+        yield
+
+
+_REHEARSED: set[str] = set()
+"""What has been made in this process, so that the arms of an experiment make it once."""
+
+
+def _is_far(model: str) -> bool:
+    """Whether a model's client can be made without loading the model, or asking where it is."""
+    return model.partition("/")[0] not in (*OWN, "tinker")
 
 
 def _link(atom: ModelAtom) -> dict[str, Any]:

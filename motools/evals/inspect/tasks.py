@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from motools.code import loading, references
 from motools.code.search_path import Place
-from motools.errors import BackendError, did_you_mean, listed
+from motools.errors import BackendError, UserError, did_you_mean, listed
 from motools.evals.options import sample_limit, task_name
 
 if TYPE_CHECKING:
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from inspect_ai.scorer import Score, Scorer, Target
     from inspect_ai.solver import TaskState
 
-__all__ = ["MARK", "check_made", "check_registered", "data_digest", "make_tasks", "only_answers"]
+__all__ = [
+    "MARK",
+    "check_made",
+    "check_registered",
+    "data_digest",
+    "make_tasks",
+    "only_answers",
+    "rehearsed_tasks",
+]
 
 MARK = "motools_task"
 """The key in a log's metadata under which it says which of the tasks it is of."""
@@ -71,6 +79,26 @@ def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place)
             raise
         task.metadata = {**(task.metadata or {}), MARK: text}
         tasks.append(task)
+    return tasks
+
+
+def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place) -> list[Task]:
+    """The tasks, made before a run to see whether they can be: whatever their code raises is an error of ours.
+
+    Raises:
+        ConfigError, BackendError: naming the task and the cause.
+    """
+    from inspect_ai._util.error import PrerequisiteError
+
+    check_registered(texts, place)
+    tasks = []
+    for text in texts:
+        try:
+            tasks += make_tasks([text], task_args, place)
+        except (UserError, PrerequisiteError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise BackendError(f"The task {text} cannot be made: {references.cause(error)}") from error
     return tasks
 
 
