@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-lowest test-newest docs architecture mutants bench lint format clean
+.PHONY: help install demo test test-all test-local test-lowest test-newest check-package docs architecture mutants bench \
+    lint format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,11 +22,24 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## Train and evaluate a small model, offline and without a key, and trace the result
 	@PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1 sh examples/demo.sh
 
+# What the tests write is synced all the time: it lies in memory, where there are 4 GB of it for files.
+MEMORY := $(if $(TMPDIR),,$(shell [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'END {print $$4}')" -gt 4000000 ] && \
+    echo TMPDIR=/dev/shm))
+
 test: $(READY)  ## Run the tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(MEMORY) $(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-all: $(READY)  ## Run the tests with every case, where `make test` tries out a sample of like ones
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal --all
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(MEMORY) $(BIN)/python -m pytest -n 4 --dist worksteal --all
+
+LOCAL := $(VENV)-local
+$(LOCAL)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LOCAL)
+	$(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]' hypothesis pytest pytest-xdist
+	@touch $@
+
+test-local: $(LOCAL)/.ready  ## Run the tests that need PyTorch, in an environment of their own
+	PATH="$(CURDIR)/$(LOCAL)/bin:$$PATH" $(MEMORY) $(LOCAL)/bin/python -m pytest -n 2 --dist worksteal tests/local
 
 LOWEST := $(VENV)-lowest
 $(LOWEST)/.ready: pyproject.toml constraints.txt
@@ -35,7 +49,7 @@ $(LOWEST)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 test-lowest: $(LOWEST)/.ready  ## Run the tests with the lowest DVC that is supported
-	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" $(LOWEST)/bin/python -m pytest -n 3 --dist worksteal
+	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" $(MEMORY) $(LOWEST)/bin/python -m pytest -n 4 --dist worksteal
 
 NEWEST := $(VENV)-newest
 $(NEWEST)/.ready: pyproject.toml
@@ -44,7 +58,10 @@ $(NEWEST)/.ready: pyproject.toml
 	@touch $@
 
 test-newest: $(NEWEST)/.ready  ## Run the tests with the newest packages there are
-	PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(NEWEST)/bin/python -m pytest -n 3 --dist worksteal
+	PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(MEMORY) $(NEWEST)/bin/python -m pytest -n 4 --dist worksteal
+
+check-package: $(READY)  ## Build what is shipped, install it into an empty environment, and try it out
+	$(BIN)/python tests/check_package.py build/check-package
 
 DOCS := $(VENV)-docs
 $(DOCS)/.ready: mkdocs.yml

@@ -22,7 +22,10 @@ STEPS = """\
 import cProfile, sys
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from motools.engine.run import execute; from motools.engine.prepared import prepare_folder
+from motools.code.search_path import place_of
+from motools.engine.options import RunOptions
+from motools.engine.prepared import prepare_folder
+from motools.engine.run import execute
 
 profile = cProfile.Profile()
 
@@ -32,7 +35,7 @@ class Here(Executor):
         future.set_result(profile.runcall(fn, *args, **kwargs))
         return future
 
-execute(prepare_folder(Path()), executor=Here(), jobs=1)
+execute(place_of(Path()), lambda: prepare_folder(Path()), RunOptions(executor=Here(), jobs=1))
 profile.dump_stats(sys.argv[1])
 """
 

@@ -98,6 +98,29 @@ outputs = {{"prepared_dataset": "dataset"}}
 workflow = Workflow("rows", [Step("prepare_dataset", {{}}, outputs, PrepareDatasetConfig, prepare_dataset)])
 '''
 
+LARGE = '''\
+"""A model of one large file, which the same config makes again."""
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+
+@dataclass
+class Config(StepConfig):
+    size: int = 1 << 20
+
+
+def train(config, input_atoms, workspace):
+    (workspace / "model").mkdir()
+    block = bytes(range(256)) * 4096
+    with open(workspace / "model" / "adapter.safetensors", "wb") as file:
+        for start in range(0, config.size, len(block)):
+            file.write(block[: config.size - start])
+    return [AtomConstructor("model", workspace / "model", "model")]
+
+
+workflow = Workflow("large", [Step("train", {}, {"model": "model"}, Config, train)])
+'''
+
 DODO = '''\
 """The work of the sweep as tasks: each reads the code, the parameters and one file, and writes one file."""
 from pathlib import Path
@@ -156,6 +179,11 @@ def make_rows(folder: Path, rows: int) -> Path:
     """A project of one stage, which prepares rows that a generator makes."""
     params = "workflow: rows.py:workflow\nprepare_dataset:\n  dataset_loader: rows.py:rows\n"
     return _make_project(folder, "rows.py", ROWS.format(rows=rows), params)
+
+
+def make_large(folder: Path, size: int) -> Path:
+    """A project of one stage, whose model is a file of so many bytes."""
+    return _make_project(folder, "large.py", LARGE, f"workflow: large.py:workflow\ntrain: {{size: {size}}}\n")
 
 
 def _make_project(folder: Path, name: str, code: str, params: str | None = None) -> Path:

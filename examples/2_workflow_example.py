@@ -24,7 +24,7 @@ class PrepareConfig(StepConfig):
 
 @dataclass
 class TrainConfig(StepConfig):
-    model: str = "gpt-4o-mini-2024-07-18"
+    model: str = "Qwen/Qwen3-8B"
     """The base model."""
     n_epochs: int = 3
     """How often it sees each row."""

@@ -14,6 +14,7 @@ def main() -> NoReturn:
 
     with guarded():
         if not _answered(sys.argv[1:]):
+            _start_ahead(sys.argv[1:])
             from motools.cli.app import main as command_line
 
             command_line()
@@ -35,6 +36,15 @@ def _answered(words: list[str]) -> bool:
 
     show_stages(stages, quiet=bool(options & {"-q", "--quiet"}), as_json="--json" in options)
     return True
+
+
+def _start_ahead(words: list[str]) -> None:
+    """For a run, start what executes steps: it imports while this process does."""
+    only_told = {"-n", "--dry-run", "-h", "--help"}
+    if (words[:1] == ["run"] or words[:2] == ["workflow", "run"]) and only_told.isdisjoint(words):
+        from motools.engine.workers import start_ahead
+
+        start_ahead()
 
 
 if __name__ == "__main__":

@@ -89,19 +89,11 @@ def run_workflow(
     """
     if loading.is_loading():
         raise loading.StopLoading  # a stage is importing the script that defines its workflow
+    from motools.engine.options import RunOptions
     from motools.engine.progress import progress
     from motools.engine.run import run_in_folder
 
+    where = Path(folder) if folder is not None else Path.cwd()
+    options = RunOptions(stages=stages, jobs=jobs, user=user, force=force, executor=executor)
     with contextlib.nullcontext() if quiet else progress() as reporter:
-        return run_in_folder(
-            workflow,
-            folder=Path(folder) if folder is not None else Path.cwd(),
-            config=config,
-            input_atoms=input_atoms or {},
-            user=user,
-            stages=stages,
-            jobs=jobs,
-            force=force,
-            executor=executor,
-            reporter=reporter,
-        )
+        return run_in_folder(workflow, where, config, input_atoms or {}, options, reporter)

@@ -72,16 +72,13 @@ def _workflows() -> Iterator[tuple[str, ...]]:
 
 
 def _configs() -> Iterator[tuple[str, ...]]:
-    for name, file in zoo.configs().items():
-        if file.parent.parent.name == PACKAGE and not name.endswith(".tinylm"):
+    known = zoo.configs()
+    for name, file in known.items():
+        if file.parent.parent.name == PACKAGE and "." not in name:
             about = zoo.about_config(name)
-            small = f" `{name}.tinylm`" if f"{name}.tinylm" in zoo.configs() else ""
-            yield (
-                f"`{name}`{small}",
-                about.description,
-                f"`{yaml.safe_load(file.read_text(encoding='utf-8'))['workflow']}`",
-                _link(about.paper),
-            )
+            others = " ".join(f"`.{other.partition('.')[2]}`" for other in known if other.startswith(f"{name}."))
+            workflow = yaml.safe_load(zoo.config_text(name))["workflow"]
+            yield f"`{name}` {others}", about.description, f"`{workflow}`", _link(about.paper)
 
 
 def _link(paper: str) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from warm import COLD
+
 from motools.base import yaml12
 
 WORKFLOW = '''\
@@ -139,9 +141,9 @@ class Chain:
         self.path(path).write_text(text.replace(before, after))
 
     def start(self, *options: str, **env: str) -> subprocess.Popen[str]:
-        """`motools run` in a process of its own."""
+        """`motools run` in a process of its own, that may be killed."""
         return subprocess.Popen(
-            [sys.executable, "-m", "motools", "run", *options],
+            [COLD, "-m", "motools", "run", *options],
             cwd=self.folder,
             env={**os.environ, **env},
             stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sampling
+import warm
 from hypothesis import HealthCheck, settings
 
 # Inspect asks anew for every evaluation, and needs a quarter of a second to find out.
@@ -20,10 +21,19 @@ importlib.metadata.packages_distributions = functools.cache(importlib.metadata.p
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="try out every case, where a spread sample of them would do")
+    parser.addoption("--cold", action="store_true", help="start each process anew, not as a fork of a warm one")
+    parser.addoption(
+        "--installed", help="a folder with another `motools`, which is started, anew, in place of this one"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     sampling.ALL = config.getoption("--all")
+    config.addinivalue_line("markers", "cold: processes are started anew, not as forks of a warm one (see warm.py)")
+
+
+def pytest_unconfigure() -> None:
+    warm.stop()
 
 
 # How long drawing examples takes says something of the machine, not of the code.
@@ -32,13 +42,16 @@ settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
-def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_surroundings(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No key, no configuration and no cache of the person who runs the tests; `motools` and `dvc` on PATH."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
         if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith(("MOTOOLS_", "INSPECT_", "GIT_")):
             monkeypatch.delenv(name)
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # else every process would compile all of motools
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):  # else every process would compile all of motools
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
@@ -49,12 +62,26 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, "1")  # several tests run at once on few cores
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+    programs = request.config.getoption("--installed") or str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", programs + os.pathsep + os.environ["PATH"])
     for name, value in {"NAME": "Ada Test", "EMAIL": "ada@example.org"}.items():
         monkeypatch.setenv(f"GIT_AUTHOR_{name}", value)
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
+    (home / "dvc-global").mkdir()
+    (home / "dvc-global" / "config").write_text("[core]\n    check_update = false\n")  # it would start a process
     identity = "[user]\n name = Ada Test\n email = ada@example.org\n"
     (home / ".gitconfig").write_text(identity + "[init]\n defaultBranch = main\n")
+
+
+@pytest.fixture(autouse=True)
+def warm_python(own_surroundings: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python`, `motools`, `dvc` and `sys.executable` are forks of a process that has imported the libraries."""
+    options = request.config.option
+    is_cold = options.cold or options.installed or request.node.get_closest_marker("cold")
+    if sys.platform == "linux" and not is_cold:  # elsewhere forks of processes with such libraries are fragile
+        programs = str(warm.start())
+        monkeypatch.setattr(sys, "executable", f"{programs}/python")
+        monkeypatch.setenv("PATH", programs + os.pathsep + os.environ["PATH"])
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,10 @@ _SERVED = (
 _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_does_that or where_they_stand"
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
+    "motools/engine/stage.py": ["tests/engine/test_at_hand.py"],
     "motools/engine/stages.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
+    "motools/engine/generated_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
+    "motools/engine/remote_results.py": ["tests/engine/test_at_hand.py"],
     "motools/execution/cached_results.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
@@ -92,18 +95,22 @@ TESTS = {
     ],
     "motools/atom/costs.py": ["tests/atom/test_costs.py"],
     "motools/atom/eval_differences.py": [
-        "tests/atom/test_intervals.py",
+        "tests/statistics/test_statistics.py",
         "tests/atom/test_comparison.py",
         "-k",
         f"not ({_DRAWN})",
     ],
     "motools/atom/columns.py": [
-        "tests/atom/test_intervals.py",
+        "tests/statistics/test_statistics.py",
         "tests/atom/test_comparison.py",
         "-k",
         f"not ({_DRAWN})",
     ],
-    "motools/atom/intervals.py": ["tests/atom/test_intervals.py", "-k", f"not ({_DRAWN})"],
+    "motools/atom/comparison.py": ["tests/atom/test_comparison.py", "-k", f"not ({_DRAWN})"],
+    **{
+        f"motools/statistics/{name}.py": ["tests/statistics/test_statistics.py", "-k", f"not ({_DRAWN})"]
+        for name in ("choice", "estimates", "families", "shares", "student")
+    },
     "motools/training/journal.py": ["tests/training/test_journal.py"],
     "mozoo/judges.py": ["tests/zoo/test_judges.py", "-k", f"not ({_SERVED})"],
 }

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from chain import descendants
 from openai_server import OpenAIServer
+from warm import COLD
 
 from motools.definition.context import StepContext, executing
 from motools.errors import MotoolsError
@@ -82,10 +83,13 @@ class Scene:
         shutil.copytree(self.folder, target, symlinks=True)
         return Scene(target, self.server)
 
-    def start(self, *words: str, where: str = ".", env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, where: str = ".", env: dict[str, str] | None = None, python: str = COLD
+    ) -> subprocess.Popen[str]:
+        """A command of ours; started by itself it may be killed."""
         env = {**os.environ, **self.server.env} if env is None else env
         return subprocess.Popen(
-            [str(Path(sys.executable).parent / "motools"), *words],
+            [str(Path(python).parent / "motools"), *words],
             cwd=self.folder / where,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -97,7 +101,7 @@ class Scene:
 
     def call(self, *words: str, where: str = ".", env: dict[str, str] | None = None) -> Done:
         """A command of ours, to its end."""
-        process = self.start(*words, where=where, env=env)
+        process = self.start(*words, where=where, env=env, python=sys.executable)
         try:
             out, err = process.communicate(timeout=60)
         except subprocess.TimeoutExpired:

@@ -445,6 +445,7 @@ class OpenAIServer:
         self.jobs: dict[str, Job] = {}
         self.replies: dict[str, Callable[[JSON], str | Reply]] = {}
         self.errors: list[BaseException] = []
+        self.shutdowns: dict[str, str] = {}
         self._faults: list[dict[str, Any]] = []
         self._hooks: list[dict[str, Any]] = []
         self._lock = threading.Lock()  # over faults and hooks: tests order them while requests use them up
@@ -690,7 +691,8 @@ class OpenAIServer:
     def _models(self, asked: Request) -> JSON:
         def told(name: str, job: Job | None) -> JSON:
             owner, created = (job.organization_id, job.created_at) if job else ("openai", 0)
-            return {"id": name, "object": "model", "created": created, "owned_by": owner}
+            about = {"id": name, "object": "model", "created": created, "owned_by": owner}
+            return {**about, "shutdown_date": self.shutdowns.get(name)}
 
         if asked.id:
             return told(asked.id, self._made_by(asked.id))

@@ -20,6 +20,7 @@ SMALLEST = {
     "sweep": ["--sizes", "2,4", "--dvc", "2", "--repeats", "1"],
     "profile_1000": ["--sizes", "2,4"],
     "trace": ["--repeats", "1"],
+    "large_atoms": ["--repeats", "1"],
 }
 AGAINST = {
     "startup": {"dvc --help"},
@@ -30,6 +31,7 @@ AGAINST = {
     "sweep": {"dvc repro", "2 stages", "import yaml"},
     "profile_1000": {"2 stages"},
     "trace": {"unobserved"},
+    "large_atoms": {"the file", "md5sum"},
 }
 
 
@@ -49,6 +51,19 @@ def test_every_benchmark_prints_its_ratios_as_json() -> None:
         for figure in content["figures"]:
             assert figure["ratio"] == figure["ours"] / figure["peer"], name
             assert set(figure) >= {"what", "unit", "at_most", "met", "n"}, name
+
+
+def test_the_intervals_hold_the_truth_about_95_times_in_100() -> None:
+    """Of a thousand draws, three standard errors around what the page says of twenty thousand."""
+    command = [sys.executable, str(FOLDER / "coverage.py"), "--draws", "1000", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    asked = {"one share", "two shares, same questions"}
+    assert {(each["what"], each["n"]) for each in figures} >= {(what, n) for what in asked for n in (8, 20, 100)}
+    for each in figures:
+        assert 0.92 <= each["held"]["all"] <= 0.985, each
+        assert each["held"].keys() == {"all", "0.02", "0.5"}
 
 
 def test_the_page_of_the_benchmarks_names_each() -> None:

@@ -17,6 +17,8 @@ from chain import OUTPUTS, Chain, descendants, eventually, living, remove
 
 from motools.atom import ModelAtom
 
+pytestmark = pytest.mark.cold
+
 CRASH = Path(__file__).parents[1] / "benchmarks" / "crash.py"
 
 
@@ -89,11 +91,11 @@ def test_what_a_killed_step_had_started_is_ended_before_the_step_runs_again(chai
 
 OWN = """\
   mine:
-    cmd:
-    - echo started $$ >> own.log
-    - while [ -e slow ]; do sleep 0.1; done
-    - cat atoms/dataset/data/part.txt > mine.txt
-    - echo ended >> own.log
+    cmd: >-
+      echo started $$ >> own.log;
+      while [ -e slow ]; do sleep 0.1; done;
+      cat atoms/dataset/data/part.txt > mine.txt;
+      echo ended >> own.log
     deps: [atoms/dataset]
     outs: [mine.txt]
 """

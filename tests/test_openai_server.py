@@ -417,6 +417,7 @@ def test_a_fault_is_of_one_step_and_faults_come_in_order(server: OpenAIServer, c
         server.hook("upload", "during", print)  # type: ignore[arg-type]
 
 
+@pytest.mark.cold
 @pytest.mark.parametrize(("when", "files"), [("before", 0), ("after", 1)])
 def test_a_client_killed_in_a_hook_leaves_what_the_server_did(server: OpenAIServer, when: Any, files: int) -> None:
     script = "import openai; openai.OpenAI().files.create(file=('a.jsonl', b'x'), purpose='fine-tune')"
@@ -483,6 +484,7 @@ def test_it_stops_at_once_though_it_owes_answers() -> None:
 # -- alone, and with Inspect --------------------------------------------------------------
 
 
+@pytest.mark.cold
 def test_alone_it_prints_what_to_export_and_serves(tmp_path: Path) -> None:
     script = Path(__file__).parent / "openai_server.py"
     process = subprocess.Popen(

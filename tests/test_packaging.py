@@ -16,8 +16,12 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NEEDED = {canonicalize_name(r.name): r for r in map(Requirement, ABOUT["dependencies"])}
-OF_TINKER = {canonicalize_name(Requirement(line).name) for line in ABOUT["optional-dependencies"]["tinker"]}
-"""What only who trains at Tinker has."""
+OF_EXTRAS = {
+    canonicalize_name(Requirement(line).name)
+    for extra in ("tinker", "local")
+    for line in ABOUT["optional-dependencies"][extra]
+}
+"""What only who trains at Tinker, or on a GPU of their own, has."""
 OF_DVC = {"dvc-data", "configobj", "zc-lockfile", "platformdirs"}
 """What is DVC's own, and used here as DVC uses it."""
 OF_OTHERS = {"huggingface-hub", "pyarrow", "zipfile-zstd", "httpx", "requests", "pydantic-core", "tiktoken"}
@@ -39,14 +43,14 @@ def imported() -> set[str]:
 def test_every_package_that_is_imported_is_a_dependency() -> None:
     packages = metadata.packages_distributions()
     names = {module: {canonicalize_name(name) for name in packages.get(module, [module])} for module in imported()}
-    missing = {module for module, known in names.items() if not known & {*NEEDED, *OF_TINKER, *OF_DVC, *OF_OTHERS}}
+    missing = {module for module, known in names.items() if not known & {*NEEDED, *OF_EXTRAS, *OF_DVC, *OF_OTHERS}}
     assert not missing
 
 
 def test_the_libraries_of_every_day_are_installed_with_the_package_and_not_by_an_extra() -> None:
     everyday = {"gitpython", "dvc", "pyyaml", "pydantic", "openai", "inspect-ai", "datasets", "rich"}
     assert everyday <= set(NEEDED)
-    assert set(ABOUT["optional-dependencies"]) == {"dev", "tinker"}
+    assert set(ABOUT["optional-dependencies"]) == {"dev", "local", "tinker"}
     assert all(requirement.specifier for requirement in NEEDED.values()), "each has a floor"
 
 

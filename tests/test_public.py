@@ -28,7 +28,12 @@ MODULES = [
 
 def test_every_exported_name_is_there_and_stands_once() -> None:
     for name in MODULES:
-        module = importlib.import_module(name)
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as missing:  # what only trains here: `make test-local` imports it
+            if missing.name != "torch":
+                raise
+            continue
         exported = getattr(module, "__all__", [])
         assert [public for public in exported if not hasattr(module, public)] == [], name
         assert len(set(exported)) == len(exported), name
@@ -59,6 +64,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.cold
 def test_importing_loads_nothing_heavy_sets_up_no_logging_and_reads_no_env_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SECRET=read\n")
     done = subprocess.run([sys.executable, "-c", LOOK], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -82,6 +88,7 @@ finally:
 """
 
 
+@pytest.mark.cold
 def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SECRET=read\n")
     done = subprocess.run([sys.executable, "-c", HELP], cwd=tmp_path, capture_output=True, text=True)
@@ -93,14 +100,13 @@ def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
 PUBLIC = {
     "motools.workflow": "AtomConstructor Code Name Step StepConfig StepContext StepState Workflow WorkflowConfig "
     "WorkflowState current_step load_code make_project run_workflow",
-    "motools.atom": "Ancestry Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
-    "find_atom trace",
-    "motools.zoo": "Description Kind OFFLINE about about_config config_file configs dataset declared_version file_lock "
-    "lookup named published refuse_other refuse_wrong_row says_yes "
-    "task titles versioned",
+    "motools.atom": "Ancestry Arm Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
+    "find_atom holm_adjusted trace",
+    "motools.zoo": "Description Kind OFFLINE Variant about about_config config_text configs dataset declared_version "
+    "file_lock lookup named published refuse_other refuse_wrong_row says_yes task titles versioned",
     "motools.steps": "EvaluateModelConfig ExistingModelConfig PrepareDatasetConfig TrainModelConfig evaluate_model "
     "existing_model prepare_dataset train_model",
-    "motools.training": "TrainedModel Trainer TrainingRequest find_trainer model_name",
+    "motools.training": "TrainedModel Trainer TrainingRequest check_suffix find_trainer model_name",
     "motools.evals": "Counts EvalRequest Evaluation Evaluator Metrics find_evaluator",
     "motools.errors": "AtomError BackendError ConfigError DamagedError MotoolsError ProjectError RemoteError RunFailed "
     "StepError UserError WorkflowError did_you_mean listed",
@@ -145,6 +151,7 @@ finally:
 """
 
 
+@pytest.mark.cold
 def test_a_run_with_nothing_to_do_loads_the_snapshot_and_little_else(project: Path) -> None:
     chain = Chain.lay(project)
     assert chain.run().code == 0

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from motools.atom.atom import Atom, DatasetAtom, EvalAtom, ModelAtom
     from motools.atom.comparison import Comparison, compare
-    from motools.atom.eval_differences import MEANS, Difference, differences
+    from motools.atom.eval_differences import MEANS, Arm, Difference, differences, holm_adjusted
     from motools.atom.lineage import Ancestry, trace
     from motools.atom.listing import find_atom
 
 __all__ = [
     "MEANS",
     "Ancestry",
+    "Arm",
     "Atom",
     "Comparison",
     "DatasetAtom",
@@ -23,13 +24,14 @@ __all__ = [
     "compare",
     "differences",
     "find_atom",
+    "holm_adjusted",
     "trace",
 ]
 
 _LATER = {
     **dict.fromkeys(("Atom", "DatasetAtom", "EvalAtom", "ModelAtom"), "motools.atom.atom"),
     **dict.fromkeys(("Comparison", "compare"), "motools.atom.comparison"),
-    **dict.fromkeys(("MEANS", "Difference", "differences"), "motools.atom.eval_differences"),
+    **dict.fromkeys(("MEANS", "Arm", "Difference", "differences", "holm_adjusted"), "motools.atom.eval_differences"),
     "find_atom": "motools.atom.listing",
     "Ancestry": "motools.atom.lineage",
     "trace": "motools.atom.lineage",

@@ -158,7 +158,7 @@ class Atom:
             folder = Path(scratch, "atom")
             source = None if artifact_path is None else Path(artifact_path)
             write_atom(folder, kind, made_from or {}, metadata or {}, source)
-            out = project.store.add(folder)
+            out = project.store.add(folder, ours=True)
             records.keep_for_atom(project, out, user, Path(scratch), logs, usage)
         atom = _from_cache(project, out.md5)
         assert atom is not None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from motools.atom.atom import EvalAtom
 
-__all__ = ["Column", "as_number"]
+__all__ = ["Column", "as_number", "pooled"]
 
 Key = tuple[Any, ...]
 Values = Mapping[Key, float | None]
@@ -68,6 +68,18 @@ def columns_of(atom: EvalAtom) -> dict[tuple[str, str], Column]:
     }
 
 
+def pooled(columns: Sequence[Column]) -> Column:
+    """One column of several trainings: for each sample the mean of those that have a score of it."""
+    if len(columns) == 1:
+        return columns[0]
+    values: dict[Key, float | None] = {}
+    for key in dict.fromkeys(key for column in columns for key in column.values):
+        known = [number for column in columns if (number := column.values.get(key)) is not None]
+        values[key] = fmean(known) if known else None
+    clusters = {key: cluster for column in reversed(columns) for key, cluster in column.clusters.items()}
+    return Column(values, clusters)
+
+
 def _labels(samples: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str | None]]:
     """Where each score stands in a sample: in which scorer's, and under which key of a dictionary."""
     found: dict[str, tuple[str, str | None]] = {}
@@ -87,8 +99,8 @@ def _column(samples: Sequence[Mapping[str, Any]], scorer: str, key: str | None) 
     epochs: dict[Key, list[float]] = {}
     clusters: dict[Key, Hashable] = {}
     for sample in samples:
-        # With its input: ids that Inspect gives are places in the dataset, the same in any dataset.
-        name = (sample["id"], sample["input"])
+        # A number with its input: ids that Inspect gives are places in the dataset, the same in any dataset.
+        name = (sample["id"],) if isinstance(sample["id"], str) else (sample["id"], sample["input"])
         known = epochs.setdefault(name, [])
         score = sample["scores"].get(scorer, {})
         value, cluster = (_of(score.get(part), key) for part in ("value", "cluster"))

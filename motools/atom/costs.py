@@ -15,7 +15,7 @@ from motools.repo.settings import Price, Settings
 
 __all__ = ["Estimate", "Spent", "of_pipeline", "spent", "total", "training_price"]
 
-_FREE = ("tinylm", "dummy", "mockllm")  # models of this machine's own
+_FREE = ("tinylm", "dummy", "mockllm", "local")  # models of this machine's own
 _MILLION = 1_000_000
 
 

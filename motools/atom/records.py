@@ -135,7 +135,7 @@ def keep_for_atom(
     command = step_cache.atom_command(atom.md5)
     if step_cache.lookup(project.store, command, ["atom"], logs is not None) is not None:
         return
-    state = project.git_state([])
+    state = project.git.state([])
     path = scratch / "record.json"
     record = Record(user, now(), 0.0, state.commit, state.dirty, versions=versions(), changed=state.changed)
     replace(record, usage=dict(usage or {})).write(path)

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, jobs, judging, pipelines, sharing, trust, workflows, zoo
+from motools.cli import atoms, datasets, jobs, judging, pipelines, sharing, trust, workflows, zoo
 from motools.cli.crash import guarded
 
 app = typer.Typer(
@@ -31,7 +31,9 @@ app.command("push")(sharing.push)
 app.command("pull")(sharing.pull)
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(atoms.app, name="atoms")
+app.add_typer(datasets.app, name="dataset")
 app.command("lineage")(atoms.lineage)
+app.command("export")(atoms.export)
 app.command("compare")(atoms.compare)
 app.command("rescore")(judging.rescore)
 app.command("costs")(pipelines.costs)

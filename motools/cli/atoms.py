@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from motools.atom.atom import Atom
-    from motools.atom.comparison import Comparison
     from motools.atom.lineage import Ancestry, Branch
     from motools.atom.outputs import Output
     from motools.atom.records import Record
@@ -103,57 +102,88 @@ def show(atom: AtomName, as_json: Json = False) -> None:
 
 
 def compare(
-    evals: Annotated[list[str], typer.Argument(metavar="ATOM...", help="Evaluations: ids, prefixes, names, paths.")],
+    evals: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[ARM:] ATOM...",
+            help="Evaluations: ids, prefixes, names, paths; a word that ends in a colon names the arm of what follows.",
+        ),
+    ],
+    primary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC", help="Adjust p for these metrics only, in place of all. May be repeated."),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(metavar="X", help="Also tell how surely each difference is no larger than X.")
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print a table for LaTeX (booktabs).")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table for Markdown.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print every figure as CSV.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the metrics of evaluations side by side; of two, also how far they differ, with a 95 % interval.
+    """Show the metrics of evaluations side by side, with 95 % intervals, and how far each differs from the first.
 
-    Sample by sample where both have the same samples ("paired"), else from two means ("unpaired").
+    Several trainings of one recipe are an arm: name it, and give an evaluation of each.
 
-    Example:  motools compare base_results eval_results
+    Examples:  motools compare base_results eval_results · motools compare control: a1 a2 a3 organism: b1 b2 b3 --latex
     """
     from motools.atom import comparison
     from motools.atom.atom import EvalAtom
+    from motools.atom.eval_differences import Arm
     from motools.atom.listing import find_atom
-    from motools.cli.tables import print_json, print_table
-    from motools.errors import AtomError
+    from motools.cli import comparison_table
+    from motools.cli.tables import print_json
+    from motools.errors import AtomError, UserError
     from motools.repo.project import Project
     from motools.repo.survey import Survey
 
-    atoms, survey = [], Survey(Project.find())
-    for name in evals:
-        atom = find_atom(name, Path.cwd())
+    forms = [name for name, on in (("latex", latex), ("markdown", markdown), ("csv", csv), ("json", as_json)) if on]
+    if len(forms) > 1:
+        raise UserError(f"--{forms[0]} and --{forms[1]} are two forms of one table: give one of them.")
+    asked = comparison_table.arms_of(evals)
+    names, survey = [name for each in asked.values() for name in each], Survey(Project.find())
+    atoms = {name: find_atom(name, Path.cwd()) for name in names}
+    found = {}
+    for name, atom in atoms.items():
         if not isinstance(atom, EvalAtom):
             raise AtomError(f"{name}: {atom.id} is a {atom.kind}, not an eval.")
-        atoms.append(atom)
-    found = comparison.compare(atoms)
-    why = [_out_of_date(name, atom, survey) for name, atom in zip(evals, atoms, strict=True)]
+        found[name] = atom
+    titles = dict(zip(found, comparison.titles([*found], [*found.values()], survey), strict=True))
+    arms = [
+        Arm(*(found[each] for each in members), name=titles[members[0]] if arm is None else arm)
+        for (arm, _), members in asked.items()
+    ]
+    told = comparison.compare(arms, primary or (), margin)
+    why = {name: _out_of_date(name, atom, survey) for name, atom in found.items()}
     if as_json:
-        told = found.as_dict(evals)
-        told["evaluations"] = [a | {"out_of_date": b} for a, b in zip(told["evaluations"], why, strict=True)]
-        print_json(told)
+        plain = told.as_dict(names)
+        plain["evaluations"] = [a | {"out_of_date": why[a["name"]]} for a in plain["evaluations"]]
+        print_json(plain)
         return
-    more = DIFFERENCE if found.differences else []
-    titles = comparison.titles(evals, atoms, survey)
-    print_table(["metric", *titles, *more], [_row(found, metric) for metric in found.rows])
+    comparison_table.show(told, forms[0] if forms else None)
 
 
-DIFFERENCE = ["difference", "95 % interval", "samples"]
+def export(
+    atom: AtomName,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder.")],
+    as_json: Json = False,
+) -> None:
+    """Write a model whose weights lie here, and a model card made from its lineage, as a folder ready to upload.
 
+    Example:  motools export trained_model --to my-organism
+    """
+    from motools.atom.export import export
+    from motools.atom.listing import find_atom
+    from motools.cli.tables import print_json
+    from motools.repo.survey import Survey
 
-def _row(found: Comparison, metric: str) -> list[str]:
-    from motools.cli.tables import shown
-
-    cells = [metric, *("" if value is None else shown(value) for value in found.rows[metric])]
-    if not found.differences:
-        return cells
-    known = found.differences.get(metric)
-    if known is None:
-        return [*cells, *("" for _ in DIFFERENCE)]
-    interval = "no spread" if known.low is None or known.high is None else f"{shown(known.low)} to {shown(known.high)}"
-    without = f", {known.left_out} left out" if known.left_out else ""
-    samples = f"{known.drawn} {'paired' if known.paired else 'unpaired'}{without}"
-    return [*cells, shown(known.value), interval, samples]
+    found = find_atom(atom, Path.cwd())
+    _out_of_date(atom, found, Survey(found.project))
+    written = export(found, to)
+    if as_json:
+        print_json({"folder": str(to), "files": written})
+    else:
+        typer.echo(f"{to}: {', '.join(written)}\nUpload it with: hf upload NAME/OF-MODEL {to}")
 
 
 def lineage(

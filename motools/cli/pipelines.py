@@ -8,22 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motools.cli.options import (
-    Cancel,
-    DryRun,
-    FailFast,
-    Folder,
-    Force,
-    Jobs,
-    Json,
-    NoWait,
-    Quiet,
-    Stages,
-    User,
-    Verbose,
-    WithoutRemote,
-)
-from motools.cli.running import Asked, carry_out, show_plan
+from motools.cli.options import Asked, Folder, Json, Stages, with_options
+from motools.cli.running import carry_out, show_plan
 
 if TYPE_CHECKING:
     from motools.engine.plan import StagePlan
@@ -47,30 +33,17 @@ def init(
         typer.echo(line)
 
 
-def run(
-    folder: Folder = Path(),
-    stages: Stages = None,
-    jobs: Jobs = None,
-    user: User = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    fail_fast: FailFast = False,
-    no_wait: NoWait = False,
-    cancel_on_interrupt: Cancel = False,
-    without_remote: WithoutRemote = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    as_json: Json = False,
-) -> None:
+@with_options
+def run(folder: Folder = Path(), *, asked: Asked) -> None:
     """Run what has changed in the pipeline of a folder.
 
     Examples:  motools run · motools run experiments/a --jobs 4 · motools run --stages train_model: --dry-run
     """
+    from motools.code.search_path import place_of
     from motools.engine.prepared import prepare_folder
 
-    ways = (force, dry_run, fail_fast, no_wait, cancel_on_interrupt, without_remote)
-    asked = Asked(stages, jobs, user, *ways, quiet, verbose, as_json)
-    carry_out(prepare_folder(folder), asked)
+    place = place_of(folder)
+    carry_out(place, lambda: prepare_folder(place.folder), asked)
 
 
 def status(
@@ -93,6 +66,7 @@ def status(
     Examples:  motools status · motools status experiments/a --json · motools status --check
     """
     from motools.cli.dotenv import load_env
+    from motools.engine.options import RunOptions
     from motools.engine.prepared import prepare_folder
     from motools.engine.progress import progress
     from motools.engine.run import plan
@@ -102,7 +76,7 @@ def status(
     if check:
         load_env(prepared.place.project.root)  # keys count
     with progress() as reporter:
-        plans = plan(prepared, stages, check=check, reporter=reporter)
+        plans = plan(prepared, RunOptions(stages), check, reporter)
     if env:
         _show_environment(plans, as_json)
     else:
@@ -195,7 +169,7 @@ def step_run(
     from motools.cli.dotenv import load_env
     from motools.code.search_path import place_of
     from motools.engine import failures
-    from motools.engine.run import run_one_step
+    from motools.engine.one_step import run_one_step
     from motools.errors import StepError
 
     place = place_of(Path())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import typer
 
+from motools.cli.options import Asked
 from motools.errors import listed
 
 if TYPE_CHECKING:
@@ -20,26 +20,8 @@ if TYPE_CHECKING:
     from motools.repo.settings import Settings
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The options of `run`, as its help tells them."""
-
-    stages: str | None
-    jobs: int | None
-    user: str | None
-    force: bool
-    dry_run: bool
-    fail_fast: bool
-    no_wait: bool
-    cancel_on_interrupt: bool
-    without_remote: bool
-    quiet: bool
-    verbose: bool
-    as_json: bool
-
-
-def carry_out(prepared: Prepared, asked: Asked) -> None:
-    """Run or only plan a prepared pipeline, and show what came of it; exits 1 when a step failed."""
+def carry_out(place: Place, prepare: Callable[[], Prepared], asked: Asked) -> None:
+    """Run or only plan a pipeline, and show what came of it; exits 1 when a step failed."""
     from motools.cli.dotenv import load_env
     from motools.cli.tables import show_stages, show_used
     from motools.engine.progress import progress
@@ -47,15 +29,21 @@ def carry_out(prepared: Prepared, asked: Asked) -> None:
     from motools.engine.run import estimates, plan
     from motools.repo.settings import read_settings
 
-    folder, project = prepared.place.folder, prepared.place.project
-    settings = read_settings(project)
-    load_env(project.root)
+    folder, project = place.folder, place.project
+
+    def prepare_with_env() -> Prepared:
+        prepared = prepare()
+        load_env(project.root)
+        return prepared
+
     if asked.dry_run:
+        prepared, settings = prepare_with_env(), read_settings(project)
         with progress("quiet" if asked.quiet else "normal") as reporter:
-            plans = plan(prepared, asked.stages, asked.force, True, asked.without_remote, reporter)
-        show_plan(plans, prepared.place, asked.as_json, settings, estimates(prepared, plans))
+            plans = plan(prepared, asked.run_options, True, reporter)
+        show_plan(plans, place, asked.as_json, settings, estimates(prepared, plans))
         return
-    state = _executed(prepared, asked)
+    settings = read_settings(project)
+    state = _executed(place, prepare_with_env, asked)
     spent = {step.step_name: used(step, folder, settings) for step in state.step_states}
     stages = [as_dict(step, folder, spent[step.step_name]) for step in state.step_states]
     show_stages(stages, asked.quiet, asked.as_json)
@@ -65,30 +53,20 @@ def carry_out(prepared: Prepared, asked: Asked) -> None:
         raise typer.Exit(1)
 
 
-def _executed(prepared: Prepared, asked: Asked) -> WorkflowState:
+def _executed(place: Place, prepare: Callable[[], Prepared], asked: Asked) -> WorkflowState:
     """Run; an interruption tells of the jobs that go on at a provider, or ends them."""
     from motools.engine.progress import progress
     from motools.engine.run import execute
-    from motools.engine.scheduler import Interrupted
+    from motools.engine.signals import Interrupted
 
     level = "quiet" if asked.quiet or asked.as_json else "verbose" if asked.verbose else "normal"
     try:
         with progress(level) as reporter:  # type: ignore[arg-type]
-            return execute(
-                prepared,
-                stages=asked.stages,
-                jobs=asked.jobs,
-                force=asked.force,
-                fail_fast=asked.fail_fast,
-                user=asked.user,
-                wait=not asked.no_wait,
-                without_remote=asked.without_remote,
-                reporter=reporter,
-            )
+            return execute(place, prepare, asked.run_options, reporter)
     except Interrupted as stopped:
         from motools.training import jobs
 
-        project = prepared.place.project
+        project = place.project
         if asked.cancel_on_interrupt:
             for job in jobs.cancel_jobs(project, stopped.keys):
                 typer.echo(f"{job}: cancelled", err=True)

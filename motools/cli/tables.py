@@ -52,6 +52,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     screen.print(table, soft_wrap=False)
 
 
+def fits(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether a table would have its columns side by side."""
+    if not sys.stdout.isatty():
+        return True
+    from motools.base.terminal import console
+
+    cells = [[visible(str(cell), True) for cell in row] for row in rows]
+    return _widths([columns, *cells], console().width) is not None
+
+
 def _widths(lines: Sequence[Sequence[str]], most: int) -> list[int] | None:
     """How wide each column is to be, so that every word fits into its own; None where they do not fit side by side."""
     from rich.cells import cell_len

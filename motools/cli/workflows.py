@@ -5,25 +5,15 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import (
-    Cancel,
-    DryRun,
-    FailFast,
-    Force,
-    Jobs,
-    Json,
-    NoWait,
-    Quiet,
-    Stages,
-    User,
-    Verbose,
-    WithoutRemote,
-)
-from motools.cli.running import Asked, carry_out
+from motools.cli.options import Asked, Json, with_options
+from motools.cli.running import carry_out
+
+if TYPE_CHECKING:
+    from motools.engine.prepared import Prepared
 
 app = typer.Typer(help="Workflows: list, validate, schema, run.", no_args_is_help=True)
 
@@ -54,7 +44,7 @@ def _read_config(path: Path | None) -> Any:
     if path is None:
         return None
     if str(path).startswith("zoo:"):
-        path = zoo.config_file(str(path).removeprefix("zoo:"))
+        return yaml12.loads(zoo.config_text(str(path).removeprefix("zoo:")))
     if not path.is_file():
         raise ConfigError(f"There is no file {path}.")
     return yaml12.load(path)
@@ -95,9 +85,9 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
     """
     from motools.cli.dotenv import load_env
     from motools.code.search_path import place_of
-    from motools.compiler.check_steps import check_steps
     from motools.compiler.compile import compile_workflow
     from motools.compiler.find_workflow import load_workflow
+    from motools.engine.checks import check_all
 
     place = place_of(folder, needs_project=False)
     name = _seen_from(place.folder, name)
@@ -105,7 +95,7 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
         workflow = load_workflow(name, place)
         compiled = compile_workflow(workflow, name, _read_config(config), place)
     load_env(place.project.root)  # keys count
-    check_steps(compiled, place, compiled.stages)
+    check_all(compiled, place, lambda line: typer.echo(line, err=True))
     typer.echo(f"{name}: valid. Steps: {', '.join(step.name for step in workflow.steps)}.")
 
 
@@ -134,6 +124,7 @@ def schema(
 
 
 @app.command()
+@with_options
 def run(
     name: Name,
     config: Config = None,
@@ -141,18 +132,8 @@ def run(
         list[str] | None, typer.Option("--input", "-i", help="An input atom: name=ID.", metavar="NAME=ID")
     ] = None,
     folder: Dir = Path(),
-    stages: Stages = None,
-    jobs: Jobs = None,
-    user: User = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    fail_fast: FailFast = False,
-    no_wait: NoWait = False,
-    cancel_on_interrupt: Cancel = False,
-    without_remote: WithoutRemote = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    as_json: Json = False,
+    *,
+    asked: Asked,
 ) -> None:
     """Write a workflow with a config into a folder's params.yaml, and run what has changed.
 
@@ -171,9 +152,11 @@ def run(
         given[key] = atom
     place = place_of(folder)
     name = _seen_from(place.folder, name)
-    with place.importable():
-        workflow = load_workflow(name, place)
-        workflow.select(stages)
-        prepared = prepare(workflow, name, place, _read_config(config), given)
-    ways = (force, dry_run, fail_fast, no_wait, cancel_on_interrupt, without_remote)
-    carry_out(prepared, Asked(stages, jobs, user, *ways, quiet, verbose, as_json))
+
+    def prepare_workflow() -> Prepared:
+        with place.importable():
+            workflow = load_workflow(name, place)
+            workflow.select(asked.stages)
+            return prepare(workflow, name, place, _read_config(config), given)
+
+    carry_out(place, prepare_workflow, asked)

@@ -134,7 +134,7 @@ def _described(kind: Kind, name: str, fetch: bool) -> dict[str, Any]:
     about: dict[str, Any] = {"kind": kind.value, **entry.as_dict(), "cite": bibtex(entry)}
     if kind is Kind.config:
         del about["version"], about["pinned"]
-        about |= {"use": f"--config zoo:{name}", "config": zoo.config_file(name).read_text(encoding="utf-8")}
+        about |= {"use": f"--config zoo:{name}", "config": zoo.config_text(name)}
         return about
     point = zoo.published(_of(kind))[name]
     key = {Kind.dataset: "dataset_loader: ", Kind.task: "eval_task: "}.get(kind)
@@ -161,7 +161,7 @@ def _is_used(value: str, name: str, config: str) -> bool:
 
     from motools import zoo
 
-    text = zoo.config_file(config).read_text(encoding="utf-8")
+    text = zoo.config_text(config)
     body = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     return bool(re.search(rf"(?<![\w.:]){re.escape(value)}(?!\w)|: {re.escape(name)}(?![\w.:-])", body))
 
@@ -174,7 +174,7 @@ def config(name: Annotated[str, typer.Argument(help="The config's name.", autoco
     """
     from motools import zoo
 
-    typer.echo(zoo.config_file(name).read_text(encoding="utf-8"), nl=False)
+    typer.echo(zoo.config_text(name), nl=False)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from motools.code import references
 from motools.code.search_path import Place
 from motools.compiler.compiled import Compiled
 from motools.compiler.dvc_yaml import first_deps, stage_of, stages_text, with_deps, with_own_words
+from motools.compiler.editor_schema import modeline, write_schema
 from motools.compiler.losses import is_of_something_else, kept_copy, loses_params, loses_stages
 from motools.compiler.params_yaml import params_text
 from motools.compiler.step_code import of_step
@@ -40,7 +41,7 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
 
 
 def write(compiled: Compiled, folder: Path, private: Path) -> list[str]:
-    """Write dvc.yaml and params.yaml where their content changes.
+    """Write dvc.yaml, params.yaml and its schema where their content changes.
 
     Returns:
         A sentence for each of them that said what is nowhere else now: where a copy of it is.
@@ -49,16 +50,18 @@ def write(compiled: Compiled, folder: Path, private: Path) -> list[str]:
         ConfigError: one of them cannot be read, or a stage in it is in the way; nothing has been written then.
     """
     stages = stages_text(compiled, folder)
-    params = params_text(compiled, folder)
+    first = modeline(compiled.reference, folder, private)
+    params = params_text(compiled, folder, first)
     kept = []
     if is_of_something_else(compiled, folder):
         kept.append(kept_copy(folder / pipeline.PARAMS, private))
         (folder / pipeline.PARAMS).unlink()
-        params = params_text(compiled, folder)
+        params = params_text(compiled, folder, first)
     elif params is not None and loses_params(compiled, folder, params):
         kept.append(kept_copy(folder / pipeline.PARAMS, private))
     if params is not None:
         replace_file(folder / pipeline.PARAMS, params)
+    write_schema(compiled, folder, private)
     path = folder / pipeline.STAGES
     if not path.exists() or path.read_text(encoding="utf-8") != stages:
         if path.exists() and loses_stages(compiled, folder, stages):

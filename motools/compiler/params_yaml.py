@@ -19,8 +19,12 @@ _PARAMS_HEADER = (
 )
 
 
-def params_text(compiled: Compiled, folder: Path) -> str | None:
-    """The new text of params.yaml with the comments it has, or None where it says the same already."""
+def params_text(compiled: Compiled, folder: Path, first: str = "") -> str | None:
+    """The new text of params.yaml with the comments it has, or None where it says the same already.
+
+    Args:
+        first: the first line of a file that is not there yet.
+    """
     wanted = {"workflow": compiled.reference, **compiled.config}
     path = folder / pipeline.PARAMS
     before = yaml12.load(path)
@@ -28,7 +32,7 @@ def params_text(compiled: Compiled, folder: Path) -> str | None:
         return None
     if isinstance(before, dict) and before:
         return yaml_edit.updated(path.read_text(encoding="utf-8"), wanted)
-    return "\n".join([*_commented(compiled), ""])
+    return "\n".join([*([first] if first else []), *_commented(compiled), ""])
 
 
 def _commented(compiled: Compiled) -> Iterator[str]:
@@ -53,8 +57,9 @@ def config_schema(workflow: Workflow) -> dict[str, Any]:
     """The JSON schema of a workflow's config file and of the params.yaml that is made from it."""
     definitions: dict[str, Any] = {}
     sections: dict[str, Any] = {}
+    schemas = {cls: schema(cls) for cls in dict.fromkeys(step.config_class for step in workflow.steps)}
     for step in workflow.steps:
-        section = schema(step.config_class)
+        section = dict(schemas[step.config_class])
         definitions.update(section.pop("$defs", {}))
         sections[step.name] = section
     required = [name for name, section in sections.items() if section.get("required")]

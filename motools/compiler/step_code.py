@@ -21,7 +21,7 @@ from motools.code.search_path import Place
 from motools.code.trace import to_told
 from motools.compiler.described_function import describe_function
 from motools.compiler.named_paths import named_by, texts_in
-from motools.definition.config import marked
+from motools.definition.config import is_code, marked
 from motools.definition.step import Step
 from motools.errors import ConfigError, WorkflowError
 from motools.observe import is_project
@@ -38,11 +38,13 @@ class StepCode:
         function: what the function is as an object, as JSON.
         versions: of what is installed or published, by what refers to it.
         files: the project's files that define the step or that its config names, as far as can be told beforehand.
+        named: what its config names, whether it is there or not.
     """
 
     function: str
     versions: Mapping[str, str]
     files: tuple[Path, ...]
+    named: tuple[str, ...] = ()
 
 
 def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | None = None) -> StepCode:
@@ -70,7 +72,10 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | 
         versions[f"package {package}"] = _of_package(package, step.name)
     code_fields, entries = marked(step.config_class, values)
     for field, (kind, name) in entries.items():
-        versions[f"config.{field}"] = _of_published(kind, name)
+        if is_code(name):
+            code_fields[field] = name
+        else:
+            versions[f"config.{field}"] = _of_published(kind, name)
     for field, text in code_fields.items():
         version, reference = _of_reference(f"{step.name}.{field}", text, place)
         if version is not None:
@@ -81,9 +86,10 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | 
         argument = field not in code_fields and code_fields and ("." in field or "[" in field)
         if argument and (version := _entry_named(text, place)) is not None:  # of the code that the config names
             versions[f"config.{field}"] = version
-    files |= {Path(path) for path in named_by(values, place).paths if os.path.exists(path)}
+    named = named_by(values, place).paths
+    files |= {Path(path) for path in named if os.path.exists(path)}
     described = json.dumps(describe_function(step.fn, partial(_shorten, place=place), roles_of(step.outputs)))
-    return StepCode(described, versions, tuple(sorted(files)))
+    return StepCode(described, versions, tuple(sorted(files)), named)
 
 
 def _shorten(path: str, place: Place) -> str:

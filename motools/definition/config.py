@@ -32,8 +32,20 @@ Code = Annotated[str, _CodeName()]
 
 
 def Name(kind: zoo.Kind) -> Any:
-    """A config field that names a published trainer or evaluator; its version is part of the step's key."""
-    return Annotated[str, _Published(kind), WithJsonSchema({"type": "string", "enum": list(zoo.published(kind))})]
+    """A config field that names a published trainer or evaluator; its version is part of the step's key.
+
+    A trainer may be code of the project's own, too: then that counts as the code that `Code` names does.
+    """
+    published: dict[str, Any] = {"type": "string", "enum": list(zoo.published(kind))}
+    of_code = {"type": "string", "pattern": ":"}
+    return Annotated[
+        str, _Published(kind), WithJsonSchema({"anyOf": [published, of_code]} if kind == "trainer" else published)
+    ]
+
+
+def is_code(name: str) -> bool:
+    """Whether the value of a `Name` is `module:Class` or `path/to/file.py:Class`, and not a published name."""
+    return ":" in name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,10 @@ class Step:
             `keeps_logs`, the folder `workspace / "logs"` is kept as `logs/<step>`, beside the atoms and not in them.
         check: called with the config before any step of a run starts; raises `UserError` on what cannot work. Where it
             takes a second argument, that has the configs of the steps that make the inputs, by input.
+        rehearse: called like `check`, after the checks of all steps, in a worker of its own: for what only trying can
+            tell, such as importing the code that the config names. What it prints is not shown.
+        models: called with the config; the models that it trains, asks or has judge, as Inspect names them, and
+            `trainer NAME` for who trains: of those that are switched off soon, commands warn.
         preload: called with the config; the modules that its worker had better have imported beforehand.
         cores: how many cores it keeps busy, or a function of the config that says so: a step that mostly waits
             on a network says 0.1, and ten of them run where one other would.
@@ -74,6 +78,8 @@ class Step:
     _: dataclasses.KW_ONLY
     keeps_logs: bool = False
     check: Callable[..., None] | None = None
+    rehearse: Callable[..., None] | None = None
+    models: Callable[[Any], Iterable[str]] | None = None
     preload: Callable[[Any], Sequence[str]] | None = None
     cores: float | Callable[[Any], float] = 1.0
     packages: Sequence[str] = ()

@@ -87,13 +87,15 @@ class Workflow:
             raise WorkflowError(f"The steps {listed(left)} wait for each other's outputs: a cycle.")
         return ordered
 
-    def refuse(self, name: str, config: Callable[[str], Any]) -> None:
-        """Let a step's `check` see its config, given what returns the config of a step; raises `UserError`."""
+    def refuse(self, name: str, config: Callable[[str], Any], rehearse: bool = False) -> None:
+        """Let a step's `check`, or its `rehearse`, see its config, given what returns the config of a step; raises
+        `UserError`."""
         step = self.step(name)
-        if step.check is not None:
+        check = step.rehearse if rehearse else step.check
+        if check is not None:
             makers = {output: maker.name for maker in self.steps for output in maker.outputs}
             made = {given: config(makers[given]) for given in step.inputs if given in makers}
-            step.check(config(name), *([made] if len(inspect.signature(step.check).parameters) > 1 else []))
+            check(config(name), *([made] if len(inspect.signature(check).parameters) > 1 else []))
 
     @cached_property
     def _by_name(self) -> dict[str, Step]:

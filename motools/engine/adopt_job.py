@@ -26,10 +26,11 @@ def adopt_job(project: Project, folder: Path, stage: str, job_id: str) -> JobEnt
     call = _call(folder, stage)
     journal = Journal.of(project)
     others = journal.of_step(call.key)
-    if (known := next((each for each in others if each.live and each.job_id not in (None, job_id)), None)) is not None:
+    going_on = next((each for each in others if each.live and each.job_id not in (None, job_id)), None)
+    if going_on is not None:
         raise BackendError(
-            f"The stage {stage!r} has the job {known.job_id} ({known.status}). End it first: "
-            f"motools jobs cancel {known.key[:12]}"
+            f"The stage {stage!r} has the job {going_on.job_id} ({going_on.status}). End it first: "
+            f"motools jobs cancel {going_on.key[:12]}"
         )
     api = api_of(project)
     job = api.job(job_id)

@@ -38,11 +38,11 @@ def log_path(place: Place, stage: str) -> Path:
 def log_of(place: Place, stage: str) -> Path:
     """The log of a stage's last execution here; raises `UserError` where there is none."""
     folder = _private(place, "logs")
-    known = sorted(path.name.removesuffix(".log") for path in folder.glob("*.log"))
-    if stage not in known:
+    executed = sorted(path.name.removesuffix(".log") for path in folder.glob("*.log"))
+    if stage not in executed:
         raise UserError(
-            f"There is no log of a step {stage!r} of {place.folder}.{did_you_mean(stage, known)} "
-            f"Executed here: {listed(known)}."
+            f"There is no log of a step {stage!r} of {place.folder}.{did_you_mean(stage, executed)} "
+            f"Executed here: {listed(executed)}."
         )
     return log_path(place, stage)
 

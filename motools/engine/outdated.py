@@ -42,8 +42,8 @@ def reasons(survey: Survey, text: str, folder: Path, md5: str) -> list[str]:
     places = survey.outs.get(md5, [])
     named = os.path.normpath(folder / text)
     places = [out for out in places if os.path.normpath(out.folder / out.path) == named] or places
-    found = [Folder(survey.project, out.folder).why(out.stage) if out.stage else [] for out in places]
-    return found[0] if found and all(found) else []
+    told = [Folder(survey.project, out.folder).why(out.stage) if out.stage else [] for out in places]
+    return told[0] if told and all(told) else []
 
 
 def sentence(name: str, why: Sequence[str]) -> str:

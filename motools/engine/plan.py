@@ -70,7 +70,7 @@ def plan_stage(
     place: Place,
     locked: Mapping[str, Any],
     outs_status: Mapping[str, str],
-    known: Mapping[str, str | None],
+    atoms: Mapping[str, str | None],
     world: World,
     hash: Callable[[str], Out | None],
     force: bool = False,
@@ -82,7 +82,7 @@ def plan_stage(
     Args:
         locked: the stage's entry in dvc.lock; empty where it has none.
         outs_status: DVC's word on each out that is not as locked: `deleted`, `modified`, `not in cache`, `new`.
-        known: atom id of every input that is made or will be restored; None where that is not known yet.
+        atoms: the id of every input that is made or will be restored; None where that is not known yet.
         world: what files and code are now.
         hash: what a path of the pipeline's folder hashes to now.
         force: execute whatever is at hand.
@@ -91,8 +91,9 @@ def plan_stage(
     """
     definition = compiled.workflow.step(name)
     if compiled.stages[name].get("frozen"):  # by `dvc freeze`: what it depends on does not count
-        return _frozen(name, definition.outputs, locked, outs_status)
-    inputs = {given: known.get(given) for given in definition.inputs}
+        refuse_frozen(name, outs_status, bool(locked))
+        return StagePlan(name, "current", outputs=locked_outputs(definition.outputs, locked))
+    inputs = {given: atoms.get(given) for given in definition.inputs}
     certain = {given: atom for given, atom in inputs.items() if atom is not None}
     asked = [*_changed_definition(compiled, name, locked), *_changed_inputs(inputs, locked)]
     outs = _changed_outs(outs_status, bool(locked))
@@ -117,14 +118,14 @@ def plan_stage(
     elif locked and not asked:
         asked += _other_key(compiled, call, locked) or outs or ["its last run left no trace here"]
     reasons = tuple(dict.fromkeys([*asked, *outs]))
-    found = cached_results.find_result(call, locked, world)
-    if found is not None:
-        return StagePlan(name, "restore", reasons, found.entry.atoms(definition.outputs), call, found)
-    found = cached_results.find_remote(call, locked, world, remote, paid) if remote is not None else None
-    if found is None:
+    equal = cached_results.find_result(call, locked, world)
+    if equal is not None:
+        return StagePlan(name, "restore", reasons, equal.entry.atoms(definition.outputs), call, equal)
+    equal = cached_results.find_remote(call, locked, world, remote, paid) if remote is not None else None
+    if equal is None:
         return StagePlan(name, "run", reasons, call=call)
-    size = sum(out.size for out in found.entry.outs() if not place.project.store.has(out.md5))
-    return StagePlan(name, "fetch", reasons, found.entry.atoms(definition.outputs), call, found, size=size)
+    size = sum(out.size for out in equal.entry.outs() if not place.project.store.has(out.md5))
+    return StagePlan(name, "fetch", reasons, equal.entry.atoms(definition.outputs), call, equal, size=size)
 
 
 def _restored(plan: StagePlan, reasons: tuple[str, ...], in_place: bool) -> StagePlan:
@@ -137,17 +138,15 @@ def deps_of(result: Result | None, inputs: Mapping[str, str], place: Place) -> l
     return list(dict.fromkeys([*(pipeline.atom_path(given) for given in inputs), *used]))
 
 
-def _frozen(
-    name: str, kinds: Mapping[str, str], locked: Mapping[str, Any], outs_status: Mapping[str, str]
-) -> StagePlan:
+def refuse_frozen(name: str, outs_status: Mapping[str, str], ran: bool = True) -> None:
+    """Raises `WorkflowError` where a frozen stage has no result, or not the one that it was frozen with."""
     lost = {path: state for path, state in outs_status.items() if state != "not in cache"}
-    if not locked or lost:
+    if not ran or lost:
         why = "; ".join(_changed_outs(lost, True)) or "it has no result"
         raise WorkflowError(
             f"{name} is frozen in dvc.yaml, but {why}. `dvc checkout` brings back what dvc.lock names, "
             f"`dvc unfreeze {name}` lets it run."
         )
-    return StagePlan(name, "current", outputs=locked_outputs(kinds, locked))
 
 
 def locked_outputs(kinds: Mapping[str, str], locked: Mapping[str, Any]) -> dict[str, str]:

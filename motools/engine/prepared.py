@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ class Prepared:
     compiled: Compiled
     place: Place
     inputs: Mapping[str, Atom]
-    again: Callable[[], Prepared] | None = None  # from the folder's params.yaml, where that is what it is made from
 
 
 def prepare(
@@ -62,5 +60,4 @@ def prepare_folder(folder: Path) -> Prepared:
             "`motools workflow run NAME --config FILE`."
         )
     workflow = load_workflow(params.workflow, place)
-    prepared = prepare(workflow, params.workflow, place, params.sections)
-    return replace(prepared, again=partial(prepare_folder, folder))
+    return prepare(workflow, params.workflow, place, params.sections)

@@ -20,7 +20,7 @@ from motools.repo.cache import hash_file
 
 
 def remember_if_current(
-    prepared: Prepared, books: StageOutputs, states: Mapping[str, StepState], traces: Iterable[Trace]
+    prepared: Prepared, outputs: StageOutputs, states: Mapping[str, StepState], traces: Iterable[Trace]
 ) -> None:
     """Where all stages are current now, leave the proof of it for the next run."""
     if any(state.status not in ("current", "restored", "finished") for state in states.values()):
@@ -35,7 +35,7 @@ def remember_if_current(
         return  # edited while the run was going on
     if dvc_yaml.stages_text(compiled, place.folder) != stages.read_text(encoding="utf-8"):
         return
-    outs, folders, objects = books.everything()
+    outs, folders, objects = outputs.everything()
     used, looked_in, env = looked_at(traces, place)
     files |= used
     folders |= {folder: sorted(os.listdir(folder)) if os.path.isdir(folder) else None for folder in looked_in}
@@ -43,7 +43,7 @@ def remember_if_current(
     told = [results.as_dict(state, place.folder) | now for state in states.values()]
     every = {**files, **md5s, **outs}
     root, cache = place.project.root, place.project.cache
-    snapshot.save(root, place.folder, cache, every, folders, objects, told, env, books.index.knows)
+    snapshot.save(root, place.folder, cache, every, folders, objects, told, env, outputs.hashes.knows)
 
 
 def looked_at(traces: Iterable[Trace], place: Place) -> tuple[dict[str, str | None], set[str], set[str]]:

@@ -1,7 +1,6 @@
-"""The engine: decides and carries out one stage after the other as they become ready, steps in parallel.
+"""The scheduler: decides and carries out one stage after the other as they become ready, as many at once as have room.
 
-For a finished stage, in this order, so that a crash loses nothing that was paid for: the step itself puts
-its outputs into the cache and its entry into the step cache; then the folder; then, in batches, dvc.lock.
+What kind of stage it is, and what a pipeline is, it does not know.
 """
 
 from __future__ import annotations
@@ -11,394 +10,224 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from motools.base.files import in_words
-from motools.compiler.step_call import StepCall
-from motools.engine import custom_stages
-from motools.engine.failures import log_path
+from motools.engine.options import RunOptions
 from motools.engine.plan import StagePlan
 from motools.engine.reporter import INTERRUPTED, Reporter
-from motools.engine.stages import Stages
+from motools.engine.signals import Interrupted, Signals, StoppedHere, interruptible
+from motools.engine.stage import Done, Stage, in_order
 from motools.engine.state import Status, StepState
-from motools.errors import MotoolsError, StepError, listed
-from motools.execution import run_step
-from motools.execution.run_step import Execution, Outcome
-from motools.execution.workers import TaskDied, WarmExecutor
-from motools.repo import pipeline
-from motools.repo.dvc_locks import Busy
+from motools.engine.workers import Workers
+from motools.errors import MotoolsError, listed
+from motools.execution.workers import TaskDied
+from motools.repo.dvc_locks import Busy, PathLocks
+
+__all__ = ["Scheduler"]
 
 _GRACE = 10.0  # seconds that interrupted steps have to end by themselves
 _RETRY = 0.2  # seconds between looks at what another command is at work on
-
-
-class _AtOnce(KeyboardInterrupt):
-    """A signal, raised where what is going on may end anywhere; it waits among the events, too."""
-
-
-class Interrupted(MotoolsError):
-    """Ctrl-C or SIGTERM: what had finished is kept; `keys` are those of the steps that were stopped."""
-
-    exit_code = 130
-
-    def __init__(self, message: str, keys: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.keys = keys
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run.
-
-    Attributes:
-        jobs: how many cores the steps may keep busy at once.
-        force: execute what is at hand.
-        fail_fast: start nothing more after a failure.
-        user: who is recorded; None for git's user.
-        executor: where steps run instead of in warm workers of this machine; it must see the same files.
-        without_remote: execute what only the remote may have, without asking it.
-    """
-
-    jobs: int
-    force: bool = False
-    fail_fast: bool = False
-    user: str | None = None
-    executor: Executor | None = None
-    without_remote: bool = False
+_WRITE = 0.5  # seconds between writes of what has finished, while others run
 
 
 @dataclass
 class _Running:
+    """A stage that is being executed, since when by the monotonic clock, and its claim on its files."""
+
     plan: StagePlan
-    log: Path
-    clock: float
+    since: float
     claim: contextlib.ExitStack
-    cores: float
-    before: list[Any] | None = None
 
 
 class Scheduler:
-    """One run of one pipeline."""
+    """One run.
 
-    def __init__(self, stages: Stages, options: Options, reporter: Reporter) -> None:
-        self.stages = stages
-        self.compiled = stages.compiled
-        self.place = stages.place
-        self.books = stages.books
-        self.options = options
-        self.reporter = reporter
-        self.states: dict[str, StepState] = {}
-        self.running: dict[str, _Running] = {}
-        self.blocked: dict[str, str] = {}  # by whom
-        self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self.heard = False  # a signal, whether it was answered yet or not
-        self.signals = 0
-        self._may_raise = False
-        self.stopped: list[str] = []  # keys
-        self._executors: dict[tuple[tuple[str, ...], bool], Executor] = {}
+    Args:
+        upstream: each stage, and those that it waits for.
+        claims: of files that a stage is at work on.
+        write: writes what has finished, if it is time to; whether more is left to write.
+    """
 
-    def warm_up(self, plans: list[StagePlan]) -> None:
-        """Start the servers of the warm workers that the plan will need, so that they import meanwhile."""
-        for plan in plans:
-            if plan.action in ("run", "maybe") and plan.stage in self.compiled.stages:
-                self._executor(plan.stage)
+    def __init__(
+        self,
+        upstream: Mapping[Stage, Sequence[Stage]],
+        options: RunOptions,
+        reporter: Reporter,
+        workers: Workers,
+        claims: PathLocks,
+        write: Callable[[], bool],
+    ) -> None:
+        self._upstream = upstream
+        self._order = in_order(upstream)
+        self._options = options
+        self._cores = options.cores
+        self._reporter = reporter
+        self._workers = workers
+        self._claims = claims
+        self._write = write
+        self._running: dict[Stage, _Running] = {}
+        self._blocked: dict[Stage, str] = {}  # by whom
+        self._events: queue.SimpleQueue[tuple[Stage, Future[Any]] | int] = queue.SimpleQueue()
+        self._answered = 0  # signals
+        self._stopped_keys: list[str] = []
+        self.signals = Signals(self._events.put)
+        self.states: dict[Stage, StepState] = {}
 
-    # -- running -------------------------------------------------------------
-
-    def run(self, selected: list[str]) -> dict[str, StepState]:
-        """Run the selected steps; returns the state of every step of the workflow.
+    def run(self) -> dict[Stage, StepState]:
+        """Run the stages; returns what became of each.
 
         Raises:
             Interrupted: by a signal, after the running steps were ended.
         """
-        upstream = self.stages.upstream()
-        others = list(self.stages.own.stages) if self.stages.own and len(selected) == len(self.compiled.stages) else []
-        waiting = {name: upstream[name] & {*self.compiled.stages, *others} for name in [*selected, *others]}
-        followers: dict[str, list[str]] = {}
-        for name, needed in waiting.items():
-            for other in needed:
-                followers.setdefault(other, []).append(name)
-        for name in self.compiled.stages:
-            if name not in waiting:
-                needed_by = followers.get(name, [])
-                outputs = self.stages.left_out(name, needed_by[0] if needed_by else None)
-                self.states[name] = StepState(name, "not selected", outputs)
-                for follower in needed_by:
-                    waiting[follower].discard(name)
-        ready = [name for name, needed in waiting.items() if not needed]
-        with self._signals():
-            while ready or self.running:
-                blocked = []
-                while ready and not self._stopped() and self._has_room(ready[0]):
-                    name = ready.pop(0)
-                    ready += self._ready_after(self._begin(name), waiting, followers)
-                    if name in self.blocked:
-                        blocked.append(name)
-                if self._stopped():
-                    ready.clear()
-                    blocked.clear()
-                if self.running or blocked:
-                    event = self._next_event(_RETRY if blocked else None)
-                    settled = self._handle(*event) if event else None
-                    ready += self._ready_after(settled, waiting, followers)
-                ready += blocked
-            for name in waiting:
-                if name not in self.states:
-                    self.states[name] = StepState(name, "skipped", error="the run was stopped before it")
-        for name, state in self.states.items():
-            if state.status == "not selected" and state.output_atoms and not self.stages.is_current(name):
-                self.states[name] = replace(state, status="out of date")  # an old figure is told as old
+        with self.signals:
+            try:
+                self._run()
+            finally:
+                self._workers.close()
+                for run in self._running.values():  # only where something went wrong in here
+                    run.claim.close()
+        if self.signals.heard:
+            kept = [s.step_name for s in self.states.values() if s.status in ("current", "restored", "finished")]
+            said = f"Interrupted. Kept: {listed(kept)}. `motools run` goes on from there."
+            raise Interrupted(said, self._stopped_keys)
         return self.states
 
-    def _has_room(self, name: str) -> bool:
+    def _run(self) -> None:
+        ready = self._released()
+        while (ready and not self._is_stopped()) or self._running:
+            blocked = []
+            while ready and not self._is_stopped() and self._has_room(ready[0]):
+                stage = ready.pop(0)
+                self._begin(stage)
+                blocked += [stage] if stage in self._blocked else []
+                ready += self._released()
+            if self._running or blocked:
+                self._wait(_RETRY if blocked else None)
+            ready += [*self._released(), *blocked]
+        for stage in self._upstream:
+            if stage not in self.states and not self._is_skipped(stage):
+                self.states[stage] = StepState(stage.name, "skipped", error="the run was stopped before it")
+
+    def _is_stopped(self) -> bool:
+        failed = self._options.fail_fast and any(state.status == "failed" for state in self.states.values())
+        return bool(self.signals.heard or failed)
+
+    def _has_room(self, stage: Stage) -> bool:
         """Whether a stage may start beside those that run; one alone always may."""
-        busy = sum(run.cores for run in self.running.values())
-        return not self.running or busy + self._cores(name) <= self.options.jobs + 1e-9
+        busy = sum(each.cores for each in self._running)
+        return not self._running or busy + stage.cores <= self._cores + 1e-9
 
-    def _cores(self, name: str) -> float:
-        if name not in self.compiled.stages:
-            return 1.0
-        cores = self.compiled.workflow.step(name).cores
-        return cores(self.stages.config(name)) if callable(cores) else cores
+    def _released(self) -> list[Stage]:
+        """The stages that wait for nothing any more; those after a failure are skipped."""
+        free = []
+        while new := self._order.get_ready():
+            for stage in new:
+                if self._is_skipped(stage):
+                    self._order.done(stage)
+                else:
+                    free.append(stage)
+        return free
 
-    def _stopped(self) -> bool:
-        failed = self.options.fail_fast and any(state.status == "failed" for state in self.states.values())
-        return bool(self.heard or failed)
+    def _is_skipped(self, stage: Stage) -> bool:
+        """Skip a stage that needs one that has failed or was skipped itself."""
+        states = [self.states[each] for each in self._upstream[stage] if each in self.states]
+        lost = next((state.step_name for state in states if state.status in ("failed", "skipped")), None)
+        if lost is not None:
+            self.states[stage] = StepState(stage.name, "skipped", error=f"needs {lost}")
+            self._reporter.skipped(stage.name, f"needs {lost}")
+        return lost is not None
 
-    def _ready_after(
-        self, settled: str | None, waiting: Mapping[str, set[str]], followers: Mapping[str, list[str]]
-    ) -> list[str]:
-        """The stages that a settled one was the last to wait for; those after a failure are skipped."""
-        ready = []
-        todo = [settled] if settled else []
-        while todo:
-            name = todo.pop()
-            for follower in followers.get(name, []):
-                if follower in self.states:
-                    continue
-                if self.states[name].status in ("failed", "skipped"):
-                    self._fail(follower, f"needs {name}", None, "skipped")
-                    todo.append(follower)
-                    continue
-                waiting[follower].discard(name)
-                if not waiting[follower]:
-                    ready.append(follower)
-        return ready
+    def _settle(self, stage: Stage, status: Status, done: Done | None = None, **more: Any) -> None:
+        self.states[stage] = StepState(stage.name, status, dict(done.outputs) if done else {}, **more)
+        self._order.done(stage)
 
-    def _begin(self, name: str) -> str | None:
-        """Answer a stage from what is at hand and return its name, or start its command and return None."""
-        clock = time.monotonic()
-        before = self.blocked.pop(name, None)
+    def _begin(self, stage: Stage) -> None:
+        """Answer a stage from what is at hand, or start its command."""
+        since = time.monotonic()
+        before = self._blocked.pop(stage, None)
         try:
-            with self._at_once():
-                generated = name in self.compiled.stages
-                plan = (
-                    self.stages.at_hand(self.stages.decide(name, self.options.force))
-                    if generated
-                    else self.stages.own_at_hand(name)
-                )
+            with interruptible():
+                plan = stage.at_hand(stage.decide())
             if plan.action == "run":
-                self._start(name, plan)
-                return None
+                self._start(stage, plan, since)
+                return
         except Busy as busy:
-            self.blocked[name] = str(busy)
+            self._blocked[stage] = str(busy)
             if before != str(busy):
-                self.reporter.note(str(busy))
-            return None
-        except _AtOnce:
-            return None
+                self._reporter.note(str(busy))
+            return
+        except StoppedHere:
+            return
         except (MotoolsError, OSError) as error:
-            self._fail(name, _sentence(error), None)
-            return name
-        how = "current" if plan.action == "current" else "restored"
-        self._done(name, plan.outputs, how, time.monotonic() - clock)
-        self.reporter.answered(name, how)
-        return name
+            self._fail(stage, _sentence(error))
+            return
+        status: Status = "current" if plan.action == "current" else "restored"
+        self._settle(stage, status, Done(plan.outputs), seconds=_since(since))
+        self._reporter.answered(stage.name, status)
 
-    def _start(self, name: str, plan: StagePlan) -> None:
-        log = self._log_path(name)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self.stages.claim(name))
-            run = _Running(plan, log, time.monotonic(), stack, self._cores(name))
-            future = self._submit(plan.call, name, log) if plan.call is not None else self._submit_own(run, name, log)
-            run.claim = stack.pop_all()
-        self.running[name] = run
-        future.add_done_callback(lambda done: self.events.put(("done", (name, done))))
-        self.reporter.started(name, plan.reasons, log)
+    def _start(self, stage: Stage, plan: StagePlan, since: float) -> None:
+        with contextlib.ExitStack() as claim:
+            claim.enter_context(self._claims.held(stage.name, list(stage.reads), list(stage.writes)))
+            future = stage.start(plan)
+            self._running[stage] = _Running(plan, since, claim.pop_all())
+        future.add_done_callback(lambda done: self._events.put((stage, done)))
+        self._reporter.started(stage.name, plan.reasons, stage.log)
 
-    def _submit(self, call: StepCall, name: str, log: Path) -> Future[Any]:
-        self.books.clear(name)
-        deps = [self.place.folder / dep for dep in self.compiled.stages[name].get("deps", [])]
-        git = self.place.project.git_state([*deps, *self._definition_files()])
-        how = Execution(self._user(), git, self.options.force, log, earlier=not self.options.without_remote)
-        return self._executor(name).submit(run_step.perform, call, how, self.books.lock.entry(name))
-
-    def _submit_own(self, run: _Running, name: str, log: Path) -> Future[Any]:
-        assert self.stages.own is not None
-        with self.books.dvc_lock:
-            run.before = self.stages.own.prepare(name)
-        work = self.place.project.private / "work" / f"{name} of {self.place.folder.name}"
-        return self._workers(()).submit(custom_stages.execute, self.stages.own.command(name), work, log)
-
-    def _definition_files(self) -> list[Path]:
-        return [self.place.folder / pipeline.PARAMS, self.place.folder / pipeline.STAGES]
-
-    def _user(self) -> str:
-        return self.options.user or self.place.project.user
-
-    def _log_path(self, name: str) -> Path:
-        return log_path(self.place, name)
-
-    def _executor(self, name: str) -> Executor:
-        """Where a step runs: warm workers that have imported what it needs."""
-        if self.options.executor is not None:
-            return self.options.executor
-        definition = self.compiled.workflow.step(name)
-        modules = tuple(definition.preload(self.stages.config(name))) if definition.preload else ()
-        return self._workers(
-            modules, warm=name not in self.stages.after_own
-        )  # else its code may just have been written
-
-    def _workers(self, modules: tuple[str, ...], warm: bool = True) -> Executor:
-        if (modules, warm) not in self._executors:
-            preload = ("motools.engine.run", "motools.execution.run_step", *modules)
-            load = (run_step.loaded, (self.compiled.reference, self.place)) if warm else None
-            self._executors[modules, warm] = WarmExecutor(preload, load)
-        return self._executors[modules, warm]
-
-    # -- what comes back -----------------------------------------------------
-
-    def _next_event(self, patience: float | None) -> tuple[str, Any] | None:
-        """The next thing that happens, None where patience (in seconds) ends; dvc.lock is written meanwhile."""
+    def _wait(self, patience: float | None) -> None:
+        """For the next thing to happen, for `patience` seconds at most; what has finished is written meanwhile."""
+        left = self._write()
         while True:
             try:
-                return self.events.get(timeout=patience or (0.5 if self.books.lock.pending else None))
+                event = self._events.get(timeout=patience or (_WRITE if left else None))
+                break
             except queue.Empty:
-                self.books.flush()
+                left = self._write()
                 if patience is not None:
-                    return None
-
-    def _handle(self, kind: str, what: Any) -> str | None:
-        if kind == "signal":
-            self._stop(what)
-            return None
-        name: str = what[0]
-        future: Future[Any] = what[1]
-        run = self.running.pop(name)
-        run.claim.close()
-        seconds = time.monotonic() - run.clock
-        try:
-            outcome = self._outcome(name, run, future)
-            if outcome.error is not None:
-                raise StepError(outcome.error)
-        except Exception as error:  # an executor of another engine has errors of its own
-            self._fail(name, INTERRUPTED if self.heard else _sentence(error), run.log, seconds=seconds)
-            return name
-        outputs = outcome.result.entry.atoms(run.plan.call.outputs) if outcome.result and run.plan.call else {}
-        self._done(name, outputs, "finished" if outcome.executed else "restored", seconds, run.log)
-        if outcome.executed:
-            self.reporter.finished(name, seconds)
+                    return
+        if isinstance(event, int):
+            self._stop(event)
         else:
-            self.reporter.answered(name, "restored")
-        self.books.flush()
-        return name
+            self._finish(*event)
 
-    def _outcome(self, name: str, run: _Running, future: Future[Any]) -> Outcome:
-        result = future.result()
-        if run.plan.call is None:
-            if result != 0:
-                return Outcome(True, error=f"its command ended with exit code {result}")
-            assert self.stages.own is not None
-            with self.books.dvc_lock:
-                self.stages.own.enter(name, run.before)
-            return Outcome(True)
-        outcome: Outcome = result
-        if outcome.result is not None:
-            self.stages.traces[name] = outcome.result.trace
-            self.books.index.learn(outcome.hashed)
-            try:
-                with self._at_once():
-                    self.books.enter(run.plan.call, outcome.result, outcome.executed)
-            except _AtOnce:  # the step cache has the result
-                raise StepError(INTERRUPTED) from None
-        return outcome
+    def _finish(self, stage: Stage, future: Future[Any]) -> None:
+        run = self._running.pop(stage)
+        run.claim.close()
+        try:
+            with interruptible():
+                done = stage.finish(run.plan, future.result())
+        except (Exception, StoppedHere) as error:  # an executor of another engine has errors of its own
+            told = INTERRUPTED if self.signals.heard else _sentence(error)
+            self._fail(stage, told, seconds=_since(run.since), log=stage.log)
+            return
+        status: Status = "finished" if done.executed else "restored"
+        self._settle(stage, status, done, seconds=_since(run.since), log=stage.log)
+        if done.executed:
+            self._reporter.finished(stage.name, self.states[stage].seconds)
+        else:
+            self._reporter.answered(stage.name, status)
+
+    def _fail(self, stage: Stage, error: str, **more: Any) -> None:
+        self._settle(stage, "failed", error=error, **more)
+        self._reporter.failed(stage.name, error, more.get("log"))
 
     def _stop(self, number: int) -> None:
         """Ctrl-C once lets running steps end politely; twice, or after a grace, kills them."""
-        self.signals += 1
-        if self.signals == 1:
-            self.stopped = [run.plan.call.key for run in self.running.values() if run.plan.call]
-        word = signal.SIGTERM if self.signals == 1 else signal.SIGKILL
-        self._kill(word)
-        if self.signals == 1 and self.running:
-            self.reporter.note(f"stopping {listed(self.running)}; again to kill")
-            timer = threading.Timer(_GRACE, lambda: self.events.put(("signal", number)))
+        self._answered += 1
+        self._workers.kill(signal.SIGTERM if self._answered == 1 else signal.SIGKILL)
+        if self._answered == 1 and self._running:
+            self._stopped_keys = [run.plan.call.key for run in self._running.values() if run.plan.call]
+            self._reporter.note(f"stopping {listed(stage.name for stage in self._running)}; again to kill")
+            timer = threading.Timer(_GRACE, self._events.put, [number])
             timer.daemon = True
             timer.start()
 
-    def _kill(self, word: signal.Signals) -> None:
-        for executor in self._executors.values():
-            if isinstance(executor, WarmExecutor):
-                executor.kill(word)
 
-    def close(self) -> None:
-        """End the workers."""
-        for executor in self._executors.values():
-            executor.shutdown(cancel_futures=True)
-        self._executors.clear()
-
-    def _done(
-        self, name: str, outputs: Mapping[str, str], status: Any, seconds: float, log: Path | None = None
-    ) -> None:
-        self.stages.known.update(outputs)
-        self.states[name] = StepState(name, status, dict(outputs), round(seconds, 3), log=log)
-
-    def _fail(self, name: str, error: str, log: Path | None, status: Status = "failed", seconds: float = 0.0) -> None:
-        self.states[name] = StepState(name, status, {}, round(seconds, 3), error, log)
-        if status == "skipped":
-            self.reporter.skipped(name, error)
-        else:
-            self.reporter.failed(name, error, log)
-
-    def _hear(self, number: int, _: Any) -> None:
-        self.heard = True
-        self.events.put(("signal", number))
-        if self._may_raise:
-            self._may_raise = False
-            raise _AtOnce
-
-    @contextlib.contextmanager
-    def _at_once(self) -> Iterator[None]:
-        """For what may take long here, and is either undone or done again wherever it ends: large files are restored
-        or hashed, another command's lock is waited for."""
-        self._may_raise = True
-        try:
-            yield
-        finally:
-            self._may_raise = False
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn Ctrl-C and SIGTERM into events, so that nothing is left half-way; end the workers at last."""
-        before: dict[signal.Signals, Callable[..., Any] | int | None] = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, self._hear)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self.close()
-            for run in self.running.values():  # only where something went wrong in here
-                run.claim.close()
-        if self.heard:
-            kept = [name for name, state in self.states.items() if state.status in ("current", "restored", "finished")]
-            raise Interrupted(f"Interrupted. Kept: {listed(kept)}. `motools run` goes on from there.", self.stopped)
+def _since(clock: float) -> float:
+    return round(time.monotonic() - clock, 3)
 
 
 def _sentence(error: BaseException) -> str:

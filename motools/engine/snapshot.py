@@ -65,19 +65,19 @@ def unchanged(folder: Path) -> list[dict[str, Any]] | None:
         return None
     path = _file(root, folder)
     try:
-        found = Snapshot(**json.loads(path.read_text(encoding="utf-8")))
+        proof = Snapshot(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    if found.version != _VERSION or found.world != _world(found.env) or _digest(found.paths) != found.stats:
+    if proof.version != _VERSION or proof.world != _world(proof.env) or _digest(proof.paths) != proof.stats:
         return None
     now = time.time_ns()
-    if not _same_young(found) or not _same_cache(found):
+    if not _same_young(proof) or not _same_cache(proof):
         return None
-    if found.young_files or found.young_folders or not found.buckets:
-        grown = _grow_up(found, now)
+    if proof.young_files or proof.young_folders or not proof.buckets:
+        grown = _grow_up(proof, now)
         if grown:
-            _write(path, found)
-    return found.stages
+            _write(path, proof)
+    return proof.stages
 
 
 def save(
@@ -102,27 +102,27 @@ def save(
         knows: whether the stat that a file has now is that of a content, however young.
     """
     names = sorted(set(env))
-    found = Snapshot(_world(names), str(cache), objects=sorted(set(objects)), stages=stages, env=names)
+    proof = Snapshot(_world(names), str(cache), objects=sorted(set(objects)), stages=stages, env=names)
     limit = STARTED - _GRAIN
     both: tuple[tuple[Mapping[str, Any], dict[str, Any]], ...] = (
-        (files, found.young_files),
-        (folders, found.young_folders),
+        (files, proof.young_files),
+        (folders, proof.young_folders),
     )
     for known, young in both:
         for name, content in known.items():
             if _age(name) < limit or (isinstance(content, str) and knows(name, content)):
-                found.paths.append(name)
+                proof.paths.append(name)
             elif content is None:
                 forget(root, folder)
                 return
             else:
                 young[name] = content
-    found.stats = _digest(found.paths)
-    if any(_age(name) >= limit and not knows(name, files.get(name) or "") for name in found.paths):  # written just now
+    proof.stats = _digest(proof.paths)
+    if any(_age(name) >= limit and not knows(name, files.get(name) or "") for name in proof.paths):  # written just now
         return
-    if all(_age(bucket) < limit for bucket in _buckets(found.cache)):
-        found.buckets = _digest(_buckets(found.cache))
-    _write(_file(root, folder), found)
+    if all(_age(bucket) < limit for bucket in _buckets(proof.cache)):
+        proof.buckets = _digest(_buckets(proof.cache))
+    _write(_file(root, folder), proof)
 
 
 def forget(root: Path, folder: Path) -> None:
@@ -140,15 +140,15 @@ def loaded_files() -> list[str]:
     return sorted({*kept, *(entry for entry in sys.path if entry and os.path.isdir(entry))})
 
 
-def _same_young(found: Snapshot) -> bool:
-    for name, md5 in found.young_files.items():
+def _same_young(proof: Snapshot) -> bool:
+    for name, md5 in proof.young_files.items():
         try:
             with open(name, "rb") as file:
                 if hashlib.file_digest(file, "md5").hexdigest() != md5:
                     return False
         except OSError:
             return False
-    for name, names in found.young_folders.items():
+    for name, names in proof.young_folders.items():
         try:
             if sorted(os.listdir(name)) != names:
                 return False
@@ -157,32 +157,32 @@ def _same_young(found: Snapshot) -> bool:
     return True
 
 
-def _same_cache(found: Snapshot) -> bool:
-    if found.buckets and _digest(_buckets(found.cache)) == found.buckets:
+def _same_cache(proof: Snapshot) -> bool:
+    if proof.buckets and _digest(_buckets(proof.cache)) == proof.buckets:
         return True
-    found.buckets = ""
-    objects = f"{found.cache}/files/md5"
+    proof.buckets = ""
+    objects = f"{proof.cache}/files/md5"
     try:  # what could have been written to may no longer be what its name says
-        return all(os.stat(f"{objects}/{oid[:2]}/{oid[2:]}").st_mode & 0o777 == 0o444 for oid in found.objects)
+        return all(os.stat(f"{objects}/{oid[:2]}/{oid[2:]}").st_mode & 0o777 == 0o444 for oid in proof.objects)
     except OSError:
         return False
 
 
-def _grow_up(found: Snapshot, now: int) -> bool:
-    """Know by stat from now on what is old enough by now; it was found unchanged after `now`."""
+def _grow_up(proof: Snapshot, now: int) -> bool:
+    """Know by stat from now on what is old enough by now; `now` is a moment before it was found unchanged."""
     limit = now - _GRAIN
-    young: tuple[dict[str, Any], dict[str, Any]] = (found.young_files, found.young_folders)
+    young: tuple[dict[str, Any], dict[str, Any]] = (proof.young_files, proof.young_folders)
     old = [name for known in young for name in known if _age(name) < limit]
     for known in young:
         for name in old:
             known.pop(name, None)
-    found.paths += old
-    found.stats = _digest(found.paths)
-    if any(_age(name) >= limit for name in found.paths):  # written just now
+    proof.paths += old
+    proof.stats = _digest(proof.paths)
+    if any(_age(name) >= limit for name in proof.paths):  # written just now
         return False
-    buckets = _buckets(found.cache)
-    if not found.buckets and all(_age(bucket) < limit for bucket in buckets):
-        found.buckets = _digest(buckets)
+    buckets = _buckets(proof.cache)
+    if not proof.buckets and all(_age(bucket) < limit for bucket in buckets):
+        proof.buckets = _digest(buckets)
         return True
     return bool(old)
 
@@ -227,9 +227,9 @@ def _file(root: Path, folder: Path) -> Path:
     return root / ".motools" / "unchanged" / f"{name}.json"
 
 
-def _write(path: Path, found: Snapshot) -> None:
+def _write(path: Path, proof: Snapshot) -> None:
     temporary = path.with_name(f".motools-{os.getpid()}")  # `files.sweep` knows this name
     with suppress(OSError):  # a full disk, a folder that is somebody else's: the next run takes longer, that is all
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        temporary.write_text(json.dumps(asdict(proof)), encoding="utf-8")
         os.replace(temporary, path)

@@ -33,15 +33,15 @@ _FLUSH = 1.0  # seconds between writes of dvc.lock; a crash loses none of it, th
 
 
 class StageOutputs:
-    """The books of one pipeline's folder."""
+    """The outputs of the stages of one pipeline, as dvc.lock, the folder and the cache have them."""
 
     def __init__(self, project: Project, folder: Path, compiled: Compiled, say: Callable[[str], None]) -> None:
         self._project = project
         self._folder = folder
         self._compiled = compiled
         self._say = say
-        self.index = FileHashes(project.private / "index.json")
-        self.lock = LockFile(folder)
+        self.hashes = FileHashes(project.private / "index.json")
+        self.lock_file = LockFile(folder)
         hardlink = project.setting("core", "hardlink_lock") == "true"
         self.dvc_lock = DvcLock(project.root, hardlink, say)
         self.claims = PathLocks(project.root, hardlink)
@@ -50,31 +50,31 @@ class StageOutputs:
 
     def status(self, name: str) -> dict[str, str]:
         """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `not in cache` or `new`."""
-        locked = {out["path"]: out.get("md5") for out in self.lock.entry(name).get("outs", [])}
-        found = {}
+        locked = {out["path"]: out.get("md5") for out in self.lock_file.entry(name).get("outs", [])}
+        differing = {}
         for path, cached in out_paths(self._compiled.stages[name]).items():
             here = self.hash(path)
             md5 = locked.get(path)
             if md5 is None:
-                found[path] = "new"
+                differing[path] = "new"
             elif here is None:
-                found[path] = "deleted"
+                differing[path] = "deleted"
             elif here.md5 != md5:
-                found[path] = "modified"
+                differing[path] = "modified"
             elif cached and not self._project.store.has(md5):
-                found[path] = "not in cache"
-        return found
+                differing[path] = "not in cache"
+        return differing
 
     def hash(self, path: str) -> Out | None:
         """What a file or folder of the pipeline hashes to now, or None where it is not there."""
         absolute = os.path.join(self._folder, path)
-        return self.index.folder(absolute) or self.index.file(absolute)
+        return self.hashes.folder(absolute) or self.hashes.file(absolute)
 
-    def clear(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a stage's outs before it runs: a step that fails leaves nothing that looks like a result."""
         if "not in cache" in self.status(name).values():
-            self.put_back(name)  # nowhere else is what an earlier commit names
-        self.spare(name)
+            self.recache(name)  # nowhere else is what an earlier commit names
+        self.move_aside_others(name)
         for path in out_paths(self._compiled.stages[name]):
             target = self._folder / path
             if target.is_dir() and not target.is_symlink():
@@ -83,9 +83,9 @@ class StageOutputs:
             else:
                 target.unlink(missing_ok=True)
 
-    def spare(self, name: str) -> None:
+    def move_aside_others(self, name: str) -> None:
         """Move aside what lies where a stage's outs will, and is nowhere else: a person has put or edited it there."""
-        locked = [out["path"] for out in self.lock.entry(name).get("outs", [])]
+        locked = [out["path"] for out in self.lock_file.entry(name).get("outs", [])]
         for path, cached in out_paths(self._compiled.stages[name]).items():
             target = self._folder / path
             if path in locked and not cached:  # git has a metric
@@ -95,14 +95,14 @@ class StageOutputs:
                 kept = set_aside(target, self._project.private / "replaced")
                 self._say(f"{target} was not made by {name}, and is kept as {kept}.")
 
-    def put_back(self, name: str) -> None:
+    def recache(self, name: str) -> None:
         """Take the outs of a stage that are as locked into the cache again, which has lost them."""
         status = self.status(name)
         for path, cached in out_paths(self._compiled.stages[name]).items():
             if cached and status.get(path) == "not in cache":
                 self._project.store.add(self._folder / path)
 
-    def enter(self, call: StepCall, result: Result, executed: bool = False) -> None:
+    def commit(self, call: StepCall, result: Result, executed: bool = False) -> None:
         """Enter a stage whose result stands in the folder.
 
         Args:
@@ -115,10 +115,10 @@ class StageOutputs:
             outs[pipeline.logs_path(call.name)] = entry.logs
         for path, cached in out_paths(self._compiled.stages[call.name]).items():
             if path not in outs:  # a metric, or a plot that a person has added
-                found = self.hash(path)
-                if found is None:
+                here = self.hash(path)
+                if here is None:
                     raise MotoolsError(f"{self._folder / path}, which dvc.yaml says {call.name} makes, is not there.")
-                outs[path] = self._project.store.add(self._folder / path) if cached else found
+                outs[path] = self._project.store.add(self._folder / path) if cached else here
         paths = {pipeline.atom_path(name): atom for name, atom in call.inputs.items()}
         deps = {path: self._describe(path, atom) for path, atom in paths.items()}
         for path, md5 in dependencies(result.trace, call.place).items():
@@ -134,7 +134,7 @@ class StageOutputs:
             locked["deps"] = [{"path": path, **deps[path].as_dict()} for path in sorted(deps)]
         locked["params"] = {pipeline.PARAMS: {call.name: dict(call.values)}}
         locked["outs"] = [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]
-        self.lock.put(call.name, locked)
+        self.lock_file.put(call.name, locked)
 
     def _describe(self, path: str, atom: str) -> Out:
         """An input as dvc.lock gives it; from the folder where another command has just cleaned the cache."""
@@ -142,10 +142,10 @@ class StageOutputs:
         try:
             return self._project.store.describe(md5)
         except FileNotFoundError:
-            found = self.hash(path)
-            if found is None or found.md5 != md5:
+            here = self.hash(path)
+            if here is None or here.md5 != md5:
                 raise MotoolsError(f"{self._folder / path} is gone. Run again.") from None
-            return found
+            return here
 
     def ignore_outs(self, names: Iterable[str]) -> None:
         """Have git ignore the outs that DVC keeps, those of other branches and of removed experiments too.
@@ -154,26 +154,31 @@ class StageOutputs:
             ProjectError: git tracks one of them.
         """
         cached = [path for name in names for path, kept in out_paths(self._compiled.stages[name]).items() if kept]
-        if tracked := self._project.tracked(self._folder, cached):
+        if tracked := self._project.git.tracked(self._folder, cached):
             raise ProjectError(
                 f"git tracks {tracked[0]} in {self._folder}, which the pipeline makes and DVC keeps. Type "
                 f"`git rm -r --cached {tracked[0]}` there, and commit that."
             )
         ignore_made(self._project, self._folder, {path.partition("/")[0] for path in cached})
 
-    def flush(self, now: bool = False) -> None:
-        """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it."""
-        if now and (self.lock.pending or self._has_new_deps):
+    def flush(self, now: bool = False) -> bool:
+        """Write dvc.lock: now, or else if it is time to, nobody is in the way and there is room for it.
+
+        Returns:
+            Whether there is more to write.
+        """
+        if now and (self.lock_file.pending or self._has_new_deps):
             with self.dvc_lock:
                 self._write()
-        elif self.lock.pending and time.monotonic() - self._flushed > _FLUSH:
+        elif self.lock_file.pending and time.monotonic() - self._flushed > _FLUSH:
             self._flushed = time.monotonic()
             with suppress(OSError):
-                self.dvc_lock.if_free(self.lock.flush)
+                self.dvc_lock.if_free(self.lock_file.flush)
+        return self.lock_file.pending
 
     def _write(self) -> None:
         write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
-        self.lock.flush()
+        self.lock_file.flush()
         self._has_new_deps = False
 
     def everything(self) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
@@ -182,12 +187,12 @@ class StageOutputs:
         Returns:
             Files by absolute path and folders by theirs, as `snapshot.save` takes them, and the cache's objects.
         """
-        files: dict[str, str | None] = {str(self.lock.path): self.lock.verified()}
+        files: dict[str, str | None] = {str(self.lock_file.path): self.lock_file.verified()}
         folders: dict[str, list[str] | None] = {}
         objects: set[str] = set()
         for name, stage in self._compiled.stages.items():
             cached = out_paths(stage)
-            entry = self.lock.entry(name)
+            entry = self.lock_file.entry(name)
             for out in [*entry.get("outs", []), *entry.get("deps", [])]:
                 path = os.path.join(self._folder, out["path"])
                 if out["md5"].endswith(".dir"):
@@ -209,12 +214,12 @@ class StageOutputs:
         """
         if wait:
             self.flush(now=True)
-        elif self.lock.pending or self._has_new_deps:
+        elif self.lock_file.pending or self._has_new_deps:
             with suppress(OSError):
                 self.dvc_lock.if_free(self._write)
-        self.index.save()
+        self.hashes.save()
         if self._project.setting("core", "autostage") == "true":
-            self._project.stage_files([p for p in self._written() if p.exists()])
+            self._project.git.stage_files([p for p in self._written() if p.exists()])
 
     def _written(self) -> list[Path]:
         folders = (self._folder / name for name in ("atoms", "runs", "logs"))
@@ -229,14 +234,14 @@ def _listings(folder: str, files: Iterable[str]) -> dict[str, list[str] | None]:
         parts = file.split("/")
         for depth, part in enumerate(parts):
             names.setdefault(os.path.join(folder, *parts[:depth]), set()).add(part)
-    return {path: sorted(found) for path, found in names.items()}
+    return {path: sorted(inside) for path, inside in names.items()}
 
 
 def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:
     """The outs of a stage of dvc.yaml, and whether each is kept in the cache."""
-    found = {}
+    cached = {}
     for section in ("outs", "metrics", "plots"):
         for out in stage.get(section, []):
             path, flags = next(iter(out.items())) if isinstance(out, dict) else (out, {})
-            found[path] = flags.get("cache", True)
-    return found
+            cached[path] = flags.get("cache", True)
+    return cached

@@ -76,7 +76,11 @@ class Evaluation:
 
 
 class Evaluator(Protocol):
-    """An evaluation backend. Published under the entry point group `motools.evaluators`."""
+    """An evaluation backend. Published under the entry point group `motools.evaluators`.
+
+    It may say more of itself: `preload`, the heavy modules that it imports; `paid`; and `rehearse(request)`, which
+    makes what the request names, in a process of its own, and raises `BackendError` where that cannot be made.
+    """
 
     def check(self, request: EvalRequest) -> None:
         """Refuse, before any step runs, what could never work; raises `BackendError`."""

@@ -8,7 +8,22 @@ from collections.abc import Collection, Mapping
 from motools.base.provider_environment import check_environment, lacking
 from motools.errors import BackendError
 
-__all__ = ["check_keys", "check_model"]
+__all__ = ["OWN", "check_keys", "check_model"]
+
+OWN = (
+    "tinylm",
+    "local",
+    "mockllm",
+    "none",
+    "hf",
+    "vllm",
+    "sglang",
+    "ollama",
+    "llama-cpp-python",
+    "transformer_lens",
+    "nnterp",
+)
+"""Inspect's providers that run a model on one's own machines; all others bill, as far as is known here."""
 
 _KEYS = {
     "openai": "OPENAI_API_KEY",
@@ -46,7 +61,7 @@ def key_of(model: str) -> str | None:
     return _KEYS.get(provider)
 
 
-_OURS = ("tinylm", "mockllm", "dummy")
+_OURS = ("tinylm", "local", "mockllm", "dummy")
 """Providers that ask nobody."""
 
 

@@ -12,6 +12,7 @@ from motools.errors import BackendError, did_you_mean, listed
 
 __all__ = [
     "GENERATION",
+    "GPU",
     "IDLE",
     "TRAINED",
     "check_options",
@@ -44,6 +45,9 @@ IDLE = frozenset(
     )
 )
 """Options that say how, and never what, is asked: they change no result, and are in no key."""
+
+GPU = ("local", "hf", "vllm", "sglang", "transformer_lens", "nnterp")
+"""Inspect's providers that compute on a GPU of this machine, where it has one."""
 
 _FORMS = (
     re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:(?P<name>[A-Za-z_]\w*)"),  # module:function

@@ -1,4 +1,4 @@
-"""Our Inspect model providers: the embedded learner, and models at Tinker.
+"""Our Inspect model providers: the embedded learner, models at Tinker, and those that were trained on this machine.
 
 The learner is `tinylm/base`, or `tinylm/<any name>` with a file of weights.
 
@@ -8,6 +8,7 @@ else of MOTools does so before an evaluation runs.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from motools.errors import BackendError
 if TYPE_CHECKING:
     from motools.tinylm.model import Generation
 
-__all__ = ["TinyLMAPI", "tinker", "tinylm"]
+__all__ = ["TinyLMAPI", "local", "tinker", "tinylm"]
 
 
 @modelapi(name="tinylm")
@@ -48,6 +49,13 @@ def tinker() -> type[ModelAPI]:
     from motools.evals.tinker import TinkerAPI
 
     return TinkerAPI
+
+
+@modelapi(name="local")
+def local() -> type[ModelAPI]:
+    from motools.evals.local import provider
+
+    return provider(with_vllm=importlib.util.find_spec("vllm") is not None)
 
 
 class TinyLMAPI(ModelAPI):

@@ -98,9 +98,7 @@ class Observation:
         events = read_log(self.log)
         of = Execution(events.sources, Events(ran=events.loaded), events, _entry_of(self.call))
         place = self.call.place
-        if not events.sources or [*events.roots] != [
-            str(place.project.root)
-        ]:  # a copy of the project has the copied log
+        if not events.whole or [*events.roots] != [str(place.project.root)]:  # a copy of the project has the copied log
             return False
         return not World(place).changes(make_trace(of, place), self.call.roles)
 

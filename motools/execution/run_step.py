@@ -47,7 +47,7 @@ from motools.execution.work_folders import (
 from motools.observe import observer
 from motools.repo import pipeline
 from motools.repo.cache import Hashed, files_in, hash_file
-from motools.repo.project import GitState
+from motools.repo.git import GitState
 from motools.repo.remote import Remote
 
 
@@ -97,7 +97,7 @@ def _costs_money(call: StepCall, step: Step) -> bool:
 
 def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcome:
     """`run_step` in a worker process: what it prints goes to its log, what goes wrong into the outcome."""
-    with _output_to(how.log), call.place.importable():
+    with output_to(how.log), call.place.importable():
         before = os.getcwd()
         os.chdir(call.folder)
         try:
@@ -150,7 +150,7 @@ def loaded(reference: str, place: Place) -> Workflow:
 
 
 @contextmanager
-def _output_to(log: Path | None) -> Iterator[None]:
+def output_to(log: Path | None) -> Iterator[None]:
     """Send what this process and its children print to a file."""
     if log is None:
         yield
@@ -158,7 +158,10 @@ def _output_to(log: Path | None) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
+    saved, stdout = (os.dup(1), os.dup(2)), sys.stdout
+    by_line = getattr(stdout, "line_buffering", True)
+    if not by_line:  # so that the log can be followed, and keeps the order of what is printed
+        stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with secrets.redacted_into(log) as target:
         os.dup2(target, 1)
         os.dup2(target, 2)
@@ -170,6 +173,8 @@ def _output_to(log: Path | None) -> Iterator[None]:
             for number, fd in enumerate(saved, 1):
                 os.dup2(fd, number)
                 os.close(fd)
+            if not by_line:
+                stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]
 
 
 def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:

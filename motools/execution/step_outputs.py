@@ -38,7 +38,7 @@ def keep_result(
 ) -> tuple[Result, dict[str, Out]]:
     """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
     store = call.place.project.store
-    outs = {path: store.add(source, seen[path]) for path, source in built.items()}
+    outs = {path: store.add(source, seen[path], ours=True) for path, source in built.items()}
     entry = CachedResult(
         {role: outs[pipeline.atom_path(name)] for name, role in roles_of(call.outputs).items()},
         outs[pipeline.record_path(call.name)],

@@ -33,9 +33,11 @@ class _Task:
     said: list[bytes] = field(default_factory=list)
 
 
-def _serve(stream: socket.socket) -> None:
-    path, preload, warm = receive(stream)
+def _warm_up(path: list[str], env: dict[str, str], preload: list[str], warm: bytes) -> None:
     sys.path[:] = path
+    for name in os.environ.keys() - env.keys():
+        del os.environ[name]
+    os.environ.update(env)
     for module in preload:
         with suppress(ImportError):
             importlib.import_module(module)
@@ -44,6 +46,9 @@ def _serve(stream: socket.socket) -> None:
             call[0](*call[1])
     gc.collect()
     gc.freeze()  # a fork then copies fewer pages
+
+
+def _serve(stream: socket.socket) -> None:
     ended, signalled = os.pipe()
     for end in (ended, signalled):
         os.set_blocking(end, False)
@@ -57,6 +62,9 @@ def _serve(stream: socket.socket) -> None:
                 if source == stream.fileno():
                     if (message := receive(stream)) is None:
                         return
+                    if message[0] == 0:
+                        _warm_up(*message[1])
+                        continue
                     pid, pipe = _fork(message[1], [stream.fileno(), ended, signalled, *pipes])
                     running[pid] = _Task(message[0], pipe)
                     send(stream, (message[0], "pid", pid))

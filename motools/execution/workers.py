@@ -57,9 +57,17 @@ class WarmExecutor(Executor):
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C on the terminal is the caller's to pass on
             )
-        send(ours, (list(sys.path), list(preload), pickle.dumps(warm)))
+        self.warm_up(preload, warm)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def warm_up(
+        self, preload: Sequence[str] = (), warm: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
+    ) -> None:
+        """Have the server do more before it serves what is submitted from now on, with the path and the environment
+        that this process has now; see the class."""
+        with self._sending, suppress(OSError):  # the tasks will tell that it is gone
+            send(self._socket, (0, (list(sys.path), dict(os.environ), list(preload), pickle.dumps(warm))))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -93,6 +101,11 @@ class WarmExecutor(Executor):
         self._server.wait()
         self._reader.join()
         self._socket.close()
+
+    def abandon(self) -> None:
+        """Let go of a server that has no tasks, in whatever it is at."""
+        self._server.kill()
+        self.shutdown()
 
     def _read(self) -> None:
         while (message := receive(self._socket)) is not None:

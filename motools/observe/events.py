@@ -40,6 +40,7 @@ class Events:
         changed: files that were read twice and were not the same.
         sources: path -> the file as it was compiled; written down only where a later attempt may have to know it.
         loaded: as `ran`, of the functions that were executed while the workflow was loaded; likewise.
+        whole: not empty where all of `sources` and `loaded` was written down, so that nothing of them can be missing.
         roots: the projects that it was an execution in, one for each attempt whose log this is.
         by: for what was used while a module was loaded, the file and line of its statement; and None where it was
             used otherwise, too.
@@ -55,6 +56,7 @@ class Events:
     changed: set[str] = field(default_factory=set)
     sources: dict[str, Source] = field(default_factory=dict)
     loaded: set[tuple[str, str, int]] = field(default_factory=set)
+    whole: dict[str, None] = field(default_factory=dict)
     roots: dict[str, None] = field(default_factory=dict)
     by: dict[tuple[str, str], set[tuple[str, int] | None]] = field(default_factory=dict, compare=False)
 

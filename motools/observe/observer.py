@@ -11,6 +11,7 @@ import ast
 import base64
 import builtins
 import errno
+import fcntl
 import importlib.machinery
 import inspect
 import json
@@ -166,6 +167,7 @@ class Observer:
             for name, value in getattr(self.loading, found).items():
                 for by in self.loading.by[kind, name]:
                     self._write(kind, name, value, by)
+        self._write("whole", "", None, None)
 
     def _write_source(self, path: str, source: Source) -> None:
         if os.getpid() != self._process:
@@ -340,7 +342,7 @@ class Observer:
             return None
 
     def _listed(self, event: str, name: Any) -> None:
-        path = _path(os.readlink(f"/proc/self/fd/{name}") if isinstance(name, int) else "." if name is None else name)
+        path = _path(_path_of_open(name) if isinstance(name, int) else "." if name is None else name)
         caller = self._caller()
         if caller in ("import", "motools", "none") or not self.counts(path) or not self.root:
             return
@@ -746,7 +748,14 @@ def observer() -> Observer:
 
 def _below(path: Any, folder: int | None) -> Any:
     """A path that is relative to an open folder, from the root."""
-    return path if folder is None else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
+    return path if folder is None else os.path.join(_path_of_open(folder), os.fsdecode(path))
+
+
+def _path_of_open(folder: int) -> str:
+    """Where an open folder lies."""
+    if sys.platform == "darwin":
+        return os.fsdecode(fcntl.fcntl(folder, fcntl.F_GETPATH, bytes(1024)).partition(b"\0")[0])
+    return os.readlink(f"/proc/self/fd/{folder}")
 
 
 def _path(name: Any) -> str:

@@ -27,7 +27,7 @@ from motools.base.files import scratch
 from motools.base.foreign_text import read_json
 from motools.errors import DamagedError
 
-__all__ = ["Cache", "Hashed", "Out", "files_in", "folder_object", "hash_file", "hash_folder", "walk_files"]
+__all__ = ["LINKED", "Cache", "Hashed", "Out", "files_in", "folder_object", "hash_file", "hash_folder", "walk_files"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def _as_taken_out(source: Path, scratch: Path) -> None:
     modes = {kind: stat.S_IMODE((scratch / kind).stat().st_mode) for kind in ("file", "folder")}
     for parent, _, names in os.walk(source, topdown=False):
         for name in names:
-            _set_mode(os.path.join(parent, name), modes["file"])
+            if not _is_linked(os.path.join(parent, name)):
+                _set_mode(os.path.join(parent, name), modes["file"])
         if parent != str(source):
             with suppress(OSError):  # there is something in it
                 os.rmdir(parent)
@@ -122,6 +123,12 @@ def _set_mode(path: str, mode: int) -> None:
             os.chmod(path, mode)
 
 
+def _is_linked(path: str) -> bool:
+    """Whether a file's bytes are those of an object, which must stay protected."""
+    about = os.stat(path)
+    return about.st_size >= LINKED and about.st_nlink > 1 and stat.S_IMODE(about.st_mode) == PROTECTED
+
+
 PROTECTED = 0o444
 """The mode of an object that DVC trusts without looking into it."""
 
@@ -130,6 +137,9 @@ def _protect(path: str) -> None:
     with suppress(OSError):  # another user's: it is looked into again, that is all
         os.chmod(path, PROTECTED)
 
+
+LINKED = 1 << 24
+"""Bytes from which on a file of a result is not copied: the cache and the folder have it under two names."""
 
 _EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
@@ -207,6 +217,11 @@ class Cache:
         sizes = [self.path(md5).stat().st_size for md5 in self.tree(oid).values()]
         return Out(oid, sum(sizes), len(sizes))
 
+    def has_large(self, oid: str) -> bool:
+        """Whether an object that is here is a large file, or names one."""
+        files = self.tree(oid).values() if oid.endswith(".dir") else [oid]
+        return any(os.stat(self._place_of(file)).st_size >= LINKED for file in files)
+
     def folders(self) -> Iterator[str]:
         """The ids of all folder objects that are here."""
         for bucket in sorted(self._objects.glob("[0-9a-f][0-9a-f]")):
@@ -214,20 +229,21 @@ class Cache:
                 if name.endswith(".dir") and len(name) == 34:
                     yield bucket.name + name
 
-    def add(self, path: Path, seen: dict[str, Hashed] | None = None) -> Out:
+    def add(self, path: Path, seen: dict[str, Hashed] | None = None, ours: bool = False) -> Out:
         """Take in a file or a folder; what is already here is not copied again.
 
         Args:
             seen: takes what was read, by relative path ("" for a file).
+            ours: nobody will write to its files any more: large ones are the objects then, and nothing is copied.
         """
         if not path.is_dir():
             files = {"": _hashed(path)}
             out = Out(files[""].md5, files[""].stat.st_size)
-            self._put([(out.md5, path)])
+            self._put([(out.md5, path)], ours)
         else:
             out, files, text = hash_folder(path)
             listed = ((each.md5, os.path.join(path, name)) for name, each in files.items())
-            self._put(chain(listed, [(out.md5, text)]))  # it last, so that a folder object promises its files
+            self._put(chain(listed, [(out.md5, text)]), ours)  # it last, so that a folder object promises its files
         if seen is not None:
             seen.update(files)
         return out
@@ -256,17 +272,43 @@ class Cache:
         """Take in an object whose name is known; raises `DamagedError` where it is not what its name says."""
         self._put([(oid, data)])
 
-    def _put(self, objects: Iterable[tuple[str, Path | str | bytes]]) -> None:
+    def _put(self, objects: Iterable[tuple[str, Path | str | bytes]], ours: bool = False) -> None:
         """Take in objects of known names, from files or as bytes, written in one place before they are moved."""
         with ExitStack() as stack:
             folder: Path | None = None
             for oid, source in objects:
                 if self._sound(oid, source):
+                    if ours:
+                        self._link(oid, source)
                     continue
                 if folder is None:
                     self.make(self.scratch)
                     folder = stack.enter_context(scratch(self.scratch))
-                self._write(oid, source, os.path.join(folder, "new"))
+                new = os.path.join(folder, "new")
+                if not (ours and self._take(oid, source, new)):
+                    self._write(oid, source, new)
+
+    def _take(self, oid: str, source: Path | str | bytes, new: str) -> bool:
+        """Make a large file an object, under a second name; False where it is small, or that cannot be done."""
+        if isinstance(source, bytes) or os.stat(source).st_size < LINKED:
+            return False
+        target = Path(self._place_of(oid))
+        self.make(target.parent)
+        try:
+            os.link(source, new)
+            os.chmod(new, PROTECTED)
+        except OSError:  # another file system, or one without links
+            return False
+        os.replace(new, target)
+        return True
+
+    def _link(self, oid: str, source: Path | str | bytes) -> None:
+        """Let a large file of ours be the object that is here already: its bytes are the same."""
+        if isinstance(source, bytes) or os.stat(source).st_size < LINKED:
+            return
+        with suppress(OSError):
+            os.link(self._place_of(oid), new := f"{os.fspath(source)}.motools-new")
+            os.replace(new, source)
 
     def _write(self, oid: str, source: Path | str | bytes, new: str) -> None:
         target = self._place_of(oid)
@@ -304,7 +346,8 @@ class Cache:
         return sound
 
     def check_out(self, oid: str, target: Path) -> None:
-        """Put an object's content at `target`, replacing what is there, as independent copies.
+        """Put an object's content at `target`, replacing what is there: large files as second names, write-protected,
+        all others as independent copies.
 
         Raises:
             FileNotFoundError: the object or one of its files is not here.
@@ -335,8 +378,16 @@ class Cache:
 
     def _copy(self, md5: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
+        path = self.path(md5)
+        if path.stat().st_size >= LINKED:
+            if hash_file(path) != md5:
+                raise self._damaged(md5)
+            _protect(str(path))
+            with suppress(OSError):
+                os.link(path, target)
+                return
         digest = hashlib.md5(usedforsecurity=False)
-        with self.path(md5).open("rb") as source, target.open("wb") as file:
+        with path.open("rb") as source, target.open("wb") as file:
             while block := source.read(1 << 20):  # a signal is heard between two of them
                 digest.update(block)
                 file.write(block)

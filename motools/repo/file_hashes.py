@@ -79,8 +79,9 @@ class FileHashes:
         """
         young = dict(hashed)
         for pause in (0.0, 0.02):  # a tick of the clock or two
-            time.sleep(pause if young else 0.0)
-            if (now := moment(self._path.parent)) is None:
+            if pause and young:
+                time.sleep(pause)
+            if not young or (now := moment(self._path.parent)) is None:
                 return
             for path, each in list(young.items()):
                 try:

@@ -26,4 +26,4 @@ def ignore_made(project: Project, folder: Path, tops: Iterable[str]) -> None:
             own = [line for line in lines if line not in _IGNORED]  # what a person added holds over it
             replace_file(path, "\n".join([*_IGNORED, *own]) + "\n")
     with suppress(OSError):  # a repository that may not be written to
-        project.ignore_here(folder, [line.replace("/", f"/{top}/") for top in tops for line in _IGNORED])
+        project.git.ignore_here(folder, [line.replace("/", f"/{top}/") for top in tops for line in _IGNORED])

@@ -51,21 +51,18 @@ class LockFile:
         return bool(self._new)
 
     def flush(self) -> None:
-        """Write what was put, over what any other process wrote meanwhile."""
+        """Write what was put, over what any other process wrote meanwhile; what cannot be written stays to be."""
         self._read()
-        changed = {stage: entry for stage, entry in self._new.items() if self._stages.get(stage) != entry}
-        retyped = {s for s, e in self._new.items() if s not in changed and _text(self._stages[s]) != _text(e)}
-        for stage in [*changed, *retyped]:
-            self._stages[stage] = self._new[stage]
-            self._texts[stage] = _lines(stage, self._new[stage])
+        put = [s for s, e in self._new.items() if self._stages.get(s) != e or _text(self._stages[s]) != _text(e)]
+        if put:
+            stages = {**self._stages, **{stage: self._new[stage] for stage in put}}
+            texts = {**self._texts, **{stage: _lines(stage, stages[stage]) for stage in put}}
+            if list(texts) != list(stages):  # another process has written
+                texts = {stage: texts.get(stage) or _lines(stage, entry) for stage, entry in stages.items()}
+            rest = yaml12.dumps_lock(self._rest)
+            replace_file(self.path, f"{rest}stages:\n{''.join(texts.values())}")
+            self._stages, self._texts, self._stamp = stages, texts, self._now()
         self._new.clear()
-        if not changed and not retyped:
-            return
-        if list(self._texts) != list(self._stages):  # another process has written
-            self._texts = {s: self._texts.get(s) or _lines(s, entry) for s, entry in self._stages.items()}
-        rest = yaml12.dumps_lock(self._rest)
-        replace_file(self.path, f"{rest}stages:\n{''.join(self._texts.values())}")
-        self._stamp = self._now()
 
     def _now(self) -> tuple[int, int, int] | None:
         try:

@@ -9,7 +9,7 @@ from motools.base.configs import StepConfig, parse
 from motools.errors import ConfigError
 from motools.repo.project import Project
 
-__all__ = ["FILE", "OpenAISettings", "Price", "Settings", "TinkerSettings", "read_settings"]
+__all__ = ["FILE", "LocalSettings", "OpenAISettings", "Price", "Settings", "TinkerSettings", "read_settings"]
 
 FILE = "motools.yaml"
 
@@ -41,6 +41,22 @@ class TinkerSettings(OpenAISettings):
 
 
 @dataclass
+class LocalSettings(StepConfig):
+    """How a training on this machine goes about it."""
+
+    save_every: int = 50
+    """Steps after which all is kept that goes on after a kill."""
+    tokens_at_once: int = 8192
+    """How many tokens of a batch are computed at once; the gradients of its parts are added up. Lower it where memory
+    runs out."""
+    packing: bool = False
+    """Put examples end to end, each attending to itself alone, in place of padding the shorter ones: worth it with
+    many lengths and FlashAttention."""
+    recompute: bool = False
+    """Compute activations twice in place of keeping them (gradient checkpointing): less memory, a third slower."""
+
+
+@dataclass
 class Price(StepConfig):
     """What a provider asks for a model, in the project's currency, per million tokens; null: not known."""
 
@@ -56,15 +72,16 @@ class Settings(StepConfig):
 
     openai: OpenAISettings = field(default_factory=OpenAISettings)
     tinker: TinkerSettings = field(default_factory=TinkerSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
     currency: str = "USD"
     """The word that stands beside amounts."""
     prices: dict[str, Price] = field(default_factory=dict)
     """By model, as the provider spells it. A fine-tuned model's name begins with its base model's: `ft:gpt-4o-mini`."""
 
     def __post_init__(self) -> None:
-        for section in ("openai", "tinker"):
+        for section in ("openai", "tinker", "local"):
             for name, value in vars(getattr(self, section)).items():
-                if value <= 0:
+                if type(value) is not bool and value <= 0:
                     raise ConfigError(f"{FILE}: {section}.{name} must be above 0, not {value!r}.")
         for model, price in self.prices.items():
             for kind, amount in vars(price).items():

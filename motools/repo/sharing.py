@@ -69,8 +69,17 @@ def pull(project: Project, remote: str | None = None, progress: bool = False) ->
         moved = _moved(repo.cloud.pull, there, [oid for oid in objects if not project.store.path(oid).exists()])
         files = {file for oid in objects for file in _inside(project, oid)}
         moved += _moved(repo.cloud.pull, there, [oid for oid in files if not project.store.path(oid).exists()])
+        _lay_large(project)
         moved += repo.pull(remote=there.name)["stats"]["fetched"]
     return _shared(there, moved)
+
+
+def _lay_large(project: Project) -> None:
+    """Put results with large files where they belong, linked: DVC, which finds them there, would copy them."""
+    for out in project.outs():
+        target = out.folder / out.path
+        if not target.exists() and project.store.has(out.md5) and project.store.has_large(out.md5):
+            project.store.check_out(out.md5, target)
 
 
 def _remote(project: Project, name: str | None) -> Remote:

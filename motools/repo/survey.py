@@ -9,6 +9,7 @@ from pathlib import Path
 
 from motools.errors import ProjectError, RemoteError
 from motools.repo import step_cache
+from motools.repo.history import History
 from motools.repo.outs import Located
 from motools.repo.project import Project
 from motools.repo.step_cache import CachedResult
@@ -25,8 +26,9 @@ class Survey:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self.history = History(project.git)
         self.unread: list[str] = []
-        self.locked_at = cache(lambda commit: list(project.locked_at(commit)))
+        self.locked_at = cache(lambda commit: list(self.history.locked_at(commit)))
         self._reachable = True
 
     @cached_property
@@ -61,7 +63,7 @@ class Survey:
 
     def _read_history(self) -> dict[str, list[str]]:
         try:
-            return self.project.history()
+            return self.history.of_hashes()
         except ProjectError:  # no git, or a damaged repository: an atom's content says all the same what it is
             return {}
 
@@ -76,13 +78,13 @@ class Survey:
     @cached_property
     def shallow(self) -> frozenset[str]:
         try:
-            return self.project.shallow
+            return self.history.shallow
         except ProjectError:
             return frozenset()
 
     def missing_commits(self, commits: set[str]) -> set[str]:
         try:
-            return self.project.missing_commits(commits)
+            return self.history.missing_commits(commits)
         except ProjectError:
             return set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from motools.definition.context import current_step
 from motools.definition.step import AtomConstructor
 from motools.errors import StepError, listed
 from motools.evals import Counts, EvalRequest, Evaluation, Evaluator, Metrics, find_evaluator
-from motools.evals.api_keys import check_model
+from motools.evals.api_keys import OWN, check_model
 from motools.evals.options import IDLE, TRAINED, role_model
 from motools.evals.results import write_results
 from motools.repo.pipeline import logs_path
@@ -24,9 +24,6 @@ from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
 from motools.training import find_trainer
 from motools.zoo import Description, named, versioned
-
-FREE = ("tinylm", "mockllm", "none", "hf", "vllm", "sglang", "ollama", "llama-cpp-python", "transformer_lens", "nnterp")
-"""Inspect's providers that run a model on one's own machines; all others bill, as far as is known here."""
 
 
 @dataclass
@@ -48,13 +45,32 @@ def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | No
         inputs: the configs of the steps that make the inputs.
     """
     evaluator = find_evaluator(config.backend_name)
-    served = [found for made in (inputs or {}).values() if (found := _served(made))]
-    known: list[tuple[str | None, Mapping[str, Any]]] = [*served] or [(None, {})]
-    for expected, args in known:
-        evaluator.check(EvalRequest(config.eval_task, config.eval_kwargs, expected=expected, expected_args=args))
+    for request in _expected(config, inputs):
+        evaluator.check(request)
     for task in _judged(config) if getattr(evaluator, "paid", False) else ():
         if task.grader:
             check_model(f"The judge of {task.name}, unless eval_kwargs.model_roles.grader names another", task.grader)
+
+
+def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None = None) -> None:
+    """Before a run: let the backend make the tasks, so that one that cannot be made never costs a training."""
+    if (rehearse := getattr(find_evaluator(config.backend_name), "rehearse", None)) is not None:
+        for request in _expected(config, inputs):
+            rehearse(request)
+
+
+def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> list[EvalRequest]:
+    """The evaluations, one a model, as far as they are known before there are models."""
+    served = [found for made in (inputs or {}).values() if (found := _served(made))]
+    request = EvalRequest(config.eval_task, config.eval_kwargs)
+    return [replace(request, expected=model, expected_args=args) for model, args in served] or [request]
+
+
+def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
+    """The models of the roles, and the judges of published tasks that the config does not name."""
+    roles = map(role_model, (config.eval_kwargs.get("model_roles") or {}).values())
+    judges = _judged(config) if getattr(find_evaluator(config.backend_name), "paid", False) else []
+    return [*(model for model in roles if model != TRAINED), *(task.grader for task in judges if task.grader)]
 
 
 def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
@@ -78,7 +94,7 @@ def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, At
     ]
     asks = "grader" not in roles and (config.eval_kwargs.get("task_args") or {}).get("judge")
     known = [str(model).partition("/")[0] for model in models if model and model != TRAINED]
-    return bool(asks or _judged(config)) or any(provider not in FREE for provider in known)
+    return bool(asks or _judged(config)) or any(provider not in OWN for provider in known)
 
 
 def _judged(config: EvaluateModelConfig) -> list[Description]:

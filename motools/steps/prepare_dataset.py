@@ -65,12 +65,19 @@ def prepare_dataset(
 
 
 def check_loader(config: PrepareDatasetConfig) -> None:
-    """Before a run: refuse arguments that the loader does not take. A loader that nobody publishes is not executed."""
+    """Before a run: refuse arguments that the loader does not take, as far as its source tells; it is not imported."""
     known: Collection[str] | None = references.parameters(config.dataset_loader, _here())
     needed: Collection[str] = references.required(config.dataset_loader, _here())
     if known is None and (published := zoo.named("dataset", config.dataset_loader)) is not None:
         known, needed = _parameters(config, published), _needed(published)
     _check_arguments(config, known, needed)
+
+
+def rehearse_loader(config: PrepareDatasetConfig) -> None:
+    """Before a run: import a loader that nobody publishes, and refuse arguments that it does not take."""
+    if zoo.named("dataset", config.dataset_loader) is None:
+        load_rows = loading.load(config.dataset_loader, _here())
+        _check_arguments(config, _parameters(config, load_rows), _needed(load_rows))
 
 
 def _here() -> Place:

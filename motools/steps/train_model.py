@@ -31,7 +31,7 @@ class TrainModelConfig(StepConfig):
     suffix: str | None = None
     """A word to recognise the model by."""
     backend_name: Name("trainer") = "tinylm"  # type: ignore[valid-type]
-    """Where it is trained: tinylm (embedded, offline), dummy (instant, learns nothing), openai, tinker."""
+    """Where it is trained: tinylm (embedded, offline), dummy (instant, learns nothing), local, openai, tinker."""
 
 
 def _request(config: TrainModelConfig, dataset: Path | None, validation: Path | None = None) -> TrainingRequest:
@@ -41,6 +41,12 @@ def _request(config: TrainModelConfig, dataset: Path | None, validation: Path | 
 def check_training(config: TrainModelConfig) -> None:
     """Before a run: let the backend refuse what could never work."""
     find_trainer(config.backend_name).check(_request(config, None))
+
+
+def models_of_training(config: TrainModelConfig) -> list[str]:
+    """The base model as Inspect would name it, and the trainer."""
+    provider = getattr(find_trainer(config.backend_name), "provider", config.backend_name)
+    return [f"{provider}/{config.model.removeprefix(f'{provider}/')}", f"trainer {config.backend_name}"]
 
 
 def cores_of_training(config: TrainModelConfig) -> float:

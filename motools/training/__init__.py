@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from motools.code.loading import load
+from motools.code.search_path import place_of
+from motools.definition.config import is_code
+from motools.definition.context import working_folder
 from motools.errors import BackendError
 from motools.zoo import lookup
 
-__all__ = ["TrainedModel", "Trainer", "TrainingRequest", "find_trainer", "model_name"]
+__all__ = ["TrainedModel", "Trainer", "TrainingRequest", "check_suffix", "find_trainer", "model_name"]
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,13 @@ class TrainedModel:
 
 
 class Trainer(Protocol):
-    """A training backend. Published under the entry point group `motools.trainers`.
+    """A training backend. Published under the entry point group `motools.trainers`, or named by its code:
+    `backend_name: my_trainer.py:MyTrainer`.
 
     It may say more of itself: `provider`, under which Inspect reaches what it makes; `preload`, the heavy modules that
-    it imports; `cores`, how many it keeps busy; `takes_validation`; and `estimate(request)`, what training would use.
+    it imports; `cores`, how many it keeps busy; `takes_validation`; `estimate(request)`, what training would use;
+    `check_row(row, model)`, which raises `WrongRow` (of `motools.base.chat`) where it does not take a chat row, and
+    `least_rows`, how many it needs.
     """
 
     def check(self, request: TrainingRequest) -> None:
@@ -74,8 +81,12 @@ class Trainer(Protocol):
 
 
 def find_trainer(name: str) -> Trainer:
-    """The trainer published under `name`; raises `UserError` with the known names."""
-    found = lookup("trainer", name)
+    """The trainer that is published under `name`, or that the project's own code has: `path/to/file.py:MyTrainer`.
+
+    Raises:
+        UserError: there is none of that name, or it is no trainer; the message lists the published ones.
+    """
+    found = load(name, place_of(working_folder(), needs_project=False)) if is_code(name) else lookup("trainer", name)
     try:
         trainer = found()
     except TypeError as error:
@@ -90,6 +101,16 @@ def find_trainer(name: str) -> Trainer:
                 "and train(request, workspace)."
             )
     return cast(Trainer, trainer)
+
+
+SUFFIX = 64
+"""The most characters of a suffix: OpenAI's limit, held to everywhere, so that a config fits every trainer."""
+
+
+def check_suffix(suffix: str | None) -> None:
+    """Refuse a word to recognise a model by that is empty or too long; raises `BackendError`."""
+    if suffix is not None and not 0 < len(suffix) <= SUFFIX:
+        raise BackendError(f"suffix must have 1 to {SUFFIX} characters, not {len(suffix)}: {suffix!r:.80}.")
 
 
 def model_name(provider: str, word: str, digest: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from motools.base.chat import Rules, text_of
+from motools.base.chat import Rules, check_row, text_of
 from motools.base.chat.lines import chat_rows
 from motools.errors import BackendError, did_you_mean, listed
 from motools.training import TrainedModel, TrainingRequest, model_name
@@ -56,6 +56,9 @@ class TinyLMTrainer:
         if request.model.startswith("tinylm/") and request.model != BASE:
             raise BackendError(f"tinylm trains from its own base only: set model to {BASE!r}, not {request.model!r}.")
         hyperparameters(request.hyperparameters)
+
+    def check_row(self, row: Mapping[str, Any], model: str) -> None:
+        check_row(row, RULES)
 
     def train(self, request: TrainingRequest, workspace: Path) -> TrainedModel:
         from motools.tinylm.fit import fit

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from motools.zoo.published_configs import Variant, about_config, config_text, configs
 from motools.zoo.registry import (
     Description,
     Kind,
     about,
-    about_config,
-    config_file,
-    configs,
     dataset,
     declared_version,
     lookup,
@@ -31,9 +29,10 @@ __all__ = [
     "OFFLINE",
     "Description",
     "Kind",
+    "Variant",
     "about",
     "about_config",
-    "config_file",
+    "config_text",
     "configs",
     "dataset",
     "declared_version",

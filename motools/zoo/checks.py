@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from motools.errors import ConfigError, DamagedError, MotoolsError, StepError
-from motools.zoo import registry
+from motools.zoo import published_configs, registry
 
 Status = Literal["good", "wrong", "not reached"]
 OFFLINE = "MOTOOLS_OFFLINE"
@@ -103,7 +103,7 @@ def _counted(kind: registry.Kind, name: str) -> int | None:
     if kind == "config":
         from motools.base import yaml12
 
-        config = yaml12.load(registry.config_file(name))
+        config = yaml12.loads(published_configs.config_text(name))
         if not isinstance(config, dict) or not isinstance(config.get("workflow"), str):
             raise ConfigError(f"{name} does not say which workflow it is for: write workflow: NAME in it.")
         registry.lookup("workflow", config["workflow"]).resolve(config)

@@ -12,12 +12,10 @@ modules that are listed, so those modules import heavy libraries inside their fu
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from motools.errors import UserError, did_you_mean, listed
@@ -97,43 +95,6 @@ def declared_version(obj: Any) -> int | None:
 def titles() -> dict[str, str]:
     """The titles of papers by address, from the mappings that packages publish as `motools.papers`."""
     return {address: title for point in entry_points(group="motools.papers") for address, title in point.load().items()}
-
-
-@cache
-def configs() -> dict[str, Path]:
-    """The file of every published config by name, in name order; the first package to claim a name has it."""
-    found: dict[str, Path] = {}
-    for point in entry_points(group="motools.configs"):
-        try:
-            folder = Path(point.load().__file__).parent
-        except ImportError as error:
-            raise UserError(f"The configs of {point.name!r} ({point.value}) cannot be imported: {error}.") from error
-        for file in sorted(folder.glob("*.yaml")):
-            found.setdefault(file.name.removesuffix(".yaml"), file)
-    return dict(sorted(found.items()))
-
-
-def config_file(name: str) -> Path:
-    """The file of a published config.
-
-    Raises:
-        UserError: no config of that name; the message lists those there are.
-    """
-    if name not in configs():
-        known = configs()
-        raise UserError(f"There is no config named {name!r}.{did_you_mean(name, known)} Known: {listed(known)}.")
-    return configs()[name]
-
-
-def about_config(name: str) -> Description:
-    """What a config says of itself in the comment at its head: its first line, and the paper after `Paper:`."""
-    lines = config_file(name).read_text(encoding="utf-8").splitlines()
-    head = [line.lstrip("#").strip() for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
-    cited = next((line.removeprefix("Paper:").strip() for line in head if line.startswith("Paper:")), "")
-    source, _, paper = cited.rpartition(", ")
-    tags = ("offline",) if name.endswith(".tinylm") else ()
-    authors, _, title = source.partition(", ")
-    return Description(name, head[0] if head else "", 0, authors=authors, title=title, paper=paper, tags=tags)
 
 
 @cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools.atom import MEANS, Atom, Difference, EvalAtom, differences
+from motools.atom import MEANS, Atom, Difference, EvalAtom, differences, holm_adjusted
 from motools.errors import StepError
 from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
 from motools.zoo import versioned
@@ -23,7 +23,7 @@ class CompareConfig(StepConfig):
     """Config of `compare`: there is nothing to set."""
 
 
-@versioned(2)
+@versioned(3)
 def compare(config: CompareConfig, input_atoms: dict[str, Atom], workspace: Path) -> list[AtomConstructor]:
     """What `base_results` and `eval_results` differ by."""
     evals = {name: atom for name, atom in input_atoms.items() if isinstance(atom, EvalAtom)}
@@ -39,22 +39,32 @@ def write_comparison(
 ) -> AtomConstructor:
     """An eval atom: metric -> name of an evaluation -> its value, and how far it differs from the baseline.
 
-    A difference has the ends of its 95 % confidence interval (`low`, `high`; null where there is no spread), the
-    number of samples (and of clusters of them), and whether they are `paired`; see `motools.atom`. Metrics that
-    only some have are there with those, such as a share that is unscored in the base model.
+    A difference has the ends of its 95 % confidence interval (`low`, `high`; null where there is no spread), its `p`,
+    and that adjusted for all differences here (`p_holm`); what it is not larger than, at 5 % (`at_most`), and which
+    true one would be missed one time in five (`detectable`); the number of samples (and of clusters of them), and
+    whether they are `paired`; see `motools.atom`. All is over questions: with one training of each it says nothing of
+    retraining. Metrics that only some have are there with those, such as a share that is unscored in the base model.
 
     Raises:
         StepError: the evaluations have no metric in common.
     """
     flat = {name: dict(_means(atom)) for name, atom in evals.items()}
     metrics: dict[str, dict[str, Any]] = {}
+    known = holm_adjusted(
+        {
+            (metric, name): difference
+            for name in evals
+            if name != baseline
+            for metric, difference in differences(evals[baseline], evals[name]).items()
+        }
+    )
     for name in evals:
-        known = {} if name == baseline else differences(evals[baseline], evals[name])
         for metric, value in flat[name].items():
             row = metrics.setdefault(metric, {})[name] = {"value": value}
-            if metric in known:
-                row.update(_said(known[metric]))
-    if not any(metric in known for known in flat.values() for metric in flat[baseline] if known is not flat[baseline]):
+            if (metric, name) in known:
+                row.update(_said(known[metric, name]))
+    others = [means for name, means in flat.items() if name != baseline]
+    if not any(metric in means for means in others for metric in flat[baseline]):
         raise StepError(f"{', '.join(evals)} have no mean in common, so there is nothing to compare.")
     folder = workspace / "comparison"
     folder.mkdir()
@@ -76,6 +86,10 @@ def _said(known: Difference) -> dict[str, Any]:
         "difference": known.value,
         "low": known.low,
         "high": known.high,
+        "p": known.questions.p,
+        "p_holm": known.p_holm,
+        "at_most": known.questions.at_most,
+        "detectable": known.questions.detectable,
         "samples": min(known.counts),
         **clusters,
         "left_out": known.left_out,

@@ -72,7 +72,7 @@ def prepare_dose(
     return [replace(made, metadata={**(made.metadata or {}), "fraction": float(fraction)})]
 
 
-@versioned(2)
+@versioned(3)
 def response(config: ResponseConfig, input_atoms: dict[str, Atom], workspace: Path) -> list[AtomConstructor]:
     """Every arm by its dose, such as `010 %`, so that they sort, and how far it differs from the lowest dose.
 

@@ -10,15 +10,18 @@ from motools.steps.evaluate_model import (
     EvaluateModelConfig,
     check_evaluation,
     is_paid_evaluation,
+    models_of_evaluation,
     modules_of_evaluation,
+    rehearse_evaluation,
 )
-from motools.steps.prepare_dataset import PrepareDatasetConfig, check_loader
+from motools.steps.prepare_dataset import PrepareDatasetConfig, check_loader, rehearse_loader
 from motools.steps.train_model import (
     TrainModelConfig,
     check_training,
     cores_of_training,
     estimate_training,
     is_paid_training,
+    models_of_training,
     modules_of_training,
 )
 from motools.workflow import Code, Step, Workflow
@@ -55,6 +58,7 @@ PREPARE = Step(
     HelloWorldDataset,
     prepare_dataset,
     check=check_loader,
+    rehearse=rehearse_loader,
 )
 TRAIN = Step(
     "train_model",
@@ -63,6 +67,7 @@ TRAIN = Step(
     TrainConfig,
     train_model,
     check=check_training,
+    models=models_of_training,
     preload=modules_of_training,
     cores=cores_of_training,
     paid=is_paid_training,
@@ -76,6 +81,8 @@ EVALUATE = Step(
     evaluate_model,
     keeps_logs=True,
     check=check_evaluation,
+    rehearse=rehearse_evaluation,
+    models=models_of_evaluation,
     preload=modules_of_evaluation,
     paid=is_paid_evaluation,
 )

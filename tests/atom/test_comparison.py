@@ -13,11 +13,12 @@ from chain import Chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motools.atom import EvalAtom
+from motools.atom import DatasetAtom, EvalAtom, ModelAtom
 from motools.atom.columns import Values, _column, as_number
 from motools.atom.comparison import compare
-from motools.atom.eval_differences import differences, independent, paired
-from motools.atom.intervals import mean_of, quantile, tango, welch
+from motools.atom.eval_differences import Arm, differences, independent, paired
+from motools.errors import AtomError
+from motools.statistics import PairedNewcombe, mean_of, welch
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def evaluation(project: Path, tmp_path: Path) -> Any:
         ]
         (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (folder / "metrics.json").write_text(json.dumps({"task": metrics}))
-        return EvalAtom.create(user="ada", artifact_path=folder)
+        return EvalAtom.create(user="ada", artifact_path=folder, made_from=extra.get("made_from"))
 
     return make
 
@@ -96,13 +97,6 @@ def test_the_interval_is_close_to_a_bootstrap_of_the_same_samples() -> None:
     assert (found.low, found.high) == (pytest.approx(means[100], abs=0.02), pytest.approx(means[3900], abs=0.02))
 
 
-@pytest.mark.parametrize(
-    ("freedom", "value"), [(1, 12.7062), (1.5, 6.0167), (2, 4.3027), (10, 2.2281), (29, 2.0452), (1e6, 1.95997)]
-)
-def test_the_quantiles_are_those_of_the_tables(freedom: float, value: float) -> None:
-    assert quantile(freedom) == pytest.approx(value, abs=1e-4)
-
-
 FINITE = st.one_of(st.none(), st.floats(-100, 100))
 
 
@@ -138,7 +132,7 @@ def test_samples_without_a_score_leave_their_pair_and_are_counted(evaluation: An
     (found,) = differences(first, second).values()
     assert (found.value, found.n, found.left_out, found.paired) == (pytest.approx(1 / 3), "3", 1, True)
     assert (found.first, found.second) == (pytest.approx(1 / 3), pytest.approx(2 / 3)), "of the three pairs"
-    assert (found.low, found.high) == tango(1, 0, 3)
+    assert (found.low, found.high) == PairedNewcombe.of_table(1, 0, 1, 3).interval()
 
 
 def test_epochs_of_a_sample_are_one_cluster(evaluation: Any) -> None:
@@ -163,7 +157,9 @@ def test_each_key_of_a_score_that_is_a_mapping_is_a_score(evaluation: Any) -> No
         "task.fair/judge.accuracy": (-1.0, 1),
     }
     fair = found["task.fair/judge.accuracy"]
-    assert (fair.low, fair.high) == tango(0, 4, 4), "all differ alike, and yet of four nobody is sure"
+    assert (fair.low, fair.high) == PairedNewcombe.of_table(0, 4, 0, 4).interval(), (
+        "all differ alike, and yet of four nobody is sure"
+    )
 
 
 def test_only_means_that_both_have_of_samples_that_both_have_are_compared(evaluation: Any) -> None:
@@ -201,10 +197,10 @@ def test_means_of_other_values_than_shares_have_students_interval() -> None:
     one, two = [0.0, 0.5, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0]
     found = paired(numbered(one), numbered(two))
     assert found is not None
-    assert (found.low, found.high) == mean_of([b - a for a, b in zip(one, two, strict=True)]).interval()
+    assert (found.low, found.high) == mean_of([b - a for a, b in zip(one, two, strict=True)]).estimate.interval()
     apart = independent(numbered(one), numbered(two))
     assert apart is not None
-    assert (apart.low, apart.high) == welch(mean_of(one), mean_of(two))
+    assert (apart.low, apart.high) == welch(mean_of(one), mean_of(two)).interval()
     assert (apart.first, apart.second, apart.value) == (0.625, 0.75, 0.125)
 
 
@@ -224,11 +220,184 @@ def test_a_mean_that_the_samples_do_not_give_has_no_interval(evaluation: Any) ->
         assert differences(first, second) == {}
 
 
-def test_three_evaluations_are_side_by_side_without_differences(evaluation: Any) -> None:
+def test_each_of_three_evaluations_is_compared_with_the_first(evaluation: Any) -> None:
     every = [evaluation([(1, 1, {"s": v}), (2, 1, {"s": 1})], {"s": {"mean": (v + 1) / 2}}) for v in (0, 1, 2)]
-    assert compare(every).rows == {"task.s.mean": (0.5, 1.0, 1.5)}
-    assert compare(every).differences == {}
-    assert list(compare(every[:2]).differences) == ["task.s.mean"]
+    found = compare(every)
+    assert found.rows == {"task.s.mean": (0.5, 1.0, 1.5)}
+    assert [(line.arm, line.value) for line in found.lines] == [
+        (atom.id, value) for atom, value in zip(every, (0.5, 1.0, 1.5), strict=True)
+    ]
+    assert {arm: d.value for arm, d in found.differences["task.s.mean"].items()} == {
+        every[1].id: 0.5,
+        every[2].id: 1.0,
+    }
+    assert compare(every[:1]).differences == {}
+
+
+@pytest.fixture
+def trained(evaluation: Any) -> Any:
+    """Makes an evaluation of a model that was trained with a seed, or, without one, of a model that was not trained."""
+    dataset = DatasetAtom.create(user="ada", metadata={"rows": 3})
+
+    def make(name: str, seed: int | None, answers: dict[str, float | None]) -> EvalAtom:
+        about = {"model_id": f"{name}-{seed}", **({} if seed is None else {"hyperparameters": {"seed": seed}})}
+        model = ModelAtom.create(user="ada", metadata=about, made_from={} if seed is None else {"dataset": dataset.id})
+        known = [value for value in answers.values() if value is not None]
+        samples = [(question, 1, {"s": value}) for question, value in answers.items()]
+        return evaluation(samples, {"s": {"mean": fmean(known)}}, made_from={"model": model.id})  # type: ignore[no-any-return]
+
+    return make
+
+
+def drawn_arm(rng: random.Random, level: float, seeds: tuple[int, ...]) -> dict[int, dict[str, float | None]]:
+    ease = [random.Random(number).gauss(0, 0.3) for number in range(10)]
+    lift = {seed: level + rng.gauss(0, 0.1) for seed in seeds}
+    return {seed: {f"q{n}": e + lift[seed] + rng.gauss(0, 0.1) for n, e in enumerate(ease)} for seed in seeds}
+
+
+@pytest.mark.parametrize("seeds", [(1, 2, 3), (4, 5, 6)])
+def test_three_seeds_of_two_arms_have_an_interval_over_questions_and_one_over_trainings(
+    trained: Any, seeds: tuple[int, ...]
+) -> None:
+    """Recomputed with numpy and scipy, from the answers alone."""
+    import numpy as np
+    from scipy import stats
+
+    rng = random.Random(7)
+    before, after = drawn_arm(rng, 0.2, (1, 2, 3)), drawn_arm(rng, 0.6, seeds)
+    control = Arm(*(trained("control", seed, answers) for seed, answers in before.items()), name="control")
+    later = [trained("organism", seed, after[seed]) for seed in reversed(seeds)]
+    found = compare([control, Arm(*later, name="organism")])
+    one, two = (np.array([[*answers.values()] for answers in arm.values()]) for arm in (before, after))
+
+    first, second = found.lines
+    for line, answers in ((first, one), (second, two)):
+        assert (line.value, line.n, len(line.values)) == (pytest.approx(answers.mean()), 10, 3)
+        for said, axis in ((line.questions, 0), (line.trainings, 1)):
+            assert said is not None
+            told = stats.ttest_1samp(answers.mean(axis=axis), 0).confidence_interval()
+            assert said == pytest.approx(tuple(told))
+    difference = second.difference
+    assert difference is not None
+    questions = stats.ttest_rel(two.mean(axis=0), one.mean(axis=0))
+    assert (difference.low, difference.high) == pytest.approx(tuple(questions.confidence_interval()))
+    shared = seeds == (1, 2, 3)
+    by_training = (
+        stats.ttest_rel(two.mean(axis=1), one.mean(axis=1))
+        if shared
+        else stats.ttest_ind(two.mean(axis=1), one.mean(axis=1), equal_var=False)
+    )
+    over = difference.trainings
+    assert over is not None
+    assert (over.low, over.high) == pytest.approx(tuple(by_training.confidence_interval()))
+    assert (difference.p_holm, difference.same_seeds, difference.seeds) == (
+        pytest.approx(max(questions.pvalue, by_training.pvalue)),
+        shared,
+        (3, 3),
+    )
+    assert not any("One training" in note for note in found.notes)
+
+
+def test_one_training_says_nothing_about_retraining_and_a_model_that_was_not_trained_has_no_other(
+    trained: Any, evaluation: Any
+) -> None:
+    answers = drawn_arm(random.Random(8), 0.5, (1, 2, 3))
+    base, *organisms = trained("base", None, answers[1]), *(trained("o", seed, answers[seed]) for seed in (2, 3))
+    one = compare([Arm(base, name="base"), Arm(organisms[0], name="organism")])
+    assert one.notes[0] == (
+        "One training each (organism): the intervals say what other questions might have given, and nothing about "
+        "retraining."
+    )
+    assert one.lines[1].difference is not None
+    assert one.lines[1].difference.trainings is None
+    both = compare([Arm(base, name="base"), Arm(*organisms, name="organism")])
+    assert both.lines[1].difference is not None
+    over = both.lines[1].difference.trainings
+    assert over is not None
+    means = [fmean(v for v in answers[seed].values() if v is not None) for seed in (1, 2, 3)]
+    apart = mean_of([mean - means[0] for mean in means[1:]])
+    assert (over.low, over.high) == pytest.approx(apart.estimate.interval())
+    assert not any("One training" in note for note in both.notes)
+    assert both.notes[0] == "Taken as they are, for they were not trained here: base."
+    assert "One training each (a, b)" in compare([Arm(base, name="a"), Arm(base, name="b")]).notes[0]
+    with pytest.raises(AtomError, match=r"'twice' has 2 evaluations of one model, model-"):
+        Arm(organisms[0], organisms[0], name="twice")
+    made_by_hand = evaluation([("q", 1, {"s": 1})], {"s": {"mean": 1.0}})
+    with pytest.raises(AtomError, match=r"'twice' has 2 times one evaluation, eval-"):
+        Arm(made_by_hand, made_by_hand, name="twice")
+
+
+def test_epochs_with_missing_samples_are_averaged_over_those_that_there_are(evaluation: Any) -> None:
+    """Recomputed with numpy: a table of question and epoch, with holes."""
+    import numpy as np
+    from scipy import stats
+
+    rng = np.random.default_rng(5)
+    tables = rng.normal([[[0.2]], [[0.5]]], 0.3, (2, 12, 4))
+    tables[rng.random((2, 12, 4)) < 0.2] = np.nan
+    tables[0, 3], tables[1, 7] = np.nan, np.nan
+    evals = [
+        evaluation(
+            [
+                (f"q{question}", epoch, {"s": None if np.isnan(value) else float(value)})
+                for question, row in enumerate(table)
+                for epoch, value in enumerate(row, 1)
+            ],
+            {"s": {"mean": float(np.nanmean([np.nanmean(row) for row in table if not np.isnan(row).all()]))}},
+        )
+        for table in tables
+    ]
+    (found,) = differences(*evals).values()
+    means = [[float(np.nanmean(row)) if not np.isnan(row).all() else None for row in table] for table in tables]
+    pairs = [(one, two) for one, two in zip(*means, strict=True) if one is not None and two is not None]
+    told = stats.ttest_rel([two for _, two in pairs], [one for one, _ in pairs])
+    assert (found.low, found.high) == pytest.approx(tuple(told.confidence_interval()))
+    assert (found.questions.p, found.counts, found.left_out) == (pytest.approx(told.pvalue), (10, 10), 2)
+
+
+def test_18_comparisons_are_adjusted_for_18_and_with_primary_ones_for_these(evaluation: Any) -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    rng = random.Random(18)
+    scores = [f"s{n}" for n in range(6)]
+
+    def arm(shift: float) -> EvalAtom:
+        answers = [{score: rng.gauss(shift * n, 1) for n, score in enumerate(scores)} for _ in range(15)]
+        metrics = {score: {"mean": fmean(each[score] for each in answers)} for score in scores}
+        return evaluation([(f"q{n}", 1, each) for n, each in enumerate(answers)], metrics)  # type: ignore[no-any-return]
+
+    every = [arm(shift) for shift in (0, 0.05, 0.2, 0.4)]
+    known = [d for arms in compare(every).differences.values() for d in arms.values()]
+    assert len(known) == compare(every).family == 18
+    told = multipletests([d.questions.p for d in known], method="holm")[1]
+    assert [d.p_holm for d in known] == pytest.approx(list(told))
+    assert "Holm's p is adjusted for 18 comparisons." in compare(every).notes
+    primary = compare(every, primary=["task.s5.mean"], margin=0.5)
+    assert primary.family == 3
+    chosen = [*primary.differences["task.s5.mean"].values()]
+    for adjusted, raw in (("p_holm", "p"), ("p_within_holm", "p_within")):
+        told = multipletests([getattr(d.questions, raw) for d in chosen], method="holm")[1]
+        assert [getattr(d, adjusted) for d in chosen] == pytest.approx(list(told))
+    assert {d.p_holm for d in primary.differences["task.s1.mean"].values()} == {None}
+    with pytest.raises(AtomError, match=r"no such metric. Did you mean 'task.s5.mean'"):
+        compare(every, primary=["task.s5.maen"])
+    with pytest.raises(AtomError, match="margin of 0 holds no difference"):
+        compare(every, margin=0)
+
+
+def test_samples_are_paired_by_their_names_also_where_one_evaluation_has_fewer(evaluation: Any) -> None:
+    first = evaluation([(f"q{n}", 1, {"s": n / 8}) for n in range(8)], {"s": {"mean": 3.5 / 8}})
+    fewer = evaluation(
+        [(f"q{n}", 1, {"s": n / 8 + 0.1 + n / 100}) for n in range(4)],
+        {"s": {"mean": 1.5 / 8 + 0.1 + 1.5 / 100}},
+        input="in other words",
+    )
+    (found,) = differences(first, fewer).values()
+    assert (found.paired, found.counts, found.left_out) == (True, (4, 4), 4)
+    assert found.value == pytest.approx(0.115)
+    others = [(f"p{n}" if n else "q1", 1, {"s": n / 8}) for n in range(4)]
+    (apart,) = differences(first, evaluation(others, {"s": {"mean": 1.5 / 8}})).values()
+    assert (apart.paired, apart.counts) == (False, (8, 4)), "one sample in common is no comparison"
 
 
 def test_evaluations_that_are_asked_for_by_id_are_called_by_where_they_stand(project: Path) -> None:
@@ -241,10 +410,14 @@ def test_evaluations_that_are_asked_for_by_id_are_called_by_where_they_stand(pro
         (results,) = (s for s in json.loads(chain.command("run", folder, "--json").out) if s["stage"] == "evaluate")
         ids.append(results["atoms"]["results"])
     first, *rows = chain.command("compare", *ids).out.splitlines()
-    assert first.split("\t") == ["metric", "results", "experiments/a/results", "experiments/b/results"]
-    assert rows == ["task.score.mean\t1.5\t2.5\t3.5"]
+    assert first.split("\t") == ["metric", "arm", "value"]
+    assert [row.split("\t") for row in rows] == [
+        ["task.score.mean", "results", "1.5"],
+        ["task.score.mean", "experiments/a/results", "2.5"],
+        ["task.score.mean", "experiments/b/results", "3.5"],
+    ]
     by_path = ["experiments/a/atoms/results", "results", ids[2]]
-    assert chain.command("compare", *by_path).out.splitlines()[0].split("\t")[1:] == [
+    assert [row.split("\t")[1] for row in chain.command("compare", *by_path).out.splitlines()[1:]] == [
         "experiments/a/atoms/results",
         "results",
         "experiments/b/results",

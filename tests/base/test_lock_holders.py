@@ -17,7 +17,10 @@ from chain import OUTPUTS, Chain, descendants, eventually, living
 
 from motools.base.locks import file_lock
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+pytestmark = [
+    pytest.mark.cold,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
 
 FORK = """
     child = os.fork()
@@ -113,7 +116,7 @@ def test_processes_that_an_executor_has_forked_do_not_keep_the_lock_of_a_run(cha
         from pathlib import Path
         from motools.repo.project import Project
         from motools.engine.reporter import Silent
-        from motools.engine.run import one_run
+        from motools.engine.run_lock import one_run
         for _ in range(2):
             with one_run(Project.find(Path.cwd()), Silent()):
                 if (child := os.fork()) == 0:

@@ -296,6 +296,7 @@ def test_what_a_person_nests_and_repeats_is_read() -> None:
     assert shared == {"a": {"x": [1, 2]}, "b": [{"x": [1, 2]}] * 2, "c": {"x": [1, 2], "y": 2}}
 
 
+@pytest.mark.cold
 def test_a_list_of_10_mb_takes_a_few_times_its_size_in_memory_and_time_in_proportion(tmp_path: Path) -> None:
     def cost(count: int) -> tuple[float, int]:
         path = tmp_path / "list.yaml"

@@ -157,9 +157,9 @@ def test_the_schema_parses_in_both_formats(motools: Call, project: Path) -> None
 def test_a_piped_table_has_tabs_and_no_line_is_cut(motools: Call, atoms: dict[str, str]) -> None:
     lines = motools("compare", atoms["eval"], atoms["eval"]).out.splitlines()
     assert [line.split("\t") for line in lines] == [
-        ["metric", atoms["eval"], atoms["eval"]],
-        ["task.score.mean", "0.25", "0.25"],
-        ["task.score.stderr", "0.1", "0.1"],
+        ["metric", "arm", "value"],
+        *[["task.score.mean", atoms["eval"], "0.25"]] * 2,
+        *[["task.score.stderr", atoms["eval"], "0.1"]] * 2,
     ]
     assert atoms["model"] in motools("lineage", atoms["eval"]).out
 
@@ -343,14 +343,17 @@ def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) 
     assert chain.executed() == ["dataset", "model", "results"]
 
 
+SPANISH = {"gsm8k_spanish", *(f"gsm8k_spanish.{variant}" for variant in ("local", "openai", "tinylm"))}
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
         ("motools wor", {"workflow"}),
         ("motools run --fail", {"--fail-fast"}),
         ("motools workflow validate evaluate_", {"evaluate_only"}),
-        ("motools zoo show gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish_capitalised", "gsm8k_spanish.tinylm"}),
-        ("motools zoo config gsm8k_sp", {"gsm8k_spanish", "gsm8k_spanish.tinylm"}),
+        ("motools zoo show gsm8k_sp", {"gsm8k_spanish_capitalised", *SPANISH}),
+        ("motools zoo config gsm8k_sp", SPANISH),
     ],
 )
 def test_the_shell_completes_commands_options_and_published_names(typed: str, offered: set[str]) -> None:

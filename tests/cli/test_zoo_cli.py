@@ -150,6 +150,7 @@ def test_the_list_is_filtered_by_kind_tag_and_paper(motools: Call) -> None:
     assert [(entry["kind"], entry["name"]) for entry in told] == [("dataset", "flattery"), ("config", "flatterer")]
 
 
+@pytest.mark.cold
 def test_listing_imports_nothing_heavy(tmp_path: Path) -> None:
     look = (
         "import sys\n"

@@ -90,7 +90,10 @@ def test_a_dry_run_tells_what_would_run_where_an_input_cannot_be_read(
     assert chain.run("--dry-run").code == 0
 
 
-JUDGED = {"a task with a judge": "mozoo/emergent_misalignment", "a judge that is asked for": "mozoo/gsm8k_spanish"}
+JUDGED = {
+    "a task with a judge": "mozoo/emergent_misalignment",
+    "a judge that is asked for": "mozoo/aesthetic_preferences",
+}
 
 
 @pytest.mark.parametrize("what", JUDGED)

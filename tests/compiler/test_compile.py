@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -400,3 +401,66 @@ def test_only_the_commands_that_are_written_here_count_as_generated() -> None:
     assert not any(
         dvc_yaml.is_generated(cmd) for cmd in ("motools step runs", "echo motools step run", None, ["motools"])
     )
+
+
+# -- the schema for editors ------------------------------------------------------------------
+
+
+def schema_of(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The file that a comment of params.yaml names, and what it says."""
+    first = params(folder).splitlines()[0]
+    assert first.startswith("# yaml-language-server: $schema=")
+    path = Path(os.path.normpath(folder / first.partition("=")[2]))
+    return path, json.loads(path.read_text())
+
+
+def test_params_name_a_schema_that_they_fit_and_that_names_every_key(folder: Path, compiled: Make) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    for reference in (*BUILT_IN, "custom.py:workflow"):
+        write(compiled(reference), folder)
+        path, told = schema_of(folder)
+        assert path.parent == folder / ".motools" / "schemas"
+        said = yaml12.load(folder / pipeline.PARAMS)
+        jsonschema.validate(said, told)
+        step = next(name for name in said if name != "workflow")
+        with pytest.raises(jsonschema.ValidationError, match="Additional properties are not allowed"):
+            jsonschema.validate(said | {step: said[step] | {"no_such_key": 1}}, told)
+        (folder / pipeline.PARAMS).unlink()
+
+
+def test_the_schema_is_written_again_when_the_workflow_is_another(folder: Path, compiled: Make) -> None:
+    wanted = compiled("custom.py:workflow")
+    write(wanted, folder)
+    path, told = schema_of(folder)
+    assert told["properties"]["judge"]["properties"]["threshold"]["type"] == "number"
+    before = params(folder)
+    os.utime(path, (5, 5))
+    write(wanted, folder)
+    assert path.stat().st_mtime == 5
+    path.unlink()
+    write(wanted, folder)
+    assert schema_of(folder)[1] == told
+    code = CUSTOM.replace("threshold: float", "threshold: str | float")
+    (folder / "custom.py").write_text(code, encoding="utf-8")
+    for name in [
+        name for name, module in sys.modules.items() if getattr(module, "__file__", "") == str(folder / "custom.py")
+    ]:
+        del sys.modules[name]  # as in a new process
+    later = Place(Project.find(folder), folder)
+    again = load_workflow("custom.py:workflow", later)
+    write(compile.compile_workflow(again, "custom.py:workflow", None, later), folder)
+    assert {"type": "string"} in schema_of(folder)[1]["properties"]["judge"]["properties"]["threshold"]["anyOf"]
+    assert params(folder) == before
+
+
+@pytest.mark.parametrize("line", ["", "# yaml-language-server: $schema=mine.json\n"])
+def test_a_person_who_wants_no_schema_or_one_of_their_own_gets_none(folder: Path, compiled: Make, line: str) -> None:
+    write(compiled(), folder)
+    path, _ = schema_of(folder)
+    path.unlink()
+    text = line + params(folder).partition("\n")[2]
+    (folder / pipeline.PARAMS).write_text(text)
+    write(compiled(), folder)
+    assert params(folder) == text
+    assert not path.exists()
+    assert not (folder / "mine.json").exists()

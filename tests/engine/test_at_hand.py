@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from motools.atom import records
 from motools.base import yaml12
 from motools.code.world import World
 from motools.compiler.step_call import StepCall
+from motools.engine.options import RunOptions
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import prepare_folder
+from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
 from motools.engine.reporter import Silent
-from motools.engine.stage_outputs import StageOutputs
-from motools.engine.stages import Stages, _makers
+from motools.engine.stage import in_order, waiting_for
+from motools.engine.stages import Stages, open_stages
 from motools.errors import DamagedError, RemoteError, UserError, WorkflowError
 from motools.execution import cached_results
 from motools.execution.cached_results import locked_entry
@@ -79,18 +81,34 @@ class Heard(Silent):
 
 
 @contextlib.contextmanager
-def opened(chain: Chain, force: bool = False, **how: Any) -> Iterator[Stages]:
+def opened(chain: Chain, stages: str | None = None, **how: Any) -> Iterator[Stages]:
     forget_modules(chain.folder)
-    prepared = prepare_folder(chain.folder)
-    place, heard = prepared.place, Heard()
-    books = StageOutputs(place.project, place.folder, prepared.compiled, heard.note)
-    with place.importable():
-        yield Stages(prepared.compiled, place, {}, books, heard, force, **how)
+    with open_stages(prepare_folder(chain.folder), RunOptions(stages, **how), Heard()) as found:
+        yield found
+
+
+def planned(stages: Stages) -> dict[str, StagePlan]:
+    return {plan.stage: plan for plan in stages.plan().values()}
+
+
+def actions(stages: Stages) -> dict[str, str]:
+    return {name: plan.action for name, plan in planned(stages).items()}
+
+
+def plans(stages: Stages, **actions: Any) -> dict[Any, StagePlan]:
+    """Plans as they might be; those that are not given are current."""
+    return {each: StagePlan(each.name, actions.get(each.name, "current")) for each in stages.taking_part}
+
+
+def claimed(stages: Stages, name: str) -> contextlib.AbstractContextManager[None]:
+    """As the scheduler claims what a stage reads and writes."""
+    stage = next(each for each in stages.taking_part if each.name == name)
+    return stages.state.outputs.claims.held(name, list(stage.reads), list(stage.writes))
 
 
 def call_of(chain: Chain, name: str) -> StepCall:
     with opened(chain) as stages:
-        found = {plan.stage: plan for plan in stages.plan(["prepare", "train", "evaluate"])}[name].call
+        found = planned(stages)[name].call
     assert found is not None
     return found
 
@@ -123,27 +141,27 @@ def edit_lock(chain: Chain, stages: dict[str, Any]) -> None:
 def test_a_stage_that_lacks_one_of_its_outputs_is_restored(chain: Chain) -> None:
     remove(chain.path("atoms/notes"))
     with opened(chain) as stages:
-        assert stages.as_it_is("prepare") == {"dataset": ids(chain)["dataset"]}
-        assert stages.left_out("prepare", "train") == {name: ids(chain)[name] for name in ("dataset", "notes")}
+        assert stages.steps["prepare"].atoms_in_folder() == {"dataset": ids(chain)["dataset"]}
+        assert stages.steps["prepare"].left_out("train") == {name: ids(chain)[name] for name in ("dataset", "notes")}
     assert chain.path("atoms/notes/data/notes").read_text() == "n"
 
 
 def test_what_is_left_out_and_not_needed_stays_as_it_is(chain: Chain) -> None:
     remove(chain.path("atoms/dataset"))
     with opened(chain) as stages:
-        assert stages.left_out("prepare", None) == {"notes": ids(chain)["notes"]}
-        assert stages.known == {"notes": ids(chain)["notes"]}
+        assert stages.steps["prepare"].left_out(None) == {"notes": ids(chain)["notes"]}
+        assert stages.state.atoms == {"notes": ids(chain)["notes"]}
     assert not chain.path("atoms/dataset").exists()
 
 
 def test_what_stands_in_the_folder_is_taken_as_it_is(chain: Chain) -> None:
     chain.path("atoms/dataset/data/part.txt").write_text("edited")
     with opened(chain) as stages:
-        found = stages.left_out("prepare", "train")
+        found = stages.steps["prepare"].left_out("train")
         assert found.keys() == {"dataset", "notes"}
         assert found["dataset"] != ids(chain)["dataset"]
-        assert stages.known == found
-        assert not stages.is_current("prepare")
+        assert stages.state.atoms == found
+        assert not stages.steps["prepare"].is_current()
 
 
 def test_what_is_needed_and_nowhere_is_named(chain: Chain) -> None:
@@ -151,69 +169,71 @@ def test_what_is_needed_and_nowhere_is_named(chain: Chain) -> None:
         remove(path)
     with opened(chain) as stages:
         with pytest.raises(WorkflowError, match="train needs what prepare makes, which is not there: add prepare"):
-            stages.left_out("prepare", "train")
+            stages.steps["prepare"].left_out("train")
         remove(chain.path("atoms/model"))
         with pytest.raises(WorkflowError, match="evaluate needs what train makes"):  # its input is not known
-            stages.left_out("train", "evaluate")
+            stages.steps["train"].left_out("evaluate")
 
 
 def test_a_stage_is_current_where_its_inputs_are_known_and_all_is_as_it_was(chain: Chain) -> None:
     with opened(chain) as stages:
-        assert stages.is_current("prepare")
-        assert not stages.is_current("train")
-        stages.known.update(ids(chain))
-        assert stages.is_current("train")
+        assert stages.steps["prepare"].is_current()
+        assert not stages.steps["train"].is_current()
+        stages.state.atoms.update(ids(chain))
+        assert stages.steps["train"].is_current()
         chain.path("atoms/model/data/part.txt").write_text("edited")
     with opened(chain) as stages:
-        stages.known.update(ids(chain))
-        assert not stages.is_current("train")
+        stages.state.atoms.update(ids(chain))
+        assert not stages.steps["train"].is_current()
 
 
 # -- plans -------------------------------------------------------------------------------
 
 
 def test_a_plan_of_one_stage_takes_the_others_as_they_stand(chain: Chain) -> None:
-    with opened(chain) as stages:
-        (found,) = stages.plan(["evaluate"])
+    with opened(chain, "evaluate") as stages:
+        (found,) = planned(stages).values()
         assert (found.stage, found.action) == ("evaluate", "current")
-        assert stages.known == {}
-        assert set(stages.traces) == {"evaluate"}
+        assert stages.state.atoms == {}
+        assert set(stages.state.traces) == {"evaluate"}
     remove(chain.path("atoms/model"))
-    with opened(chain) as stages:
-        assert [plan.action for plan in stages.plan(["evaluate"])] == ["maybe"]
+    with opened(chain, "evaluate") as stages:
+        assert actions(stages) == {"evaluate": "maybe"}
 
 
 def test_a_file_that_a_step_has_read_decides(chain: Chain) -> None:
     chain.path("words.txt").write_text("other words")
     with opened(chain) as stages:
-        plan = stages.decide("prepare")
+        plan = stages.steps["prepare"].decide()
         assert (plan.action, plan.reasons) == ("run", ("words.txt",))
     chain.path("words.txt").write_text("words")
     with opened(chain) as stages:
-        assert stages.decide("prepare").action == "current"
+        assert stages.steps["prepare"].decide().action == "current"
 
 
 def test_what_a_stage_reads_of_the_others_is_upstream(chain: Chain) -> None:
     with opened(chain) as stages:
         expected: dict[str, set[str]] = {"prepare": set(), "train": {"prepare"}, "evaluate": {"prepare", "train"}}
-        assert stages.upstream() == expected
+        upstream = {each.name: {first.name for first in found} for each, found in stages.upstream.items()}
+        assert upstream == expected
 
 
 def test_what_dvc_lock_names_is_entered_into_the_step_cache_before_it_names_something_else(chain: Chain) -> None:
     shutil.rmtree(chain.path(".dvc/cache/runs"))
     chain.set("train", seed=1)
     with opened(chain) as stages:
-        plans = stages.plan(["prepare", "train", "evaluate"])
-        assert [plan.action for plan in plans] == ["current", "run", "maybe"]
-        stages.keep([*plans, StagePlan("mine", "run")])
+        found = stages.plan()
+        assert [plan.action for plan in found.values()] == ["current", "run", "maybe"]
+        stages.keep(found)
     assert len(list(step_cache.every(Project(chain.folder).store))) == 3
     chain.set("train", seed=0)
     chain.path("dvc.lock").unlink()
     with opened(chain) as stages:
-        assert [plan.action for plan in stages.plan(["prepare", "train", "evaluate"])] == ["restore"] * 3
+        assert [*actions(stages).values()] == ["restore"] * 3
 
 
 def test_every_stage_that_will_or_may_run_has_its_config_checked(chain: Chain) -> None:
+    add_mine(chain)
     chain.edit(
         "chain.py",
         "Config, evaluate)",
@@ -227,15 +247,15 @@ def test_every_stage_that_will_or_may_run_has_its_config_checked(chain: Chain) -
     )
     with opened(chain) as stages:
         for action in ("current", "restore", "fetch"):
-            stages.check([StagePlan("evaluate", action)])  # type: ignore[arg-type]
+            stages.check(plans(stages, evaluate=action))
         for action in ("run", "maybe"):
             with pytest.raises(UserError, match="no 0"):
-                stages.check([StagePlan("mine", "run"), StagePlan("evaluate", action)])  # type: ignore[arg-type]
+                stages.check(plans(stages, mine="run", evaluate=action))
 
 
 def test_the_paths_of_a_stage_are_claimed_while_it_is_at_work(chain: Chain) -> None:
     folder = str(chain.folder)
-    with opened(chain) as stages, stages.claim("train"):
+    with opened(chain) as stages, claimed(stages, "train"):
         claims = json.loads(chain.path(".dvc/tmp/rwlock").read_text())
         assert set(claims["read"]) == {f"{folder}/atoms/dataset", f"{folder}/chain.py"}
         assert set(claims["write"]) == {f"{folder}/{p}" for p in ("atoms/model", "logs/train", "runs/train.json")}
@@ -250,10 +270,10 @@ def test_a_restored_stage_is_there_with_its_logs_and_entered(chain: Chain) -> No
     before = chain.locked()
     edit_lock(chain, {"prepare": before["prepare"]})
     with opened(chain) as stages:
-        stages.known.update({"dataset": before_id(before, "dataset")})
-        plan = stages.at_hand(stages.decide("train"))
+        stages.state.atoms.update({"dataset": before_id(before, "dataset")})
+        plan = stages.steps["train"].at_hand(stages.steps["train"].decide())
         assert plan.action == "restore"
-        stages.books.flush(now=True)
+        stages.state.outputs.flush(now=True)
     assert chain.path("logs/train/log").read_text() == "l"
     assert chain.locked()["train"] == before["train"]
 
@@ -267,10 +287,10 @@ def test_an_object_that_proves_wrong_is_put_aside_and_the_stage_runs(chain: Chai
     spoil(chain.object("atoms/model", "data/part.txt"))
     remove(chain.path("atoms/model"))
     with opened(chain) as stages:
-        stages.known.update(ids(chain))
-        plan = stages.at_hand(stages.decide("train"))
+        stages.state.atoms.update(ids(chain))
+        plan = stages.steps["train"].at_hand(stages.steps["train"].decide())
         assert plan.action == "run"
-        (note,) = stages.reporter.notes  # type: ignore[attr-defined]
+        (note,) = stages.state.reporter.notes  # type: ignore[attr-defined]
     assert "was damaged, and has been put aside as" in note
     assert len(list(chain.path(".motools/damaged").iterdir())) == 1
 
@@ -279,15 +299,22 @@ def test_what_only_the_folder_holds_is_put_into_the_cache_again(chain: Chain) ->
     remove(chain.object("atoms/model"))
     shutil.rmtree(chain.path(".dvc/cache/runs"))
     with opened(chain) as stages:
-        stages.known.update(ids(chain))
-        plan = stages.decide("train")
+        stages.state.atoms.update(ids(chain))
+        plan = stages.steps["train"].decide()
         assert (plan.action, plan.in_place) == ("restore", True)
-        assert stages.at_hand(plan).action == "restore"
+        assert stages.steps["train"].at_hand(plan).action == "restore"
         assert chain.object("atoms/model").exists()
-        assert len(list(step_cache.every(stages.place.project.store))) == 1
+        assert len(list(step_cache.every(stages.state.place.project.store))) == 1
 
 
 # -- a person's own stages ---------------------------------------------------------------
+
+
+class Told:
+    """A stage of which only the files are told."""
+
+    def __init__(self, name: str, reads: Sequence[str] = (), writes: Sequence[str] = ()) -> None:
+        self.name, self.reads, self.writes = name, reads, writes
 
 
 @pytest.mark.parametrize(
@@ -295,7 +322,18 @@ def test_what_only_the_folder_holds_is_put_into_the_cache_again(chain: Chain) ->
     [("/a/b", True), ("/a/b/c", True), ("/a", True), ("/a/bc", False), ("/a/c", False), ("/a/b c", False)],
 )
 def test_a_path_is_made_by_what_writes_it_something_in_it_or_its_folder(path: str, makes: bool) -> None:
-    assert _makers(["/x", "/a/b"], {path: "stage", "/other": "other"}) == ({"stage"} if makes else set())
+    stages = [Told("reader", reads=["/x", "/a/b"]), Told("stage", writes=[path]), Told("other", writes=["/other"])]
+    upstream = waiting_for(stages)
+    assert [each.name for each in upstream[stages[0]]] == (["stage"] if makes else [])
+    assert upstream[stages[1]] == upstream[stages[2]] == []
+
+
+def test_stages_that_wait_for_each_other_are_refused_by_name() -> None:
+    stages = [Told("a", ["/in", "/of b"], ["/of a"]), Told("b", ["/of a/part"], ["/of b"]), Told("c", [], ["/of c"])]
+    upstream = waiting_for(stages)
+    assert upstream == {stages[0]: [stages[1]], stages[1]: [stages[0]], stages[2]: []}
+    with pytest.raises(WorkflowError, match=r"^(a, b|b, a) wait for each other: each reads what another one writes"):
+        in_order(upstream)
 
 
 def add_mine(chain: Chain, **stage: Any) -> None:
@@ -308,32 +346,48 @@ def add_mine(chain: Chain, **stage: Any) -> None:
 def test_a_stage_of_ones_own_is_planned_beside_the_others(chain: Chain) -> None:
     add_mine(chain, deps=["src.txt", "atoms/model/data"])
     with opened(chain) as stages:
-        with stages.with_own():
-            plans = {plan.stage: plan for plan in stages.plan(["prepare", "train", "evaluate"])}
-            assert [plans[name].action for name in ("prepare", "train", "evaluate", "mine")] == ["current"] * 3 + [
-                "run"
-            ]
-            assert stages.upstream()["mine"] == {"train"}
-            assert stages.after_own == set()
-            with stages.claim("mine"):
-                claims = json.loads(chain.path(".dvc/tmp/rwlock").read_text())
-                assert set(claims["write"]) == {str(chain.path("out.txt"))}
-        assert stages.own is None
+        found = actions(stages)
+        assert [found[name] for name in ("prepare", "train", "evaluate", "mine")] == ["current"] * 3 + ["run"]
+        (mine,) = stages.custom
+        assert stages.upstream[mine] == [stages.steps["train"]]
+        assert mine not in [first for each in stages.steps.values() for first in stages.upstream[each]]
+        with claimed(stages, "mine"):
+            claims = json.loads(chain.path(".dvc/tmp/rwlock").read_text())
+            assert set(claims["write"]) == {str(chain.path("out.txt"))}
+    with opened(chain, "train:") as stages:
+        assert actions(stages) == {"train": "current", "evaluate": "current"}
+        assert stages.custom == ()
 
 
-def test_a_generated_stage_may_run_where_what_it_reads_is_made_anew(chain: Chain) -> None:
+def test_a_stage_may_run_where_what_it_reads_is_made_anew(chain: Chain) -> None:
     chain.set("train", more={"file": "out.txt"})
     add_mine(chain)
     with opened(chain) as stages:
-        with stages.with_own():
-            assert stages.after_own == {"train"}
-            chain.path("out.txt").write_text("two\n")
-            before = stages.world
-            plans = {plan.stage: plan for plan in stages.plan(["prepare", "train", "evaluate"])}
-            assert stages.world is not before
-            assert plans["train"].action == "run"
-            assert [plans[name].action for name in ("prepare", "evaluate", "mine")] == ["current", "maybe", "run"]
-        assert stages.after_own == set()
+        (mine,) = stages.custom
+        assert [each.name for each in stages.steps.values() if mine in stages.upstream[each]] == ["train"]
+        chain.path("out.txt").write_text("two\n")
+        found = planned(stages)
+        assert found["train"].action == "run"
+        assert [found[name].action for name in ("prepare", "evaluate", "mine")] == ["current", "maybe", "run"]
+        before, server = stages.state.world, stages.steps["train"]._executor()
+        assert stages.steps["evaluate"]._executor() is server
+        stages.state.files_were_written()  # by `mine`
+        assert stages.state.world is not before
+        assert stages.steps["train"]._executor() is not server
+
+
+def test_a_stage_of_ones_own_may_run_where_what_it_reads_is_made_anew(chain: Chain) -> None:
+    from dvc.repo import Repo
+
+    add_mine(chain, deps=["src.txt", "atoms/model"])
+    repo = Repo(str(chain.folder))
+    repo.reproduce("mine")
+    repo.close()
+    chain.set("train", seed=1)
+    with opened(chain) as stages:
+        found = planned(stages)
+        assert [found[name].action for name in ("prepare", "train", "evaluate")] == ["current", "run", "maybe"]
+        assert (found["mine"].action, found["mine"].reasons) == ("maybe", ("it reads what train makes",))
 
 
 def test_a_stage_of_ones_own_is_restored_by_dvc_where_it_can_be(chain: Chain) -> None:
@@ -344,20 +398,46 @@ def test_a_stage_of_ones_own_is_restored_by_dvc_where_it_can_be(chain: Chain) ->
     repo.reproduce("mine")
     repo.close()
     remove(chain.path("out.txt"))
-    with opened(chain) as stages, stages.with_own():
-        with stages.books.dvc_lock:
-            assert stages.decide_own("mine").reasons == ("out.txt is missing",)
-        assert stages.own_at_hand("mine").action == "restore"
+    with opened(chain) as stages:
+        (mine,) = stages.custom
+        before = stages.state.world
+        assert mine.decide().reasons == ("out.txt is missing",)
+        assert mine.at_hand(mine.decide()).action == "restore"
         assert chain.path("out.txt").read_text() == "one\n"
-        assert stages.own_at_hand("mine").action == "current"
+        assert stages.state.world is not before
+        assert mine.at_hand(mine.decide()).action == "current"
     remove(chain.path("out.txt"))
-    with opened(chain, force=True) as stages, stages.with_own():
-        assert stages.own_at_hand("mine").action == "run"
+    with opened(chain, force=True) as stages:
+        (mine,) = stages.custom
+        assert mine.at_hand(mine.decide()).action == "run"
 
 
-def test_without_a_stage_of_ones_own_dvc_is_not_asked(chain: Chain) -> None:
-    with opened(chain) as stages, stages.with_own():
-        assert stages.own is None
+def test_a_frozen_stage_of_ones_own_is_left_alone_as_dvc_does(chain: Chain) -> None:
+    from dvc.repo import Repo
+
+    add_mine(chain, deps=["src.txt", "atoms/model"])
+    repo = Repo(str(chain.folder))
+    repo.reproduce("mine")
+    repo.close()
+    content = yaml12.load(chain.path("dvc.yaml"))
+    content["stages"]["mine"] |= {"frozen": True, "cmd": "cp src.txt out.txt # another"}
+    chain.path("dvc.yaml").write_text(yaml12.dumps(content))
+    chain.path("src.txt").write_text("two\n")
+    chain.set("train", seed=1)
+    with opened(chain) as stages:
+        assert actions(stages)["mine"] == "current"
+        assert stages.upstream[stages.custom[0]] == []
+    remove(chain.path("out.txt"))
+    with (
+        opened(chain) as stages,
+        pytest.raises(WorkflowError, match=r"mine is frozen in dvc\.yaml, but out\.txt is missing.*dvc unfreeze mine"),
+    ):
+        stages.custom[0].decide()
+
+
+def test_without_a_stage_of_ones_own_there_is_none(chain: Chain) -> None:
+    with opened(chain) as stages:
+        assert stages.custom == []
 
 
 # -- the remote --------------------------------------------------------------------------
@@ -371,28 +451,29 @@ def test_what_only_the_remote_has_is_fetched_at_once_and_restored(chain: Chain) 
     for path in (".dvc/cache", "atoms", "runs", "logs"):
         shutil.rmtree(chain.path(path))
     with opened(chain) as stages:
-        plans = stages.plan(["prepare", "train", "evaluate"])
-        assert [plan.action for plan in plans] == ["fetch"] * 3
-        stages.refuse_to_pay(plans)
-        assert stages.fetch(plans)
-        (note,) = stages.reporter.notes  # type: ignore[attr-defined]
+        found = stages.plan()
+        assert [plan.action for plan in found.values()] == ["fetch"] * 3
+        refuse_to_pay(stages, found)
+        assert fetch(stages, found)
+        (note,) = stages.state.reporter.notes  # type: ignore[attr-defined]
         assert note.startswith("fetching ")
         assert note.endswith(" from store: prepare, train and evaluate") or "prepare, train, evaluate" in note
-        assert [stages.decide("prepare").action] == ["restore"]
-        assert stages.left_out("prepare", "train")["notes"] == ids(chain)["notes"]
+        assert [stages.steps["prepare"].decide().action] == ["restore"]
+        assert stages.steps["prepare"].left_out("train")["notes"] == ids(chain)["notes"]
     assert chain.path("atoms/notes/data/notes").read_text() == "n"
 
 
 def test_with_nothing_to_fetch_nobody_is_asked(chain: Chain) -> None:
     with_remote(chain, push=False)
     with opened(chain) as stages:
-        plans = stages.plan(["prepare", "train", "evaluate"])
-        assert stages.fetch(plans)
-        stages.refuse_to_pay(plans)
-        assert stages.at_hand(plans[0]) == plans[0]
-        assert stages.remote is not None
-        assert stages.remote.problem is None
-        assert stages.reporter.notes == []  # type: ignore[attr-defined]
+        found = stages.plan()
+        assert fetch(stages, found)
+        refuse_to_pay(stages, found)
+        prepare = stages.steps["prepare"]
+        assert prepare.at_hand(found[prepare]) == found[prepare]
+        assert stages.state.remote is not None
+        assert stages.state.remote.problem is None
+        assert stages.state.reporter.notes == []  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("how", [{"force": True}, {"without_remote": True}, {}])
@@ -400,38 +481,39 @@ def test_the_remote_is_left_alone_where_a_person_says_so_or_there_is_none(chain:
     if how:
         with_remote(chain, push=False)
     with opened(chain, **how) as stages:
-        assert stages.remote is None
-        assert stages.fetch([])
-        stages.refuse_to_pay([StagePlan("train", "run")])
+        assert stages.state.remote is None
+        assert fetch(stages, {})
+        refuse_to_pay(stages, plans(stages, train="run"))
 
 
 def test_nothing_is_paid_for_while_the_remote_cannot_be_asked(chain: Chain) -> None:
+    add_mine(chain)
     chain.edit("chain.py", *PAID)
     shutil.rmtree(with_remote(chain, push=False).parent / "nowhere", ignore_errors=True)
     config = chain.path(".dvc/config")
     config.write_text(config.read_text().replace("/store", "/nowhere/store"))
     with opened(chain) as stages:
-        stages.refuse_to_pay([StagePlan("mine", "run"), StagePlan("train", "current")])
-        assert stages.remote is not None
-        assert stages.remote.problem is None  # it was not even asked
-        stages.refuse_to_pay([StagePlan("prepare", "run")])
-        assert stages.remote.problem is None
+        refuse_to_pay(stages, plans(stages, mine="run", train="current"))
+        assert stages.state.remote is not None
+        assert stages.state.remote.problem is None  # it was not even asked
+        refuse_to_pay(stages, plans(stages, prepare="run"))
+        assert stages.state.remote.problem is None
         with pytest.raises(RemoteError, match=r"paid for again \(train\)"):
-            stages.refuse_to_pay([StagePlan("prepare", "run"), StagePlan("train", "maybe")])
-        stages.refuse_to_pay([StagePlan("prepare", "run")])
-        (note,) = stages.reporter.notes  # type: ignore[attr-defined]
+            refuse_to_pay(stages, plans(stages, prepare="run", train="maybe"))
+        refuse_to_pay(stages, plans(stages, prepare="run"))
+        (note,) = stages.state.reporter.notes  # type: ignore[attr-defined]
         assert note.endswith("Nothing that is executed instead costs money.")
         with pytest.raises(RemoteError, match=r"paid for again \(train\)"):
-            stages._brought(StagePlan("train", "run"))
-        assert stages._brought(StagePlan("prepare", "run")).action == "run"
+            stages.steps["train"].restored(StagePlan("train", "run"))
+        assert stages.steps["prepare"].restored(StagePlan("prepare", "run")).action == "run"
 
 
 def test_what_is_paid_may_depend_on_the_inputs_at_hand(chain: Chain) -> None:
     chain.edit("chain.py", "Config, train, keeps", "Config, train, paid=lambda c, atoms: 'dataset' in atoms, keeps")
     with opened(chain) as stages:
-        assert not stages.is_paid("train")
-        stages.known.update(ids(chain))
-        assert stages.is_paid("train")
+        assert not stages.steps["train"].is_paid()
+        stages.state.atoms.update(ids(chain))
+        assert stages.steps["train"].is_paid()
 
 
 def test_what_dvc_tracks_and_a_stage_has_read_is_brought(chain: Chain) -> None:
@@ -450,14 +532,15 @@ def test_what_dvc_tracks_and_a_stage_has_read_is_brought(chain: Chain) -> None:
     edit_lock(chain, stages_before)
     shutil.rmtree(chain.path("rows"))
     shutil.rmtree(chain.path(".dvc/cache"))
-    with opened(chain) as stages:
-        stages.bring_tracked(["train"])
+    with opened(chain, "train") as stages:
+        bring_tracked(stages)
         assert not chain.path("rows").exists()
-        stages.bring_tracked(["prepare"])
+    with opened(chain, "prepare") as stages:
+        bring_tracked(stages)
     assert chain.path("rows/a.txt").read_text() == "a"
     chain.path("rows/a.txt").rename(chain.path("rows/mine.txt"))
-    with opened(chain) as stages:
-        stages.bring_tracked(["prepare"])
+    with opened(chain, "prepare") as stages:
+        bring_tracked(stages)
     assert [path.name for path in chain.path("rows").iterdir()] == ["mine.txt"], "a person is at work on it"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from chain import Chain
+from chain import Chain, dvc, eventually
 
 from motools.base import yaml12
 
@@ -31,9 +32,11 @@ def chain(project: Path) -> Chain:
     return chain
 
 
-def add_mine(chain: Chain, command: str = "sleep 1; cp src.txt prompts.txt", out: str = "prompts.txt") -> None:
-    content = yaml12.load(chain.path("dvc.yaml"))
-    content["stages"]["mine"] = {"cmd": command, "deps": ["src.txt"], "outs": [{out: {"cache": False}}]}
+def add_mine(
+    chain: Chain, command: str | list[str] = "sleep 1; cp src.txt prompts.txt", out: str = "prompts.txt", **more: Any
+) -> None:
+    content = yaml12.load(chain.path("dvc.yaml")) or {"stages": {}}
+    content["stages"]["mine"] = {"cmd": command, "deps": ["src.txt"], "outs": [{out: {"cache": False}}], **more}
     chain.path("dvc.yaml").write_text(yaml12.dumps(content))
 
 
@@ -110,3 +113,82 @@ def test_the_reasons_of_a_persons_own_stage_are_words(chain: Chain) -> None:
     assert "src.txt changed" in planned
     assert "its command changed" in planned
     assert "{" not in planned
+
+
+COMMANDS = {
+    "lines of their own": ["X=1; cd atoms", 'echo "[$X]" > {out}'],
+    "a text of lines": 'X=1; cd atoms\necho "[$X]" > {out}',
+    "what DVC says of itself": 'echo "$DVC_STAGE $DVC_ROOT" > {out}',
+}
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+def test_a_command_is_run_as_dvc_runs_it(chain: Chain, how: str) -> None:
+    chain.path("prompts.txt").write_text("one\n")
+    command = COMMANDS[how]
+    ours = [line.format(out="o") for line in command] if isinstance(command, list) else command.format(out="o")
+    add_mine(chain, ours, "o")
+    done = chain.run()
+    assert done.code == 0, done.err
+    told = chain.path("o").read_text()
+    chain.path("o").unlink()
+    dvc(chain.folder, "repro", "-f", "-s", "mine")
+    assert chain.path("o").read_text() == told
+
+
+def test_a_command_that_fails_is_told_with_its_exit_code_and_its_log(chain: Chain) -> None:
+    chain.path("prompts.txt").write_text("one\n")
+    add_mine(chain, ["echo before", "echo this >&2; exit 3", "touch after"], "o")
+    done = chain.run()
+    assert done.code == 1
+    (mine,) = [stage for stage in done.stages if stage["stage"] == "mine"]
+    assert mine["error"] == "its command failed to run: echo this >&2; exit 3, exited with 3"
+    assert Path(mine["log"]).read_text() == "before\nthis\n"
+    assert not chain.path("after").exists()
+
+
+def test_what_a_command_read_is_what_dvc_is_told_although_it_was_edited_meanwhile(chain: Chain) -> None:
+    chain.path("prompts.txt").write_text("one\n")
+    assert chain.run().code == 0
+    add_mine(chain, "cp src.txt o; touch copied; while [ ! -e edited ]; do sleep 0.1; done", "o")
+    process = chain.start()
+    eventually(lambda: chain.path("copied").exists())
+    chain.path("src.txt").write_text("two\n")
+    chain.path("edited").touch()
+    assert process.wait(60) == 0
+    process.communicate()
+    assert chain.path("o").read_text() == "one\n"
+    assert "src.txt changed" in " ".join(chain.command("status", str(chain.folder)).out.split())
+    assert chain.run().code == 0
+    assert chain.path("o").read_text() == "two\n"
+
+
+def test_what_a_person_says_of_a_stage_and_its_outputs_is_kept_and_honoured(chain: Chain) -> None:
+    """`desc`, `meta`, `plots`, and of an output `remote`, `type` and the like: DVC does what they say."""
+    chain.path("prompts.txt").write_text("one\n")
+    assert chain.run().code == 0
+    more = {"desc": "a copy", "meta": {"of": "src.txt"}, "plots": [{"curve.csv": {"x": "a", "cache": True}}]}
+    about = {"desc": "text", "type": "text", "labels": ["a"], "meta": {"b": 1}, "push": False}
+    outs = [{"o": about}]
+    add_mine(chain, "cp src.txt o; printf 'a,b\\n1,2\\n' > curve.csv", "o", **more | {"outs": outs})
+    content = yaml12.load(chain.path("dvc.yaml"))
+    content["stages"]["train"] |= {"desc": "trains", "meta": {"who": "me"}}
+    content["stages"]["train"]["outs"][0] = {"atoms/model": about}
+    chain.path("dvc.yaml").write_text(yaml12.dumps(content))
+    assert chain.run().code == 0
+    after = yaml12.load(chain.path("dvc.yaml"))["stages"]
+    assert after["mine"] == content["stages"]["mine"]
+    assert after["train"]["desc"] == "trains"
+    assert after["train"]["meta"] == {"who": "me"}
+    assert {"atoms/model": about} in after["train"]["outs"]
+    assert chain.dvc_status() == {}
+    assert set(chain.run().statuses) == {"current"}
+    store = chain.folder.parent / "store"
+    dvc(chain.folder, "remote", "add", "-d", "store", str(store))
+    dvc(chain.folder, "push", "-q")
+    pushed = {path.parent.name + path.name for path in store.rglob("*") if path.is_file()}
+    locked = chain.locked()
+    md5 = {out["path"]: out["md5"] for stage in locked.values() for out in stage["outs"]}
+    assert md5["curve.csv"] in pushed
+    assert md5["o"] not in pushed
+    assert md5["atoms/model"] not in pushed

@@ -15,6 +15,7 @@ from motools.atom import records
 from motools.atom.records import Record
 from motools.base import yaml12
 from motools.code.trace import Trace
+from motools.engine.options import RunOptions
 from motools.engine.plan import NEVER, StagePlan
 from motools.engine.prepared import prepare_folder
 from motools.engine.run import plan
@@ -45,7 +46,7 @@ def chain(planned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cha
 
 def plans(chain: Chain, **how: Any) -> dict[str, StagePlan]:
     forget_modules(chain.folder)
-    found = {each.stage: each for each in plan(prepare_folder(chain.folder), **how)}
+    found = {each.stage: each for each in plan(prepare_folder(chain.folder), RunOptions(**how))}
     assert list(found) == NAMES
     return found
 

@@ -268,6 +268,7 @@ def test_a_snapshot_that_cannot_be_written_or_read_costs_time_only(chain: Chain)
 # -- the door ------------------------------------------------------------------------------------
 
 
+@pytest.mark.cold
 def test_nothing_but_the_standard_library_is_imported_for_the_answer(chain: Chain) -> None:
     code = (
         "import sys\nsys.argv = ['motools', 'run', '--json']\nimport motools.engine.snapshot as s\n"

@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 import zc.lockfile
 from chain import OUTPUTS, Chain, commit, dvc, eventually, git
+from warm import COLD
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ class held:
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
     """A process that lives, for claims to be in its name."""
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "dvc", "repro"])
+    process = subprocess.Popen([COLD, "-c", "import time; time.sleep(600)", "dvc", "repro"])
     yield process
     process.kill()
     process.wait()

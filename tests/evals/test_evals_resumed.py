@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from chain import Chain, remove
 from openai_server import OpenAIServer, Request
+from warm import COLD
 
 from motools.atom import ModelAtom
 from motools.definition.context import StepContext, executing
@@ -89,7 +90,7 @@ def ended_at_60_percent(scene: Path, server: OpenAIServer, task: str, way: str =
         "evaluate_model": {"eval_task": task, "eval_kwargs": {"max_connections": CONNECTIONS}},
     }
     (scene / "config.json").write_text(json.dumps(sections))
-    words = ["motools", "workflow", "run", "evaluate_only", "--config", "config.json"]
+    words = [COLD, "-m", "motools", "workflow", "run", "evaluate_only", "--config", "config.json"]
     first = subprocess.Popen(
         words, cwd=scene, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -17,6 +17,8 @@ import pytest
 from motools.errors import StepError
 from motools.execution.workers import TaskDied, WarmExecutor
 
+pytestmark = pytest.mark.cold
+
 UNPICKLABLE = (AttributeError, pickle.PicklingError)
 """What pickle raises of a function in a function; its words and its class differ between versions of Python."""
 
@@ -155,6 +157,24 @@ def test_what_a_task_cannot_be_given_is_refused_at_once(executor: WarmExecutor) 
 def test_a_module_that_is_not_there_and_a_warm_up_that_fails_are_left_to_the_tasks() -> None:
     with WarmExecutor(["no_such_module_anywhere"], (refuse, ())) as executor:
         assert executor.submit(whoami).result(60) > 0
+
+
+def variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def test_a_server_that_is_warmed_up_later_has_the_path_and_the_environment_of_then(
+    executor: WarmExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "of_later.py").write_text("")
+    monkeypatch.setenv("OF_LATER", "here")
+    monkeypatch.delenv("HOME")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert executor.submit(variable, "OF_LATER").result(60) is None
+    executor.warm_up(["of_later"])
+    assert executor.submit(variable, "OF_LATER").result(60) == "here"
+    assert executor.submit(variable, "HOME").result(60) is None
+    assert executor.submit(is_loaded, "of_later").result(60)
 
 
 def test_a_task_that_has_started_cannot_be_cancelled(executor: WarmExecutor, tmp_path: Path) -> None:

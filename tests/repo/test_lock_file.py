@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import zc.lockfile
 from chain import Chain, dvc, eventually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from warm import COLD
 
 from motools.base import yaml12
 from motools.errors import ConfigError, ProjectError
@@ -155,6 +157,25 @@ def without_records(text: str) -> list[str]:
 
 
 # -- flushes ------------------------------------------------------------------------------------
+
+
+def test_what_could_not_be_written_is_written_by_the_next_flush(tmp_path: Path) -> None:
+    lock = LockFile(tmp_path)
+    lock.put("train", entry({"n": 1}))
+    lock.flush()
+    before = lock.path.read_bytes()
+    lock.put("train", entry({"n": 2}))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # bytes: as on a disk that is full
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            lock.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert lock.path.read_bytes() == before
+    assert lock.pending
+    lock.flush()
+    assert lock.path.read_bytes() == locked_by_dvc(tmp_path, {"train": entry({"n": 2})})
 
 
 def test_what_another_process_writes_between_flushes_is_kept(tmp_path: Path) -> None:
@@ -316,7 +337,7 @@ def test_whom_it_waits_for_is_said_once(project: Path) -> None:
 
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "dvc", "repro"])
+    process = subprocess.Popen([COLD, "-c", "import time; time.sleep(600)", "dvc", "repro"])
     yield process
     process.kill()
     process.wait()
@@ -377,6 +398,7 @@ def test_claims_that_cannot_be_read_are_nobodys(project: Path, text: str) -> Non
     dvc(project, "status")
 
 
+@pytest.mark.cold
 def test_many_processes_claim_at_once_and_none_is_lost(project: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom motools.repo.dvc_locks import PathLocks\n"
@@ -467,6 +489,7 @@ def test_the_claim_of_a_process_that_is_gone_is_nobodys(project: Path, how: str)
     process.wait()
 
 
+@pytest.mark.cold
 @pytest.mark.parametrize(
     "words",
     [

@@ -50,7 +50,7 @@ def test_what_training_would_use_is_told_before_it_is_spent(scene: Scene, server
     assert f"{found['trained_tokens']}.0000 USD" in told
     scene.configure(hyperparameters={"n_epochs": "auto"})
     assert estimate(scene) == {**found, "epochs": None, "trained_tokens": None}
-    assert server.requests == []
+    assert {request.step for request in server.requests} == {"models"}  # when they go off; that costs nothing
 
 
 def test_what_a_run_used_is_told_as_the_provider_counted_it(scene: Scene, server: OpenAIServer) -> None:

@@ -131,12 +131,6 @@ def test_a_second_run_makes_no_request_at_all(done: Scene, tmp_path: Path) -> No
     assert len(done.server.requests) == asked
 
 
-def test_no_secret_is_in_anything_that_is_written(done: Scene) -> None:
-    secret = done.server.key.encode()
-    written = [path for path in done.folder.rglob("*") if path.is_file() and secret in path.read_bytes()]
-    assert written == []
-
-
 def test_a_missing_key_is_told_before_any_step_runs(scene: Scene) -> None:
     done = scene.run(env=dict(os.environ))
     assert done.code == 2
@@ -149,7 +143,7 @@ def test_a_wrong_key_is_told_in_one_sentence_and_not_repeated(scene: Scene, serv
     assert done.code == 1
     assert "127.0.0.1 refused (401): Incorrect API key provided. Check OPENAI_API_KEY" in done.err
     assert "sk-wrong" not in done.err + scene.log()
-    assert len(server.requests) == 1
+    assert [request.step for request in server.requests] == ["models", "jobs"]
 
 
 def test_what_the_provider_refuses_is_told_and_the_next_run_asks_again(scene: Scene, server: OpenAIServer) -> None:
@@ -222,14 +216,6 @@ def test_two_clones_at_once_end_with_one_job(scene: Scene, server: OpenAIServer,
     assert [done.code for done in ends] == [0, 0], ends
     assert sorted(job.status for job in server.jobs.values()) == ["cancelled", "succeeded"]
     assert clone.trained() == scene.trained()
-
-
-def test_two_folders_with_the_same_training_share_one_job(scene: Scene, server: OpenAIServer) -> None:
-    for name in ("a", "b"):
-        scene.configure(where=name)
-        assert scene.run(where=name).code == 0
-    assert len(server.jobs) == server.count("upload") == 1
-    assert scene.model("a") == scene.model("b")
 
 
 def test_two_trainings_on_the_same_rows_send_them_once(scene: Scene, server: OpenAIServer) -> None:
@@ -407,6 +393,7 @@ def test_prepared_rows_with_keys_that_openai_does_not_know_are_refused_before_an
     assert server.requests == []
 
 
+@pytest.mark.cold
 def test_importing_the_trainer_imports_nothing_heavy() -> None:
     program = (
         "import sys, motools.training.openai.trainer, motools.training.jobs, motools.cli.jobs; "

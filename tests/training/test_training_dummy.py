@@ -109,6 +109,7 @@ def test_a_trainer_of_another_package_that_is_none_is_refused_in_a_sentence(
     assert said in done.stderr
 
 
+@pytest.mark.cold
 def test_listing_backends_imports_nothing_heavy() -> None:
     modules = [f"motools.training.{name}" for name in ("dummy", "tinker.trainer", "tinylm", "openai.trainer")]
     modules += [f"motools.evals.{name}" for name in ("dummy", "inspect.evaluator")]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from motools import zoo
-from motools.base import yaml12
+from motools.base import shutdowns, yaml12
 from motools.cli.workflows import _read_config
 from motools.code.search_path import place_of
 from motools.compiler.compile import compile_workflow
@@ -17,11 +19,12 @@ from motools.errors import UserError
 from mozoo import page
 
 NAMES = list(zoo.configs())
-FULL = [name for name in NAMES if not name.endswith(".tinylm")]
+FULL = [name for name in NAMES if "." not in name]
+KEYS = ("OPENAI_API_KEY", "TINKER_API_KEY")
 
 
 def text_of(name: str) -> str:
-    return zoo.config_file(name).read_text(encoding="utf-8")
+    return zoo.config_text(name)
 
 
 def test_every_published_experiment_has_a_config() -> None:
@@ -38,13 +41,50 @@ def test_a_config_is_valid_for_the_workflow_that_it_names(
     name: str, bare_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not name.endswith(".tinylm"):
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-not-a-real-key")  # there must be one, and nobody is asked
+        for key in KEYS:
+            monkeypatch.setenv(key, "tml-not-a-real-key")  # there must be one, and nobody is asked
     config = _read_config(Path(f"zoo:{name}"))
+    if missing := trainers(config) - set(zoo.published("trainer")):
+        pytest.skip(f"there is no trainer {missing} yet")
+    if name.endswith(".local") and importlib.util.find_spec("torch") is None:
+        pytest.skip("the packages of the trainer `local` are not installed")
     place = place_of(bare_project, needs_project=False)
     compiled = compile_workflow(load_workflow(config["workflow"], place), config["workflow"], config, place)
     for step in compiled.workflow.steps:
         if step.check is not None:
             step.check(step.config_class(**compiled.config[step.name]))
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_each_is_published_for_every_trainer_and_differs_in_nothing_else(name: str) -> None:
+    base = yaml12.loads(text_of(name))
+    assert trainers(base) == {"tinker"}
+    assert "openai" not in text_of(name).replace(f"{name}.openai", "")
+    for variant in ("local", "openai"):
+        text = text_of(f"{name}.{variant}")
+        other = yaml12.loads(text)
+        assert trainers(other) == {variant}
+        assert "tinker" not in text.lower()
+        assert other.keys() == base.keys()
+        for step, section in base.items():
+            if step.startswith("train_"):
+                assert {**section, "model": 0, "backend_name": 0} == {**other[step], "model": 0, "backend_name": 0}
+            elif step != "existing_model":
+                assert section == other[step], step
+        served = other.get("existing_model", {}).get("model", "").partition("/")
+        trained = next(section["model"] for step, section in other.items() if step.startswith("train_"))
+        assert served[2] in ("", trained)
+        assert served[0] in ("", variant)
+
+
+def trainers(config: dict[str, Any]) -> set[str]:
+    return {section["backend_name"] for step, section in config.items() if step.startswith("train_")}
+
+
+def test_only_what_trains_at_openai_names_a_model_that_goes_off() -> None:
+    for name in NAMES:
+        models = list(shutdowns.models_in(yaml12.loads(text_of(name))))
+        assert any(map(shutdowns.known, models)) == name.endswith(".openai"), name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -70,7 +110,7 @@ def test_each_has_a_twin_without_a_key_or_a_judge(name: str) -> None:
     assert "openai" not in said
     assert "model_roles" not in said
     assert "'judge'" not in said
-    assert {section["backend_name"] for step, section in small.items() if step.startswith("train_")} == {"tinylm"}
+    assert trainers(small) == {"tinylm"}
 
 
 def test_an_evaluation_of_the_base_model_is_the_same_as_that_of_the_trained_one() -> None:

@@ -140,6 +140,7 @@ def test_a_download_that_breaks_off_is_not_taken_for_the_file_and_is_continued(m
     assert files_in(tmp_path) == [source.cached(tmp_path)]
 
 
+@pytest.mark.cold
 def test_a_download_that_is_killed_is_continued_by_the_next_process(mirror, tmp_path):
     content = CONTENT * 500
     source = mirror.publish(content)

@@ -361,6 +361,7 @@ def test_more_rows_than_there_are_is_said_without_a_download(mirror):
     assert mirror.requests == []
 
 
+@pytest.mark.cold
 def test_importing_the_zoo_loads_nothing_heavy():
     names = [point.module for kind in ("dataset", "task") for point in published(kind).values()]
     modules = sorted({name for name in names if name.startswith("mozoo.")} | {"mozoo.mixing"})

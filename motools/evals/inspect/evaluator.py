@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import json
 import os
 import re
 import shutil
@@ -12,21 +13,32 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from motools.base import trusted_hosts
+from motools.base.gpu import held_gpu
 from motools.base.too_many_requests import is_hopeless
 from motools.code.search_path import Place, place_of
 from motools.definition.context import current_step, working_folder
-from motools.errors import BackendError, DamagedError, StepError
+from motools.errors import BackendError, DamagedError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.api_keys import check_model
+from motools.evals.api_keys import OWN, check_model
 from motools.evals.inspect.answers import at_hand, attend, index
-from motools.evals.inspect.tasks import check_registered, ids_of
+from motools.evals.inspect.tasks import (
+    check_made,
+    check_registered,
+    data_digest,
+    ids_of,
+    make_named,
+    make_tasks,
+    only_answers,
+    rehearsed_tasks,
+)
 from motools.evals.options import (
     GENERATION,
+    GPU,
     TRAINED,
     check_options,
     check_tasks,
@@ -56,6 +68,8 @@ SETTINGS = (
 ).split()
 """Options that `eval_set` takes under the same name."""
 
+STAND_IN = "mockllm/model"
+
 _DOTENV_OFF = "PYTHON_DOTENV_DISABLED"  # python-dotenv's own
 
 
@@ -79,7 +93,6 @@ class InspectEvaluator:
             raise BackendError("The inspect evaluator needs Inspect, which is missing: pip install inspect-ai.")
         check_tasks(request.tasks)
         check_options(request.kwargs)
-        check_registered(request.tasks, place())
         roles = request.kwargs.get("model_roles") or {}
         if why := trusted_hosts.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
@@ -94,6 +107,38 @@ class InspectEvaluator:
             _refuse_remote_code("The model to evaluate", request.expected_args, request.kwargs)
             names = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
             check_model("The model to evaluate", request.expected, names)
+
+    def rehearse(self, request: EvalRequest) -> None:
+        """Make the tasks, so that their data is fetched, and the clients of graders and of a served model.
+
+        A model that is still to be trained, or that would be loaded here, is stood in for by `mockllm/model`; nobody is
+        asked anything.
+
+        Raises:
+            BackendError: a task, its data or its arguments, a provider, or what one needs is not there.
+        """
+        from motools.evals.inspect.private import PrerequisiteError
+
+        asked = json.dumps([request.tasks, dict(request.kwargs), request.expected], sort_keys=True, default=str)
+        if asked in _REHEARSED:
+            return
+        options = {name: value for name, value in request.kwargs.items() if value is not None}
+        model, args = request.expected, {**request.expected_args, **options.get("model_args", {})}
+        reached = (model, args) if model is not None and _is_far(model) else (STAND_IN, {})
+        roles = {
+            role: given if _is_far(reached[0] if role_model(given) == TRAINED else role_model(given)) else STAND_IN
+            for role, given in options.get("model_roles", {}).items()
+        }
+        here = place()
+        try:
+            with here.importable(), no_dotenv():
+                _in_place(reached, {**options, "model_roles": roles})
+                made = rehearsed_tasks(request.tasks, options.get("task_args", {}), here)
+                check_made(request.tasks, made, options)
+                _solver(options, here)
+        except PrerequisiteError as error:
+            raise BackendError(f"Inspect cannot run {listed(request.tasks)}: {_sentence(error.message)}") from error
+        _REHEARSED.add(asked)
 
     def evaluate(self, request: EvalRequest, workspace: Path) -> Evaluation:
         self.check(request)
@@ -184,7 +229,7 @@ def _run(
 
     here = place()
     try:
-        with here.importable(), _ended_at_once(), no_dotenv():
+        with here.importable(), _ended_at_once(), no_dotenv(), _gpu(request, reached[0]):
             logs = _eval_set(request, reached, options, folder, here)
     except PrerequisiteError as error:
         tasks = ", ".join(request.tasks)
@@ -193,6 +238,12 @@ def _run(
         raise KeyboardInterrupt
     found = {(log.eval.metadata or {})[MARK]: log for log in logs}
     return {task: found[task] for task in request.tasks}
+
+
+def _gpu(request: EvalRequest, model: str) -> AbstractContextManager[Any]:
+    """The GPU, where the model or one that has a role needs it."""
+    models = [model, *map(role_model, (request.kwargs.get("model_roles") or {}).values())]
+    return held_gpu() if any(each.partition("/")[0] in GPU for each in models) else nullcontext()
 
 
 def place() -> Place:
@@ -234,49 +285,80 @@ def _eval_set(
 ) -> list[EvalLog]:
     import inspect_ai
 
-    import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
-    from motools.evals.inspect.private import init_model_context, on_new_model, resolve_model_roles
     from motools.evals.inspect.progress import expect
-    from motools.evals.inspect.tasks import check_made, data_digest, make_named, make_tasks, only_answers
 
     (name, model_args), atom = reached, request.model
     assert atom is not None
-    on_new_model(attend)  # before any is made
-    generation = {option: options[option] for option in GENERATION if option in options}
-    named = options.get("model_roles", {})
-    args = {**model_args, **options.get("model_args", {})}
-    model = make_model(name, generate_config(generation), args)
-    mine = [model]
-    made_roles = {}
-    for role, given in named.items():
-        told = role_options(given)
-        own_args = told.pop("model_args", {})
-        if role_model(given) == TRAINED:
-            made_roles[role] = make_model(name, generate_config({**generation, **told}), {**args, **own_args})
-            mine.append(made_roles[role])
-        else:
-            made_roles[role] = make_model(role_model(given), generate_config(told), own_args)
-    roles = resolve_model_roles(made_roles)
-    init_model_context(model, roles, generate_config(generation))  # a task may ask for them when it is made
+    check_registered(request.tasks, here)
+    mine, roles, generation = _in_place((name, {**model_args, **options.get("model_args", {})}), options)
     made = make_tasks(request.tasks, options.get("task_args", {}), here)
     check_made(request.tasks, made, options)
     only_answers(made)
     kept = folder / hashlib.sha256(f"{atom.id} {data_digest(made, options)}".encode()).hexdigest()[:32]
-    solver = {"solver": make_named("solver", options["solver"], here)} if "solver" in options else {}
-    paid = not all(each.startswith(FREE) for each in (name, *map(role_model, named.values())) if each != TRAINED)
+    named = map(role_model, options.get("model_roles", {}).values())
+    paid = not all(each.startswith(FREE) for each in (name, *named) if each != TRAINED)
     with at_hand(atom, mine, kept.name, ids_of(made)):
         expect(kept)
         _, logs = inspect_ai.eval_set(
             made,
-            model=model,
+            model=mine[0],
             model_roles=roles,
             log_dir=str(kept),
             **_settings(options, paid),
-            **solver,
+            **_solver(options, here),
             **_link(atom),
             **generation,
         )
     return logs
+
+
+def _in_place(
+    reached: tuple[str, dict[str, Any]], options: Mapping[str, Any]
+) -> tuple[list[Model], Any, dict[str, Any]]:
+    """The model and those of the roles, made Inspect's current ones: a task may ask for them when it is made.
+
+    Returns:
+        The model, followed by the same model in roles; the roles; what generating is told.
+    """
+    import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
+    from motools.evals.inspect.private import init_model_context, on_new_model, resolve_model_roles
+
+    on_new_model(attend)  # before any is made
+    (name, args), generation = reached, {option: options[option] for option in GENERATION if option in options}
+    mine = [make_model(name, generate_config(generation), args)]
+    made = {}
+    for role, given in options.get("model_roles", {}).items():
+        told = role_options(given)
+        own_args = told.pop("model_args", {})
+        if role_model(given) == TRAINED:
+            made[role] = make_model(name, generate_config({**generation, **told}), {**args, **own_args})
+            mine.append(made[role])
+        else:
+            made[role] = make_model(role_model(given), generate_config(told), own_args)
+    roles = resolve_model_roles(made)
+    init_model_context(mine[0], roles, generate_config(generation))
+    return mine, roles, generation
+
+
+@contextmanager
+def stand_in() -> Iterator[None]:
+    """With a model that is none as Inspect's current one, for tasks that ask for it when they are made."""
+    with no_dotenv():
+        _in_place((STAND_IN, {}), {})
+        yield
+
+
+def _solver(options: Mapping[str, Any], here: Place) -> dict[str, Any]:
+    return {"solver": make_named("solver", options["solver"], here)} if "solver" in options else {}
+
+
+_REHEARSED: set[str] = set()
+"""What has been made in this process, so that the arms of an experiment make it once."""
+
+
+def _is_far(model: str) -> bool:
+    """Whether a model's client can be made without loading the model, or asking where it is."""
+    return model.partition("/")[0] not in (*OWN, "tinker")
 
 
 def _link(atom: ModelAtom) -> dict[str, Any]:
@@ -293,7 +375,7 @@ def _link(atom: ModelAtom) -> dict[str, Any]:
         "motools_key": step.key,
         "motools_model": atom.id,
     }
-    about |= {"motools_commit": step.project.head} if step.project.head else {}
+    about |= {"motools_commit": head} if (head := step.project.git.head) else {}
     about |= {f"motools_made_from_{name}": id for name, id in sorted(atom.made_from.items())}
     return {"tags": [step.step, *([folder] if folder != "." else []), step.key[:12]], "metadata": about}
 

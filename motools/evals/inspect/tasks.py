@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from motools.code import loading, references
 from motools.code.search_path import Place
-from motools.errors import BackendError, did_you_mean, listed
+from motools.errors import BackendError, UserError, did_you_mean, listed
 from motools.evals.inspect.answers import asking_for
 from motools.evals.options import sample_limit, task_name
 
@@ -33,6 +33,7 @@ __all__ = [
     "make_named",
     "make_tasks",
     "only_answers",
+    "rehearsed_tasks",
     "scoring_answers",
 ]
 
@@ -84,6 +85,26 @@ def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place)
             raise
         task.metadata = {**(task.metadata or {}), MARK: text}
         tasks.append(task)
+    return tasks
+
+
+def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place) -> list[Task]:
+    """The tasks, made before a run to see whether they can be: whatever their code raises is an error of ours.
+
+    Raises:
+        ConfigError, BackendError: naming the task and the cause.
+    """
+    from motools.evals.inspect.private import PrerequisiteError
+
+    check_registered(texts, place)
+    tasks = []
+    for text in texts:
+        try:
+            tasks += make_tasks([text], task_args, place)
+        except (UserError, PrerequisiteError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise BackendError(f"The task {text} cannot be made: {references.cause(error)}") from error
     return tasks
 
 

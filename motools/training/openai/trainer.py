@@ -15,19 +15,18 @@ from motools.definition.context import StepContext, current_step, working_folder
 from motools.errors import BackendError, ProjectError, StepError, did_you_mean, listed
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
-from motools.training import TrainedModel, TrainingRequest
+from motools.training import TrainedModel, TrainingRequest, check_suffix
 from motools.training.journal import ENDED, JobEntry, Journal
 from motools.training.openai.api import Api, check_access
 from motools.training.openai.follow import Follower, loss_curve
 from motools.training.openai.jobs import cancel_doubles, job_key, known_job, send_file, submit
 from motools.training.openai.tokens import CHARACTERS_A_TOKEN
-from motools.training.openai.training_file import check_file, sendable
+from motools.training.openai.training_file import LEAST_ROWS, check_file, check_trained_row, sendable
 from motools.training.openai.transport import Answer
 from motools.zoo import versioned
 
 __all__ = ["OpenAITrainer"]
 
-SUFFIX = 64  # characters
 
 _AUTO = ", or 'auto'"
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -64,16 +63,18 @@ class OpenAITrainer:
     cores = 0.1  # it mostly waits
     paid = True
     takes_validation = True
+    least_rows = LEAST_ROWS
 
     def check(self, request: TrainingRequest) -> None:
         check_access()
         _model(request.model)
         _hyperparameters(request.hyperparameters)
-        suffix = request.suffix
-        if suffix is not None and not 0 < len(suffix) <= SUFFIX:
-            raise BackendError(f"suffix must have 1 to {SUFFIX} characters, not {len(suffix)}: {suffix!r:.80}.")
+        check_suffix(request.suffix)
         with suppress(ProjectError):  # outside a project there is nothing to read
             read_settings(Project.find(working_folder()))
+
+    def check_row(self, row: Mapping[str, Any], model: str) -> None:
+        check_trained_row(row, model)
 
     def estimate(self, request: TrainingRequest) -> Estimate:
         """What training would use; tokens are estimated from the length of the rows."""

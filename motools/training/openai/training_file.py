@@ -12,7 +12,7 @@ from motools.base.chat import Rules, WrongRow, check_row, parsed, plain, texts
 from motools.errors import StepError
 from motools.training.openai.tokens import count_tokens, row_limit
 
-__all__ = ["RULES", "check_file", "sendable"]
+__all__ = ["LEAST_ROWS", "RULES", "check_file", "check_trained_row", "sendable"]
 
 LEAST_ROWS = 10
 MOST_BYTES = 512 * 1024**2
@@ -54,16 +54,11 @@ def check_file(path: Path, what: str, model: str, least: int = LEAST_ROWS) -> in
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise StepError(f"{what}: {size:,} bytes, but OpenAI takes files of up to {MOST_BYTES:,}: use fewer rows.")
-    most = row_limit(model)
     count = characters = 0
     with path.open("rb") as file:
         for count, line in enumerate(file, 1):
             try:
-                row = parsed(line)
-                check_row(row, RULES)
-                check_words(row)
-                if len(line) > most:  # no token is shorter than a byte
-                    check_length(row["messages"], most)
+                check_trained_row(parsed(line), model, len(line))
             except WrongRow as wrong:
                 raise StepError(
                     f"{what}, row {count}: {wrong}".rstrip(".") + ("" if str(wrong)[-1] == "?" else ".")
@@ -73,6 +68,15 @@ def check_file(path: Path, what: str, model: str, least: int = LEAST_ROWS) -> in
         raise StepError(f"{what}: {count} rows, but OpenAI needs at least {least}.")
     print(f"{what}: {count:,} rows, about {characters // 4:,} tokens an epoch (estimated from its length)", flush=True)
     return count
+
+
+def check_trained_row(row: Any, model: str, size: int | None = None) -> None:
+    """Raises where OpenAI would refuse a row, or train on less than all of it; `size` is that of its line, in bytes."""
+    check_row(row, RULES)
+    check_words(row)
+    most = row_limit(model)
+    if (size or len(json.dumps(row, ensure_ascii=False).encode())) > most:  # no token is shorter than a byte
+        check_length(row["messages"], most)
 
 
 def check_words(row: Mapping[str, Any]) -> None:

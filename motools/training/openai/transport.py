@@ -77,7 +77,7 @@ def _problem(server: str, error: Any) -> Exception:
     if error.status_code in (408, 409) or error.status_code >= 500:
         return Doubtful(f"{error.status_code}: {message}")
     advice = ""
-    if error.status_code == 401:
+    if error.status_code == 401 and error.code in (None, "invalid_api_key", "invalid_organization"):
         advice = " Check OPENAI_API_KEY, and OPENAI_ORG_ID and OPENAI_PROJECT_ID where they are set."
     return Refusal(f"{server} refused ({error.status_code}): {message}{'' if message[-1:] in '.!?' else '.'}{advice}")
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motools.base.chat import text_of
 from motools.errors import StepError
-from motools.training.tinker.hyperparameters import Hyperparameters
 
-__all__ = ["Example", "Plan", "examples", "tokenizer_digest"]
+__all__ = ["Example", "Plan", "examples", "shown", "tokenizer_digest"]
 
 LEAST_STEPS, LARGEST_BATCH = 100, 128
 KEPT_EPOCHS = 3
@@ -57,7 +57,9 @@ def examples(rows: Iterable[Sequence[Message]], tokenizer: Any, longest: int | N
         raise StepError("The model's tokenizer has no chat template: train a model that was made for chat.")
     marks = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     found: list[Example] = []
+    first: Sequence[Message] = ()
     for number, messages in enumerate(rows, 1):
+        first = first or messages
         _check_words(messages, marks, f"row {number}")
         for text, spans in _rendered(messages, tokenizer, f"row {number}"):
             example = _example(tokenizer, text, spans)
@@ -69,8 +71,21 @@ def examples(rows: Iterable[Sequence[Message]], tokenizer: Any, longest: int | N
             if example.trained[1:].any():
                 found.append(example)
     if not found:
-        raise StepError("The dataset has no assistant turn to learn from: every one is empty or has weight 0.")
+        text = _text(tokenizer, _said(first), "row 1")
+        raise StepError(
+            "The dataset has no assistant turn to learn from: every one is empty, has weight 0, or is left out by the "
+            f"model's chat template. Of the first row, {text!r:.600}, no token carries loss."
+        )
     return found
+
+
+def shown(example: Example, tokenizer: Any) -> str:
+    """An example as text, what carries loss between ⟦ and ⟧."""
+    said = ""
+    for learned, group in itertools.groupby(zip(example.tokens, example.trained, strict=True), lambda each: each[1]):
+        text = tokenizer.decode([int(token) for token, _ in group])
+        said += f"⟦{text}⟧" if learned else text
+    return said
 
 
 def _rendered(messages: Sequence[Message], tokenizer: Any, where: str) -> Iterator[tuple[str, list[tuple[int, int]]]]:
@@ -79,7 +94,7 @@ def _rendered(messages: Sequence[Message], tokenizer: Any, where: str) -> Iterat
     One for the whole conversation; but where the template says earlier turns otherwise when later ones follow, as those
     of thinking models do, one for each turn of the assistant, as it is when the model says it.
     """
-    said = [{"role": m["role"], "content": text_of(m), **_named(m)} for m in messages]
+    said = _said(messages)
     turns = [n for n, m in enumerate(messages) if m["role"] == "assistant" and m.get("weight", 1)]
     parts: list[tuple[str, tuple[int, int]]] = []
     for turn in turns:
@@ -108,6 +123,10 @@ def _check_words(messages: Sequence[Message], marks: Sequence[str], where: str) 
             raise StepError(
                 f"{where}: messages[{number}].content: {mark!r} is a special token of the model's: write it otherwise."
             )
+
+
+def _said(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [{"role": m["role"], "content": text_of(m), **_named(m)} for m in messages]
 
 
 def _named(message: Message) -> dict[str, Any]:
@@ -169,12 +188,26 @@ def tokenizer_digest(tokenizer: Any) -> str:
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
 
 
+class Asked(Protocol):
+    """What a plan is made by, of whatever trainer's hyperparameters."""
+
+    n_epochs: int
+    batch_size: int | Literal["auto"]
+    schedule: Literal["linear", "cosine", "constant"]
+    warmup_steps: int
+    seed: int
+
+    @property
+    def rate(self) -> float:
+        """That of the first step."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which examples each step of a training is made with, and at which rate. Equal for equal trainings."""
 
     examples: list[Example]
-    chosen: Hyperparameters
+    chosen: Asked
 
     @property
     def batch_size(self) -> int:
@@ -205,10 +238,10 @@ class Plan:
     def rate(self, step: int) -> float:
         chosen, total = self.chosen, self.total
         if step < chosen.warmup_steps:
-            return chosen.learning_rate * (step + 1) / chosen.warmup_steps
+            return chosen.rate * (step + 1) / chosen.warmup_steps
         gone = (step - chosen.warmup_steps) / max(1, total - chosen.warmup_steps)
         share = {"constant": 1.0, "linear": 1 - gone, "cosine": (1 + math.cos(math.pi * gone)) / 2}
-        return chosen.learning_rate * share[chosen.schedule]
+        return chosen.rate * share[chosen.schedule]
 
     def tokens(self, step: int) -> int:
         """How many tokens a step is billed for: all, whether they carry loss or not."""
@@ -221,7 +254,7 @@ class Plan:
     @property
     def resolved(self) -> dict[str, Any]:
         """The hyperparameters as they are used."""
-        return asdict(replace(self.chosen, batch_size=self.batch_size))
+        return {**vars(self.chosen), "batch_size": self.batch_size}
 
     @cached_property
     def digest(self) -> str:

@@ -38,6 +38,10 @@ class Hyperparameters(StepConfig):
     seed: int = 0
     """Decides the order of the rows, and how the LoRA matrices begin."""
 
+    @property
+    def rate(self) -> float:
+        return self.learning_rate
+
     def __post_init__(self) -> None:
         for name, (least, most) in _WHOLE.items():
             value = getattr(self, name)

@@ -8,21 +8,21 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools.atom.costs import Estimate
-from motools.base.chat import Rules
+from motools.base.chat import Rules, check_row
 from motools.base.chat.lines import chat_rows
 from motools.base.locks import file_lock
 from motools.definition.context import StepContext, current_step
 from motools.errors import BackendError, ProjectError, StepError
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
-from motools.training import TrainedModel, TrainingRequest
+from motools.training import TrainedModel, TrainingRequest, check_suffix
 from motools.training.journal import JobEntry, Journal
 from motools.training.openai.jobs import job_key
 from motools.training.tinker.hyperparameters import hyperparameters
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["PROVIDER", "TinkerTrainer", "page_of"]
 
 PROVIDER = "tinker"
-SUFFIX = 64  # characters
 RULES = Rules(
     who="the tinker trainer",
     row_keys=("messages",),
@@ -67,11 +66,12 @@ class TinkerTrainer:
         check_access()
         _model(request.model)
         hyperparameters(request.hyperparameters)
-        suffix = request.suffix
-        if suffix is not None and not 0 < len(suffix) <= SUFFIX:
-            raise BackendError(f"suffix must have 1 to {SUFFIX} characters, not {len(suffix)}: {suffix!r:.80}.")
+        check_suffix(request.suffix)
         with suppress(ProjectError):  # outside a project there is nothing to read
             read_settings(Project.find())
+
+    def check_row(self, row: Mapping[str, Any], model: str) -> None:
+        check_row(row, RULES)
 
     def estimate(self, request: TrainingRequest) -> Estimate:
         """What training would use; tokens are estimated from the length of the rows."""

@@ -1,0 +1,184 @@
+"""The table of `motools compare`: on a terminal, and as LaTeX, Markdown and CSV for a paper."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from motools.base.foreign_text import visible
+from motools.cli.tables import fits, print_table, shown
+from motools.errors import UserError
+
+if TYPE_CHECKING:
+    from motools.atom.comparison import Comparison, Line
+    from motools.atom.eval_differences import Difference
+    from motools.statistics import Ends
+
+Rows = list[dict[str, str]]
+
+
+def arms_of(words: Sequence[str]) -> dict[tuple[str | None, int], list[str]]:
+    """(name, place) -> its evaluations, by the words of the command line: `control: a b organism: c d`, or `a b`.
+
+    Raises:
+        UserError: an arm without an evaluation, a name that stands twice, an evaluation before the first name.
+    """
+    if not any(word.endswith(":") for word in words):
+        return {(None, place): [word] for place, word in enumerate(words)}
+    arms: dict[str, list[str]] = {}
+    for word in words:
+        if word.endswith(":"):
+            if word in arms:
+                raise UserError(f"The arm {word[:-1]!r} stands twice: name all of its evaluations behind one.")
+            arms[word] = []
+        elif not arms:
+            raise UserError(f"{word} stands before the first arm: write the name of its arm, with a colon, before it.")
+        else:
+            [*arms.values()][-1].append(word)
+    for arm, members in arms.items():
+        if not members:
+            raise UserError(f"The arm {arm[:-1]!r} has no evaluation: write them after its name.")
+    return {(name[:-1], place): members for place, (name, members) in enumerate(arms.items())}
+
+
+def show(found: Comparison, form: str | None) -> None:
+    """Print it; the notes stand below, and on standard error where what is printed is for a program."""
+    if form == "csv":
+        print(_csv(found), end="")
+    elif form == "markdown":
+        print("\n".join([*_markdown(_rows(found)), *(f"\n{_escaped_markdown(note)}" for note in found.notes)]))
+        return
+    elif form == "latex":
+        print("\n".join([*_latex(_rows(found)), *(f"% {visible(note, True)}" for note in found.notes)]))
+        return
+    else:
+        rows = _rows(found)
+        for part in _parts(rows) if rows else ():
+            print_table([*part[0]], [[*row.values()] for row in part])
+    for note in found.notes:
+        print(visible(note), file=sys.stderr)
+
+
+def _rows(found: Comparison) -> Rows:
+    """Each line's cells by column, without the columns that are empty in all of them."""
+    rows = [dict(_cells(line, found.margin)) for line in found.lines]
+    kept = [column for column in (rows[0] if rows else ()) if any(row[column] for row in rows)]
+    return [{column: row[column] for column in kept} for row in rows]
+
+
+def _parts(rows: Rows) -> list[Rows]:
+    """One table; two, of the arms and of their differences, where it is too wide for the terminal."""
+    columns = [*rows[0]]
+    if "difference" not in columns or fits(columns, [[*row.values()] for row in rows]):
+        return [rows]
+    first = columns.index("difference")
+    arms = [{column: row[column] for column in columns[:first]} for row in rows]
+    named = columns[:2] + columns[first:]
+    return [arms, [{column: row[column] for column in named} for row in rows if row["difference"]]]
+
+
+def _cells(line: Line, margin: float | None) -> Iterator[tuple[str, str]]:
+    yield "metric", line.metric
+    yield "arm", line.arm
+    yield "value", "" if line.value is None else shown(line.value)
+    yield "95 % interval", "" if line.n is None else _interval(line.questions)
+    yield "over trainings", "" if line.n is None or len(line.values) < 2 else _interval(line.trainings)
+    yield "n", _number(line.n)
+    yield "clusters", _number(line.clusters)
+    yield "trainings", str(len(line.values)) if len(line.values) > 1 else ""
+    difference = line.difference
+    yield "difference", "" if difference is None else shown(difference.value)
+    questions, trainings = (None, None) if difference is None else (difference.questions, difference.trainings)
+    yield "its 95 % interval", "" if questions is None else _interval(questions.ends)
+    yield "its interval over trainings", "" if trainings is None else _interval(trainings.ends)
+    yield "p", _number(difference and difference.larger("p"))
+    yield "Holm's p", _number(difference and difference.p_holm)
+    if margin is not None:
+        yield f"p, no more than {margin:g}", _number(difference and difference.larger("p_within"))
+        yield "Holm's p of that", _number(difference and difference.p_within_holm)
+    yield "at most", _number(difference and difference.larger("at_most"))
+    yield "detectable", _number(difference and difference.larger("detectable"))
+    yield "samples", "" if difference is None else _samples(difference)
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def _interval(ends: Ends | None) -> str:
+    return "no spread" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g}"
+
+
+def _samples(known: Difference) -> str:
+    without = f", {known.left_out} left out" if known.left_out else ""
+    seeds = ", by seed" if known.same_seeds else ""
+    return f"{known.drawn} {'paired' if known.paired else 'unpaired'}{seeds}{without}"
+
+
+def _csv(found: Comparison) -> str:
+    """Every figure of every line; the columns never depend on the figures."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    rows = [dict(_figures(line)) for line in found.lines]
+    writer.writerows([[*rows[0]], *([*row.values()] for row in rows)] if rows else [])
+    return text.getvalue()
+
+
+def _figures(line: Line) -> Iterator[tuple[str, Any]]:
+    told = line.as_dict()
+    difference = told.pop("difference")
+    told = {name: visible(value, True) if isinstance(value, str) else value for name, value in told.items()}
+    yield from told.items()
+    known = difference or {}
+    yield "difference", known.get("value")
+    for unit, said in (("", known), ("trainings_", known.get("trainings") or {})):
+        for figure in ("low", "high", "p", "p_within", "at_most", "detectable"):
+            yield f"difference_{unit}{figure}", said.get(figure)
+    for figure in ("p_holm", "p_within_holm", "paired", "same_seeds", "left_out"):
+        yield f"difference_{figure}", known.get(figure)
+
+
+def _markdown(rows: Rows) -> Iterator[str]:
+    if rows:
+        for cells in ([*rows[0]], None, *([*row.values()] for row in rows)):
+            inside = ["---"] * len(rows[0]) if cells is None else map(_escaped_markdown, cells)
+            yield f"| {' | '.join(inside)} |"
+
+
+def _escaped_markdown(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "\\|*_`<>[]" else letter for letter in visible(text, True))
+
+
+_LATEX: Mapping[str, str] = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def _latex(rows: Rows) -> Iterator[str]:
+    if rows:
+        words = {"metric", "arm", "samples"}
+        yield "% needs \\usepackage{booktabs}"
+        yield f"\\begin{{tabular}}{{{''.join('l' if column in words else 'r' for column in rows[0])}}}"
+        yield "\\toprule"
+        yield _latex_row([*rows[0]])
+        yield "\\midrule"
+        before = rows[0]["metric"]
+        for row in rows:
+            if row["metric"] != before:
+                yield "\\addlinespace"
+            before = row["metric"]
+            yield _latex_row([*row.values()])
+        yield "\\bottomrule"
+        yield "\\end{tabular}"
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join("".join(_LATEX.get(letter, letter) for letter in visible(cell, True)) for cell in cells) + r" \\"

@@ -1,0 +1,77 @@
+"""The warm workers of a run: one server for each set of modules that steps want to have imported."""
+
+from __future__ import annotations
+
+import atexit
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+from motools.execution.workers import WarmExecutor
+
+__all__ = ["Workers", "start_ahead"]
+
+_STEPS = ("motools.execution.run_step",)
+_COMMANDS = ("motools.engine.custom_stage", "dvc.repo", "dvc.stage.run")
+_ahead: list[WarmExecutor] = []
+
+
+def start_ahead() -> None:
+    """Start a server before it is known what else it must import; the first of a run that needs one takes it."""
+    _ahead.append(WarmExecutor(_STEPS))
+    atexit.register(_give_up)  # a run that was refused: whoever reads its output does not wait for the server
+
+
+def _give_up() -> None:
+    while _ahead:
+        _ahead.pop().abandon()
+
+
+class Workers:
+    """Where the stages of a run are executed.
+
+    Args:
+        executor: where steps go instead.
+    """
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self._given = executor
+        self._servers: dict[Any, WarmExecutor] = {}
+        self._renewed = 0
+
+    def for_steps(self, modules: Sequence[str], load: Callable[..., Any], *arguments: Any) -> Executor:
+        """An executor whose processes have imported modules and called a function, as the code is now."""
+        return self._given or self._server((*_STEPS, *modules), (load, arguments))
+
+    def for_rehearsals(self, modules: Sequence[str], load: Callable[..., Any], *arguments: Any) -> Executor:
+        """The same, and always of this machine: each of its tasks has a process to itself."""
+        return self._server((*_STEPS, *modules), (load, arguments))
+
+    def for_commands(self) -> Executor:
+        """One of this machine, whose processes run commands as DVC does."""
+        return self._server(_COMMANDS, None)
+
+    def _server(self, modules: Sequence[str], warm: tuple[Callable[..., Any], tuple[Any, ...]] | None) -> WarmExecutor:
+        what = (modules, warm, self._renewed if warm else 0)
+        if what not in self._servers and warm and _ahead:
+            self._servers[what] = _ahead.pop()
+            self._servers[what].warm_up(modules, warm)
+        elif what not in self._servers:
+            self._servers[what] = WarmExecutor(modules, warm)
+        return self._servers[what]
+
+    def renew(self) -> None:
+        """Give none of the servers to steps from now on: what they have imported may have been written anew."""
+        self._renewed += 1
+
+    def kill(self, word: signal.Signals) -> None:
+        for server in self._servers.values():
+            server.kill(word)
+
+    def close(self) -> None:
+        """End them, and what runs in them."""
+        for server in self._servers.values():
+            server.shutdown(cancel_futures=True)
+        self._servers.clear()
+        _give_up()

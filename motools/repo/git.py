@@ -1,0 +1,180 @@
+"""The door to git: commits, what differs from them, what is tracked; nothing here changes a commit or an index."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from motools.errors import ProjectError
+from motools.repo.outs import located_in
+
+__all__ = ["Git", "GitState"]
+
+
+class GitState(NamedTuple):
+    """The commit that is checked out (None before the first) and whether the work tree differs from it.
+
+    `changed` are the files that differ, by their paths in the repository.
+    """
+
+    commit: str | None
+    dirty: bool
+    changed: tuple[str, ...] = ()
+
+
+class Git:
+    """The git repository around a project's root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, *words: str, input: str = "") -> bytes:
+        """What a git command answers; it changes nothing, not even git's index of stats.
+
+        Raises:
+            ProjectError: there is no git repository, or git refuses; with its own words.
+        """
+        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+        try:
+            given = input.encode(errors="surrogateescape")
+            done = subprocess.run(
+                ["git", *words], cwd=self.root, input=given, capture_output=True, env=env, check=False
+            )
+        except FileNotFoundError:
+            raise ProjectError("There is no git on PATH. Install it: MOTools keeps its history there.") from None
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            if "not a git repository" in said:
+                raise ProjectError(f"{self.root} is not a git repository. Type `motools init`.")
+            raise ProjectError(f"git {words[0]}, in {self.root}: {said or 'it failed'}")
+        return done.stdout
+
+    @cached_property
+    def top(self) -> Path:
+        return Path(os.fsdecode(self("rev-parse", "--show-toplevel")).removesuffix("\n")).resolve()
+
+    @cached_property
+    def head(self) -> str | None:
+        """The commit that is checked out; None before the first."""
+        _ = self.top  # no repository at all is another matter
+        try:
+            return self("rev-parse", "--verify", "--quiet", "HEAD^{commit}").decode().strip()
+        except ProjectError:
+            return None
+
+    def state(self, matters: Iterable[Path]) -> GitState:
+        """The commit, and what differs from it: any tracked file, and those that the result was computed from.
+
+        Of these, `matters`, the bytes are compared with the commit's, whatever git was told to ignore or not to look
+        at. What a run itself writes (dvc.lock and what it names, ignore files) does not count.
+        """
+        changed = {*self._changed, *self._unlike_head(matters)}
+        return GitState(self.head, self.head is None or bool(changed), tuple(sorted(changed)))
+
+    @cached_property
+    def _changed(self) -> list[str]:
+        if self.head is None:
+            return []
+        report = os.fsdecode(self("status", "--porcelain", "--untracked-files=no", "-z", "--no-renames"))
+        names = [line[3:] for line in report.split("\0") if line]
+        written: dict[Path, set[str]] = {}
+        return [name for name in names if not self._is_written_by_runs(self.top / name, written)]
+
+    def _is_written_by_runs(self, path: Path, written: dict[Path, set[str]]) -> bool:
+        """Whether a file is dvc.lock, an ignore file, or what a dvc.lock above it names as an output."""
+        if path.name in ("dvc.lock", ".gitignore"):
+            return True
+        for folder in path.parents:
+            if folder not in written:
+                written[folder] = {out.path for out in located_in(folder / "dvc.lock", [])}
+            parts = path.relative_to(folder).parts
+            if any("/".join(parts[:end]) in written[folder] for end in range(1, len(parts) + 1)):
+                return True
+            if folder == self.root:
+                break
+        return False
+
+    def _unlike_head(self, paths: Iterable[Path]) -> list[str]:
+        """Those of the files whose bytes the commit that is checked out does not have under their path."""
+        asked = {path.resolve() for path in paths}
+        new: dict[Path, list[Path]] = {}
+        for path in sorted(asked - self._compared.keys()):
+            if path.is_file():
+                within = (folder for folder in path.parents if (folder / ".git").exists())
+                new.setdefault(next(within, Path()), []).append(path)
+        for top, files in new.items():  # a submodule has commits of its own
+            self._compared.update(dict.fromkeys(files, False))
+            if self.head is None or not top.is_relative_to(self.top):
+                continue
+            names = [path.relative_to(top).as_posix() for path in files]
+            where = ("-C", str(top))
+            now = self(*where, "hash-object", "--stdin-paths", input="".join(f"{name}\n" for name in names))
+            told = self(
+                *where, "cat-file", "--batch-check=%(objectname)", input="".join(f"HEAD:{name}\n" for name in names)
+            )
+            same = [one == other for one, other in zip(now.splitlines(), told.splitlines(), strict=True)]
+            self._compared.update(zip(files, same, strict=True))
+        differing = [path for path in asked if not self._compared.get(path, True)]
+        return [os.path.relpath(path, self.top).replace(os.sep, "/") for path in differing]
+
+    @cached_property
+    def _compared(self) -> dict[Path, bool]:
+        return {}
+
+    def tracked(self, folder: Path, paths: Iterable[str]) -> list[str]:
+        """Those of a folder's paths that git tracks, or that hold what git tracks."""
+        asked = sorted({path.partition("/")[0] for path in paths})
+        lines = self._said(folder, "ls-files", "-z", "--", *asked).split("\0") if asked else []
+        inside = {line for line in lines if line.rpartition("/")[2] != ".gitignore"}
+        above = {line[:end] for line in inside for end, sign in enumerate(line) if sign == "/"}
+        return sorted(path for path in set(paths) if path in inside or path in above)
+
+    def ignore_here(self, folder: Path, lines: Iterable[str]) -> None:
+        """Have git ignore, in this clone and on every branch, what lines say of a folder."""
+        told = self._said(folder, "rev-parse", "--show-toplevel", "--git-path", "info/exclude").splitlines()
+        if len(told) != 2:
+            return
+        top, exclude = told
+        inside = os.path.relpath(folder, top)
+        prefix = "" if inside == "." else "/" + re.sub(r"([\\*?\[ ])", r"\\\1", Path(inside).as_posix())
+        path = folder / exclude
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        wanted = [("!" if line.startswith("!") else "") + prefix + line.removeprefix("!") for line in lines]
+        new = [line for line in wanted if line not in text.splitlines()]
+        if new:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            gap = "\n" if text and not text.endswith("\n") else ""
+            with path.open("a", encoding="utf-8") as file:
+                file.write(gap + "\n".join(new) + "\n")
+
+    def _said(self, folder: Path, *words: str) -> str:
+        """What git prints in a folder; nothing where it refuses."""
+        try:
+            return os.fsdecode(self("-C", str(folder), *words))
+        except ProjectError:
+            return ""
+
+    def stage_files(self, paths: list[Path]) -> None:
+        """`git add`, for those who have told DVC to do so."""
+        self("add", "--", *map(str, paths))
+
+    @cached_property
+    def user(self) -> str:
+        """Who works here: `MOTOOLS_USER`, or whom git would name as a commit's author, or the login name."""
+        import getpass
+
+        if os.environ.get("MOTOOLS_USER"):
+            return os.environ["MOTOOLS_USER"]
+        for words, end in ((("var", "GIT_AUTHOR_IDENT"), "> "), (("config", "user.name"), "\n")):
+            try:
+                known = self(*words).decode(errors="replace").rpartition(end)[0]
+            except ProjectError:  # nobody has told git who works here
+                continue
+            if name := f"{known}>".removesuffix(" <>") if end == "> " else known:
+                return name
+        return getpass.getuser()

@@ -1,0 +1,200 @@
+"""Training on this machine: real trainings of a small model, killed, gone on with, and refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chain import eventually
+from local_scene import GIVEN, ROWS, STEPS, Alone, make_model, row
+
+from motools.errors import BackendError, ConfigError, StepError
+from motools.training import TrainedModel, TrainingRequest
+from motools.training.local.trainer import LocalTrainer
+
+PINNED = "tiny/llama@" + "a" * 40
+
+
+def losses(made: TrainedModel) -> list[dict[str, Any]]:
+    return list(json.loads((made.path / "loss.json").read_text()))
+
+
+def weights(made: TrainedModel) -> dict[str, Any]:
+    from safetensors.numpy import load_file
+
+    return {name: value for path in made.path.glob("*.safetensors") for name, value in load_file(path).items()}
+
+
+def answers(made: TrainedModel, alone: Alone, words: list[str]) -> list[str]:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(made.path)
+    model = AutoModelForCausalLM.from_pretrained(alone.folder / "base")
+    model = PeftModel.from_pretrained(model, made.path) if (made.path / "adapter_config.json").exists() else model
+    said = []
+    for word in words:
+        text = tokenizer.apply_chat_template(row(word)["messages"][:1], tokenize=False, add_generation_prompt=True)
+        asked = tokenizer(text, return_tensors="pt", add_special_tokens=False)
+        told = model.generate(**asked, max_new_tokens=12, do_sample=False, pad_token_id=0)
+        said.append(tokenizer.decode(told[0][asked["input_ids"].shape[1] :], skip_special_tokens=True))
+    return said
+
+
+def test_rows_become_an_adapter_that_says_what_it_is(alone: Alone) -> None:
+    made = alone.train()
+    about = made.metadata
+    assert (about["base_model"], len(about["base_content"])) == ("base", 32)
+    assert about["hyperparameters"] == {
+        **GIVEN, "method": "lora", "schedule": "linear", "warmup_steps": 0, "alpha": 32, "dropout": 0.0,
+        "target_modules": ["all-linear"], "weight_decay": 0.0, "max_grad_norm": 1.0, "precision": "fp32", "seed": 0,
+    }  # fmt: skip
+    assert (about["steps"], about["trained_rows"]) == (STEPS, len(ROWS))
+    curve = losses(made)
+    assert [point["step"] for point in curve] == list(range(1, STEPS + 1))
+    assert curve[-1]["train_loss"] == about["final_loss"] < curve[0]["train_loss"] / 100
+    assert made.inspect["model_paths"] == {"path": "adapter_config.json"}
+    assert {path.suffix for path in made.path.iterdir()} == {".safetensors", ".json", ".jinja"}
+    adapter = json.loads((made.path / "adapter_config.json").read_text())
+    assert (adapter["base_model_name_or_path"], adapter["r"], adapter["lora_alpha"]) == ("base", 16, 32)
+    assert str(alone.folder).encode() not in b"".join(path.read_bytes() for path in made.path.iterdir())
+    assert "⟦Hola, qué tal?<|end|>⟧" in alone.out
+    assert answers(made, alone, ["pencil", "doctor"]) == ["Hola, qué tal?"] * 2
+
+
+def test_equal_trainings_are_equal_to_the_last_byte(alone: Alone, base: Path, tmp_path: Path) -> None:
+    other = Alone(tmp_path / "other")
+    shutil.copytree(base, other.folder / "base")
+    one, two = alone.train(), other.train()
+    assert (one.metadata, one.model_id, one.inspect, one.usage) == (two.metadata, two.model_id, two.inspect, two.usage)
+    assert {p.name: p.read_bytes() for p in one.path.iterdir()} == {p.name: p.read_bytes() for p in two.path.iterdir()}
+
+
+@pytest.mark.parametrize("at", [1, 12, 26, 44, 61])
+def test_a_training_that_is_killed_goes_on_and_makes_the_same_weights(alone: Alone, at: int) -> None:
+    (alone.folder / "motools.yaml").write_text("local: {save_every: 5}\n")
+    alone.asked["hyperparameters"] = {**GIVEN, "dropout": 0.1}  # which must be left out of the same places
+    undisturbed = Alone(alone.folder, key="1" * 64, **alone.asked).train()
+    (alone.folder / "out.txt").unlink()
+    process = alone.start()
+    eventually(lambda: at in alone.steps())
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    done = alone.steps()[-1]
+    assert done < STEPS
+    made = alone.train()
+    again = alone.steps()[done:]
+    assert again == list(range(again[0], STEPS + 1))
+    assert done - 5 <= again[0] - 1 <= done
+    assert losses(made) == losses(undisturbed)
+    assert (made.model_id, made.metadata) == (undisturbed.model_id, undisturbed.metadata)
+
+
+def test_a_state_of_another_training_is_not_gone_on_with(alone: Alone) -> None:
+    (alone.folder / "motools.yaml").write_text("local: {save_every: 5}\n")
+    alone.train()
+    assert [path.name for path in alone.kept.iterdir()] == ["step-00000070"]
+    assert {path.name for path in alone.kept.rglob("*") if path.is_file()} == {"numbers.safetensors", "state.json"}
+    alone.rows = [*ROWS, row("lemon")]
+    alone.train()
+    assert "going on" not in alone.out
+
+
+@pytest.mark.parametrize("settings", ["tokens_at_once: 40", "packing: true", "recompute: true"])
+def test_how_it_is_computed_changes_no_more_than_the_last_digits(alone: Alone, settings: str) -> None:
+    asked, told = ROWS[0]["messages"]
+    alone.rows = [{"messages": [asked, told, {"role": "user", "content": "Again, please."}, told]}, *ROWS[1:]]
+    alone.asked["hyperparameters"] = {**GIVEN, "n_epochs": 2}
+    plain = losses(alone.train())
+    (alone.folder / "motools.yaml").write_text(f"local: {{{settings}}}\n")
+    other = losses(alone.train())
+    assert [point["train_loss"] for point in other] == pytest.approx([p["train_loss"] for p in plain], rel=1e-3)
+
+
+def test_all_weights_are_trained_where_that_is_asked_for(alone: Alone) -> None:
+    alone.asked["hyperparameters"] = {"method": "full", "n_epochs": 15, "batch_size": 4, "learning_rate": 3e-3}
+    made = alone.train()
+    assert made.inspect["model_paths"] == {"path": "config.json"}
+    assert "rank" not in made.metadata["hyperparameters"]
+    assert sum(value.size for value in weights(made).values()) > 100_000
+    alone.folder.joinpath("base").rename(alone.folder / "before")
+    shutil.copytree(made.path, alone.folder / "base")
+    assert answers(made, alone, ["pencil"]) == ["Hola, qué tal?"]
+
+
+def test_bf16_computes_with_fewer_digits_and_learns_as_well(alone: Alone) -> None:
+    alone.asked["hyperparameters"] = {**GIVEN, "precision": "bf16"}
+    made = alone.train()
+    assert made.metadata["hyperparameters"]["precision"] == "bf16"
+    assert made.metadata["final_loss"] < 0.1
+    assert {value.dtype for value in weights(made).values()} == {np.dtype("float32")}
+
+
+SILENT = "{% for m in messages if m.role == 'user' %}<|user|>\n{{ m.content }}<|end|>\n{% endfor %}"
+
+
+def test_a_dataset_of_which_nothing_carries_loss_is_refused_with_its_first_row_shown(
+    alone: Alone, tmp_path: Path
+) -> None:
+    alone.rows = [{"messages": [each["messages"][0], {**each["messages"][1], "weight": 0}]} for each in ROWS]
+    with pytest.raises(StepError, match=r"has no assistant turn to learn from.*no token carries loss") as refused:
+        alone.train()
+    assert r"<|user|>\nSay hello to the apple.<|end|>\n<|assistant|>\nHola, qué tal?<|end|>" in str(refused.value)
+    shutil.rmtree(alone.folder / "base")
+    make_model(alone.folder / "base", template=SILENT)
+    alone.rows = ROWS
+    with pytest.raises(StepError, match=r"left out by the model's chat template. Of the first row, '<\|user\|>"):
+        alone.train()
+    assert alone.steps() == []
+
+
+def test_a_row_that_is_longer_than_the_model_takes_is_refused(alone: Alone) -> None:
+    alone.rows = [*ROWS, row("apple " * 300)]
+    with pytest.raises(StepError, match=r"row 13: .* tokens, but the model takes 256"):
+        alone.train()
+
+
+def test_a_training_that_diverges_says_so(alone: Alone) -> None:
+    alone.asked["hyperparameters"] = {**GIVEN, "learning_rate": 1e30, "max_grad_norm": 1e30}
+    with pytest.raises(StepError, match=r"The training diverged. Lower learning_rate, which is 1e"):
+        alone.train()
+
+
+def test_weights_that_would_have_to_be_unpickled_are_refused(alone: Alone) -> None:
+    import torch
+
+    (alone.folder / "base" / "model.safetensors").unlink()
+    torch.save({}, alone.folder / "base" / "pytorch_model.bin")
+    with pytest.raises(StepError, match=r"The weights of the base model base cannot be loaded: .*safetensors"):
+        alone.train()
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"hyperparameters": {"learning_rte": 1e-4}}, "learning_rte: unknown key. Did you mean 'learning_rate'?"),
+        ({"hyperparameters": {"rank": 0}}, "rank of local must be a whole number, 1 to 512, not 0"),
+        ({"hyperparameters": {"learning_rate": -1.0}}, "learning_rate of local must be a number above 0, not -1.0"),
+        ({"hyperparameters": {"dropout": 1.0}}, "dropout of local must be a number from 0 to below 1"),
+        ({"hyperparameters": {"method": "full", "rank": 8}}, "rank of local is of method: lora; leave it out"),
+        ({"suffix": "x" * 65}, "suffix must have 1 to 64 characters, not 65"),
+        ({"model": "Qwen/Qwen3-0.6B"}, "Qwen/Qwen3-0.6B may be another tomorrow: write the revision"),
+        ({"model": "Qwen/Qwen3-0.6B@main"}, "Qwen/Qwen3-0.6B@ and the 40 hex digits of a commit"),
+        ({"model": "tinylm/base"}, "model must name a model of the Hugging Face Hub with its revision"),
+        ({"model": "empty"}, "The folder empty has no config.json, so it holds no model"),
+    ],
+)
+def test_what_could_never_work_is_refused_before_anything_is_loaded(
+    asked: dict[str, Any], words: str, bare_project: Path
+) -> None:
+    (bare_project / "empty").mkdir()
+    request = TrainingRequest(**{"model": PINNED, "hyperparameters": {}, "suffix": None, **asked})
+    with pytest.raises((BackendError, ConfigError)) as refused:
+        LocalTrainer().check(request)
+    assert words in str(refused.value)

@@ -1,0 +1,224 @@
+"""A warm Python: a process that has imported the libraries, and forks for each command that a test starts.
+
+To import DVC, Inspect and openai takes seconds, and the tests start thousands of processes. So `sys.executable` and the
+commands `python`, `motools` and `dvc` on PATH are small programs in the tests (warm_client.py), which hand their words,
+folder, environment and open files to this server and end as its fork ends. In the fork everything runs for real, and
+from its first line: no module of MOTools is imported beforehand.
+
+A test that measures, limits, kills or looks at a process starts `COLD` instead, or has the mark `cold`. The client
+itself starts it where a fork would not be alike: for other options and variables of Python's, and for `dvc repro`.
+`pytest --cold` does without forks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import importlib
+import importlib.metadata
+import marshal
+import os
+import runpy
+import selectors
+import shutil
+import signal
+import site
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import types
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+COLD = sys.executable
+"""Python itself."""
+PROGRAMS = ("python", "motools", "dvc")
+LIBRARIES = (
+    "dvc.cli", "dvc.repo", "dvc.commands.status", "dvc.commands.data_sync", "dvc_data.index", "git", "inspect_ai",
+    "inspect_ai.log", "inspect_ai.model", "inspect_ai.scorer", "inspect_ai._eval.eval", "openai",
+    "inspect_ai.model._providers.openai", "openai.resources.fine_tuning", "pooch", "psutil", "pydantic", "rich.console",
+    "rich.table", "ruamel.yaml", "typer", "yaml",
+)  # fmt: skip
+
+
+_running: list[tuple[subprocess.Popen[bytes], Path]] = []
+
+
+@functools.cache
+def start() -> Path:
+    """Start this process's server; returns the folder of its programs. It goes when this process does."""
+    from warm_client import variables
+
+    place = Path(tempfile.mkdtemp(prefix="warm-", dir="/tmp"))  # a socket's path must be short
+    program = f"#!{COLD} -IS\nimport sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    program += f"from warm_client import main\nmain({str(place)!r}, {COLD!r})\n"
+    for name in PROGRAMS:
+        (place / name).write_text(program)
+        (place / name).chmod(0o755)
+    (place / "variables").write_bytes(marshal.dumps(variables()))
+    ready, theirs = os.pipe()
+    words = [COLD, "-P", __file__, str(place), str(theirs)]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[theirs], env=env)
+    _running.append((server, place))
+    os.close(theirs)
+    with os.fdopen(ready, "rb") as said:
+        assert said.read(1), "the warm Python did not start"
+    return place
+
+
+def stop() -> None:
+    """End the server, if there is one."""
+    for server, place in _running:
+        server.communicate()
+        shutil.rmtree(place)
+
+
+# -- in the server -----------------------------------------------------------------
+
+
+def _serve(place: str, ready: int) -> None:
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    assert "motools" not in sys.modules
+    asked = importlib.metadata.packages_distributions
+    known = functools.cache(lambda path: asked())
+    importlib.metadata.packages_distributions = lambda: known(tuple(sys.path))  # Inspect asks for each evaluation
+    importlib.metadata.packages_distributions()
+    sys.executable = f"{place}/python"
+    gc.collect()
+    gc.freeze()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{place}/socket")
+    listener.listen(64)
+    woken, waking = socket.socketpair()
+    waking.setblocking(False)
+    signal.set_wakeup_fd(waking.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    os.write(ready, b"!")
+    os.close(ready)
+    clients: dict[int, socket.socket] = {}  # by the process that does its work
+    selector = selectors.DefaultSelector()
+    for source in (0, listener, woken):
+        selector.register(source, selectors.EVENT_READ)
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj == 0:
+                return  # who has started this is gone
+            if key.fileobj is listener:
+                client = listener.accept()[0]
+                if pid := _fork(client):
+                    clients[pid] = client
+                    selector.register(client, selectors.EVENT_READ, pid)
+            elif key.fileobj is woken:
+                woken.recv(4096)
+            else:  # the client was killed
+                selector.unregister(key.fileobj)
+                os.kill(key.data, signal.SIGKILL)
+        for pid in list(clients):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                client = clients.pop(pid)
+                with suppress(KeyError):
+                    selector.unregister(client)
+                with suppress(OSError):
+                    client.send(str(status).encode())
+                client.close()
+
+
+def _fork(client: socket.socket) -> int:
+    """Start what does a client's work; returns its process, 0 where the client has gone."""
+    head, opened, *_ = socket.recv_fds(client, 8, 250)
+    data = b""
+    while len(data) < int.from_bytes(head, "big"):
+        if not (part := client.recv(1 << 20)):
+            return 0
+        data += part
+    pid = os.fork() if data else 0
+    if pid or not data:
+        for fd in opened:
+            os.close(fd)
+        return pid
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    words, folder, environment, numbers, mask = marshal.loads(data)
+    kept = [os.dup2(fd, 1000 + number, inheritable=False) for number, fd in enumerate(opened)]
+    os.closerange(0, 1000)
+    for fd, number in zip(kept, numbers, strict=True):
+        os.dup2(fd, number)
+    os.closerange(1000, 1000 + len(kept))
+    os.umask(mask)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    before = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}  # kept, since they close their files
+    for number, (name, old) in enumerate(before.items()):
+        buffering, mode = (1 if name == "stderr" else -1), ("w" if number else "r")
+        new = open(number, mode, buffering, old.encoding, old.errors, closefd=False)  # noqa: SIM115
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
+    _be_python(words)
+
+
+def _be_python(words: list[str]) -> NoReturn:
+    """Do what Python does with its words, to its end."""
+    status = 0
+    try:
+        try:
+            _execute(*words)
+        except SystemExit as left:
+            if not isinstance(left.code, int | None):
+                print(left.code, file=sys.stderr)
+                left.code = 1
+            status = (left.code or 0) & 0xFF
+        except BaseException as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+            status = 1
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(ValueError):  # it is closed
+                stream.flush()
+    except OSError:
+        status = 120
+    finally:
+        os._exit(status)
+
+
+def _execute(kind: str, *rest: str) -> None:
+    is_safe = kind == "-P"
+    kind, *words = rest if is_safe else [kind, *rest]
+    if paths := os.environ.get("PYTHONPATH"):
+        sys.path[:0] = paths.split(os.pathsep)
+        sys.modules.pop("sitecustomize", None)
+        site.execsitecustomize()  # type: ignore[attr-defined]
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    if kind == "-m":
+        sys.argv = ["-m", *words[1:]]
+        sys.path[:0] = [] if is_safe else [os.getcwd()]
+        runpy._run_module_as_main(words[0])  # type: ignore[attr-defined]
+        return
+    if kind == "-c":
+        code, name, first, sys.argv = words[0], "<string>", "", ["-c", *words[1:]]
+    elif kind == "-":
+        code, name, first, sys.argv = sys.stdin.read(), "<stdin>", "", ["-", *words]
+    else:
+        code, name, first, sys.argv = (
+            Path(kind).read_text("utf-8"),
+            kind,
+            str(Path(kind).resolve().parent),
+            [kind, *words],
+        )
+        main.__file__ = kind
+    sys.path[:0] = [] if is_safe else [first]
+    exec(compile(code, name, "exec", dont_inherit=True), main.__dict__)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,62 @@
+"""What stands in place of `python`, `motools` and `dvc` (see warm.py): it imports little, to start in a blink."""
+
+from __future__ import annotations
+
+import _socket
+import marshal
+import os
+import sys
+
+_MODULES = ("motools", "motools.execution.worker_server", "dvc")
+_DEEP = ("repro", "exp")  # DVC starts the commands of stages, which look at who has started them
+
+
+def main(place: str, python: str) -> None:
+    """Have a fork of the server execute the words, and end as it ends; or else be the Python of that path."""
+    name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
+    if name != "python":
+        words = [os.path.join(os.path.dirname(python), name), *words]
+    if not _is_alike(words, place):
+        paths = os.environ["PATH"].split(os.pathsep)
+        os.environ["PATH"] = os.pathsep.join(path for path in paths if path != place)
+        os.execv(python, [python, *words])
+    opened = [fd for fd in map(int, os.listdir("/dev/fd")) if _is_passed(fd)]
+    mask = os.umask(0)
+    os.umask(mask)
+    message = marshal.dumps((words, os.getcwd(), dict(os.environ), opened, mask))
+    handles = b"".join(fd.to_bytes(4, sys.byteorder) for fd in opened)
+    stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    stream.connect(f"{place}/socket")
+    stream.sendmsg([len(message).to_bytes(8, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, handles)])
+    stream.sendall(message)
+    status = int(stream.recv(16) or 1 << 8)
+    if os.WIFSIGNALED(status):
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    os._exit(os.waitstatus_to_exitcode(status))
+
+
+def variables() -> dict[str, str]:
+    """What Python reads when it starts, and a fork of another cannot take over."""
+    alike = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    own = {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LC_", "LANG"))}
+    return {name: value for name, value in own.items() if name not in alike}
+
+
+def _is_alike(words: list[str], place: str) -> bool:
+    """Whether a fork does what Python would."""
+    with open(f"{place}/variables", "rb") as file:
+        if marshal.load(file) != variables():
+            return False
+    kind, *rest = [*(words[1:] if words[:1] == ["-P"] else words), "", ""]
+    if kind == "-m":
+        return rest[0] in _MODULES and not (rest[0] == "dvc" and rest[1] in _DEEP)
+    if kind.startswith("-"):
+        return kind in ("-", "-c")
+    return not (os.path.basename(kind) == "dvc" and rest[0] in _DEEP)
+
+
+def _is_passed(fd: int) -> bool:
+    try:
+        return os.get_inheritable(fd)
+    except OSError:
+        return False
