@@ -178,7 +178,6 @@ def role_options(value: Any) -> dict[str, Any]:
 
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **GENERATION,
     "task_args": (_mapping(), "a mapping of the task's own arguments"),
     "limit": (_limit, "a number of samples, 1 or more, or [start, stop]"),
     "sample_id": (_ids, "the id of a sample, or a list of ids; * stands for any letters"),
@@ -197,6 +196,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a mapping of roles to models with their provider, such as {grader: openai/gpt-6-luna}, to {model: ..., "
         "reasoning_effort: ..., temperature: ...}, or to trained, the model that is evaluated",
     ),
+    **GENERATION,
     "approval": (lambda value: isinstance(value, str) and value != "", "the name of an approver, or a policy file"),
     "sandbox": (_sandbox, "a kind of sandbox, such as docker, or [kind, file]"),
     "message_limit": (_whole(1), "a whole number, 1 or more"),

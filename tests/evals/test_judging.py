@@ -94,7 +94,7 @@ def test_an_old_and_a_new_judge_are_compared_on_the_same_answers(project: Path, 
     done = chain.command("run")
     assert done.code == 0, done.err
     made = json.loads(chain.command("rescore", "eval_results", "--grader", "openai/gpt-new", "--json").out)
-    asked = [request.body["model"] for request in server.requests]
+    asked = [request.body["model"] for request in server.requests if request.step == "chat"]
     assert {name: asked.count(name) for name in set(asked)} == {MODEL: 100, "gpt-old": 101, "gpt-new": 100}
 
     told = json.loads(chain.command("judge", "check", "eval_results", made["id"], "--json").out)
