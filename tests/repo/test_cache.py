@@ -169,7 +169,6 @@ def test_the_cache_of_the_global_configuration_counts_until_the_project_names_on
     project: Path, tmp_path: Path
 ) -> None:
     configuration = Path(os.environ["DVC_GLOBAL_CONFIG_DIR"], "config")
-    configuration.parent.mkdir()
     configuration.write_text(f"[cache]\n    dir = {tmp_path}/everyone\n")
     assert Project.find().cache == tmp_path / "everyone"
     (project / ".dvc" / "config").write_text("[cache]\n    dir = ../mine\n")
