@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from motools.code.trace import dependencies
 from motools.compiler.compiled import Compiled
 from motools.compiler.dvc_yaml import set_deps, write_stages
 from motools.compiler.step_call import StepCall
+from motools.definition.instances import label_of
 from motools.errors import MotoolsError, ProjectError
 from motools.execution.cached_results import Result
 from motools.repo import pipeline
@@ -129,12 +130,29 @@ class StageOutputs:
             deps.setdefault(path, Out(str(md5), here.size) if as_read else here)
         self._has_new_deps |= set_deps(self._compiled, call.name, [*paths, *sorted(deps.keys() - paths.keys())])
         stage = self._compiled.stages[call.name]
+        deps |= self._shared_deps(call.name, deps)
         locked: dict[str, Any] = {"cmd": stage["cmd"]}
         if deps:
             locked["deps"] = [{"path": path, **deps[path].as_dict()} for path in sorted(deps)]
-        locked["params"] = {pipeline.PARAMS: {call.name: dict(call.values)}}
+        locked["params"] = {pipeline.PARAMS: self._compiled.params_of(call.name)}
         locked["outs"] = [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]
         self.lock_file.put(call.name, locked)
+
+    def _shared_deps(self, name: str, known: Container[str]) -> dict[str, Out]:
+        """What other instances of its step depend on, which DVC takes a stage to depend on, too."""
+        if not label_of(name):
+            return {}
+        others = {path: self.hash(path) for path in self._compiled.stages[name].get("deps", []) if path not in known}
+        return {path: out for path, out in others.items() if out is not None}
+
+    def _share_deps(self) -> None:
+        """Enter what has been seen since an instance of a step was entered that another one depends on."""
+        for name in self._compiled.stages if self._has_new_deps else ():
+            entry = dict(self.lock_file.entry(name))
+            known = {dep["path"]: dep for dep in entry.get("deps", [])}
+            if entry and (more := self._shared_deps(name, known)):
+                known |= {path: {"path": path, **out.as_dict()} for path, out in more.items()}
+                self.lock_file.put(name, {**entry, "deps": [known[path] for path in sorted(known)]})
 
     def _describe(self, path: str, atom: str) -> Out:
         """An input as dvc.lock gives it; from the folder where another command has just cleaned the cache."""
@@ -177,6 +195,7 @@ class StageOutputs:
         return self.lock_file.pending
 
     def _write(self) -> None:
+        self._share_deps()
         write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
         self.lock_file.flush()
         self._has_new_deps = False
