@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,10 @@ class StepCall:
     @property
     def folder(self) -> Path:
         return self.place.folder
+
+    def step_in(self, workflow: Workflow) -> Step:
+        """The step of a workflow, as it was written, that this is a call of, or of an instance of which it is one."""
+        return replace(workflow.step(base_of(self.name)), name=self.name, inputs=self.takes, outputs=self.outputs)
 
     @cached_property
     def roles(self) -> dict[str, str]:

@@ -98,6 +98,7 @@ def _install(prepared: Prepared, stages: Stages, reporter: Reporter) -> None:
         reporter.note(sentence)
     clean_up(prepared.place)
     stages.state.outputs.claims.repair()
+    stages.state.outputs.clear_the_way()
     stages.state.outputs.ignore_outs([step.name for step in stages.selected])
 
 

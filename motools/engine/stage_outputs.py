@@ -16,7 +16,7 @@ from typing import Any
 from motools.base.files import scratch, set_aside
 from motools.code.trace import dependencies
 from motools.compiler.compiled import Compiled
-from motools.compiler.dvc_yaml import set_deps, write_stages
+from motools.compiler.dvc_yaml import is_generated, set_deps, write_stages
 from motools.compiler.step_call import StepCall
 from motools.definition.instances import label_of
 from motools.errors import MotoolsError, ProjectError
@@ -83,6 +83,25 @@ class StageOutputs:
                     target.rename(away / target.name)
             else:
                 target.unlink(missing_ok=True)
+
+    def clear_the_way(self) -> None:
+        """Remove what stages that are no more have left around what others write now: `atoms/model`, where a sweep has
+        `atoms/model/seed=0`. Only what the cache has."""
+        writes = {path for stage in self._compiled.stages.values() for path in out_paths(stage)}
+        above = {parent for path in writes for parent in _above(path)}
+        for name in self.lock_file.stages:
+            entry = self.lock_file.entry(name) if name not in self._compiled.stages else {}
+            for out in entry.get("outs", []) if is_generated(entry.get("cmd")) else ():
+                path, target = out["path"], self._folder / out["path"]
+                if path not in above and writes.isdisjoint(_above(path)):
+                    continue
+                here = self.hash(path)
+                if here is not None and here.md5 == out["md5"] and self._project.store.has(here.md5):
+                    with scratch(self._project.private) as away:
+                        target.rename(away / target.name)
+                    with suppress(OSError):  # those of other instances lie there yet
+                        target.parent.rmdir()
+                        target.parent.parent.rmdir()
 
     def move_aside_others(self, name: str) -> None:
         """Move aside what lies where a stage's outs will, and is nowhere else: a person has put or edited it there."""
@@ -242,7 +261,7 @@ class StageOutputs:
 
     def _written(self) -> list[Path]:
         folders = (self._folder / name for name in ("atoms", "runs", "logs"))
-        metrics = sorted((self._folder / "metrics").glob("*.json"))
+        metrics = sorted((self._folder / "metrics").rglob("*.json"))
         return [self._folder / pipeline.LOCK, *(folder / ".gitignore" for folder in folders), *metrics]
 
 
@@ -254,6 +273,12 @@ def _listings(folder: str, files: Iterable[str]) -> dict[str, list[str] | None]:
         for depth, part in enumerate(parts):
             names.setdefault(os.path.join(folder, *parts[:depth]), set()).add(part)
     return {path: sorted(inside) for path, inside in names.items()}
+
+
+def _above(path: str) -> list[str]:
+    """The folders that a path of an out lies in."""
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:

@@ -29,7 +29,7 @@ from motools.code.search_path import Place
 from motools.compiler.step_call import StepCall, make_call
 from motools.compiler.step_code import of_step
 from motools.definition.context import StepContext, executing, kept_folder
-from motools.definition.instances import as_seen, base_of
+from motools.definition.instances import as_seen
 from motools.definition.step import Step
 from motools.definition.workflow import Workflow
 from motools.errors import MotoolsError, StepError
@@ -102,8 +102,7 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
         os.chdir(call.folder)
         try:
             call = replace(call, place=warmed(call.place))
-            step = loaded(call.workflow, call.place).step(base_of(call.name))
-            step = replace(step, name=call.name, inputs=call.takes, outputs=call.outputs)
+            step = call.step_in(loaded(call.workflow, call.place))
             _refuse_older(call, step)
             return run_step(call, step, how, locked)
         except MotoolsError as error:
