@@ -62,7 +62,7 @@ def config_schema(workflow: Workflow) -> dict[str, Any]:
     for step in workflow.steps:
         section = dict(schemas[step.config_class])
         definitions.update(section.pop("$defs", {}))
-        sections[step.name] = section
+        sections[base_of(step.name)] = section
     required = [name for name, section in sections.items() if section.get("required")]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
