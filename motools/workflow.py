@@ -13,6 +13,7 @@ from motools.code import loading
 from motools.code.search_path import place_of
 from motools.definition.config import Code, Name
 from motools.definition.context import StepContext, current_step
+from motools.definition.instances import axes_in
 from motools.definition.step import AtomConstructor, Step
 from motools.definition.workflow import Workflow
 from motools.engine.state import StepState, WorkflowState
@@ -31,6 +32,7 @@ __all__ = [
     "Workflow",
     "WorkflowConfig",
     "WorkflowState",
+    "axes_in",
     "current_step",
     "load_code",
     "make_project",

@@ -99,7 +99,7 @@ def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
 
 PUBLIC = {
     "motools.workflow": "AtomConstructor Code Name Step StepConfig StepContext StepState Workflow WorkflowConfig "
-    "WorkflowState current_step load_code make_project run_workflow",
+    "WorkflowState axes_in current_step load_code make_project run_workflow",
     "motools.atom": "Ancestry Arm Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
     "find_atom holm_adjusted trace",
     "motools.zoo": "Description Kind OFFLINE Variant about about_config config_text configs dataset declared_version "

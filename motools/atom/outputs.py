@@ -104,7 +104,11 @@ class Outputs:
 
 
 def is_atom(out: Located) -> bool:
-    return out.path == pipeline.atom_path(out.path.rpartition("/")[2]) and out.md5.endswith(".dir")
+    return (
+        out.path.startswith("atoms/")
+        and out.path == pipeline.atom_path(pipeline.name_at(out.path))
+        and (out.md5.endswith(".dir"))
+    )
 
 
 def stages_of(folder: Path) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from motools.code.search_path import Place
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
 from motools.definition.context import StepContext, executing, working_in
+from motools.definition.sweep import instances_of
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError, MotoolsError
 from motools.repo import pipeline
@@ -34,7 +35,7 @@ def check_steps(compiled: Compiled, place: Place, names: Iterable[str]) -> None:
     _let_refuse(compiled.workflow, compiled.config, place, names)
 
 
-def rehearse_steps(reference: str, config: Mapping[str, Mapping[str, Any]], place: Place, names: Iterable[str]) -> None:
+def rehearse_steps(reference: str, sections: Mapping[str, Any], place: Place, names: Iterable[str]) -> None:
     """The same with what only trying can tell, in a worker's process, where the workflow has to be found again.
 
     What needs an atom of the pipeline, which a run will make, cannot be told yet, and is let pass.
@@ -43,7 +44,7 @@ def rehearse_steps(reference: str, config: Mapping[str, Mapping[str, Any]], plac
         ConfigError: with what the first step refuses, or with what it failed with.
     """
     with place.importable():
-        workflow = load_workflow(reference, place)
+        workflow, config = instances_of(load_workflow(reference, place), sections)
     for name in names:
         context = StepContext("rehearsal", name, place.folder, place.project)  # which code may ask for
         try:

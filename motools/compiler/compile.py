@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,21 @@ from motools.base.files import replace_file
 from motools.code import references
 from motools.code.search_path import Place
 from motools.compiler.compiled import Compiled
-from motools.compiler.dvc_yaml import first_deps, stage_of, stages_text, with_deps, with_own_words
+from motools.compiler.dvc_yaml import (
+    first_deps,
+    of_instance,
+    share_deps,
+    stage_of,
+    stages_text,
+    with_deps,
+    with_own_words,
+)
 from motools.compiler.editor_schema import modeline, write_schema
 from motools.compiler.losses import is_of_something_else, kept_copy, loses_params, loses_stages
 from motools.compiler.params_yaml import params_text
 from motools.compiler.step_code import of_step
+from motools.definition.instances import base_of, label_of
+from motools.definition.sweep import instances_of, with_first_values
 from motools.definition.workflow import Workflow
 from motools.repo import pipeline
 
@@ -24,20 +35,33 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
     Raises:
         ConfigError: the config is wrong, or names code that is not there.
     """
-    sections = workflow.resolve(config)
+    said = resolved(workflow, config)
+    workflow, sections = instances_of(workflow, said)
     found = references.parse(reference, place)
     source = found.file if found is not None else None
     codes = {s.name: of_step(s, sections[s.name], place, source) for s in workflow.steps}
     locked, written = pipeline.read_lock(place.folder), pipeline.read_stages(place.folder)
     stages = {}
     for step in workflow.steps:
-        stage = with_own_words(stage_of(step, reference), written.get(step.name))
+        stage = with_own_words(
+            stage_of(step, reference), of_instance(written.get(base_of(step.name)), label_of(step.name))
+        )
         entry = locked.get(step.name, {})
         before = [dep["path"] for dep in entry.get("deps", []) if (place.folder / dep["path"]).exists()]
         deps = before if entry.get("cmd") == stage["cmd"] else first_deps(codes[step.name], place)
         inputs = [pipeline.atom_path(name) for name in step.inputs]
         stages[step.name] = with_deps(stage, list(dict.fromkeys([*inputs, *deps])))
-    return Compiled(workflow, reference, sections, codes, stages, source)
+    share_deps(stages, stages)
+    return Compiled(workflow, reference, sections, codes, stages, said, source)
+
+
+def resolved(workflow: Workflow, config: Any) -> dict[str, Any]:
+    """The complete sections of a config, and what it says under `sweep`; raises `ConfigError`."""
+    if not isinstance(config, Mapping) or config.get("sweep") is None:
+        return dict(workflow.resolve(config))
+    sweep = config["sweep"]
+    given = {name: section for name, section in config.items() if name != "sweep"}
+    return {"sweep": sweep, **workflow.resolve(with_first_values(given, sweep, workflow))}
 
 
 def write(compiled: Compiled, folder: Path, private: Path) -> list[str]:

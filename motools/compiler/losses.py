@@ -9,7 +9,8 @@ from typing import Any
 from motools.base import yaml12
 from motools.base.files import set_aside
 from motools.compiler.compiled import Compiled
-from motools.compiler.dvc_yaml import OUR_KEYS, is_written_here
+from motools.compiler.dvc_yaml import OUR_KEYS, body_of, grouped, is_written_here
+from motools.definition.instances import base_of
 from motools.repo import pipeline
 
 
@@ -21,20 +22,21 @@ def loses_params(compiled: Compiled, folder: Path, text: str) -> bool:
     """Whether values or comments of params.yaml are not in its new text."""
     path = folder / pipeline.PARAMS
     before = yaml12.load(path)
-    wanted = {"workflow": compiled.reference, **compiled.config}
+    wanted = {"workflow": compiled.reference, **compiled.sections}
     return before is not None and (not holds(wanted, before) or _loses_comments(path, text))
 
 
 def loses_stages(compiled: Compiled, folder: Path, text: str) -> bool:
     """Whether dvc.yaml has comments, or in generated stages what is not generated, that its new text has not."""
     locked: Mapping[str, Any] | None = None
-    for name, stage in pipeline.read_stages(folder).items():
-        if not is_written_here(stage):
+    stages = grouped(compiled)
+    for name, written in pipeline.read_stages(folder).items():
+        if not is_written_here(written):
             continue
-        now = compiled.stages.get(name, {})
+        stage, now = body_of(written), body_of(stages.get(name, {}))
         if not holds(now, {key: value for key, value in stage.items() if key not in OUR_KEYS}) or "wdir" in stage:
             return True
-        if any(param != name for param in stage.get("params") or []):
+        if any(param != name and not str(param).startswith("sweep.") for param in stage.get("params") or []):
             return True
         outs = [*(stage.get("outs") or []), *(stage.get("metrics") or [])]
         paths = [next(iter(out), "") if isinstance(out, dict) else str(out) for out in outs]
@@ -43,7 +45,8 @@ def loses_stages(compiled: Compiled, folder: Path, text: str) -> bool:
         gone = [d for d in stage.get("deps") or [] if d not in now.get("deps", []) and not d.startswith("atoms/")]
         if gone and now:  # of what a step has read, dvc.lock knows
             locked = pipeline.read_lock(folder) if locked is None else locked
-            known = [dep.get("path") for dep in (locked.get(name) or {}).get("deps", [])]
+            entries = [entry for each, entry in locked.items() if base_of(each) == name]
+            known = [dep.get("path") for entry in entries for dep in entry.get("deps", [])]
             if not all(dep in known for dep in gone):
                 return True
     return _loses_comments(folder / pipeline.STAGES, text)
@@ -67,4 +70,4 @@ def is_of_something_else(compiled: Compiled, folder: Path) -> bool:
     if before is None:
         return False
     known = pipeline.read_params(folder)
-    return known.workflow != compiled.reference if known else not set(before) <= set(compiled.config)
+    return known.workflow != compiled.reference if known else not set(before) <= set(compiled.sections)

@@ -9,6 +9,7 @@ from typing import Any
 from motools.base import values, yaml12, yaml_edit
 from motools.base.configs import schema
 from motools.compiler.compiled import Compiled
+from motools.definition.instances import base_of
 from motools.definition.workflow import Workflow
 from motools.repo import pipeline
 
@@ -25,7 +26,7 @@ def params_text(compiled: Compiled, folder: Path, first: str = "") -> str | None
     Args:
         first: the first line of a file that is not there yet.
     """
-    wanted = {"workflow": compiled.reference, **compiled.config}
+    wanted = {"workflow": compiled.reference, **compiled.sections}
     path = folder / pipeline.PARAMS
     before = yaml12.load(path)
     if values.same_values(before, wanted):
@@ -39,14 +40,14 @@ def _commented(compiled: Compiled) -> Iterator[str]:
     """A new params.yaml: each key under the description that its config class gives it."""
     yield from _PARAMS_HEADER
     yield from yaml_edit.lines("workflow", compiled.reference)
-    for step in compiled.workflow.steps:
+    classes = {base_of(step.name): step.config_class for step in compiled.workflow.steps}
+    for step, section in compiled.sections.items():
         yield ""
-        section = compiled.config[step.name]
-        if not section:
-            yield from yaml_edit.lines(step.name, section)
+        if not section or step not in classes:
+            yield from yaml_edit.lines(step, section)
             continue
-        yield f"{step.name}:"
-        properties = schema(step.config_class).get("properties", {})
+        yield f"{step}:"
+        properties = schema(classes[step]).get("properties", {})
         for name, value in section.items():
             if about := properties.get(name, {}).get("description"):
                 yield f"  # {' '.join(about.split())}"
@@ -61,14 +62,18 @@ def config_schema(workflow: Workflow) -> dict[str, Any]:
     for step in workflow.steps:
         section = dict(schemas[step.config_class])
         definitions.update(section.pop("$defs", {}))
-        sections[step.name] = section
+        sections[base_of(step.name)] = section
     required = [name for name, section in sections.items() if section.get("required")]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": workflow.name,
         "description": workflow.description,
         "type": "object",
-        "properties": {"workflow": {"type": "string", "description": "The workflow's name."}, **sections},
+        "properties": {
+            "workflow": {"type": "string", "description": "The workflow's name."},
+            "sweep": {"type": "object", "description": "What varies: keys as train_model.hyperparameters.seed."},
+            **sections,
+        },
         "additionalProperties": False,
         **({"required": required} if required else {}),
         **({"$defs": definitions} if definitions else {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from motools.atom.atom import Atom
 from motools.code.search_path import Place
 from motools.compiler.step_code import StepCode, of_step
 from motools.definition.config import without_idle
+from motools.definition.instances import as_seen, base_of
 from motools.definition.step import Step
+from motools.definition.sweep import instances_of
 from motools.definition.workflow import Workflow
 from motools.errors import AtomError, ConfigError
 from motools.repo import pipeline, step_cache
@@ -37,15 +39,20 @@ class StepCall:
     inputs: Mapping[str, str]  # input name -> atom id
     place: Place
     key: str
+    gathers: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
         return self.place.folder
 
+    def step_in(self, workflow: Workflow) -> Step:
+        """The step of a workflow, as it was written, that this is a call of, or of an instance of which it is one."""
+        return replace(workflow.step(base_of(self.name)), name=self.name, inputs=self.takes, outputs=self.outputs)
+
     @cached_property
     def roles(self) -> dict[str, str]:
-        """Input name -> role."""
-        return roles_of(self.takes)
+        """Input name, as the step's function knows it -> role."""
+        return roles_of(as_seen(self.takes, self.gathers))
 
     @property
     def slots(self) -> tuple[str, list[str], bool]:
@@ -57,7 +64,19 @@ def make_call(
     reference: str, step: Step, values: Mapping[str, Any], what: StepCode, inputs: Mapping[str, str], place: Place
 ) -> StepCall:
     key = step_key(step, values, what, inputs)
-    return StepCall(reference, step.name, step.inputs, step.outputs, step.keeps_logs, values, what, inputs, place, key)
+    return StepCall(
+        reference,
+        step.name,
+        step.inputs,
+        step.outputs,
+        step.keeps_logs,
+        values,
+        what,
+        inputs,
+        place,
+        key,
+        tuple(step.gathers),
+    )
 
 
 def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> StepCall:
@@ -66,11 +85,17 @@ def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> St
     Raises:
         UserError: params.yaml is wrong or an input is missing or of the wrong kind.
     """
-    step = workflow.step(name)
     params = pipeline.read_params(place.folder)
-    if params is None or name not in params.sections:
-        raise ConfigError(f"{place.folder / pipeline.PARAMS} has no section {name!r}. `motools run` writes it.")
-    values = workflow.resolve({name: params.sections[name]}, only=name)[name]
+    if params is None or base_of(name) not in params.sections:
+        raise ConfigError(
+            f"{place.folder / pipeline.PARAMS} has no section {base_of(name)!r}. `motools run` writes it."
+        )
+    if params.sweep is None:
+        values = workflow.resolve({name: params.sections[name]}, only=name)[name]
+    else:
+        workflow, sections = instances_of(workflow, {**workflow.resolve(params.sections), "sweep": params.sweep})
+        values = dict(sections.get(name, {}))
+    step = workflow.step(name)
     inputs = {}
     for given, kind in step.inputs.items():
         atom = Atom.from_folder(place.folder / pipeline.atom_path(given), place.project)

@@ -22,6 +22,7 @@ from motools.code.trace import to_told
 from motools.compiler.described_function import describe_function
 from motools.compiler.named_paths import named_by, texts_in
 from motools.definition.config import is_code, marked
+from motools.definition.instances import base_of
 from motools.definition.step import Step
 from motools.errors import ConfigError, WorkflowError
 from motools.observe import is_project
@@ -88,7 +89,8 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | 
             versions[f"config.{field}"] = version
     named = named_by(values, place).paths
     files |= {Path(path) for path in named if os.path.exists(path)}
-    described = json.dumps(describe_function(step.fn, partial(_shorten, place=place), roles_of(step.outputs)))
+    outputs = {base_of(name): role for name, role in roles_of(step.outputs).items()}
+    described = json.dumps(describe_function(step.fn, partial(_shorten, place=place), outputs))
     return StepCode(described, versions, tuple(sorted(files)), named)
 
 

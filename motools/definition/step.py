@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools.base.configs import not_a_config
+from motools.definition.instances import base_of
 from motools.errors import WorkflowError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["AtomConstructor", "Step"]
 
 StepFunction = Callable[[Any, "dict[str, Atom]", Path], Any]
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_RESERVED = ("workflow", "sweep")
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _NAMES = "begin with a letter or _ and go on with letters, digits, - and _"
 
@@ -68,6 +70,8 @@ class Step:
         paid: whether executing it costs money, or a function of the config and of those input atoms that are at hand:
             nothing that is paid is executed while the remote, which may have the result, cannot be asked.
         estimate: called with the config and the input atoms for `--dry-run`; what the step would use, if it knows.
+        gathers: the inputs of which the step takes all instances that a sweep makes, as one: its function finds each in
+            `input_atoms` under a name such as `eval_results@fraction=0.1,seed=2`; see `motools.workflow.axes_in`.
     """
 
     name: str
@@ -85,24 +89,28 @@ class Step:
     packages: Sequence[str] = ()
     paid: bool | Callable[[Any, Mapping[str, Atom]], bool] = False
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
+    gathers: Sequence[str] = ()
 
     def costs_money(self, config: Any, input_atoms: Mapping[str, Atom]) -> bool:
         return self.paid(config, input_atoms) if callable(self.paid) else self.paid
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _WORD.fullmatch(self.name) or self.name == "workflow":
-            raise WorkflowError(f"{self.name!r} cannot name a step: {_NAMES} (not 'workflow').")
+        if not isinstance(self.name, str) or not _WORD.fullmatch(base_of(self.name)) or self.name in _RESERVED:
+            raise WorkflowError(f"{self.name!r} cannot name a step: {_NAMES} (not {' or '.join(_RESERVED)}).")
         for what, names in (("input", self.inputs), ("output", self.outputs)):
             if not isinstance(names, Mapping):
                 raise WorkflowError(f"Step {self.name!r}: its {what}s must be a dict, name to kind, not {names!r}.")
             for name, kind in names.items():
-                if not isinstance(name, str) or not _WORD.fullmatch(name):
+                if not isinstance(name, str) or not _WORD.fullmatch(base_of(name)):
                     raise WorkflowError(f"Step {self.name!r}: {name!r} cannot name an {what}: {_NAMES}.")
                 if not isinstance(kind, str) or not _KIND.fullmatch(kind):
                     raise WorkflowError(
                         f"Step {self.name!r}: {kind!r} is no kind of atom, such as dataset, model or eval: begin with "
                         "a small letter and go on with small letters, digits and _."
                     )
+        for name in self.gathers:
+            if name not in map(base_of, self.inputs):
+                raise WorkflowError(f"The step {self.name!r} gathers {name!r}, which is none of its inputs.")
         if not self.outputs:
             raise WorkflowError(f"The step {self.name!r} has no outputs, so nothing could be kept of it.")
         function = self.fn.func if isinstance(self.fn, partial) else self.fn

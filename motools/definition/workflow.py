@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from motools.base.configs import as_values, parse
+from motools.definition.instances import as_seen, axes_in, base_of
 from motools.definition.step import Step
 from motools.errors import ConfigError, WorkflowError, did_you_mean, listed
 
@@ -95,6 +96,7 @@ class Workflow:
         if check is not None:
             makers = {output: maker.name for maker in self.steps for output in maker.outputs}
             made = {given: config(makers[given]) for given in step.inputs if given in makers}
+            made = as_seen(made, step.gathers)
             check(config(name), *([made] if len(inspect.signature(check).parameters) > 1 else []))
 
     @cached_property
@@ -104,7 +106,7 @@ class Workflow:
     def step(self, name: str) -> Step:
         if name in self._by_name:
             return self._by_name[name]
-        names = list(self._by_name)
+        names = list(dict.fromkeys(map(base_of, self._by_name)))
         raise WorkflowError(
             f"The workflow {self.name!r} has no step {name!r}.{did_you_mean(name, names)} Steps: {listed(names)}."
         )
@@ -142,19 +144,36 @@ class Workflow:
         return {s.name: as_values(parse(s.config_class, config.get(s.name), s.name)) for s in steps}
 
     def select(self, stages: str | Sequence[str] | None) -> list[str]:
-        """Step names in order from a selection: names, `a,b`, or a range `a:c`, `:b`, `c:` (ends included)."""
+        """Step names in order from a selection: names, `a,b`, or a range `a:c`, `:b`, `c:` (ends included).
+
+        Of a step that a sweep makes several of, its name selects all; `train_model@seed=1` those where that holds.
+        """
         names = [step.name for step in self.steps]
         if stages is None:
             return names
         chosen: set[str] = set()
-        for part in stages.split(",") if isinstance(stages, str) else stages:
+        for part in _parts(stages) if isinstance(stages, str) else stages:
             first, colon, last = part.strip().partition(":")
-            start = self._index(first, names) if first or not colon else 0
-            end = self._index(last, names) if last else (len(names) - 1 if colon else start)
-            if end < start:
+            start = self._matching(first, names) if first or not colon else [0]
+            end = self._matching(last, names) if last else ([len(names) - 1] if colon else start)
+            if end[-1] < start[0]:
                 raise WorkflowError(f"{part!r} selects nothing: {last!r} comes before {first!r}.")
-            chosen.update(names[start : end + 1])
+            chosen.update(names[start[0] : end[-1] + 1] if colon else (names[number] for number in start))
         return [name for name in names if name in chosen]
 
-    def _index(self, name: str, names: list[str]) -> int:
-        return names.index(self.step(name).name)
+    def _matching(self, name: str, names: list[str]) -> list[int]:
+        """Where the step of a name stands, or its instances."""
+        base, holding = base_of(name), axes_in(name).items() if "=" in name else ()
+        found = [n for n, each in enumerate(names) if base_of(each) == base and axes_in(each).items() >= set(holding)]
+        return found or [names.index(self.step(name).name)]
+
+
+def _parts(stages: str) -> list[str]:
+    """The parts of `a,b@seed=1,dose=2,c`: a comma before `axis=value` goes on with the same step."""
+    parts: list[str] = []
+    for part in stages.split(","):
+        if parts and "=" in part and "@" not in part and "@" in parts[-1]:
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -16,6 +17,7 @@ from motools.code.search_path import Place
 from motools.compiler.check_steps import check_steps, rehearse_steps
 from motools.compiler.compiled import Compiled
 from motools.definition.config import marked
+from motools.definition.instances import base_of
 from motools.errors import ConfigError
 from motools.execution import run_step
 from motools.execution.workers import TaskDied, WarmExecutor
@@ -89,7 +91,7 @@ def rehearse(
         for line in dict.fromkeys(lines):
             tell(line)
     asked = [
-        (workers(modules).submit(_silently, compiled.reference, dict(compiled.config), place, group), group)
+        (workers(modules).submit(_silently, compiled.reference, dict(compiled.sections), place, group), group)
         for modules, group in groups.items()
     ]
     for future, group in asked:
@@ -136,7 +138,15 @@ def _silently(*rehearsal: Any) -> None:
 
 
 def _rehearsed(compiled: Compiled, names: Iterable[str]) -> list[str]:
-    return [name for name in names if compiled.workflow.step(name).rehearse is not None]
+    """The steps that have something to try out; of those that would try out the same, one."""
+    makers = {output: step.name for step in compiled.workflow.steps for output in step.outputs}
+    found: dict[str, str] = {}
+    for name in names:
+        step = compiled.workflow.step(name)
+        if step.rehearse is not None:
+            made = [compiled.config[makers[given]] for given in step.inputs if given in makers]
+            found.setdefault(json.dumps([base_of(name), compiled.config[name], made]), name)
+    return list(found.values())
 
 
 def _told(compiled: Compiled, place: Place, name: str) -> Iterator[str]:

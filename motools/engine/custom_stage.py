@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from motools.compiler.dvc_yaml import is_generated
+from motools.compiler.dvc_yaml import is_generated, is_written_here
 from motools.engine.failures import log_path
 from motools.engine.pipeline_state import PipelineState
 from motools.engine.plan import StagePlan, refuse_frozen
@@ -35,7 +35,7 @@ __all__ = ["CustomStage", "custom_stages"]
 def custom_stages(state: PipelineState) -> Iterator[list[CustomStage]]:
     """The stages that a person wrote, while DVC's repository is open; where there are none, DVC is not imported."""
     folder, project = state.place.folder, state.place.project
-    if all(is_generated(stage.get("cmd")) for stage in pipeline.read_stages(folder).values()):
+    if all(is_written_here(stage) for stage in pipeline.read_stages(folder).values()):
         yield []
         return
     with project.dvc() as repo:

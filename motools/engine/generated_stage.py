@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from motools.atom.atom import atoms_at_hand
 from motools.base.configs import parse
+from motools.definition.instances import as_seen
 from motools.definition.step import Step
 from motools.engine.failures import log_path
 from motools.engine.pipeline_state import PipelineState
@@ -101,7 +102,8 @@ class GeneratedStage:
     def is_paid(self) -> bool:
         """Whether executing it costs money, as far as is known before its inputs are made."""
         inputs = {name: self._state.atoms.get(name) for name in self.step.inputs}
-        return self.step.costs_money(self.config, atoms_at_hand(inputs, self._place.project))
+        atoms = atoms_at_hand(as_seen(inputs, self.step.gathers), self._place.project)
+        return self.step.costs_money(self.config, atoms)
 
     def locked_entry(self) -> CachedResult | None:
         """Its result as dvc.lock names it."""

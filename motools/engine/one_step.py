@@ -34,7 +34,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
         files = [*call.code.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES]
         git = project.git.state(files)
         locked = LockFile(place.folder).entry(name)
-        outcome = run_step(call, workflow.step(name), Execution(project.user, git, remote=True), locked)
+        outcome = run_step(call, call.step_in(workflow), Execution(project.user, git, remote=True), locked)
     if outcome.result is not None:  # DVC has been told what the step was known to depend on before
         dvc_yaml.write_deps(place.folder, name, deps_of(outcome.result, call.inputs, place))
     return outcome.executed

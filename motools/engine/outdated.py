@@ -19,6 +19,7 @@ from motools.code import trace
 from motools.code.search_path import Place
 from motools.code.world import World
 from motools.compiler import dvc_yaml
+from motools.definition.instances import base_of, label_of
 from motools.engine.plan import MISSING, differences
 from motools.errors import ConfigError
 from motools.repo import pipeline
@@ -83,7 +84,7 @@ class Folder:
         return self._why[stage]
 
     def _reasons(self, stage: str, locked: Mapping[str, Any]) -> Iterator[str]:
-        name = stage.partition("@")[0]  # of the stages of a matrix
+        name = base_of(stage)  # of the stages of a matrix
         written = pipeline.read_stages(self._folder).get(name, {})
         base = self._folder / str(written.get("wdir", ""))
         if not locked or written.get("frozen") or "$" in str(written.get("wdir", "")):
@@ -91,7 +92,7 @@ class Folder:
         if not written:
             yield f"{pipeline.STAGES} has no stage {name} any more"
             return
-        command = self._command(name, written)
+        command = self._command(stage, written)
         if command is not None and command != locked.get("cmd"):
             yield f"its command changed: {locked.get('cmd')} -> {command}"
         for file, before in locked.get("params", {}).items():
@@ -100,10 +101,11 @@ class Folder:
 
     def _command(self, name: str, written: Mapping[str, Any]) -> str | None:
         """What it is now; None where only DVC can put it together."""
-        command = written.get("cmd")
+        command = dvc_yaml.body_of(written).get("cmd")
         params = pipeline.read_params(self._folder) if dvc_yaml.is_generated(command) else None
         if params is not None:
-            return dvc_yaml.command(params.workflow, name)
+            gone = label_of(name) and "do" in written and label_of(name) not in written.get("foreach", {})
+            return dvc_yaml.command(params.workflow, base_of(name) if gone else name)
         return command if isinstance(command, str) and "$" not in command else None
 
     def _inputs(self, locked: Mapping[str, Any], base: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from motools.code.trace import dependencies
 from motools.code.world import World
 from motools.compiler.compiled import Compiled
 from motools.compiler.step_call import StepCall, make_call
+from motools.definition.instances import label_of
 from motools.errors import WorkflowError
 from motools.execution import cached_results
 from motools.execution.cached_results import Result
@@ -105,7 +106,8 @@ def plan_stage(
         return StagePlan(name, "run", ("--force",), call=call)
     last = cached_results.locked_result(call, locked)
     if last is not None and (used := world.changes(last.trace, call.roles)) == []:
-        files = _changed_files(deps_of(last, certain, place), hash, locked)
+        deps = compiled.stages[name].get("deps", []) if label_of(name) else deps_of(last, certain, place)
+        files = _changed_files(deps, hash, locked)
         plan = StagePlan(name, "current", (), last.entry.atoms(definition.outputs), call, last)
         if not asked and not outs and not files:
             return plan
@@ -166,8 +168,10 @@ def _changed_definition(compiled: Compiled, name: str, locked: Mapping[str, Any]
     reasons = []
     if locked.get("cmd") != compiled.stages[name]["cmd"]:
         reasons.append(f"its command changed: {locked.get('cmd')} -> {compiled.stages[name]['cmd']}")
-    before = locked.get("params", {}).get(pipeline.PARAMS, {}).get(name, {})
-    return reasons + differences(name, before, compiled.config[name])
+    before = locked.get("params", {}).get(pipeline.PARAMS, {})
+    for where, now in compiled.params_of(name).items():
+        reasons += differences(where, before.get(where, {}), now)
+    return reasons
 
 
 MISSING = object()

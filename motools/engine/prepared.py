@@ -60,4 +60,4 @@ def prepare_folder(folder: Path) -> Prepared:
             "`motools workflow run NAME --config FILE`."
         )
     workflow = load_workflow(params.workflow, place)
-    return prepare(workflow, params.workflow, place, params.sections)
+    return prepare(workflow, params.workflow, place, params.config)

@@ -13,6 +13,7 @@ from motools.base.configs import parse
 from motools.base.files import in_words
 from motools.code.search_path import Place, place_of
 from motools.compiler.find_workflow import reference_to
+from motools.definition.instances import as_seen
 from motools.definition.workflow import Workflow
 from motools.engine import snapshot
 from motools.engine.cleanup import clean_up
@@ -97,6 +98,7 @@ def _install(prepared: Prepared, stages: Stages, reporter: Reporter) -> None:
         reporter.note(sentence)
     clean_up(prepared.place)
     stages.state.outputs.claims.repair()
+    stages.state.outputs.clear_the_way()
     stages.state.outputs.ignore_outs([step.name for step in stages.selected])
 
 
@@ -159,7 +161,8 @@ def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estim
             step = prepared.compiled.workflow.step(plan.stage)
             config = parse(step.config_class, prepared.compiled.config[plan.stage], plan.stage)
             with suppress(MotoolsError, OSError, ValueError):  # an input that cannot be read: the run will say so
-                atoms = {name: Atom.load(id, project=prepared.place.project) for name, id in plan.call.inputs.items()}
+                ids = as_seen(plan.call.inputs, step.gathers)
+                atoms = {name: Atom.load(id, project=prepared.place.project) for name, id in ids.items()}
                 if step.estimate is not None and (guess := step.estimate(config, atoms)) is not None:
                     guesses[plan.stage] = guess
     return guesses

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 from motools.base.files import scratch, set_aside
 from motools.code.trace import dependencies
 from motools.compiler.compiled import Compiled
-from motools.compiler.dvc_yaml import set_deps, write_stages
+from motools.compiler.dvc_yaml import is_generated, set_deps, write_stages
 from motools.compiler.step_call import StepCall
+from motools.definition.instances import label_of
 from motools.errors import MotoolsError, ProjectError
 from motools.execution.cached_results import Result
 from motools.repo import pipeline
@@ -83,6 +84,25 @@ class StageOutputs:
             else:
                 target.unlink(missing_ok=True)
 
+    def clear_the_way(self) -> None:
+        """Remove what stages that are no more have left around what others write now: `atoms/model`, where a sweep has
+        `atoms/model/seed=0`. Only what the cache has."""
+        writes = {path for stage in self._compiled.stages.values() for path in out_paths(stage)}
+        above = {parent for path in writes for parent in _above(path)}
+        for name in self.lock_file.stages:
+            entry = self.lock_file.entry(name) if name not in self._compiled.stages else {}
+            for out in entry.get("outs", []) if is_generated(entry.get("cmd")) else ():
+                path, target = out["path"], self._folder / out["path"]
+                if path not in above and writes.isdisjoint(_above(path)):
+                    continue
+                here = self.hash(path)
+                if here is not None and here.md5 == out["md5"] and self._project.store.has(here.md5):
+                    with scratch(self._project.private) as away:
+                        target.rename(away / target.name)
+                    with suppress(OSError):  # those of other instances lie there yet
+                        target.parent.rmdir()
+                        target.parent.parent.rmdir()
+
     def move_aside_others(self, name: str) -> None:
         """Move aside what lies where a stage's outs will, and is nowhere else: a person has put or edited it there."""
         locked = [out["path"] for out in self.lock_file.entry(name).get("outs", [])]
@@ -129,12 +149,29 @@ class StageOutputs:
             deps.setdefault(path, Out(str(md5), here.size) if as_read else here)
         self._has_new_deps |= set_deps(self._compiled, call.name, [*paths, *sorted(deps.keys() - paths.keys())])
         stage = self._compiled.stages[call.name]
+        deps |= self._shared_deps(call.name, deps)
         locked: dict[str, Any] = {"cmd": stage["cmd"]}
         if deps:
             locked["deps"] = [{"path": path, **deps[path].as_dict()} for path in sorted(deps)]
-        locked["params"] = {pipeline.PARAMS: {call.name: dict(call.values)}}
+        locked["params"] = {pipeline.PARAMS: self._compiled.params_of(call.name)}
         locked["outs"] = [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]
         self.lock_file.put(call.name, locked)
+
+    def _shared_deps(self, name: str, known: Container[str]) -> dict[str, Out]:
+        """What other instances of its step depend on, which DVC takes a stage to depend on, too."""
+        if not label_of(name):
+            return {}
+        others = {path: self.hash(path) for path in self._compiled.stages[name].get("deps", []) if path not in known}
+        return {path: out for path, out in others.items() if out is not None}
+
+    def _share_deps(self) -> None:
+        """Enter what has been seen since an instance of a step was entered that another one depends on."""
+        for name in self._compiled.stages if self._has_new_deps else ():
+            entry = dict(self.lock_file.entry(name))
+            known = {dep["path"]: dep for dep in entry.get("deps", [])}
+            if entry and (more := self._shared_deps(name, known)):
+                known |= {path: {"path": path, **out.as_dict()} for path, out in more.items()}
+                self.lock_file.put(name, {**entry, "deps": [known[path] for path in sorted(known)]})
 
     def _describe(self, path: str, atom: str) -> Out:
         """An input as dvc.lock gives it; from the folder where another command has just cleaned the cache."""
@@ -177,6 +214,7 @@ class StageOutputs:
         return self.lock_file.pending
 
     def _write(self) -> None:
+        self._share_deps()
         write_stages(self._compiled, self._folder)  # what dvc.lock names and this does not looks removed
         self.lock_file.flush()
         self._has_new_deps = False
@@ -223,7 +261,7 @@ class StageOutputs:
 
     def _written(self) -> list[Path]:
         folders = (self._folder / name for name in ("atoms", "runs", "logs"))
-        metrics = sorted((self._folder / "metrics").glob("*.json"))
+        metrics = sorted((self._folder / "metrics").rglob("*.json"))
         return [self._folder / pipeline.LOCK, *(folder / ".gitignore" for folder in folders), *metrics]
 
 
@@ -235,6 +273,12 @@ def _listings(folder: str, files: Iterable[str]) -> dict[str, list[str] | None]:
         for depth, part in enumerate(parts):
             names.setdefault(os.path.join(folder, *parts[:depth]), set()).add(part)
     return {path: sorted(inside) for path, inside in names.items()}
+
+
+def _above(path: str) -> list[str]:
+    """The folders that a path of an out lies in."""
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:

@@ -29,6 +29,7 @@ from motools.code.search_path import Place
 from motools.compiler.step_call import StepCall, make_call
 from motools.compiler.step_code import of_step
 from motools.definition.context import StepContext, executing, kept_folder
+from motools.definition.instances import as_seen
 from motools.definition.step import Step
 from motools.definition.workflow import Workflow
 from motools.errors import MotoolsError, StepError
@@ -91,7 +92,7 @@ def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, An
 
 
 def _costs_money(call: StepCall, step: Step) -> bool:
-    atoms = atoms_at_hand(call.inputs, call.place.project)
+    atoms = atoms_at_hand(as_seen(call.inputs, call.gathers), call.place.project)
     return step.costs_money(parse(step.config_class, call.values, call.name), atoms)
 
 
@@ -102,7 +103,7 @@ def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcom
         os.chdir(call.folder)
         try:
             call = replace(call, place=warmed(call.place))
-            step = loaded(call.workflow, call.place).step(call.name)
+            step = call.step_in(loaded(call.workflow, call.place))
             _refuse_older(call, step)
             return run_step(call, step, how, locked)
         except MotoolsError as error:
@@ -277,10 +278,10 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
     for name, known in call.inputs.items():
         folder = call.folder / pipeline.atom_path(name)
         stamps[folder] = _stamps(folder)
-        atoms[name] = Atom.from_folder(folder, call.place.project)
-        if atoms[name].id != known:
+        atom = atoms[name] = Atom.from_folder(folder, call.place.project)
+        if atom.id != known:
             raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
-    inputs = Inputs(atoms, call.roles)
+    inputs = Inputs(as_seen(atoms, call.gathers), call.roles)
     try:
         made = step.fn(config, inputs, workspace)
         if inspect.iscoroutine(made):

@@ -11,6 +11,7 @@ from typing import Any
 from motools.atom.folder import check_files, write_atom
 from motools.base import secrets
 from motools.compiler.step_call import StepCall
+from motools.definition.instances import as_seen, base_of
 from motools.definition.step import AtomConstructor
 from motools.errors import AtomError, StepError, listed
 from motools.execution.cached_results import Result, result_of
@@ -63,24 +64,25 @@ def build_outputs(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
         made = [made]
     if not isinstance(made, (list, tuple)) or not all(isinstance(item, AtomConstructor) for item in made):
         raise StepError(f"The step {call.name!r} returned {made!r}, not a list of AtomConstructors.")
-    names = sorted(item.name for item in made)
-    if names != sorted(call.outputs):
+    names, instances = sorted(item.name for item in made), {base_of(name): name for name in call.outputs}
+    if names != sorted(instances):
         raise StepError(
-            f"The step {call.name!r} returned the outputs {listed(names)}, but declares {listed(sorted(call.outputs))}."
+            f"The step {call.name!r} returned the outputs {listed(names)}, but declares {listed(sorted(instances))}."
         )
     built = {}
+    made_from = as_seen(call.inputs, call.gathers)
     for item in made:
-        declared = call.outputs[item.name]
+        declared = call.outputs[instances[item.name]]
         if item.type != declared:
             raise StepError(
                 f"The step {call.name!r} returned {item.name!r} as a {item.type}, but declares it as a {declared}."
             )
         try:
             about = item.metadata or {}
-            write_atom(folder / item.name, item.type, call.inputs, about, Path(item.path), folder.parent / "workspace")
+            write_atom(folder / item.name, item.type, made_from, about, Path(item.path), folder.parent / "workspace")
         except AtomError as error:
             raise StepError(f"The step {call.name!r} cannot keep its output {item.name!r}: {error}") from None
-        built[pipeline.atom_path(item.name)] = folder / item.name
+        built[pipeline.atom_path(instances[item.name])] = folder / item.name
     for path, source in built.items():
         inside = (each for _, each in files_in(source))
         if (name := call.place.project.hidden(call.folder / path, inside)) is not None:

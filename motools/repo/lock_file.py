@@ -35,6 +35,11 @@ class LockFile:
         entry = self._new.get(stage) or self._stages.get(stage)
         return entry if isinstance(entry, dict) else {}
 
+    @property
+    def stages(self) -> list[str]:
+        """The stages that have an entry, also those that dvc.yaml has no more."""
+        return list({**self._stages, **self._new})
+
     def put(self, stage: str, entry: dict[str, Any]) -> None:
         """Enter a stage; written by the next `flush`."""
         self._new[stage] = entry

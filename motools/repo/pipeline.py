@@ -18,28 +18,45 @@ _MENDED = "`git checkout` it, or delete it: what has run is in the cache, and `m
 
 
 def atom_path(name: str) -> str:
-    """Where an output or a workflow's input lies, relative to the pipeline's folder."""
-    return f"atoms/{name}"
+    """Where an output or a workflow's input lies, relative to the pipeline's folder: `atoms/model`, and of an instance
+    of a sweep `atoms/model/fraction=0.1/seed=2`."""
+    return f"atoms/{_in_folders(name)}"
 
 
 def record_path(stage: str) -> str:
-    return f"runs/{stage}.json"
+    return f"runs/{_in_folders(stage)}.json"
 
 
 def logs_path(stage: str) -> str:
-    return f"logs/{stage}"
+    return f"logs/{_in_folders(stage)}"
 
 
 def metrics_path(stage: str) -> str:
-    return f"metrics/{stage}.json"
+    return f"metrics/{_in_folders(stage)}.json"
+
+
+def _in_folders(name: str) -> str:
+    return name.replace("@", "/").replace(",", "/")
+
+
+def name_at(path: str) -> str:
+    """The output that lies at a path, such as `atoms/model/fraction=0.1/seed=2`: what `atom_path` is of."""
+    base, _, label = path.removeprefix("atoms/").partition("/")
+    return f"{base}@{label.replace('/', ',')}" if label else base
 
 
 @dataclass(frozen=True)
 class Params:
-    """params.yaml: which workflow the folder runs, and one section a step."""
+    """params.yaml: which workflow the folder runs, one section a step, and what varies, where something does."""
 
     workflow: str
     sections: Mapping[str, Any]
+    sweep: Any = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All of it but the workflow's name."""
+        return {**self.sections, **({"sweep": self.sweep} if self.sweep is not None else {})}
 
 
 def read_params(folder: Path) -> Params | None:
@@ -59,7 +76,7 @@ def read_params(folder: Path) -> Params | None:
     workflow = content.pop("workflow")
     if not isinstance(workflow, str):
         raise ConfigError(f"{path}: workflow must be a name or path/to/file.py:name, not {workflow!r}.")
-    return Params(workflow, content)
+    return Params(workflow, content, content.pop("sweep", None))
 
 
 def read_stages(folder: Path) -> dict[str, Any]:

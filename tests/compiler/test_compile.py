@@ -390,8 +390,8 @@ def test_a_new_word_that_looks_like_something_else_stays_a_word(folder: Path, co
 
 def test_the_schema_of_a_workflow_has_a_section_a_step(folder: Path, compiled: Make) -> None:
     found = params_yaml.config_schema(compiled("train_and_evaluate").workflow)
-    assert list(found["properties"]) == ["workflow", "prepare_dataset", "train_model", "evaluate_model"]
-    for section in list(found["properties"].values())[1:]:
+    assert list(found["properties"]) == ["workflow", "sweep", "prepare_dataset", "train_model", "evaluate_model"]
+    for section in list(found["properties"].values())[2:]:
         assert all(about.get("description") for about in section["properties"].values())
     assert yaml.safe_load(yaml12.dumps(found)) == found
 

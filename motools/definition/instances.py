@@ -1,0 +1,34 @@
+"""Names of instances: `train_model@fraction=0.1,seed=2` is the step `train_model` where these hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+__all__ = ["as_seen", "axes_in", "base_of", "instance", "label_of"]
+
+T = TypeVar("T")
+
+
+def instance(name: str, label: str) -> str:
+    return f"{name}@{label}" if label else name
+
+
+def base_of(name: str) -> str:
+    """The step, input or output that a name is an instance of; itself where it is none."""
+    return name.partition("@")[0]
+
+
+def label_of(name: str) -> str:
+    """`fraction=0.1,seed=2`; empty where a name is no instance's."""
+    return name.partition("@")[2]
+
+
+def axes_in(name: str) -> Mapping[str, str]:
+    """What holds for an instance: axis -> text of its value."""
+    return dict(part.split("=", 1) for part in label_of(name).split(",") if part)
+
+
+def as_seen(inputs: Mapping[str, T], gathers: Collection[str]) -> dict[str, T]:
+    """Inputs by the names that a step's function knows: its own, and of those it gathers those of the instances."""
+    return {name if (base := base_of(name)) in gathers else base: value for name, value in inputs.items()}

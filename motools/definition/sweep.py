@@ -1,0 +1,360 @@
+"""Sweeps: one params.yaml that says what varies, and each step once for each combination that reaches it.
+
+    sweep:
+      prepare_dataset.loader_kwargs.fraction: [0.0, 0.1, 1.0]     # an axis, named fraction
+      train_model.hyperparameters.seed: [0, 1, 2]
+      zip:                                                        # values that go together
+        - train_model.hyperparameters.learning_rate: [0.001, 0.0001]
+          train_model.hyperparameters.n_epochs: [1, 10]
+      arms:                                                       # combinations with a name: an axis named arm
+        control: {prepare_dataset.dataset_loader: "mozoo.made_up:get_tastes"}
+        poisoned: {prepare_dataset.dataset_loader: "mozoo.mixing:poison"}
+      exclude:
+        - {fraction: 0.0, seed: 2}
+
+What varies for a step is what its own section and those of the steps before it vary by: three datasets, nine trainings.
+A step that gathers an input takes all its instances as one.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from motools.base.values import same_values
+from motools.definition.instances import instance
+from motools.definition.step import Step
+from motools.definition.workflow import Workflow
+from motools.errors import ConfigError, did_you_mean, listed
+
+__all__ = ["Axis", "Point", "axes_of", "instances_of", "instantiate", "with_first_values"]
+
+MOST = 100_000
+"""How many combinations a sweep may have."""
+_PLAIN = re.compile(r"[A-Za-z0-9._+-]{1,40}")
+_READ_OTHERWISE = re.compile(r"[-+]?[0-9.][0-9._eE+-]*|true|false|null|\.+", re.IGNORECASE)
+"""Texts whose label would be that of a number, a truth value or a folder."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One place on an axis.
+
+    Attributes:
+        labels: what a name says of it: name -> text; several where values go together.
+        sets: key, as `train_model.hyperparameters.seed` -> value.
+    """
+
+    labels: Mapping[str, str]
+    sets: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What varies together."""
+
+    points: Sequence[Point]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.points[0].labels)
+
+    @property
+    def steps(self) -> set[str]:
+        """The steps whose sections it sets."""
+        return {key.partition(".")[0] for point in self.points for key in point.sets}
+
+
+# -- reading -------------------------------------------------------------------
+
+
+def axes_of(sweep: Any, workflow: Workflow) -> list[Axis]:
+    """The axes that the section `sweep` of a params.yaml declares, in its order.
+
+    Raises:
+        ConfigError: naming the key, the value seen and what to write.
+    """
+    if not isinstance(sweep, Mapping):
+        raise ConfigError(f"sweep: expected keys and lists of values, found {sweep!r}.")
+    grid = {key: values for key, values in sweep.items() if key not in ("zip", "arms", "exclude")}
+    zipped = _mappings(sweep.get("zip"), "sweep.zip")
+    keys = [*grid, *(key for group in zipped for key in group)]
+    names = _names_of(keys, workflow)
+    axes = [
+        Axis([Point({names[key]: _label(v)}, {key: v}) for v in _values(key, values)]) for key, values in grid.items()
+    ]
+    axes += [_zipped(group, names) for group in zipped]
+    if "arms" in sweep:
+        axes.append(_arms(sweep["arms"], workflow))
+    twice = [key for key in dict.fromkeys(keys) if sum(key in _keys_of(axis) for axis in axes) > 1]
+    if twice:
+        raise ConfigError(f"sweep: {listed(twice)} is varied twice. Leave one of them out.")
+    return axes
+
+
+def _keys_of(axis: Axis) -> set[str]:
+    return {key for point in axis.points for key in point.sets}
+
+
+def _mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
+    groups = [] if value is None else value if isinstance(value, list) else [value]
+    for group in groups:
+        if not isinstance(group, Mapping) or not group:
+            raise ConfigError(f"{where}: expected keys and values, found {group!r}.")
+    return groups
+
+
+def _values(key: str, values: Any) -> list[Any]:
+    if not isinstance(values, list) or not values:
+        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}. Write [{values!r}] for one.")
+    for number, value in enumerate(values):
+        if any(type(value) is type(other) and same_values(value, other) for other in values[:number]):
+            raise ConfigError(f"sweep.{key}: {value!r} is there twice.")
+    return values
+
+
+def _names_of(keys: Sequence[str], workflow: Workflow) -> dict[str, str]:
+    """Key -> the shortest end of it that no other key ends with."""
+    for key in keys:
+        _check_key(key, workflow)
+    parts = {key: key.split(".") for key in keys}
+
+    def end(key: str, length: int) -> str:
+        return ".".join(parts[key][-length:])
+
+    found = {}
+    for key in parts:
+        lengths = range(1, len(parts[key]) + 1)
+        alone = (n for n in lengths if all(end(key, n) != end(other, n) for other in parts if other != key))
+        name = end(key, next(alone, len(parts[key])))
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) or name == "arm":
+            name = "-".join(parts[key])
+        found[key] = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
+    return found
+
+
+def _check_key(key: Any, workflow: Workflow) -> None:
+    if not isinstance(key, str) or "." not in key:
+        raise ConfigError(
+            f"sweep: {key!r} is no key of a step. Write STEP.KEY, such as train_model.hyperparameters.seed; "
+            "besides there are zip, arms and exclude."
+        )
+    step, names = key.partition(".")[0], [step.name for step in workflow.steps]
+    if step not in names:
+        raise ConfigError(f"sweep.{key}: there is no step {step!r}.{did_you_mean(step, names)} Steps: {listed(names)}.")
+
+
+def _zipped(group: Mapping[str, Any], names: Mapping[str, str]) -> Axis:
+    values = {key: _listed(f"zip.{key}", given) for key, given in group.items()}
+    lengths = {len(given) for given in values.values()}
+    if len(lengths) > 1:
+        told = ", ".join(f"{key} has {len(given)}" for key, given in values.items())
+        raise ConfigError(f"sweep.zip: what goes together must be equally long; {told}.")
+    points = []
+    for row in zip(*values.values(), strict=True):
+        sets = dict(zip(values, row, strict=True))
+        points.append(Point({names[key]: _label(value) for key, value in sets.items()}, sets))
+    if len({tuple(point.labels.items()) for point in points}) < len(points):
+        raise ConfigError(f"sweep.zip: the same values of {listed(values)} are there twice.")
+    return Axis(points)
+
+
+def _listed(key: str, values: Any) -> list[Any]:
+    if not isinstance(values, list) or not values:
+        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}.")
+    return values
+
+
+def _arms(arms: Any, workflow: Workflow) -> Axis:
+    if not isinstance(arms, Mapping) or not arms:
+        raise ConfigError(f"sweep.arms: expected names of arms, each with keys and values, found {arms!r}.")
+    points = []
+    for name, sets in arms.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name):
+            raise ConfigError(f"sweep.arms: {name!r} cannot name an arm: up to 40 letters, digits, `_` and `-`.")
+        if not isinstance(sets, Mapping):
+            raise ConfigError(f"sweep.arms.{name}: expected keys and values, found {sets!r}.")
+        for key in sets:
+            _check_key(key, workflow)
+        points.append(Point({"arm": name}, dict(sets)))
+    return Axis(points)
+
+
+def _label(value: Any) -> str:
+    """A text that no other value has, whatever stands beside it: names must not change when a value is added."""
+    if value is None or isinstance(value, (bool, int, float)):
+        text = json.dumps(value)
+        return text if _PLAIN.fullmatch(text) else _digest(value)
+    if isinstance(value, str):
+        if _PLAIN.fullmatch(value) and not _READ_OTHERWISE.fullmatch(value):
+            return value
+        last = re.split(r"[:/@ ]", value)[-1]
+        start = re.sub(r"[^A-Za-z0-9._+-]+", "-", last).strip("-.")[:30]
+        return f"{start}-{_digest(value)}" if start else _digest(value)
+    return _digest(value)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+# -- instantiating ---------------------------------------------------------------
+
+
+def instances_of(workflow: Workflow, sections: Mapping[str, Any]) -> tuple[Workflow, Mapping[str, Mapping[str, Any]]]:
+    """A workflow and its complete sections where these, with the section `sweep`, may ask for several of a step."""
+    plain = {name: section for name, section in sections.items() if name != "sweep"}
+    sweep = sections.get("sweep")
+    return (workflow, plain) if sweep is None else instantiate(workflow, plain, sweep)
+
+
+def instantiate(
+    workflow: Workflow, sections: Mapping[str, Mapping[str, Any]], sweep: Any
+) -> tuple[Workflow, dict[str, dict[str, Any]]]:
+    """The workflow with each step once for each combination that reaches it, and the section of each instance.
+
+    Args:
+        sections: step name -> its complete section, which a point changes in the keys that it sets.
+
+    Raises:
+        ConfigError: the sweep is wrong, or a section with its values is.
+    """
+    axes = axes_of(sweep, workflow)
+    reaching = _axes_reaching(workflow, axes)
+    combinations = _combinations(axes, sweep.get("exclude"))
+    makers = {output: step.name for step in workflow.steps for output in step.outputs}
+    points: dict[str, dict[str, tuple[Point, ...]]] = {}  # step -> label -> what it sets
+    for step in workflow.steps:
+        numbers = reaching[step.name]
+        found = points[step.name] = {}
+        for combination in combinations:
+            chosen = tuple(combination[number] for number in numbers)
+            found.setdefault(_told(chosen), chosen)
+    steps, made = [], {}
+    for step in workflow.steps:
+        for label, chosen in points[step.name].items():
+            name = instance(step.name, label)
+            made[name] = _section(workflow, step, sections[step.name], chosen)
+            inputs = {}
+            for given, kind in step.inputs.items():
+                for at in _labels_of(given, step, combinations, reaching, makers, points, chosen):
+                    inputs[instance(given, at)] = kind
+            outputs = {instance(output, label): kind for output, kind in step.outputs.items()}
+            steps.append(replace(step, name=name, inputs=inputs, outputs=outputs))
+    return Workflow(workflow.name, steps, workflow.description), made
+
+
+def _axes_reaching(workflow: Workflow, axes: Sequence[Axis]) -> dict[str, list[int]]:
+    """Step -> the numbers of the axes that it varies by: those of its own section, and of the steps it takes from."""
+    makers = {output: step.name for step in workflow.steps for output in step.outputs}
+    found: dict[str, list[int]] = {}
+    for step in workflow.steps:
+        numbers = {number for number, axis in enumerate(axes) if step.name in axis.steps}
+        for given in step.inputs:
+            if given in makers and given not in step.gathers:
+                numbers |= set(found[makers[given]])
+        found[step.name] = sorted(numbers)
+    return found
+
+
+def _combinations(axes: Sequence[Axis], exclude: Any) -> list[tuple[Point, ...]]:
+    count = 1
+    for axis in axes:
+        count *= len(axis.points)
+    if count > MOST:
+        raise ConfigError(f"sweep: {count:,} combinations are more than {MOST:,}. Leave values or keys out.")
+    left_out = list(_exclusions(axes, exclude))
+    combinations = [
+        combination
+        for combination in itertools.product(*(axis.points for axis in axes))
+        if not any(_meets(combination, each) for each in left_out)
+    ]
+    if not combinations:
+        raise ConfigError("sweep.exclude leaves no combination.")
+    return combinations
+
+
+def _exclusions(axes: Sequence[Axis], exclude: Any) -> Iterator[dict[str, str]]:
+    known = {name: {point.labels[name] for point in axis.points} for axis in axes for name in axis.names}
+    for number, group in enumerate(_mappings(exclude, "sweep.exclude")):
+        found = {}
+        for name, value in group.items():
+            where = f"sweep.exclude[{number}].{name}"
+            if name not in known:
+                raise ConfigError(
+                    f"{where}: nothing is called so.{did_you_mean(str(name), known)} Axes: {listed(known)}."
+                )
+            label = value if isinstance(value, str) and value in known[name] else _label(value)
+            if label not in known[name]:
+                raise ConfigError(f"{where}: {value!r} is none of its values: {listed(sorted(known[name]))}.")
+            found[str(name)] = label
+        yield found
+
+
+def _meets(combination: Sequence[Point], labels: Mapping[str, str]) -> bool:
+    told = {name: text for point in combination for name, text in point.labels.items()}
+    return all(told[name] == text for name, text in labels.items())
+
+
+def _told(points: Sequence[Point]) -> str:
+    return ",".join(f"{name}={text}" for point in points for name, text in point.labels.items())
+
+
+def _labels_of(
+    given: str,
+    step: Step,
+    combinations: Sequence[tuple[Point, ...]],
+    reaching: Mapping[str, Sequence[int]],
+    makers: Mapping[str, str],
+    points: Mapping[str, Mapping[str, tuple[Point, ...]]],
+    chosen: Sequence[Point],
+) -> list[str]:
+    """The labels of those instances of an input that an instance of a step takes."""
+    maker = makers.get(given)
+    if maker is None:
+        return [""]
+    if given in step.gathers:
+        return list(points[maker])
+    at = dict(zip(reaching[step.name], chosen, strict=True))
+    return [_told([at[number] for number in reaching[maker]])]
+
+
+def _section(workflow: Workflow, step: Step, section: Mapping[str, Any], points: Sequence[Point]) -> dict[str, Any]:
+    sets = {key: value for point in points for key, value in point.sets.items() if key.partition(".")[0] == step.name}
+    if not sets:
+        return dict(section)
+    changed = {step.name: copy.deepcopy(dict(section))}
+    for key, value in sets.items():
+        at, last = _place(changed, key)
+        at[last] = value
+    return workflow.resolve(changed, only=step.name)[step.name]
+
+
+def _place(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """The mapping in which a key stands, made where it is missing, and its name there."""
+    *path, last = key.split(".")
+    at: Any = sections
+    for number, part in enumerate(path):
+        if at.get(part) is None:
+            at[part] = {}
+        at = at[part]
+        if not isinstance(at, dict):
+            raise ConfigError(f"sweep.{key}: {'.'.join(path[: number + 1])} is {at!r}, which has no keys.")
+    return at, last
+
+
+def with_first_values(config: Mapping[str, Any], sweep: Any, workflow: Workflow) -> dict[str, Any]:
+    """A config that has a value, the first, for each key that every combination sets: it needs none of its own."""
+    changed: dict[str, Any] = copy.deepcopy(dict(config))
+    for axis in axes_of(sweep, workflow):
+        for key, value in axis.points[0].sets.items():
+            if all(key in point.sets for point in axis.points):
+                at, last = _place(changed, key)
+                at.setdefault(last, value)
+    return changed
