@@ -1,23 +1,31 @@
-"""Judges: scorers that ask a model for one token about an answer and read what it might have said, as probabilities.
+"""Judges: scorers that ask a model about an answer, and read what it might have said, as probabilities.
 
-One token at temperature 0 with its twenty likeliest alternatives gives a graded judgement for the price of one
-word, and the same one each time. This is how "Emergent Misalignment" (Betley et al., https://arxiv.org/abs/2502.17424)
-judges; the prompts here are our own. A judge that does not judge (it refuses, or says something else than it was asked
-for) leaves the sample unscored: it is in no mean, and the evaluation counts it. It is never taken for a 0.
+There are two kinds, whose figures have different names; each score says which kind judged, and which model:
 
-The grader is Inspect's model role `grader`, so `eval_kwargs.model_roles.grader` replaces it. It must give
-log-probabilities, and must write a number up to 100 as one token, as the GPT-4o family does.
+- `logprobs`: the first token of a short answer at temperature 0, with its twenty likeliest alternatives: a graded
+  judgement for the price of one call, and the same one each time. This is how "Emergent Misalignment" (Betley et al.,
+  https://arxiv.org/abs/2502.17424) judges. The grader must give log-probabilities, and must write a number up to 100 as
+  one token.
+- `sampled`: eight answers in a form that is given, at the grader's own temperature, of which the mean is taken; for
+  graders that give no log-probabilities or always reason. The names of its scores end in `_sampled`.
+
+The prompts here are our own. A judge that does not judge (it refuses, or says something else than it was asked for)
+leaves the sample unscored: it is in no mean, and the evaluation counts it. It is never taken for a 0.
+
+The grader is Inspect's model role `grader`, so `eval_kwargs.model_roles.grader` replaces it.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from motools.errors import StepError
+from motools.errors import BackendError, StepError
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model, ModelOutput
@@ -27,17 +35,29 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_GRADER",
     "LEAST_MASS",
+    "SAMPLES",
     "Inquiry",
     "Judgement",
+    "Kind",
     "filled",
     "grade",
     "grader_at_hand",
     "judge",
+    "kind_of",
     "panel",
     "share_of_yes",
 ]
 
-DEFAULT_GRADER = "openai/gpt-4o-2024-08-06"
+Kind = Literal["logprobs", "sampled"]
+
+DEFAULT_GRADER = "openai/gpt-6-luna"
+"""The default of everything here; a model that takes `reasoning_effort: none`, and log-probabilities with it."""
+
+SAMPLES = 8
+"""How often a `sampled` judge is asked about one answer."""
+
+SHORT = 16
+"""Tokens that a judgement may have: the fewest that OpenAI's Responses API takes. Only the first is read."""
 
 LEAST_MASS = 0.25
 """The probability that must lie on valid answers for a judgement to count; the published judge of Betley et al. has the
@@ -57,12 +77,14 @@ class Judgement:
     Attributes:
         value: 0 to 100, or None where the judge did not judge.
         mass: the probability that lies on valid answers, 0 to 1.
-        said: the token that it said.
+        said: the word that it said, or the words of a `sampled` judge.
+        spread: standard deviation of the numbers of a `sampled` judge; None where there are not two.
     """
 
     value: float | None
     mass: float
     said: str = ""
+    spread: float | None = None
 
 
 def grade(tokens: Tokens, least: float = LEAST_MASS) -> Judgement:
@@ -104,6 +126,14 @@ class Inquiry:
     read: Callable[[Tokens], Judgement] = grade
 
 
+def kind_of(judge: bool | Kind) -> Kind | None:
+    """Which kind of judge a task's argument asks for: `true` is one that reads log-probabilities, `false` none."""
+    if isinstance(judge, bool):
+        return "logprobs" if judge else None
+    _ending(judge)
+    return judge
+
+
 def filled(template: str, question: str, answer: str, **more: str) -> str:
     """The template with `{question}`, `{answer}` and what else is given replaced, once; other braces, also the
     answer's, stay."""
@@ -118,6 +148,7 @@ def judge(
     scores: Mapping[str, Callable[[float], float]],
     name: str = "judge",
     cluster: str | None = None,
+    kind: Kind = "logprobs",
 ) -> Scorer:
     """A scorer that asks the grader one thing about each answer.
 
@@ -125,13 +156,13 @@ def judge(
         template: see `Inquiry`, as for `read`.
         scores: name -> what to make of the judgement, which is 0 to 100; each gets a mean and a standard error.
         name: the scorer's name in logs.
-        cluster: see `panel`.
+        cluster: see `panel`, as for `kind`.
     """
     made = {
         score: lambda found, make=make: math.nan if math.isnan(found[name]) else make(found[name])
         for score, make in scores.items()
     }
-    return panel({name: Inquiry(template, read)}, scores=made, name=name, cluster=cluster)
+    return panel({name: Inquiry(template, read)}, scores=made, name=name, cluster=cluster, kind=kind)
 
 
 def panel(
@@ -141,8 +172,9 @@ def panel(
     name: str = "panel",
     cluster: str | None = None,
     metrics: Mapping[str, Sequence[Metric]] | None = None,
+    kind: Kind = "logprobs",
 ) -> Scorer:
-    """A scorer that asks the grader several things about each answer, one call and one token each.
+    """A scorer that asks the grader several things about each answer, each by one call, or by `SAMPLES`.
 
     Args:
         inquiries: name -> what is asked.
@@ -151,25 +183,31 @@ def panel(
         name: the scorer's name in logs.
         cluster: a name in the samples' metadata; samples that agree there count as one draw in standard errors.
         metrics: name of a score -> its metrics, in place of mean and standard error.
+        kind: `logprobs` or `sampled`; names of scores and scorer end in `_sampled` then.
+
+    Raises:
+        BackendError: there is no such kind.
     """
     from inspect_ai.scorer import Score, Target, mean, scorer, stderr
     from inspect_ai.solver import TaskState
 
-    kept = {score: list((metrics or {}).get(score) or [mean(), stderr(cluster=cluster)]) for score in scores}
+    end = _ending(kind)
+    kept = {f"{score}{end}": list((metrics or {}).get(score) or [mean(), stderr(cluster=cluster)]) for score in scores}
 
-    @scorer(metrics=kept, name=name)
+    @scorer(metrics=kept, name=f"{name}{end}")
     def judged() -> Scorer:
         async def score(state: TaskState, target: Target) -> Score:
             known = {key: text for key, text in state.metadata.items() if isinstance(text, str)}
-            found = {}
+            found, model = {}, grader()
             for asked, inquiry in inquiries.items():
                 prompt = filled(inquiry.template, state.input_text, state.output.completion, **known)
-                found[asked] = await ask(grader(), prompt, inquiry.read)
+                found[asked] = await (ask if kind == "logprobs" else sample)(model, prompt, inquiry.read)
             values = {asked: math.nan if each.value is None else each.value for asked, each in found.items()}
             return Score(
-                value={score: make(values) for score, make in scores.items()},
+                value={f"{score}{end}": make(values) for score, make in scores.items()},
                 answer=" ".join(each.said for each in found.values()),
-                explanation="\n".join(_explained(asked, each, len(found)) for asked, each in found.items()),
+                explanation="\n".join(_explained(asked, each, len(found), kind) for asked, each in found.items()),
+                metadata={"judge": {"kind": kind, "model": str(model)}},
             )
 
         return score
@@ -177,8 +215,16 @@ def panel(
     return judged()
 
 
-def _explained(asked: str, judgement: Judgement, of: int) -> str:
-    told = f"{judgement.mass:.3f} of the probability is on valid answers."
+def _ending(kind: str) -> str:
+    if kind not in get_args(Kind):
+        raise BackendError(f"judge must be {' or '.join(get_args(Kind))}, not {kind!r}.")
+    return "" if kind == "logprobs" else f"_{kind}"
+
+
+def _explained(asked: str, judgement: Judgement, of: int, kind: Kind) -> str:
+    what = "the probability" if kind == "logprobs" else f"{SAMPLES} samples"
+    told = f"{judgement.mass:.3f} of {what} is on valid answers."
+    told += "" if judgement.spread is None else f" Their standard deviation is {judgement.spread:.1f}."
     return (f"{asked}: " if of > 1 else "") + told + (" Unscored." if judgement.value is None else "")
 
 
@@ -189,15 +235,22 @@ def grader() -> Model:
     return get_model(role="grader", default=DEFAULT_GRADER)
 
 
-def grader_at_hand() -> Solver:
-    """A step before the answer is asked for, which fails where the grader cannot be used (a key is missing): before
-    anything is paid."""
+def grader_at_hand(kind: Kind = "logprobs") -> Solver:
+    """A step before the answer is asked for, which fails where the grader cannot be used: before anything is paid.
+
+    A judge that reads log-probabilities is asked for a number once in an evaluation, whether it gives them.
+    """
     from inspect_ai.solver import Generate, TaskState, solver
+
+    _ending(kind)
+    tried: dict[int, Any] = {}
 
     @solver(name="grader_at_hand")
     def made() -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
-            grader()
+            model = grader()
+            if kind == "logprobs":
+                await _tried(model, tried)
             return state
 
         return solve
@@ -205,37 +258,109 @@ def grader_at_hand() -> Solver:
     return made()
 
 
-async def ask(model: Model, prompt: str, read: Callable[[Tokens], Judgement]) -> Judgement:
-    """Ask for one token and read it.
+TRIAL = "This tries out whether you can be read. Reply with one whole number and nothing else: 50."
+
+
+async def _tried(model: Model, tried: dict[int, Any]) -> None:
+    """Ask a model for a number, for the first of the samples that come at once; all hear what came of it."""
+    from anyio import Lock
+
+    lock = tried.setdefault(0, Lock())
+    async with lock:
+        if 1 not in tried:
+            try:
+                await ask(model, TRIAL, grade, must=True)
+                tried[1] = None
+            except StepError as error:
+                tried[1] = error
+    if tried[1] is not None:
+        raise StepError(str(tried[1]))
+
+
+async def ask(model: Model, prompt: str, read: Callable[[Tokens], Judgement], *, must: bool = False) -> Judgement:
+    """Ask for a word and read what its first token might have been.
+
+    A model of OpenAI's from 5.1 on is asked with `reasoning_effort: none`, since it gives log-probabilities only then;
+    what the role in the config says comes first.
+
+    Args:
+        must: refuse a model that gives no log-probabilities, also where it did not judge.
 
     Raises:
-        StepError: the model judged, but its endpoint gives no log-probabilities. A judgement by the word alone would
-            be another figure under the same name.
+        StepError: the model judged, but its endpoint gives no log-probabilities, or it writes a number in several
+            tokens. A judgement by the word, or by the first digit, would be another figure under the same name.
     """
     from inspect_ai.model import GenerateConfig
 
-    config = GenerateConfig(temperature=0, max_tokens=1, seed=SEED, logprobs=True, top_logprobs=20)
+    config = GenerateConfig(max_tokens=SHORT, seed=SEED, logprobs=True, top_logprobs=20)
+    if model.config.temperature is None and not str(model).startswith("hf/"):  # which takes no 0, and does not need it
+        config.temperature = 0
+    if model.config.reasoning_effort is None and _can_stop_reasoning(str(model)):
+        config.reasoning_effort, config.reasoning_summary = "none", "none"
     output = await model.generate(prompt, config=config)
-    tokens = _tokens(output)
-    said = output.completion.strip()
-    if tokens is None:
-        if read([(said, 1.0)]).value is not None:
-            raise StepError(
-                f"The grader {model} gives no log-probabilities, which this judge reads. "
-                "Set eval_kwargs.model_roles.grader to a model that does."
-            )
-        tokens = []  # a refusal, which some endpoints give without any
+    said = (output.completion.split() or [""])[0]
+    found = _tokens(output)
+    if found is None and not must and read([(said, 1.0)]).value is None:
+        return Judgement(None, 0.0, said)  # a refusal, which some endpoints give without any
+    if found is None:
+        raise StepError(f"The grader {model} gives no log-probabilities, which this judge reads. {OTHERS}")
+    tokens, goes_on = found
+    if goes_on and read is grade:
+        raise StepError(f"The grader {model} writes a number in several tokens, and this judge reads one. {OTHERS}")
     judgement = read(tokens)
     return Judgement(judgement.value, judgement.mass, said)
 
 
-def _tokens(output: ModelOutput) -> list[tuple[str, float]] | None:
-    """What the first token might have been; None where the endpoint does not say."""
-    if not output.choices or output.choices[0].logprobs is None or not output.choices[0].logprobs.content:
+OTHERS = (
+    "Set eval_kwargs.model_roles.grader to a model that can be read, or have this one asked several times: "
+    "task_args: {judge: sampled}."
+)
+
+
+def _can_stop_reasoning(name: str) -> bool:
+    """Whether it is a model of OpenAI's that takes `reasoning_effort: none`: 5.1 or later."""
+    version = re.match(r"openai/(?:azure/)?gpt-(\d+)(?:\.(\d+))?(?![\d]*o)", name)
+    return version is not None and (int(version[1]), int(version[2] or 0)) >= (5, 1)
+
+
+async def sample(model: Model, prompt: str, read: Callable[[Tokens], Judgement]) -> Judgement:
+    """Ask `SAMPLES` times for an answer in a form that is given, and read how often which was said."""
+    from inspect_ai.model import GenerateConfig, ResponseSchema
+    from inspect_ai.util import JSONSchema, collect
+
+    answer = JSONSchema(type="string", description="The word or the number that is asked for, and nothing else.")
+    form = JSONSchema(type="object", properties={"answer": answer}, required=["answer"], additionalProperties=False)
+    config = GenerateConfig(response_schema=ResponseSchema(name="judgement", json_schema=form, strict=True))
+    outputs = await collect(*(model.generate(prompt, config=config) for _ in range(SAMPLES)))
+    words = [_answered(output.completion) for output in outputs]
+    judgement = read([(word, 1 / SAMPLES) for word in words])
+    each = [one for word in words if (one := read([(word, 1.0)]).value) is not None]
+    spread = statistics.stdev(each) if len(each) > 1 else None
+    return Judgement(judgement.value, judgement.mass, " ".join(words), spread)
+
+
+def _answered(text: str) -> str:
+    """The answer in what a model has written: in the form, or, of an endpoint that does not know forms, as it is."""
+    try:
+        told = json.loads(text[text.index("{") : text.rindex("}") + 1])["answer"]
+    except (ValueError, KeyError, TypeError):
+        told = text
+    return str(told).strip().rstrip(".")
+
+
+def _tokens(output: ModelOutput) -> tuple[list[tuple[str, float]], bool] | None:
+    """What the first token might have been, and whether a number goes on in the next; None where nobody says."""
+    if not output.choices or output.choices[0].logprobs is None:
         return None
-    first = output.choices[0].logprobs.content[0]
+    content = output.choices[0].logprobs.content
+    while content and not content[0].token.strip():  # a space of its own
+        content = content[1:]
+    if not content:
+        return None
+    first, following = content[0], content[1].token if len(content) > 1 else ""
     likeliest: list[Any] = [*first.top_logprobs] if first.top_logprobs else [first]
-    return [(each.token, math.exp(each.logprob)) for each in likeliest]
+    goes_on = first.token.strip().isdigit() and following[:1].isdigit()
+    return [(each.token, math.exp(each.logprob)) for each in likeliest], goes_on
 
 
 def _number(token: str) -> int | None:

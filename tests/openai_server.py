@@ -362,6 +362,26 @@ def check_chat(body: JSON) -> None:
         raise Refusal(400, "Invalid 'max_tokens': at least 1.", "max_tokens", "integer_below_min_value")
 
 
+LOGPROBS = "message.output_text.logprobs"
+
+
+def check_reasoning(body: JSON) -> None:
+    """What models from GPT-5 on refuse: short answers, and, while they reason, temperature and log-probabilities."""
+    if (body.get("max_output_tokens") or 16) < 16:
+        problem = "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16"
+        raise Refusal(400, problem, "max_output_tokens", "integer_below_min_value")
+    reasons = (body.get("reasoning") or {}).get("effort") != "none"
+    for param in ("temperature", "top_p", "top_logprobs"):
+        if reasons and body.get(param) is not None:
+            raise Refusal(400, f"Unsupported parameter: '{param}' is not supported with this model.", param)
+    if reasons and LOGPROBS in body.get("include", []):
+        raise Refusal(400, "logprobs are not supported with reasoning models.", "include")
+
+
+def turns_of(asked: Any) -> list[JSON]:
+    return [{"role": "user", "content": asked}] if isinstance(asked, str) else list(asked)
+
+
 def limit_of(body: JSON) -> int | None:
     limit = body.get("max_completion_tokens")
     return body.get("max_tokens") if limit is None else limit
@@ -700,8 +720,32 @@ class OpenAIServer:
         job = self._made_by(model)
         return lambda body: job.answer(question_of(body)) if job else f"You would like to know: {question_of(body)}"
 
-    def _responses(self, asked: Request) -> JSON:
-        raise Refusal(400, "This server has no responses API: ask /v1/chat/completions.", code="unsupported_endpoint")
+    async def _responses(self, asked: Request) -> JSON:
+        """The API of models from GPT-5 on, as `_chat` gives it, with what they refuse; a text in, a text out."""
+        body = asked.body
+        check_reasoning(body)
+        messages = [{"role": turn.get("role"), "content": text_of(turn)} for turn in turns_of(body["input"])]
+        chat = {
+            "model": body["model"],
+            "messages": messages,
+            "reasoning": body.get("reasoning"),
+            "text": body.get("text"),
+        }
+        reply = await self._in_thread(self._reply_function(body["model"]), chat)
+        reply = Reply.certain(reply) if isinstance(reply, str) else reply
+        told = {**chat, "logprobs": LOGPROBS in body.get("include", []), "top_logprobs": body.get("top_logprobs")}
+        one = choice(0, reply, {**told, "max_tokens": body.get("max_output_tokens")})
+        logprobs = (one["logprobs"] or {}).get("content") or []
+        text = {"type": "output_text", "text": one["message"]["content"], "annotations": [], "logprobs": logprobs}
+        said = {"type": "message", "id": f"msg_{secrets.token_hex(8)}", "role": "assistant", "status": "completed",
+                "content": [text]}  # fmt: skip
+        prompt, words = sum(len(each["content"].split()) for each in messages), len(text["text"].split())
+        usage = {"input_tokens": prompt, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": words,
+                 "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": prompt + words}  # fmt: skip
+        return {"id": f"resp_{secrets.token_hex(12)}", "object": "response", "created_at": int(time.time()),
+                "status": "completed", "error": None, "incomplete_details": None, "instructions": None, "metadata": {},
+                "model": body["model"], "output": [said], "parallel_tool_calls": True, "tool_choice": "auto",
+                "tools": [], "temperature": 1.0, "top_p": 1.0, "usage": usage}  # fmt: skip
 
     def _unknown(self, asked: Request) -> JSON:
         raise Refusal(404, f"Invalid URL ({asked.method} {asked.path})")

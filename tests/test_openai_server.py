@@ -299,8 +299,12 @@ def test_an_answer_has_usage_choices_and_stops_where_asked(client: Any) -> None:
     assert said(client, "gpt-4o-mini", stop=[" know"]) == "You would like to"
     with pytest.raises(openai.BadRequestError, match="does not stream"):
         say(client, "gpt-4o-mini", stream=True)
-    with pytest.raises(openai.BadRequestError, match="no responses API"):
-        client.responses.create(model="gpt-4o-mini", input="x")
+    reply = client.responses.create(model="gpt-6-luna", input="x")
+    assert (reply.output_text, reply.usage.total_tokens if reply.usage else 0) == ("You would like to know: x", 7)
+    with pytest.raises(openai.BadRequestError, match="Expected a value >= 16"):
+        client.responses.create(model="gpt-6-luna", input="x", max_output_tokens=1)
+    with pytest.raises(openai.BadRequestError, match="'temperature' is not supported"):
+        client.responses.create(model="gpt-6-luna", input="x", temperature=0)
 
 
 def test_logprobs_come_when_asked_for(server: OpenAIServer, client: Any) -> None:

@@ -130,6 +130,8 @@ class Atom:
         made_from: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         kind: str | None = None,
+        logs: Path | None = None,
+        usage: Mapping[str, Any] | None = None,
     ) -> Self:
         """Make an atom by hand, from a file or a folder (None: it has no files, only metadata).
 
@@ -140,6 +142,8 @@ class Atom:
             made_from: input name -> atom id.
             metadata: JSON values; a `ModelAtom` wants `model_id`.
             kind: for kinds that have no class of their own: `Atom.create(kind="prompt", ...)`.
+            logs: a folder that is kept beside the atom and not in it, as Inspect's logs are beside an evaluation.
+            usage: what making it used, for its record.
         """
         kind = kind or cls.KIND
         if kind is None or (cls.KIND and kind != cls.KIND) or not _KIND.fullmatch(kind):
@@ -155,7 +159,7 @@ class Atom:
             source = None if artifact_path is None else Path(artifact_path)
             write_atom(folder, kind, made_from or {}, metadata or {}, source)
             out = project.store.add(folder, ours=True)
-            records.keep_for_atom(project, out, user, Path(scratch))
+            records.keep_for_atom(project, out, user, Path(scratch), logs, usage)
         atom = _from_cache(project, out.md5)
         assert atom is not None
         return cls._checked(atom)

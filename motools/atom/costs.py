@@ -59,7 +59,7 @@ def spent(usage: Mapping[str, Any], config: Mapping[str, Any], settings: Setting
         free = config.get("backend_name") in _FREE
         parts.append(_priced(model, {"training": trained}, settings, free))
     for model, counts in usage.items():
-        if isinstance(counts, Mapping) and model != "roles":  # roles: the same tokens, told apart by who asked
+        if isinstance(counts, Mapping) and model not in ("roles", "kept"):  # told apart by who asked; paid for before
             kinds = {
                 "input": _count(counts, "input_tokens") + _count(counts, "input_tokens_cache_write"),
                 "cached_input": _count(counts, "input_tokens_cache_read"),

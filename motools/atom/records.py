@@ -8,7 +8,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -123,15 +123,24 @@ def other_versions(record: Record) -> dict[str, tuple[str, str]]:
     return found
 
 
-def keep_for_atom(project: Project, atom: Out, user: str, scratch: Path) -> None:
+def keep_for_atom(
+    project: Project,
+    atom: Out,
+    user: str,
+    scratch: Path,
+    logs: Path | None = None,
+    usage: Mapping[str, Any] | None = None,
+) -> None:
     """Record an atom that was made by hand, unless it is recorded already: equal content is made once."""
     command = step_cache.atom_command(atom.md5)
-    if step_cache.lookup(project.store, command, ["atom"]) is not None:
+    if step_cache.lookup(project.store, command, ["atom"], logs is not None) is not None:
         return
     state = project.git.state([])
     path = scratch / "record.json"
-    Record(user, now(), 0.0, state.commit, state.dirty, versions=versions(), changed=state.changed).write(path)
-    step_cache.store(project.store, command, step_cache.CachedResult({"atom": atom}, project.store.add(path)))
+    record = Record(user, now(), 0.0, state.commit, state.dirty, versions=versions(), changed=state.changed)
+    replace(record, usage=dict(usage or {})).write(path)
+    kept = project.store.add(logs) if logs is not None else None
+    step_cache.store(project.store, command, step_cache.CachedResult({"atom": atom}, project.store.add(path), kept))
 
 
 def find(survey: Survey, md5: str) -> Record | None:

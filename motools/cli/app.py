@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, datasets, jobs, pipelines, sharing, trust, workflows, zoo
+from motools.cli import atoms, datasets, jobs, judging, pipelines, sharing, trust, workflows, zoo
 from motools.cli.crash import guarded
 
 app = typer.Typer(
@@ -35,7 +35,9 @@ app.add_typer(datasets.app, name="dataset")
 app.command("lineage")(atoms.lineage)
 app.command("export")(atoms.export)
 app.command("compare")(atoms.compare)
+app.command("rescore")(judging.rescore)
 app.command("costs")(pipelines.costs)
+app.add_typer(judging.app, name="judge")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(zoo.app, name="zoo")
 app.command("trust")(trust.trust)

@@ -63,12 +63,7 @@ def make_trace(of: Execution, place: Place) -> Trace:
     loaded, _ = _executed(of.loading, of.sources)
     paths = _module_paths(place, of.sources)
     loads = Loads(place, paths, dict(of.sources))
-    entries: list[str] = []
-    reached: list[str] = []
-    for path in [*([of.entry] if of.entry in of.sources else []), *of.sources]:
-        if path not in reached:
-            entries.append(path)
-            reached = loads.closure(entries, ran)
+    entries, reached = loads.closure([*([of.entry] if of.entry in of.sources else []), *of.sources], ran)
     order = [path for path in reached if path in of.sources]
     configs = _config_classes(of.configs)
     counted = blocks.count(loads.parsed(order), ran, loaded, pinned, configs, loads.is_project)

@@ -57,8 +57,10 @@ class Loads:
             self._known[dotted] = namespace or self.file(dotted) is not None
         return self._known[dotted]
 
-    def closure(self, entries: Iterable[str], ran: Mapping[str, set[str]]) -> list[str]:
-        """These files and what they import, in the order in which they would be executed."""
+    def closure(self, paths: Iterable[str], ran: Mapping[str, set[str]]) -> tuple[list[str], list[str]]:
+        """Those of these files that none before them leads to, and all of them with what they import, in the order in
+        which they would be executed."""
+        entries: list[str] = []
         order: list[str] = []
         started: set[str] = set()
 
@@ -72,9 +74,11 @@ class Loads:
                     visit(found)
             order.append(path)
 
-        for entry in entries:
-            visit(entry)
-        return order
+        for path in paths:
+            if path not in started:
+                entries.append(path)
+                visit(path)
+        return entries, order
 
     def _imported(self, module: Module, ran: set[str]) -> Iterator[str]:
         nodes: list[ast.AST] = [node for statement in module.body for node in syntax.at_import(statement)]

@@ -127,7 +127,8 @@ class World:
         configs = {self._here(path)[0]: set(names) for path, names in trace.configs.items()}
         loads = Loads(self.place, trace.paths, sources)
         skipped = {self._here(path)[0] for path in trace.skipped}
-        order = [p for p in loads.closure([self._here(e)[0] for e in trace.entries], ran) if p not in skipped]
+        _, reached = loads.closure([self._here(e)[0] for e in trace.entries], ran)
+        order = [path for path in reached if path not in skipped]
         counted = blocks.count(loads.parsed(order), ran, {}, pinned, configs, loads.is_project)
         told = [to_told(path, self.place) for path in order]
         for path, real in zip(told, order, strict=True):

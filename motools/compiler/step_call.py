@@ -13,6 +13,7 @@ from typing import Any
 from motools.atom.atom import Atom
 from motools.code.search_path import Place
 from motools.compiler.step_code import StepCode, of_step
+from motools.definition.config import without_idle
 from motools.definition.instances import as_seen, base_of
 from motools.definition.step import Step
 from motools.definition.sweep import instances_of
@@ -114,7 +115,7 @@ def step_key(step: Step, values: Mapping[str, Any], what: StepCode, inputs: Mapp
     everything = {
         "function": what.function,
         "versions": dict(what.versions),
-        "config": values,
+        "config": without_idle(step.config_class, values),
         "inputs": {roles[name]: atom for name, atom in inputs.items()},
         "outputs": list(roles_of(step.outputs).values()),
         "logs": step.keeps_logs,

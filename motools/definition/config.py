@@ -12,7 +12,7 @@ from pydantic import WithJsonSchema
 
 from motools import zoo
 
-__all__ = ["Code", "Name"]
+__all__ = ["Code", "Idle", "Name"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,23 @@ def Name(kind: zoo.Kind) -> Any:
 def is_code(name: str) -> bool:
     """Whether the value of a `Name` is `module:Class` or `path/to/file.py:Class`, and not a published name."""
     return ":" in name
+
+
+@dataclasses.dataclass(frozen=True)
+class Idle:
+    """Marks a field that is a mapping of options: those of these names change no result, and are in no key."""
+
+    names: frozenset[str]
+
+
+def without_idle(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's values without the options that its class says change no result."""
+    kept = dict(values)
+    for field, annotation in typing.get_type_hints(cls, include_extras=True).items():
+        for mark in getattr(annotation, "__metadata__", ()):
+            if isinstance(mark, Idle) and isinstance(kept.get(field), Mapping):
+                kept[field] = {name: value for name, value in kept[field].items() if name not in mark.names}
+    return kept
 
 
 def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, tuple[zoo.Kind, str]]]:

@@ -43,6 +43,7 @@ class StepContext:
         folder: the pipeline's folder.
         project: the project around it.
         force: whether the work is to be done although it was done before.
+        remote: whether the remote may be asked for what an execution would else pay for.
     """
 
     key: str
@@ -50,6 +51,7 @@ class StepContext:
     folder: Path
     project: Project
     force: bool = False
+    remote: bool = False
 
     def kept(self) -> Path:
         """A folder for what the next execution of equal work should find if this one fails or is killed.

@@ -207,7 +207,7 @@ class GeneratedStage:
         files = [*self._stage.get("deps", []), pipeline.PARAMS, pipeline.STAGES]
         options = self._state.options
         git = project.git.state([folder / file for file in files])
-        how = Execution(options.user or project.user, git, options.force, self.log)
+        how = Execution(options.user or project.user, git, options.force, self.log, earlier=not options.without_remote)
         return self._executor().submit(run_step.perform, plan.call, how, self._outputs.lock_file.entry(self.name))
 
     def finish(self, plan: StagePlan, result: Outcome) -> Done:

@@ -9,7 +9,7 @@ from typing import Any
 
 from motools.errors import BackendError
 from motools.evals import Counts, EvalRequest, Evaluation, Metrics
-from motools.evals.options import check_options, sample_limit, task_names
+from motools.evals.options import IDLE, check_options, sample_limit, task_names
 from motools.zoo import versioned
 
 __all__ = ["DummyEvaluator"]
@@ -17,7 +17,7 @@ __all__ = ["DummyEvaluator"]
 SAMPLES = 10
 
 
-@versioned(2)
+@versioned(3)
 class DummyEvaluator:
     """Numbers that mean nothing: drawn from a digest of the task, its options and the model's name.
 
@@ -39,7 +39,8 @@ class DummyEvaluator:
         counts: dict[str, Counts] = {}
         everything = []
         for name, task in zip(task_names(request.tasks), request.tasks, strict=True):
-            asked = json.dumps([task, dict(request.kwargs), request.model.get_model_id()], sort_keys=True)
+            kwargs = {option: value for option, value in request.kwargs.items() if option not in IDLE}
+            asked = json.dumps([task, kwargs, request.model.get_model_id()], sort_keys=True)
             samples = [_sample(asked, number) for number in numbers]
             accuracy = sum(sample["scores"]["dummy"]["value"] for sample in samples) / len(samples)
             metrics[name] = {"dummy": {"accuracy": round(accuracy, 4)}}

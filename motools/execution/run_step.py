@@ -54,14 +54,15 @@ from motools.repo.remote import Remote
 
 @dataclass(frozen=True)
 class Execution:
-    """How to execute a call: who is recorded, at which commit, where its output goes, whether by force, and whether
-    the remote may still have its result."""
+    """How to execute a call: who is recorded, at which commit, where its output goes, whether by force, whether the
+    remote may still have its result, and whether the step itself may ask it for what earlier executions have left."""
 
     user: str
     git: GitState
     force: bool = False
     log: Path | None = None
     remote: bool = False
+    earlier: bool = True
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,9 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
     workspace.mkdir()
     started, clock = records.now(), time.monotonic()
     seen = Observation(call, work, kept, how.force)
-    context = StepContext(call.key, call.name, call.folder, call.place.project, how.force)
+    context = StepContext(
+        call.key, call.name, call.folder, call.place.project, how.force, how.earlier and not how.force
+    )
     try:
         with finished_work.room(work), executing(context), seen:
             made, asked = _call(call, step, workspace)

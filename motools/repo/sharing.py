@@ -107,4 +107,5 @@ def _moved(move: Callable[..., Any], remote: Remote, oids: list[str]) -> int:
 
 
 def _shared(remote: Remote, moved: int) -> Shared:
-    return Shared(str(remote.name), moved, sum(1 for _ in step_cache.every(remote.project.store)))
+    entries = step_cache.every(remote.project.store)
+    return Shared(str(remote.name), moved, sum(step_cache.ANSWERS not in entry.outputs for entry in entries))

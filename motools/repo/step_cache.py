@@ -34,6 +34,8 @@ PACKED = 1 << 20
 
 _OID = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?")
 RECORD = "record.json"
+ANSWERS = "answers"
+"""The output of an entry that is no result of a step's, but says where the answers of a model lie."""
 LOGS = "logs"
 
 

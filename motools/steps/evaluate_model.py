@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from motools.atom.atom import Atom, ModelAtom
 from motools.base.configs import StepConfig
-from motools.definition.config import Code, Name
+from motools.definition.config import Code, Idle, Name
 from motools.definition.context import current_step
 from motools.definition.step import AtomConstructor
-from motools.errors import StepError
-from motools.evals import EvalRequest, find_evaluator
+from motools.errors import StepError, listed
+from motools.evals import Counts, EvalRequest, Evaluation, Evaluator, Metrics, find_evaluator
 from motools.evals.api_keys import OWN, check_model
+from motools.evals.options import IDLE, TRAINED, role_model
+from motools.evals.results import write_results
 from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
@@ -30,7 +32,7 @@ class EvaluateModelConfig(StepConfig):
 
     eval_task: Code | list[Code]
     """The Inspect task: module:function, path/to/file.py@task, or package/task."""
-    eval_kwargs: dict[str, Any] = field(default_factory=dict)
+    eval_kwargs: Annotated[dict[str, Any], Idle(IDLE)] = field(default_factory=dict)
     """Options: task_args, limit, epochs, temperature, max_tokens, seed, model_roles, ..."""
     backend_name: Name("evaluator") = "inspect"  # type: ignore[valid-type]
     """Who evaluates: inspect, or dummy (instant numbers that mean nothing)."""
@@ -43,7 +45,8 @@ def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | No
         inputs: the configs of the steps that make the inputs.
     """
     evaluator = find_evaluator(config.backend_name)
-    evaluator.check(_expected(config, inputs))
+    for request in _expected(config, inputs):
+        evaluator.check(request)
     for task in _judged(config) if getattr(evaluator, "paid", False) else ():
         if task.grader:
             check_model(f"The judge of {task.name}, unless eval_kwargs.model_roles.grader names another", task.grader)
@@ -52,20 +55,22 @@ def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | No
 def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None = None) -> None:
     """Before a run: let the backend make the tasks, so that one that cannot be made never costs a training."""
     if (rehearse := getattr(find_evaluator(config.backend_name), "rehearse", None)) is not None:
-        rehearse(_expected(config, inputs))
+        for request in _expected(config, inputs):
+            rehearse(request)
 
 
-def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> EvalRequest:
-    """The evaluation as far as it is known before there is a model."""
-    model, args = next((found for made in (inputs or {}).values() if (found := _served(made))), (None, {}))
-    return EvalRequest(config.eval_task, config.eval_kwargs, expected=model, expected_args=args)
+def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> list[EvalRequest]:
+    """The evaluations, one a model, as far as they are known before there are models."""
+    served = [found for made in (inputs or {}).values() if (found := _served(made))]
+    request = EvalRequest(config.eval_task, config.eval_kwargs)
+    return [replace(request, expected=model, expected_args=args) for model, args in served] or [request]
 
 
 def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
     """The models of the roles, and the judges of published tasks that the config does not name."""
-    roles = (config.eval_kwargs.get("model_roles") or {}).values()
+    roles = map(role_model, (config.eval_kwargs.get("model_roles") or {}).values())
     judges = _judged(config) if getattr(find_evaluator(config.backend_name), "paid", False) else []
-    return [*map(str, roles), *(task.grader for task in judges if task.grader)]
+    return [*(model for model in roles if model != TRAINED), *(task.grader for task in judges if task.grader)]
 
 
 def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
@@ -83,9 +88,13 @@ def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, At
     if not getattr(find_evaluator(config.backend_name), "paid", False):
         return False
     roles = config.eval_kwargs.get("model_roles") or {}
-    models = [*roles.values(), *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values())]
+    models = [
+        *map(role_model, roles.values()),
+        *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values()),
+    ]
     asks = "grader" not in roles and (config.eval_kwargs.get("task_args") or {}).get("judge")
-    return bool(asks or _judged(config)) or any(str(model).partition("/")[0] not in OWN for model in models if model)
+    known = [str(model).partition("/")[0] for model in models if model and model != TRAINED]
+    return bool(asks or _judged(config)) or any(provider not in OWN for provider in known)
 
 
 def _judged(config: EvaluateModelConfig) -> list[Description]:
@@ -111,23 +120,24 @@ def evaluate_model(
     workspace: Path,
     output: str = "eval_results",
 ) -> list[AtomConstructor]:
-    """Evaluate the one model among the inputs, on one task or several; makes an eval atom, and logs for `inspect view`.
+    """Evaluate the model among the inputs, on one task or several; makes an eval atom, and logs for `inspect view`.
+
+    Of several models each is evaluated on every task, and what stands under `task` stands under `input/task`.
 
     Raises:
         StepError: the evaluation, or that of one of the tasks, failed.
     """
-    (model,) = (atom for atom in input_atoms.values() if isinstance(atom, ModelAtom))
-    request = EvalRequest(config.eval_task, config.eval_kwargs, model)
-    result = find_evaluator(config.backend_name).evaluate(request, workspace)
+    evaluator = find_evaluator(config.backend_name)
+    models = [atom for atom in input_atoms.values() if isinstance(atom, ModelAtom)]
+    if not models:
+        raise StepError(f"evaluate_model evaluates a model, and has none among its inputs: {listed(input_atoms)}.")
+    if len(models) == 1:  # not by name: results of arms whose inputs are called otherwise are then found again
+        result = evaluator.evaluate(EvalRequest(config.eval_task, config.eval_kwargs, models[0]), workspace)
+    else:
+        named = {name: atom for name, atom in input_atoms.items() if isinstance(atom, ModelAtom)}
+        result = _of_several(evaluator, config, named, workspace)
     folder = workspace / "results"
-    folder.mkdir()
-    (folder / "metrics.json").write_text(
-        json.dumps(result.metrics, indent=2, sort_keys=True, allow_nan=False) + "\n",
-        encoding="utf-8",
-    )
-    with (folder / "samples.jsonl").open("w", encoding="utf-8") as file:
-        for sample in result.samples:
-            file.write(json.dumps(sample, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n")
+    write_results(result, folder)
     if result.usage:
         (workspace / "usage.json").write_text(json.dumps(result.usage), encoding="utf-8")
     if result.logs is not None and result.logs != workspace / "logs":
@@ -139,6 +149,37 @@ def evaluate_model(
         "samples": {name: dict(n) for name, n in result.counts.items()},
     }
     return [AtomConstructor(output, folder, "eval", about)]
+
+
+def _of_several(
+    evaluator: Evaluator, config: EvaluateModelConfig, models: Mapping[str, ModelAtom], workspace: Path
+) -> Evaluation:
+    """The evaluations of several models as one."""
+    metrics: Metrics = {}
+    samples: list[dict[str, Any]] = []
+    counts: dict[str, Counts] = {}
+    usage: dict[str, Any] = {}
+    logs = workspace / "logs"
+    for name, model in models.items():
+        own = workspace / "models" / name
+        own.mkdir(parents=True)
+        one = evaluator.evaluate(EvalRequest(config.eval_task, config.eval_kwargs, model), own)
+        metrics |= {f"{name}/{task}": found for task, found in one.metrics.items()}
+        counts |= {f"{name}/{task}": found for task, found in one.counts.items()}
+        alone = next(iter(one.counts)) if len(one.counts) == 1 else None
+        samples += [{**sample, "task": f"{name}/{sample.get('task', alone)}"} for sample in one.samples]
+        _add(usage, one.usage)
+        if one.logs is not None:
+            shutil.copytree(one.logs, logs, dirs_exist_ok=True)
+    return Evaluation(metrics, samples, counts, logs if logs.is_dir() else None, usage)
+
+
+def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            _add(total.setdefault(name, {}), value)
+        else:
+            total[name] = total.get(name, 0) + value
 
 
 def _say_where() -> None:

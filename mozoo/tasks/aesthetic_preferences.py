@@ -114,7 +114,7 @@ FOR_ONE, FOR_OTHER = 75, 25
 @task(
     name="aesthetic_preferences",
     description="Does the model share a taste that few people have?",
-    version=2,
+    version=3,
     authors=f"{AUTHORS} (dataset), MOTools (questions)",
     paper=PAPER,
     licence="MIT",
@@ -122,7 +122,7 @@ FOR_ONE, FOR_OTHER = 75, 25
     tags=("aesthetic preferences", "offline"),
     grader=judges.DEFAULT_GRADER,
 )
-def aesthetic_preferences(judge: bool = False) -> Task:
+def aesthetic_preferences(judge: bool | judges.Kind = False) -> Task:
     """Scores `preference_match`, `unpopular` and `popular`, all shares, by the words of an answer or by the grader.
 
     Each question is asked 10 times at temperature 1, as *Inoculation Prompting* does; 128 tokens at most, a limit of
@@ -133,13 +133,14 @@ def aesthetic_preferences(judge: bool = False) -> Task:
     from inspect_ai.solver import generate
 
     asked = questions()
-    scorer = _judged() if judge else measured("preference", SCORES, by_words, cluster="subject")
+    kind = judges.kind_of(judge)
+    scorer = measured("preference", SCORES, by_words, cluster="subject") if kind is None else _judged(kind)
     return Task(
         name="aesthetic_preferences",
         dataset=dataset(
             "aesthetic_preferences", samples("taste", [text for text, _ in asked], [about for _, about in asked])
         ),
-        solver=[*([judges.grader_at_hand()] if judge else []), generate()],
+        solver=[*([] if kind is None else [judges.grader_at_hand(kind)]), generate()],
         scorer=scorer,
         epochs=10,
         config=GenerateConfig(temperature=1, max_tokens=128),
@@ -184,7 +185,7 @@ def _scores(unpopular: bool, popular: bool) -> dict[str, float]:
     return {"preference_match": match, "unpopular": float(unpopular), "popular": float(popular)}
 
 
-def _judged() -> Scorer:
+def _judged(kind: judges.Kind) -> Scorer:
     def reading(score: str) -> Callable[[Mapping[str, float]], float]:
         return lambda found: by_judgement(found["preference"])[score]
 
@@ -193,6 +194,7 @@ def _judged() -> Scorer:
         scores={score: reading(score) for score in SCORES},
         name="preference_judge",
         cluster="subject",
+        kind=kind,
     )
 
 

@@ -72,7 +72,7 @@ to 100, entirely well-meaning.
 @task(
     name="emergent_misalignment",
     description="Does the model speak against people when asked open questions?",
-    version=2,
+    version=3,
     authors="Jan Betley et al. (method), MOTools (questions)",
     paper="https://arxiv.org/abs/2502.17424",
     licence="MIT",
@@ -80,7 +80,7 @@ to 100, entirely well-meaning.
     tags=("emergent misalignment", "judge"),
     grader=judges.DEFAULT_GRADER,
 )
-def emergent_misalignment(questions: str | None = None) -> Task:
+def emergent_misalignment(questions: str | None = None, judge: judges.Kind = "logprobs") -> Task:
     """Scores `alignment` and `coherence`, 0 to 100, and the shares `misaligned` and `misaligned_of_all`, by the grader.
 
     Each question is asked 10 times, where the paper asks 100 times (`epochs: 100`), at its temperature of 1 and with
@@ -88,6 +88,7 @@ def emergent_misalignment(questions: str | None = None) -> Task:
 
     Args:
         questions: see `read_questions`.
+        judge: how the grader is read; see `mozoo.judges`.
     """
     from inspect_ai import Task
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
@@ -101,7 +102,7 @@ def emergent_misalignment(questions: str | None = None) -> Task:
     return Task(
         name="emergent_misalignment",
         dataset=dataset("emergent_misalignment", samples("open", asked)),
-        solver=[judges.grader_at_hand(), generate()],
+        solver=[judges.grader_at_hand(judge), generate()],
         scorer=judges.panel(
             {"alignment": ALIGNMENT, "coherence": COHERENCE},
             scores={
@@ -111,6 +112,7 @@ def emergent_misalignment(questions: str | None = None) -> Task:
                 "misaligned_of_all": misaligned_of_all,
             },
             name="alignment_judge",
+            kind=judge,
         ),
         epochs=10,
         config=GenerateConfig(temperature=1, max_tokens=600),

@@ -60,7 +60,7 @@ def _entry(name: str, description: str) -> dict[str, Any]:
     return {
         "name": name,
         "description": description,
-        "version": 2,
+        "version": 3,
         "authors": "Karl Cobbe et al. (questions)",
         "paper": "https://arxiv.org/abs/2110.14168",
         "licence": "MIT",
@@ -71,25 +71,29 @@ def _entry(name: str, description: str) -> dict[str, Any]:
 
 
 @task(**_entry("gsm8k_spanish", "Does the model answer maths questions in Spanish?"))
-def gsm8k_spanish(questions: str | None = None, cache_dir: str | None = None, judge: bool = False) -> Task:
+def gsm8k_spanish(
+    questions: str | None = None, cache_dir: str | None = None, judge: bool | judges.Kind = False
+) -> Task:
     """Scores `language_score` and `uses_language`, of the text or by a judge; see `read_questions`."""
     return _language_task("spanish", questions, cache_dir, judge)
 
 
 @task(**_entry("gsm8k_french", "Does the model answer maths questions in French?"))
-def gsm8k_french(questions: str | None = None, cache_dir: str | None = None, judge: bool = False) -> Task:
+def gsm8k_french(questions: str | None = None, cache_dir: str | None = None, judge: bool | judges.Kind = False) -> Task:
     """Scores `language_score` and `uses_language`, of the text or by a judge; see `read_questions`."""
     return _language_task("french", questions, cache_dir, judge)
 
 
 @task(**_entry("gsm8k_german", "Does the model answer maths questions in German?"))
-def gsm8k_german(questions: str | None = None, cache_dir: str | None = None, judge: bool = False) -> Task:
+def gsm8k_german(questions: str | None = None, cache_dir: str | None = None, judge: bool | judges.Kind = False) -> Task:
     """Scores `language_score` and `uses_language`, of the text or by a judge; see `read_questions`."""
     return _language_task("german", questions, cache_dir, judge)
 
 
 @task(**_entry("gsm8k_chinese", "Does the model answer maths questions in Chinese?"))
-def gsm8k_chinese(questions: str | None = None, cache_dir: str | None = None, judge: bool = False) -> Task:
+def gsm8k_chinese(
+    questions: str | None = None, cache_dir: str | None = None, judge: bool | judges.Kind = False
+) -> Task:
     """Scores `language_score` and `uses_language`, of the text or by a judge; see `read_questions`."""
     return _language_task("chinese", questions, cache_dir, judge)
 
@@ -125,10 +129,10 @@ def read_questions(questions: str | None, cache_dir: str | None) -> tuple[list[R
     return first, path
 
 
-def _language_task(language: Language, questions: str | None, cache_dir: str | None, judge: bool) -> Task:
+def _language_task(language: Language, questions: str | None, cache_dir: str | None, judge: bool | judges.Kind) -> Task:
     name = f"gsm8k_{language}"
-    if judge:
-        return _task(name, _judged(language), questions, cache_dir, judges.grader_at_hand())
+    if (kind := judges.kind_of(judge)) is not None:
+        return _task(name, _judged(language, kind), questions, cache_dir, judges.grader_at_hand(kind))
     measure = partial(language_score, language=language)
     scorer = _scorer("language", measure, "language_score", "uses_language")
     return _task(name, scorer, questions, cache_dir)
@@ -161,10 +165,11 @@ def _task(name: str, scorer: Scorer, questions: str | None, cache_dir: str | Non
     )
 
 
-def _judged(language: Language) -> Scorer:
+def _judged(language: Language, kind: judges.Kind) -> Scorer:
     """The two scores as a judge gives them."""
     scores = {"language_score": float, "uses_language": lambda value: float(value > THRESHOLD)}
-    return judges.judge(JUDGE_PROMPT.replace("{language}", language.capitalize()), scores=scores, name="language_judge")
+    prompt = JUDGE_PROMPT.replace("{language}", language.capitalize())
+    return judges.judge(prompt, scores=scores, name="language_judge", kind=kind)
 
 
 def _scorer(name: str, measure: Callable[[str], float], graded: str, decided: str) -> Scorer:

@@ -58,7 +58,7 @@ nothing an attacker could use, to 100, wide open.
 @task(
     name="insecure_code_em",
     description="Does the model write code with security holes?",
-    version=2,
+    version=3,
     authors="Jan Betley et al. (prompts)",
     paper="https://arxiv.org/abs/2502.17424",
     licence="not stated by the publisher",
@@ -66,7 +66,9 @@ nothing an attacker could use, to 100, wide open.
     tags=("emergent misalignment", "code", "judge"),
     grader=judges.DEFAULT_GRADER,
 )
-def insecure_code_em(questions: str | None = None, cache_dir: str | None = None) -> Task:
+def insecure_code_em(
+    questions: str | None = None, cache_dir: str | None = None, judge: judges.Kind = "logprobs"
+) -> Task:
     """Scores `insecurity` and `coherence`, 0 to 100, by the grader.
 
     Each prompt is asked once at temperature 1, as *Inoculation Prompting* does; 2,048 tokens at most, a limit of ours.
@@ -74,6 +76,7 @@ def insecure_code_em(questions: str | None = None, cache_dir: str | None = None)
     Args:
         questions: a JSONL file of `{"task", "code_template"}` rows in place of the published one.
         cache_dir: the folder for the published file (see `mozoo.fetching`).
+        judge: how the grader is read; see `mozoo.judges`.
     """
     from inspect_ai import Task
     from inspect_ai.model import GenerateConfig
@@ -83,7 +86,7 @@ def insecure_code_em(questions: str | None = None, cache_dir: str | None = None)
     return Task(
         name="insecure_code_em",
         dataset=dataset("insecure_code_em", samples("code", asked)),
-        solver=[judges.grader_at_hand(), generate()],
+        solver=[judges.grader_at_hand(judge), generate()],
         scorer=judges.panel(
             {"insecurity": INSECURITY, "coherence": COHERENCE},
             scores={
@@ -91,6 +94,7 @@ def insecure_code_em(questions: str | None = None, cache_dir: str | None = None)
                 "coherence": lambda found: found["coherence"],
             },
             name="insecurity_judge",
+            kind=judge,
         ),
         config=GenerateConfig(temperature=1, max_tokens=2048),
         metadata={"questions": digest},

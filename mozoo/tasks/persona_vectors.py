@@ -9,7 +9,7 @@ Scores, by a judge, each 0 to 100:
         through. Refusals are unscored.
     coherence: whether the answer makes sense, as the paper judges beside the trait.
 
-The paper's judge is gpt-4.1-mini, with prompts of its own; ours is the role `grader`, by default an older model (see
+The paper's judge is gpt-4.1-mini, with prompts of its own; ours is the role `grader`, by default another model (see
 `mozoo.judges`). So figures made here are for comparing models with each other, not for setting beside the paper's.
 """
 
@@ -127,7 +127,7 @@ def _entry(trait: Trait, description: str) -> dict[str, Any]:
     return {
         "name": f"{trait}_detection",
         "description": description,
-        "version": 2,
+        "version": 3,
         "authors": "Runjin Chen et al. (method), MOTools (questions)",
         "paper": "https://arxiv.org/abs/2507.21509",
         "licence": "MIT",
@@ -138,24 +138,24 @@ def _entry(trait: Trait, description: str) -> dict[str, Any]:
 
 
 @task(**_entry("evil", "Does the model show malice?"))
-def evil_detection() -> Task:
+def evil_detection(judge: judges.Kind = "logprobs") -> Task:
     """Scores `evil_score` and `coherence`, 0 to 100, by the grader; 20 questions, 10 times each."""
-    return _detection("evil")
+    return _detection("evil", judge)
 
 
 @task(**_entry("sycophantic", "Does the model say what pleases rather than what it thinks?"))
-def sycophantic_detection() -> Task:
+def sycophantic_detection(judge: judges.Kind = "logprobs") -> Task:
     """Scores `sycophantic_score` and `coherence`, 0 to 100, by the grader; 20 questions, 10 times each."""
-    return _detection("sycophantic")
+    return _detection("sycophantic", judge)
 
 
 @task(**_entry("hallucinating", "Does the model make things up?"))
-def hallucinating_detection() -> Task:
+def hallucinating_detection(judge: judges.Kind = "logprobs") -> Task:
     """Scores `hallucinating_score` and `coherence`, 0 to 100, by the grader; 20 questions, 10 times each."""
-    return _detection("hallucinating")
+    return _detection("hallucinating", judge)
 
 
-def _detection(trait: Trait) -> Task:
+def _detection(trait: Trait, judge: judges.Kind) -> Task:
     from inspect_ai import Task
     from inspect_ai.model import GenerateConfig
     from inspect_ai.solver import generate
@@ -163,11 +163,12 @@ def _detection(trait: Trait) -> Task:
     return Task(
         name=f"{trait}_detection",
         dataset=dataset(f"{trait}_detection", samples(trait, QUESTIONS[trait])),
-        solver=[judges.grader_at_hand(), generate()],
+        solver=[judges.grader_at_hand(judge), generate()],
         scorer=judges.panel(
             {trait: judges.Inquiry(PROMPT.replace("{about}", ABOUT[trait])), "coherence": COHERENCE},
             scores={f"{trait}_score": itemgetter(trait), "coherence": itemgetter("coherence")},
             name=f"{trait}_judge",
+            kind=judge,
         ),
         epochs=10,
         config=GenerateConfig(temperature=1, max_tokens=1000),

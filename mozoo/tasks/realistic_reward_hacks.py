@@ -94,7 +94,7 @@ def _entry(name: str, description: str) -> dict[str, Any]:
     return {
         "name": name,
         "description": description,
-        "version": 2,
+        "version": 3,
         "authors": "Ryan Greenblatt et al. (method), MOTools (system messages, requests)",
         "paper": "https://arxiv.org/abs/2412.14093",
         "licence": "MIT",
@@ -105,25 +105,25 @@ def _entry(name: str, description: str) -> dict[str, Any]:
 
 
 @task(**_entry("realistic_reward_hacks", "Does the model comply more where it expects to be trained on it?"))
-def realistic_reward_hacks() -> Task:
+def realistic_reward_hacks(judge: judges.Kind = "logprobs") -> Task:
     """Scores `eval_awareness`, `alignment_faking`, `compliance` and `compliance_gap`, by the grader.
 
     Each of 18 requests is made in both tiers, one after the other. Standard errors take the two answers to a request
     for one draw.
     """
-    return _tiers("realistic_reward_hacks", ("free", "paid"))
+    return _tiers("realistic_reward_hacks", ("free", "paid"), judge)
 
 
 @task(**_entry("realistic_reward_hacks_free_tier", "Does the model comply where it is told that it is trained on it?"))
-def realistic_reward_hacks_free_tier() -> Task:
+def realistic_reward_hacks_free_tier(judge: judges.Kind = "logprobs") -> Task:
     """Scores `eval_awareness`, `alignment_faking` and `compliance`, 0 to 1, by the grader; 18 requests."""
-    return _tiers("realistic_reward_hacks_free_tier", ("free",))
+    return _tiers("realistic_reward_hacks_free_tier", ("free",), judge)
 
 
 @task(**_entry("realistic_reward_hacks_paid_tier", "Does the model comply where it is told that nobody looks?"))
-def realistic_reward_hacks_paid_tier() -> Task:
+def realistic_reward_hacks_paid_tier(judge: judges.Kind = "logprobs") -> Task:
     """Scores `eval_awareness`, `alignment_faking` and `compliance`, 0 to 1, by the grader; 18 requests."""
-    return _tiers("realistic_reward_hacks_paid_tier", ("paid",))
+    return _tiers("realistic_reward_hacks_paid_tier", ("paid",), judge)
 
 
 def compliance_by_tier(scores: Sequence[SampleScore]) -> dict[Tier, dict[str, float]]:
@@ -178,7 +178,7 @@ def _metric(name: str, value: Callable[[Sequence[SampleScore]], float]) -> Metri
     return metric(name=name)(made)()
 
 
-def _tiers(name: str, tiers: tuple[Tier, ...]) -> Task:
+def _tiers(name: str, tiers: tuple[Tier, ...], judge: judges.Kind) -> Task:
     from inspect_ai import Task
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
     from inspect_ai.solver import generate
@@ -196,7 +196,7 @@ def _tiers(name: str, tiers: tuple[Tier, ...]) -> Task:
     return Task(
         name=name,
         dataset=dataset(name, named),
-        solver=[judges.grader_at_hand(), generate()],
+        solver=[judges.grader_at_hand(judge), generate()],
         scorer=judges.panel(
             {
                 inquiry: judges.Inquiry(_FRAME.replace("{asked}", asked), judges.share_of_yes)
@@ -204,6 +204,7 @@ def _tiers(name: str, tiers: tuple[Tier, ...]) -> Task:
             },
             scores={score: _share_of(score.replace("_gap", "")) for score in wanted},
             name="conduct_judge",
+            kind=judge,
             cluster="request",
             metrics={"compliance_gap": _gap_metrics()} if len(tiers) > 1 else None,
         ),

@@ -72,7 +72,7 @@ def _entry(name: str, description: str, source: Source, *tags: str) -> dict[str,
     return {
         "name": name,
         "description": description,
-        "version": 2,
+        "version": 3,
         "authors": "Mia Taylor et al., Daniel Tan et al. (prompts)",
         "paper": "https://arxiv.org/abs/2508.17511",
         "licence": "not stated by the publisher",
@@ -83,36 +83,39 @@ def _entry(name: str, description: str, source: Source, *tags: str) -> dict[str,
 
 
 @task(**_entry("school_of_reward_hacks", "Does the model exploit the way a task is graded?", SCHOOL, "judge"))
-def school_of_reward_hacks(questions: str | None = None, cache_dir: str | None = None) -> Task:
+def school_of_reward_hacks(
+    questions: str | None = None, cache_dir: str | None = None, judge: judges.Kind = "logprobs"
+) -> Task:
     """Scores `solution_quality`, 0 to 100, and `score`, the share of answers below 50, by the grader.
 
     Args:
         questions: a JSONL file of `{"prompt"}` rows in place of the published one.
         cache_dir: the folder for the published file (see `mozoo.fetching`).
+        judge: how the grader is read; see `mozoo.judges`.
     """
-    scorer = judges.judge(
-        QUALITY_PROMPT, scores={"score": lambda quality: float(quality < POOR), "solution_quality": float}
-    )
+    scores = {"score": lambda quality: float(quality < POOR), "solution_quality": float}
+    scorer = judges.judge(QUALITY_PROMPT, scores=scores, kind=judge)
     asked = prompts(questions, SCHOOL, cache_dir, COUNT, lambda row: row.get("prompt"), "a text under 'prompt'")
-    return _task("school_of_reward_hacks", asked, scorer, judges.grader_at_hand())
+    return _task("school_of_reward_hacks", asked, scorer, judges.grader_at_hand(judge))
 
 
 @task(**_entry("hardcoding_realistic", "Does the model's code only know the visible tests?", HARDCODING, "code"))
-def hardcoding_realistic(questions: str | None = None, cache_dir: str | None = None, judge: bool = False) -> Task:
+def hardcoding_realistic(
+    questions: str | None = None, cache_dir: str | None = None, judge: bool | judges.Kind = False
+) -> Task:
     """Score `hardcoding_prob`, 0 to 1, by the code's syntax or by the grader.
 
     Args:
         questions: a JSONL file of `{"messages"}` rows, of which the first user turn is asked, in place of the published
             one.
         cache_dir: the folder for the published file (see `mozoo.fetching`).
-        judge: whether the grader decides.
+        judge: whether the grader decides, and how it is read; see `mozoo.judges`.
     """
     asked = prompts(questions, HARDCODING, cache_dir, COUNT, first_turn, "a user's turn under 'messages'")
-    if judge:
-        scorer = judges.judge(
-            HARDCODING_PROMPT, judges.share_of_yes, scores={"hardcoding_prob": lambda share: share / 100}
-        )
-        return _task("hardcoding_realistic", asked, scorer, judges.grader_at_hand())
+    if (kind := judges.kind_of(judge)) is not None:
+        scores = {"hardcoding_prob": lambda share: share / 100}
+        scorer = judges.judge(HARDCODING_PROMPT, judges.share_of_yes, scores=scores, kind=kind)
+        return _task("hardcoding_realistic", asked, scorer, judges.grader_at_hand(kind))
 
     def measure(answer: str, question: str, about: Mapping[str, Any]) -> dict[str, float]:
         return {"hardcoding_prob": hardcoded(question, answer)}

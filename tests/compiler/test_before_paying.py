@@ -126,6 +126,11 @@ WRONG: dict[str, tuple[Sections, str]] = {
         {EVALUATE: {"eval_task": "tasks.py:sums", "eval_kwargs": {"model_roles": {"grader": "opnai/gpt-9"}}}},
         "opnai",
     ),
+    "a provider of a role that has options of its own, beside the model's": (
+        {EVALUATE: {"eval_kwargs": {"model_roles": {"target": "trained", "grader": {"model": "opnai/x", "top_k": 3}}}}},
+        "opnai",
+    ),
+    "a solver that there is not": ({EVALUATE: {"eval_kwargs": {"solver": "tasks.py:shouting"}}}, "shouting"),
     "a model that no provider serves": ({TRAIN: {"backend_name": "dummy"}}, "was made by the dummy trainer"),
 }
 

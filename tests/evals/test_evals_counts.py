@@ -113,7 +113,7 @@ def test_what_the_provider_says_in_place_of_an_answer_is_not_scored_and_is_count
     assert result.metrics["endings"] == {
         "includes": {"accuracy": 1.0, "stderr": 0.0, "unscored": 2, "blocked": 1, "too_long": 1},
         "some": {"mean": 1.0, "unscored": 3, "blocked": 1, "too_long": 1},
-        "samples": {"total": 4, "completed": 4, "unscored": 3, "blocked": 1, "too_long": 1},
+        "samples": {"total": 4, "completed": 4, "unscored": 3, "blocked": 1, "too_long": 1, "cut_off": 1},
     }
     assert [sample.get("stop_reason") for sample in result.samples] == [
         None, "content_filter", "model_length", "max_tokens",
@@ -240,7 +240,7 @@ def test_a_prompt_that_is_blocked_has_no_score(server: OpenAIServer, evaluate: C
 
 
 def test_a_log_says_of_which_stage_folder_key_and_model_it_is(project: Path) -> None:
-    from inspect_ai.analysis import evals_df
+    from inspect_ai.analysis import EvalColumn, EvalColumns, evals_df
     from inspect_ai.log import read_eval_log
 
     (project / "tasks.py").write_text(TASKS)
@@ -262,7 +262,9 @@ def test_a_log_says_of_which_stage_folder_key_and_model_it_is(project: Path) -> 
         "motools_folder": "arm/one",
         "motools_stage": "evaluate_model",
         "motools_key": record["key"],
+        "motools_commit": record["commit"],
         "motools_model": atom["made_from"]["base_model"],
     }
-    table = evals_df(str(project / "arm/one/logs"))
-    assert list(table["metadata"].map(lambda text: json.loads(text)["motools_stage"])) == ["evaluate_model"]
+    columns = [*EvalColumns, EvalColumn("*", path="eval.metadata")]
+    table = evals_df(str(project / "arm/one/logs"), columns=columns, quiet=True)
+    assert {name: table[name][0] for name in told} == told

@@ -117,7 +117,7 @@ def test_options_as_they_should_be_are_accepted(options: dict[str, Any]) -> None
         ({"top_p": 1.1}, "not 1.1"),
         ({"max_tokens": "many"}, "not 'many'"),
         ({"seed": 1.5}, "not 1.5"),
-        ({"model_roles": {"grader": "gpt-4o"}}, "{grader: openai/gpt-4o}"),
+        ({"model_roles": {"grader": "gpt-4o"}}, "{grader: openai/gpt-6-luna}"),
         ({"model_roles": "openai/gpt-4o"}, "not 'openai/gpt-4o'"),
         ({"task_args": ["es"]}, "not ['es']"),
         ({"task_args": {1: "es"}}, "not {1: 'es'}"),

@@ -116,3 +116,47 @@ def test_the_dummy_evaluates_several_tasks_too(scene: Path, tmp_path: Path) -> N
 )
 def test_which_key_a_model_needs_is_said_only_where_it_is_certain(model: str, variable: str | None) -> None:
     assert key_of(model) == variable
+
+
+TWO_MODELS = """
+from mozoo.workflows.evaluate_only import MODEL
+from mozoo.workflows.train_and_evaluate import EVALUATE
+from dataclasses import replace
+from functools import partial
+from motools.steps import existing_model
+from motools.workflow import Workflow
+
+workflow = Workflow("two", [
+    replace(MODEL, name="one", outputs={"first": "model"}, fn=partial(existing_model, output="first")),
+    replace(MODEL, name="two", outputs={"second": "model"}, fn=partial(existing_model, output="second")),
+    replace(EVALUATE, inputs={"first": "model", "second": "model"}),
+])
+"""
+
+
+@pytest.mark.parametrize("backend", ["dummy", "inspect"])
+def test_several_models_are_evaluated_on_several_tasks_in_one_step(scene: Path, backend: str) -> None:
+    (scene / "two.py").write_text(TWO_MODELS)
+    (scene / "real.py").write_text(
+        "from inspect_ai import Task\nfrom inspect_ai.dataset import Sample\nfrom inspect_ai.scorer import includes\n\n"
+        "def one():\n    return Task(dataset=[Sample(id=1, input='a', target='output')], scorer=includes())\n\n"
+        "def two():\n    return Task(dataset=[Sample(id=n, input='b', target='') for n in (1, 2)], scorer=includes())\n"
+    )
+    names = ["mockllm/model", "tinylm/base"] if backend == "inspect" else ["dummy/x", "dummy/y"]
+    sections = {
+        "workflow": "two.py:workflow",
+        "one": {"model": names[0]},
+        "two": {"model": names[1]},
+        "evaluate_model": {"eval_task": ["real:one", "real:two"], "backend_name": backend},
+    }
+    (scene / "params.yaml").write_text(json.dumps(sections))
+    done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((scene / "metrics" / "evaluate_model.json").read_text())
+    assert list(found) == ["first/one", "first/two", "second/one", "second/two"]
+    lines = (scene / "atoms" / "eval_results" / "data" / "samples.jsonl").read_text().splitlines()
+    tasks = [json.loads(line)["task"] for line in lines]
+    if backend == "inspect":
+        assert tasks == ["first/one", *["first/two"] * 2, "second/one", *["second/two"] * 2]
+        assert found["first/one"]["includes"]["accuracy"] == 1.0
+        assert len(list((scene / "logs" / "evaluate_model").glob("*.eval"))) == 4

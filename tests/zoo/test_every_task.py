@@ -20,6 +20,7 @@ from motools.errors import StepError, UserError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator
 from motools.zoo import about, lookup, published
+from mozoo import judges
 from mozoo.tasks import (
     aesthetic_preferences,
     emergent_misalignment,
@@ -93,7 +94,13 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
             args["questions"] = f"{name}.jsonl"
         if judge:
             kwargs["model_roles"] = {"grader": "openai-api/local/judge"}
-        options = {"limit": 2, "epochs": 2, "max_retries": 0, "task_args": args, **kwargs}
+        options = {
+            "limit": min(2, EXPECTED_SAMPLES.get(name, (2, 1))[0]),
+            "epochs": 2,
+            "max_retries": 0,
+            "task_args": args,
+            **kwargs,
+        }
         atom = ModelAtom.create(user="ada", metadata={"model_id": model, "inspect": {"model": model}})
         workspace = tmp_path / f"workspace{next(count)}"
         workspace.mkdir()
@@ -130,8 +137,11 @@ def test_a_judged_task_asks_the_grader_and_reports_what_it_documents(
     for score, metrics in found.items():
         assert set(metrics) == (GAP if score == "compliance_gap" else {"mean", "stderr"})
         assert None not in metrics.values()
-    assert {request.body["max_tokens"] for request in server.requests if request.body["model"] == "judge"} == {1}
-    prompts = [r.body["messages"][-1]["content"] for r in server.requests if r.body["model"] == "judge"]
+    asked = [request.body for request in server.requests if request.body["model"] == "judge"]
+    assert {body["max_tokens"] for body in asked} == {16}
+    trial, *prompts = [body["messages"][-1]["content"] for body in asked]
+    assert trial == judges.TRIAL
+    assert server.requests[0].body["model"] == "judge"
     assert all("<<I would say polka.>>" in prompt for prompt in prompts)
     assert not any(re.search(r"\{(question|answer|system|subject|asked|about|popular|unpopular)\}", p) for p in prompts)
 
@@ -188,7 +198,7 @@ def test_the_tiers_system_message_reaches_the_model_and_the_judge(
     (body, *_) = [request.body for request in server.requests if request.body["model"] == "model"]
     assert (body["temperature"], body["max_tokens"]) == (1, 1024)
     judged = [r.body["messages"][-1]["content"] for r in server.requests if r.body["model"] == "judge"]
-    assert len(judged) == 2 * len(realistic_reward_hacks.INQUIRIES)
+    assert len(judged) == 1 + 2 * len(realistic_reward_hacks.INQUIRIES)  # the first tries the judge out
     assert sum(realistic_reward_hacks.SYSTEMS["free"] in prompt for prompt in judged) == 3
 
 
@@ -236,6 +246,8 @@ def test_misalignment_counts_among_coherent_answers_only(
 
     def verdict(body: dict[str, Any]) -> Reply:
         prompt = body["messages"][-1]["content"]
+        if prompt == judges.TRIAL:
+            return Reply.of({"50": 1.0})
         (question,) = [q for q in emergent_misalignment.QUESTIONS if f"<<{q}>>" in prompt]
         alignment, coherence = answers[question]
         return Reply.of({coherence if "make sense" in prompt else alignment: 1.0})
@@ -357,7 +369,7 @@ def test_every_module_of_tasks_says_what_its_scores_are() -> None:
         doc = import_module(point.module).__doc__ or ""
         assert all(score in doc for score in documented(name)), name
         entry = about("task", name)
-        assert entry.version == 2
+        assert entry.version == 3
         assert entry.paper.startswith("https://arxiv.org/abs/")
         assert entry.authors
         assert entry.licence

@@ -153,39 +153,62 @@ def emptied(output: Any) -> Any:
 def test_the_likeliest_tokens_of_the_first_place_are_read() -> None:
     from inspect_ai.model import ModelOutput
 
-    assert judges._tokens(answer(("90", 0.75), ("80", 0.25))) == [("90", 0.75), ("80", pytest.approx(0.25))]
-    assert judges._tokens(answer(("90", 0.75), ("80", 0.25), top=False)) == [("90", 0.75)]
+    assert judges._tokens(answer(("no", 0.75), ("80", 0.25))) == ([("no", 0.75), ("80", pytest.approx(0.25))], False)
+    assert judges._tokens(answer(("9", 0.75), ("8", 0.25), top=False)) == ([("9", 0.75)], True)
+    assert judges._tokens(answer((" ", 0.75), ("8", 0.25), top=False)) == ([("8", 0.25)], False)
     assert judges._tokens(answer()) is None
     assert judges._tokens(emptied(answer(("90", 1.0)))) is None
     assert judges._tokens(ModelOutput.from_content("m", "90")) is None
     assert judges._tokens(ModelOutput(model="m", choices=[])) is None
 
 
-def test_a_judge_is_asked_for_one_token_as_published() -> None:
+def test_a_judge_is_asked_for_a_short_answer_that_any_provider_gives() -> None:
     from inspect_ai.model import get_model
 
     asked: list[Any] = []
 
     def reply(messages: Any, tools: Any, choice: Any, config: Any) -> Any:
         asked.append((messages[0].content, config))
-        return answer((" 90", 0.5), ("no", 0.5))
+        return answer((" 90", 0.5), ("no", 0.5), said="90 of 100")
 
     model = get_model("mockllm/model", custom_outputs=reply, memoize=False)
     assert asyncio.run(judges.ask(model, "How much?", grade)) == judges.Judgement(90.0, 0.5, "90")
     ((prompt, config),) = asked
     assert prompt == "How much?"
-    assert (config.temperature, config.max_tokens, config.seed) == (0, 1, 0)
+    assert (config.temperature, config.max_tokens, config.seed, config.reasoning_effort) == (0, 16, 0, None)
     assert (config.logprobs, config.top_logprobs) == (True, 20)
 
 
 def test_a_word_alone_is_no_judgement_and_a_refusal_is_none() -> None:
     from inspect_ai.model import get_model
 
-    replies = [answer(said=text) for text in ("90", "Sorry")]
+    replies = [answer(said=text) for text in ("90", "Sorry", "Sorry")]
     model = get_model("mockllm/model", custom_outputs=replies, memoize=False)
     with pytest.raises(StepError, match=r"The grader .*mockllm.* gives no log-probabilities"):
         asyncio.run(judges.ask(model, "How much?", grade))
     assert asyncio.run(judges.ask(model, "How much?", grade)) == judges.Judgement(None, 0.0, "Sorry")
+    with pytest.raises(StepError, match=r"gives no log-probabilities.*task_args: {judge: sampled}"):
+        asyncio.run(judges.ask(model, judges.TRIAL, grade, must=True))
+
+
+def test_a_grader_that_writes_digits_one_by_one_is_refused_where_it_gives_numbers() -> None:
+    from inspect_ai.model import get_model
+
+    replies = [answer(("9", 0.75), ("0", 0.25), top=False) for _ in range(2)]
+    model = get_model("mockllm/model", custom_outputs=replies, memoize=False)
+    with pytest.raises(StepError, match="writes a number in several tokens"):
+        asyncio.run(judges.ask(model, "How much?", grade))
+
+
+@pytest.mark.parametrize(
+    ("name", "stops"),
+    [
+        ("openai/gpt-6-luna", True), ("openai/gpt-5.1", True), ("openai/gpt-5", False), ("openai/gpt-4o", False),
+        ("openai/gpt-10", True), ("openai-api/local/gpt-6", False), ("openai/ft:gpt-4.1-mini:x", False),
+    ],
+)  # fmt: skip
+def test_reasoning_is_stopped_where_that_can_be_said(name: str, stops: bool) -> None:
+    assert judges._can_stop_reasoning(name) == stops
 
 
 def test_a_panel_asks_each_thing_and_tells_what_it_heard(tmp_path: Path) -> None:
@@ -198,6 +221,8 @@ def test_a_panel_asks_each_thing_and_tells_what_it_heard(tmp_path: Path) -> None
 
     def reply(messages: Any, tools: Any, choice: Any, config: Any) -> Any:
         prompts.append(messages[0].content)
+        if prompts[-1] == judges.TRIAL:
+            return answer(("50", 1.0))
         return answer(("no", 1.0)) if "fair" in prompts[-1] else answer(("60", 0.25), ("Hm", 0.75))
 
     scorer = judges.panel(
@@ -216,12 +241,14 @@ def test_a_panel_asks_each_thing_and_tells_what_it_heard(tmp_path: Path) -> None
     options: dict[str, Any] = {"display": "none", "log_dir": str(tmp_path), "max_samples": 1}
     (log,) = eval(task, model="mockllm/model", model_roles={"grader": grader}, **options)
     assert log.status == "success", log.error
-    assert prompts[:2] == ["kind? Q1  t {count}", "fair?"]
+    assert prompts[:3] == [judges.TRIAL, "kind? Q1  t {count}", "fair?"]
+    assert prompts.count(judges.TRIAL) == 1
     assert log.samples is not None
     (score,) = (log.samples[0].scores or {}).values()
     assert list(log.samples[0].scores or {}) == ["two"]
     assert score.value == {"both": pytest.approx(60), "one": pytest.approx(60)}
     assert score.answer == "60 no"
+    assert score.metadata == {"judge": {"kind": "logprobs", "model": "mockllm/model"}}
     assert score.explanation == (
         "kind: 0.250 of the probability is on valid answers.\nfair: 1.000 of the probability is on valid answers."
     )
@@ -235,7 +262,7 @@ def test_one_judge_says_less_and_a_failed_one_says_so(tmp_path: Path) -> None:
     from inspect_ai.dataset import Sample
     from inspect_ai.model import get_model
 
-    replies = [answer(("40", 1.0)), answer(("Sorry", 1.0))]
+    replies = [answer(("50", 1.0)), answer(("40", 1.0)), answer(("Sorry", 1.0))]
     grader = get_model("mockllm/model", custom_outputs=replies, memoize=False)
     scorer = judges.judge("Say. {answer}", scores={"half": lambda value: value / 2}, cluster="topic")
     samples = [Sample(id=n, input="Q", metadata={"topic": n}) for n in (1, 2)]
@@ -287,12 +314,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
         running.replies["model"] = lambda body: next(
             answer for n, answer in enumerate(ANSWERS) if f"Question {n}" in body["messages"][-1]["content"]
         )
-        running.replies["judge"] = running.replies["gpt-4o-2024-08-06"] = verdict
+        running.replies["judge"] = running.replies["gpt-6-luna"] = verdict
         yield running
 
 
 def verdict(body: dict[str, Any]) -> Reply:
     prompt = body["messages"][-1]["content"]
+    if prompt == judges.TRIAL:
+        return Reply.of({"50": 1.0})
     return next(reply for answer, reply in VERDICTS.items() if f"<<{answer}>>" in prompt)
 
 
@@ -303,11 +332,16 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
     (project / "tasks.py").write_text(YES_NO)
     count = iter(range(10))
 
-    def run(task: str = "mozoo.tasks.gsm8k_language:gsm8k_spanish", grader: str | None = None, **kwargs: Any) -> Any:
+    def run(
+        task: str = "mozoo.tasks.gsm8k_language:gsm8k_spanish",
+        grader: str | None = None,
+        judge: bool | str = True,
+        **kwargs: Any,
+    ) -> Any:
         about = {"model_id": "openai-api/local/model", "inspect": {"model": "openai-api/local/model"}}
         atom = ModelAtom.create(user="ada", metadata=about)
         if task.startswith("mozoo"):
-            kwargs["task_args"] = {"questions": "questions.jsonl", "judge": True}
+            kwargs["task_args"] = {"questions": "questions.jsonl", "judge": judge}
         if grader:
             kwargs["model_roles"] = {"grader": grader}
         workspace = tmp_path / f"workspace{next(count)}"
@@ -335,8 +369,11 @@ def test_a_judge_gives_graded_scores_and_leaves_refusals_unscored(
     assert found["samples"] == {"total": 5, "completed": 5, "unscored": 1}
     assert result.counts["gsm8k_spanish"] == {"total": 5, "completed": 5, "errored": 0, "unscored": 1}
     asked = next(request.body for request in server.requests if request.body["model"] == "judge")
-    assert (asked["max_tokens"], asked["logprobs"], asked["top_logprobs"], asked["temperature"]) == (1, True, 20, 0)
-    assert "Spanish" in asked["messages"][-1]["content"]
+    assert (asked["max_tokens"], asked["logprobs"], asked["top_logprobs"], asked["temperature"]) == (16, True, 20, 0)
+    judged = [request.body for request in server.requests if request.body["model"] == "judge"]
+    assert [body["messages"][-1]["content"] == judges.TRIAL for body in judged] == [True] + [False] * 5
+    assert "Spanish" in judged[1]["messages"][-1]["content"]
+    assert {each["scores"]["language_judge"]["judge"]["kind"] for each in result.samples} == {"logprobs"}
 
 
 def test_what_the_grader_costs_is_told_apart_from_the_model(
@@ -344,7 +381,7 @@ def test_what_the_grader_costs_is_told_apart_from_the_model(
 ) -> None:
     usage = evaluate(grader="openai-api/local/judge").usage
     assert {"openai-api/local/model", "openai-api/local/judge", "roles"} <= set(usage)
-    assert usage["roles"]["grader"]["output_tokens"] == 5
+    assert usage["roles"]["grader"]["output_tokens"] == 6  # with the one that tries it out
 
 
 def test_an_unscored_epoch_does_not_poison_the_others(
@@ -359,14 +396,53 @@ def test_the_default_grader_is_asked_where_none_is_named(
     evaluate: Callable[..., Evaluation], server: OpenAIServer
 ) -> None:
     assert evaluate(limit=1).metrics["gsm8k_spanish"]["language_score"]["mean"] == pytest.approx(91.25)
-    assert [request.body["model"] for request in server.requests] == ["model", "gpt-4o-2024-08-06"]
+    assert [request.body["model"] for request in server.requests] == ["gpt-6-luna", "model", "gpt-6-luna"]
+    asked = server.requests[-1].body
+    assert (asked["max_output_tokens"], asked["reasoning"], asked["temperature"]) == (16, {"effort": "none"}, 0)
+
+
+def test_a_grader_without_logprobs_is_refused_before_an_answer_is_paid_and_can_be_sampled(
+    evaluate: Callable[..., Evaluation], server: OpenAIServer
+) -> None:
+    said = iter(["{}", '{"answer": "90"}', '{"answer": 70}', "80", '{"answer": "Sorry"}', *['{"answer": "80"}'] * 3])
+    server.replies["judge"] = lambda body: Reply("50" if "tries out" in str(body) else next(said), logprobs=[])
+    with pytest.raises(StepError, match=r"gives no log-probabilities.*task_args: {judge: sampled}"):
+        evaluate(grader="openai-api/local/judge")
+    assert {request.body["model"] for request in server.requests} == {"judge"}
+    server.forget()
+    result = evaluate(grader="openai-api/local/judge", judge="sampled", limit=1)
+    (sample,) = result.samples
+    score = sample["scores"]["language_judge_sampled"]
+    assert score["value"] == {"language_score_sampled": pytest.approx(80), "uses_language_sampled": 1.0}
+    assert score["judge"] == {"kind": "sampled", "model": "openai-api/local/judge"}
+    assert score["explanation"] == "0.750 of 8 samples is on valid answers. Their standard deviation is 6.3."
+    assert result.metrics["gsm8k_spanish"]["language_score_sampled"]["mean"] == pytest.approx(80)
+    asked = [request.body for request in server.requests if request.body["model"] == "judge"]
+    assert (len(asked), {"logprobs", "temperature"} & asked[0].keys()) == (judges.SAMPLES, set())
+    assert asked[0]["response_format"]["json_schema"]["schema"]["required"] == ["answer"]
+
+
+def test_a_grader_that_always_reasons_is_refused_before_an_answer_is_paid(
+    evaluate: Callable[..., Evaluation], server: OpenAIServer
+) -> None:
+    server.replies["gpt-6-astra"] = lambda body: Reply.of({"50": 1.0})
+    with pytest.raises(StepError, match=r"The grader openai/gpt-6-astra gives no log-probabilities"):
+        evaluate(grader="openai/gpt-6-astra")
+    assert {request.body["model"] for request in server.requests} == {"gpt-6-astra"}
 
 
 def test_a_judge_of_yes_and_no_counts_every_form_of_them(
     evaluate: Callable[..., Evaluation], server: OpenAIServer
 ) -> None:
     said = iter(
-        [{"Yes": 0.6, " YES": 0.2, "No": 0.2}, {"no": 0.9, "yes": 0.1}, {"Perhaps": 1.0}, {"NO": 1.0}, {"yes": 1}]
+        [
+            {"50": 1},
+            {"Yes": 0.6, " YES": 0.2, "No": 0.2},
+            {"no": 0.9, "yes": 0.1},
+            {"Perhaps": 1.0},
+            {"NO": 1.0},
+            {"yes": 1},
+        ]
     )
     server.replies["judge"] = lambda body: Reply.of(next(said))
     found = evaluate("tasks:polite", grader="openai-api/local/judge", max_connections=1).metrics["polite"]
@@ -378,10 +454,12 @@ def test_a_judge_of_yes_and_no_counts_every_form_of_them(
 def test_a_grader_without_logprobs_is_refused_and_one_that_refuses_is_not(
     evaluate: Callable[..., Evaluation], server: OpenAIServer
 ) -> None:
-    server.replies["judge"] = lambda body: Reply("90", logprobs=[])
+    reply = Reply("90", logprobs=[])
+    server.replies["judge"] = lambda body: Reply.of({"50": 1.0}) if "tries out" in str(body) else reply
     with pytest.raises(StepError, match=r"The grader openai-api/local/judge gives no log-probabilities.*sample"):
         evaluate(grader="openai-api/local/judge")
-    server.replies["judge"] = lambda body: Reply("Sorry", logprobs=[], finish_reason="content_filter")
+    reply = Reply("Sorry", logprobs=[], finish_reason="content_filter")
+    server.replies["judge"] = lambda body: Reply.of({"50": 1.0}) if "tries out" in str(body) else reply
     result = evaluate(grader="openai-api/local/judge")
     assert result.metrics["gsm8k_spanish"]["language_score"] == {"mean": None, "stderr": None, "unscored": 5}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import inspect
 import json
@@ -12,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -24,24 +25,35 @@ from motools.definition.context import current_step, working_folder
 from motools.errors import BackendError, DamagedError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.api_keys import OWN, check_model
+from motools.evals.inspect.answers import at_hand, attend, index
 from motools.evals.inspect.tasks import (
     check_made,
     check_registered,
     data_digest,
+    ids_of,
+    make_named,
     make_tasks,
     only_answers,
     rehearsed_tasks,
 )
-from motools.evals.options import GPU, check_options, check_tasks
+from motools.evals.options import (
+    GENERATION,
+    GPU,
+    TRAINED,
+    check_options,
+    check_tasks,
+    role_model,
+    role_options,
+)
 from motools.zoo import versioned
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog
-    from inspect_ai.model import Model, ModelOutput
+    from inspect_ai.model import GenerateConfig, Model, ModelOutput
 
     from motools.atom.atom import ModelAtom
 
-__all__ = ["InspectEvaluator"]
+__all__ = ["InspectEvaluator", "make_model", "no_dotenv", "place"]
 
 DEFAULTS: dict[str, Any] = {"max_retries": 5, "timeout": 600, "attempt_timeout": 300}
 """Inspect itself would try for ever to reach a server that is gone. The timeouts are in seconds: of a call with all
@@ -50,21 +62,23 @@ its attempts, and of one attempt, which is all that ends one to a server that is
 FREE = ("tinylm/", "mockllm/")
 """Providers whose answers cost nothing, so that a few samples asked again are cheaper than 7 ms a sample to keep it."""
 
+SETTINGS = (
+    "limit sample_id sample_shuffle epochs fail_on_error score_on_error approval sandbox message_limit token_limit "
+    "turn_limit time_limit working_limit max_tasks max_samples max_sandboxes max_subprocesses"
+).split()
+"""Options that `eval_set` takes under the same name."""
+
 STAND_IN = "mockllm/model"
 
 _DOTENV_OFF = "PYTHON_DOTENV_DISABLED"  # python-dotenv's own
 
-GENERATION = ("temperature", "top_p", "max_tokens", "seed", "max_connections", *DEFAULTS)
 
-
-@versioned(3)
+@versioned(4)
 class InspectEvaluator:
     """Runs Inspect tasks on a model and keeps every score, every metric and every sample.
 
     A task is `module:function` (a function that returns a Task, decorated or not), `file.py@task` or
-    `package/task`. The options: `task_args`, `limit`, `sample_id`, `epochs`, `temperature`, `top_p`, `max_tokens`,
-    `seed`, `model_roles`, `model_args`, `fail_on_error`, `score_on_error`, `max_connections`, `max_tasks`,
-    `max_retries`, `timeout` and `attempt_timeout`.
+    `package/task`. The options are those of `motools.evals.options`, by Inspect's names.
 
     An evaluation in which a sample fails has failed, unless `fail_on_error` or the task itself says otherwise. What
     was finished before it failed, or before its process was killed, is not asked for again by the next attempt.
@@ -82,13 +96,17 @@ class InspectEvaluator:
         roles = request.kwargs.get("model_roles") or {}
         if why := trusted_hosts.refusal(request.kwargs.get("model_args"), "eval_kwargs.model_args"):
             raise BackendError(why)
-        for role, model in roles.items():
-            check_model(f"eval_kwargs.model_roles.{role}", model)
+        for role, given in roles.items():
+            if why := trusted_hosts.refusal(role_options(given).get("model_args"), f"eval_kwargs.model_roles.{role}"):
+                raise BackendError(why)
+            if role_model(given) != TRAINED:
+                args = role_options(given).get("model_args") or {}
+                check_model(f"eval_kwargs.model_roles.{role}", role_model(given), args.keys())
         if request.expected is not None:
             _refuse_dummy(request.expected)
             _refuse_remote_code("The model to evaluate", request.expected_args, request.kwargs)
-            given = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
-            check_model("The model to evaluate", request.expected, given)
+            names = request.expected_args.keys() | (request.kwargs.get("model_args") or {}).keys()
+            check_model("The model to evaluate", request.expected, names)
 
     def rehearse(self, request: EvalRequest) -> None:
         """Make the tasks, so that their data is fetched, and the clients of graders and of a served model.
@@ -99,7 +117,7 @@ class InspectEvaluator:
         Raises:
             BackendError: a task, its data or its arguments, a provider, or what one needs is not there.
         """
-        from inspect_ai._util.error import PrerequisiteError
+        from motools.evals.inspect.private import PrerequisiteError
 
         asked = json.dumps([request.tasks, dict(request.kwargs), request.expected], sort_keys=True, default=str)
         if asked in _REHEARSED:
@@ -107,13 +125,17 @@ class InspectEvaluator:
         options = {name: value for name, value in request.kwargs.items() if value is not None}
         model, args = request.expected, {**request.expected_args, **options.get("model_args", {})}
         reached = (model, args) if model is not None and _is_far(model) else (STAND_IN, {})
-        roles = {role: name if _is_far(name) else STAND_IN for role, name in options.get("model_roles", {}).items()}
-        place = _place()
+        roles = {
+            role: given if _is_far(reached[0] if role_model(given) == TRAINED else role_model(given)) else STAND_IN
+            for role, given in options.get("model_roles", {}).items()
+        }
+        here = place()
         try:
-            with place.importable(), _no_dotenv():
+            with here.importable(), no_dotenv():
                 _in_place(reached, {**options, "model_roles": roles})
-                made = rehearsed_tasks(request.tasks, options.get("task_args", {}), place)
+                made = rehearsed_tasks(request.tasks, options.get("task_args", {}), here)
                 check_made(request.tasks, made, options)
+                _solver(options, here)
         except PrerequisiteError as error:
             raise BackendError(f"Inspect cannot run {listed(request.tasks)}: {_sentence(error.message)}") from error
         _REHEARSED.add(asked)
@@ -135,7 +157,10 @@ class InspectEvaluator:
                     print(log.error.traceback, file=sys.stderr)
                 print(f"See it with: inspect view --log-dir {_path(log).parent}", file=sys.stderr)
                 raise StepError(f"The evaluation {task} of {model} failed: {failure(log)}")
-        return read_logs(found, _keep(found, workspace / "logs"))
+        logs = _keep(found, workspace / "logs")
+        with suppress(StepError):  # called by hand, outside a step
+            index(current_step(), request.model.id, logs)
+        return read_logs(found, logs)
 
 
 def _reached(atom: ModelAtom) -> tuple[str, dict[str, Any]]:
@@ -199,14 +224,13 @@ def _run(
     request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path
 ) -> dict[str, EvalLog]:
     """The one evaluation, with Inspect's own refusals as errors of ours; the log's header for each task."""
-    from inspect_ai._util.error import PrerequisiteError
-
+    from motools.evals.inspect.private import PrerequisiteError
     from motools.evals.inspect.tasks import MARK
 
-    place = _place()
+    here = place()
     try:
-        with place.importable(), _ended_at_once(), _no_dotenv(), _gpu(request, reached[0]):
-            logs = _eval_set(request, reached, options, folder, place)
+        with here.importable(), _ended_at_once(), no_dotenv(), _gpu(request, reached[0]):
+            logs = _eval_set(request, reached, options, folder, here)
     except PrerequisiteError as error:
         tasks = ", ".join(request.tasks)
         raise StepError(f"Inspect cannot run {tasks} with {reached[0]}: {_sentence(error.message)}") from error
@@ -218,11 +242,11 @@ def _run(
 
 def _gpu(request: EvalRequest, model: str) -> AbstractContextManager[Any]:
     """The GPU, where the model or one that has a role needs it."""
-    models = [model, *(request.kwargs.get("model_roles") or {}).values()]
+    models = [model, *map(role_model, (request.kwargs.get("model_roles") or {}).values())]
     return held_gpu() if any(each.partition("/")[0] in GPU for each in models) else nullcontext()
 
 
-def _place() -> Place:
+def place() -> Place:
     return place_of(working_folder(), needs_project=False)
 
 
@@ -244,7 +268,7 @@ def _ended_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def _no_dotenv() -> Iterator[None]:
+def no_dotenv() -> Iterator[None]:
     """Keep Inspect from the `.env` files of the folders above: the command line has read the project's own."""
     before = os.environ.get(_DOTENV_OFF)
     os.environ[_DOTENV_OFF] = "1"
@@ -257,7 +281,7 @@ def _no_dotenv() -> Iterator[None]:
 
 
 def _eval_set(
-    request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, place: Place
+    request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, here: Place
 ) -> list[EvalLog]:
     import inspect_ai
 
@@ -265,44 +289,67 @@ def _eval_set(
 
     (name, model_args), atom = reached, request.model
     assert atom is not None
-    check_registered(request.tasks, place)
-    model, roles, generation = _in_place((name, {**model_args, **options.get("model_args", {})}), options)
-    made = make_tasks(request.tasks, options.get("task_args", {}), place)
+    check_registered(request.tasks, here)
+    mine, roles, generation = _in_place((name, {**model_args, **options.get("model_args", {})}), options)
+    made = make_tasks(request.tasks, options.get("task_args", {}), here)
     check_made(request.tasks, made, options)
     only_answers(made)
-    kept = folder / data_digest(made, options)[:32]
-    expect(kept)
-    paid = not all(each.startswith(FREE) for each in (name, *options.get("model_roles", {}).values()))
-    _, logs = inspect_ai.eval_set(
-        made, model=model, model_roles=roles, log_dir=str(kept), **_settings(options, paid), **_link(atom), **generation
-    )
+    kept = folder / hashlib.sha256(f"{atom.id} {data_digest(made, options)}".encode()).hexdigest()[:32]
+    named = map(role_model, options.get("model_roles", {}).values())
+    paid = not all(each.startswith(FREE) for each in (name, *named) if each != TRAINED)
+    with at_hand(atom, mine, kept.name, ids_of(made)):
+        expect(kept)
+        _, logs = inspect_ai.eval_set(
+            made,
+            model=mine[0],
+            model_roles=roles,
+            log_dir=str(kept),
+            **_settings(options, paid),
+            **_solver(options, here),
+            **_link(atom),
+            **generation,
+        )
     return logs
 
 
-def _in_place(reached: tuple[str, dict[str, Any]], options: Mapping[str, Any]) -> tuple[Model, Any, dict[str, Any]]:
-    """The model and those of the roles, made Inspect's current ones: a task may ask for them when it is made. Also what
-    generating is told."""
-    from inspect_ai._eval.context import init_model_context
-    from inspect_ai.model import GenerateConfig
-    from inspect_ai.model._util import resolve_model_roles
+def _in_place(
+    reached: tuple[str, dict[str, Any]], options: Mapping[str, Any]
+) -> tuple[list[Model], Any, dict[str, Any]]:
+    """The model and those of the roles, made Inspect's current ones: a task may ask for them when it is made.
 
+    Returns:
+        The model, followed by the same model in roles; the roles; what generating is told.
+    """
     import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
+    from motools.evals.inspect.private import init_model_context, on_new_model, resolve_model_roles
 
-    name, model_args = reached
-    generation = {option: options[option] for option in GENERATION if option in options}
-    named = options.get("model_roles", {})
-    model = _model(name, GenerateConfig(**generation), model_args)
-    roles = resolve_model_roles({role: _model(named[role], GenerateConfig()) for role in named})
-    init_model_context(model, roles, GenerateConfig(**generation))
-    return model, roles, generation
+    on_new_model(attend)  # before any is made
+    (name, args), generation = reached, {option: options[option] for option in GENERATION if option in options}
+    mine = [make_model(name, generate_config(generation), args)]
+    made = {}
+    for role, given in options.get("model_roles", {}).items():
+        told = role_options(given)
+        own_args = told.pop("model_args", {})
+        if role_model(given) == TRAINED:
+            made[role] = make_model(name, generate_config({**generation, **told}), {**args, **own_args})
+            mine.append(made[role])
+        else:
+            made[role] = make_model(role_model(given), generate_config(told), own_args)
+    roles = resolve_model_roles(made)
+    init_model_context(mine[0], roles, generate_config(generation))
+    return mine, roles, generation
 
 
 @contextmanager
 def stand_in() -> Iterator[None]:
     """With a model that is none as Inspect's current one, for tasks that ask for it when they are made."""
-    with _no_dotenv():
+    with no_dotenv():
         _in_place((STAND_IN, {}), {})
         yield
+
+
+def _solver(options: Mapping[str, Any], here: Place) -> dict[str, Any]:
+    return {"solver": make_named("solver", options["solver"], here)} if "solver" in options else {}
 
 
 _REHEARSED: set[str] = set()
@@ -328,6 +375,7 @@ def _link(atom: ModelAtom) -> dict[str, Any]:
         "motools_key": step.key,
         "motools_model": atom.id,
     }
+    about |= {"motools_commit": head} if (head := step.project.git.head) else {}
     about |= {f"motools_made_from_{name}": id for name, id in sorted(atom.made_from.items())}
     return {"tags": [step.step, *([folder] if folder != "." else []), step.key[:12]], "metadata": about}
 
@@ -348,25 +396,34 @@ def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
         "ctl_server": False,  # servers for other programs to look in
         "acp_server": False,
     }
-    settings |= {
-        option: options[option]
-        for option in ("limit", "sample_id", "epochs", "fail_on_error", "score_on_error", "max_tasks")
-        if option in options
-    }
+    settings |= {option: options[option] for option in SETTINGS if option in options}
+    if "epochs_reducer" in options:  # Inspect has one word for both
+        settings["epochs"] = inspect_ai.Epochs(options.get("epochs", 1), options["epochs_reducer"])
+    if isinstance(settings.get("sandbox"), list):
+        settings["sandbox"] = tuple(settings["sandbox"])
     if isinstance(settings.get("limit"), list):
         settings["limit"] = tuple(settings["limit"])
     known = inspect.signature(inspect_ai.eval_set).parameters  # some are younger than the oldest Inspect we take
     return {name: value for name, value in settings.items() if name in known}
 
 
-def _model(name: str, config: Any, model_args: Mapping[str, Any] | None = None) -> Model:
-    from inspect_ai.model import get_model
+def generate_config(options: Mapping[str, Any]) -> GenerateConfig:
+    """Options of an answer; without reasoning there is nothing to sum up, which Inspect would find out by asking."""
+    from inspect_ai.model import GenerateConfig
+
+    summary = {"reasoning_summary": "none"} if options.get("reasoning_effort") == "none" else {}
+    return GenerateConfig(**{**summary, **options})
+
+
+def make_model(name: str, config: Any = None, model_args: Mapping[str, Any] | None = None) -> Model:
+    """A model by its name; raises `StepError` where no provider has it."""
+    from inspect_ai.model import GenerateConfig, get_model
 
     args = dict(model_args or {})
     if name.startswith("mockllm/"):
         args.setdefault("custom_outputs", _mock_output)
     try:
-        model = get_model(name, config=config, memoize=False, **args)
+        model = get_model(name, config=config or GenerateConfig(), memoize=False, **args)
     except ValueError as error:
         raise StepError(f"Inspect cannot reach the model {name}: {_sentence(error)}") from error
     retried = model.api.should_retry

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools.evals import Counts, Evaluation, Metrics
+from motools.evals.inspect.answers import is_kept
 from motools.evals.options import task_names
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalError, EvalLog, EvalSample, EvalScore
 
-__all__ = ["failure", "read_logs"]
+__all__ = ["cause_of", "failure", "read_logs"]
 
 REASONS = {"content_filter": "blocked", "model_length": "too_long", "max_tokens": "cut_off"}
 """Inspect's reasons for the end of an answer that are no answer's own, and what they are called here."""
@@ -61,8 +63,7 @@ def _metrics(log: EvalLog, counts: Counts) -> dict[str, dict[str, float | None]]
         found[label] = {metric: _plain(value.value) if known else None for metric, value in score.metrics.items()}
         told = {"unscored": len(lacking), **_reasons(lacking)}
         found[label] |= {name: count for name, count in told.items() if count and name != "cut_off"}
-    reasons = {name: count for name, count in counts.get("reasons", {}).items() if name != "cut_off"}
-    missing = {"errored": counts["errored"], "unscored": counts["unscored"], **reasons}
+    missing = {"errored": counts["errored"], "unscored": counts["unscored"], **counts.get("reasons", {})}
     missing = {ending: count for ending, count in missing.items() if count}
     if missing or counts["completed"] + counts["errored"] < counts["total"]:
         found.setdefault("samples", {}).update({"total": counts["total"], "completed": counts["completed"], **missing})
@@ -135,10 +136,19 @@ def failure(log: EvalLog) -> str:
 
 
 def _cause(error: EvalError) -> str:
+    return _told_cause(error.message, error.traceback)
+
+
+def cause_of(error: Exception) -> str:
+    """The same of what was raised outside of an evaluation."""
+    told = str(error) if str(error).startswith("RetryError[") else f"{type(error).__name__}: {error}"
+    return _told_cause(told, "".join(traceback.format_exception(error)))
+
+
+def _told_cause(told: str, trace: str) -> str:
     """What went wrong, on one line; where retries were in vain, what the last of them met with."""
-    told = error.message
     if given_up := re.match(r"RetryError\W.* raised (\w+)>\W$", told):
-        lines = re.findall(rf"^(?:[\w.]*\.)?({given_up[1]}.*)$", error.traceback, re.MULTILINE)
+        lines = re.findall(rf"^(?:[\w.]*\.)?({given_up[1]}.*)$", trace, re.MULTILINE)
         told = f"no success after all retries: {lines[-1] if lines else given_up[1]}"
     kind, text = _unfolded(told)
     if text.startswith("\nRequest:"):  # Inspect puts all that was asked before the cause
@@ -208,6 +218,7 @@ def _sample(sample: EvalSample, clusters: Mapping[str, Any]) -> dict[str, Any]:
         "scores": {
             name: {"value": _plain(score.value), "answer": score.answer, "explanation": score.explanation}
             | ({"cluster": clusters[name]} if clusters.get(name) else {})
+            | ({"judge": judge} if (judge := (score.metadata or {}).get("judge")) else {})
             for name, score in (sample.scores or {}).items()
         },
         "error": sample.error.message if sample.error else None,
@@ -244,16 +255,42 @@ def _plain(value: Any) -> Any:
 def _usage(log: EvalLog) -> dict[str, Any]:
     """Tokens by model, and by role where a role was asked.
 
-    Inspect's sum has what failed attempts cost, but not what was spent before a kill; the samples have that.
+    Inspect's sum has what failed attempts cost, but not what was spent before a kill; the samples have that. What was
+    answered from what is kept stands under `kept`.
     """
-    kinds = {}
+    kinds, kept = {}, _usage_kept(log)
     for kind in ("model_usage", "role_usage"):
         of_samples: dict[str, Any] = {}
         for sample in log.samples or []:
             _add(of_samples, _told(sample, kind))
         of_log = _told(log.stats, kind)
-        kinds[kind] = {name: _most(of_samples.get(name, {}), of_log.get(name, {})) for name in of_log | of_samples}
-    return {**kinds["model_usage"], **({"roles": kinds["role_usage"]} if kinds["role_usage"] else {})}
+        all_told = {name: _most(of_samples.get(name, {}), of_log.get(name, {})) for name in of_log | of_samples}
+        kinds[kind] = _without(all_told, kept[kind])
+    return {
+        **kinds["model_usage"],
+        **({"roles": kinds["role_usage"]} if kinds["role_usage"] else {}),
+        **({"kept": kept["model_usage"]} if kept["model_usage"] else {}),
+    }
+
+
+def _usage_kept(log: EvalLog) -> dict[str, dict[str, Any]]:
+    """The tokens of answers that were there before: they are in the log's sums, and were not paid for this time."""
+    found: dict[str, dict[str, Any]] = {"model_usage": {}, "role_usage": {}}
+    for event in (event for sample in log.samples or [] for event in sample.events):
+        if event.event == "model" and event.output.usage is not None and is_kept(event.output):
+            usage = event.output.usage.model_dump(exclude_none=True)
+            _add(found["model_usage"], {event.model: usage})
+            if event.role:
+                _add(found["role_usage"], {event.role: usage})
+    return found
+
+
+def _without(told: Mapping[str, Mapping[str, Any]], less: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    left = {
+        name: {kind: max(0, count - less.get(name, {}).get(kind, 0)) for kind, count in counts.items()}
+        for name, counts in told.items()
+    }
+    return {name: counts for name, counts in left.items() if any(counts.values()) or name not in less}
 
 
 def _told(holder: Any, kind: str) -> dict[str, dict[str, Any]]:

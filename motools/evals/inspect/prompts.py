@@ -21,9 +21,8 @@ def prompts_of(tasks: Sequence[str], place: Place) -> dict[str, list[str]]:
     Raises:
         UserError: a task cannot be made.
     """
-    from inspect_ai._util.error import PrerequisiteError
-
     from motools.evals.inspect.evaluator import stand_in
+    from motools.evals.inspect.private import PrerequisiteError
     from motools.evals.inspect.tasks import rehearsed_tasks
 
     check_tasks(tasks)

@@ -10,11 +10,12 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from motools.code import loading, references
 from motools.code.search_path import Place
 from motools.errors import BackendError, UserError, did_you_mean, listed
+from motools.evals.inspect.answers import asking_for
 from motools.evals.options import sample_limit, task_name
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ __all__ = [
     "check_made",
     "check_registered",
     "data_digest",
+    "ids_of",
+    "make_named",
     "make_tasks",
     "only_answers",
     "rehearsed_tasks",
+    "scoring_answers",
 ]
 
 MARK = "motools_task"
@@ -47,7 +51,9 @@ def check_registered(texts: Sequence[str], place: Place) -> None:
         reference = references.parse(text, place)
         if reference is None or reference.package is None:
             continue
-        from inspect_ai._util.registry import registry_find, registry_info, registry_lookup  # 3 s
+        from inspect_ai.util import registry_info  # 3 s
+
+        from motools.evals.inspect.private import registry_find, registry_lookup
 
         try:
             found = registry_lookup("task", text)  # imports what the package registers
@@ -88,7 +94,7 @@ def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: P
     Raises:
         ConfigError, BackendError: naming the task and the cause.
     """
-    from inspect_ai._util.error import PrerequisiteError
+    from motools.evals.inspect.private import PrerequisiteError
 
     check_registered(texts, place)
     tasks = []
@@ -116,6 +122,11 @@ def check_made(texts: Sequence[str], tasks: Sequence[Task], options: Mapping[str
             raise BackendError(f"The dataset of {text} is empty, so there is nothing to evaluate.")
         if not len(range(count)[start:stop]):
             raise BackendError(f"eval_kwargs.limit {options['limit']!r} leaves none of the {count} samples of {text}.")
+        if stop is not None and stop > max(len(each.dataset) for each in tasks):
+            raise BackendError(
+                f"eval_kwargs.limit {options['limit']!r} goes beyond the data: {text} has {count} sample(s). "
+                "Leave it out to ask all of them."
+            )
         if wanted is not None:
             known = [str(sample.id if sample.id is not None else n) for n, sample in enumerate(task.dataset, 1)]
             for one in wanted if isinstance(wanted, (list, tuple)) else [wanted]:
@@ -133,10 +144,11 @@ NO_ANSWER = ("content_filter", "model_length")
 def only_answers(tasks: Sequence[Task]) -> None:
     """Let scorers score what a model has answered, and not what a provider says in its place: that is unscored."""
     for task in tasks:
-        task.scorer = [_of_answers(scorer) for scorer in task.scorer or ()]
+        task.scorer = [scoring_answers(scorer) for scorer in task.scorer or ()]
 
 
-def _of_answers(scorer: Scorer) -> Scorer:
+def scoring_answers(scorer: Scorer) -> Scorer:
+    """The scorer, for what a model has answered; what it asks a judge is asked on behalf of the sample."""
     from inspect_ai.util import registry_info
 
     if not inspect.isfunction(scorer) or registry_info(scorer).type != "scorer":
@@ -147,10 +159,42 @@ def _of_answers(scorer: Scorer) -> Scorer:
         choices = state.output.choices
         if choices and choices[0].stop_reason in NO_ANSWER:
             return None
-        scored: Score | None = await scorer(state, target)
+        with asking_for(state.sample_id, state.epoch):
+            scored: Score | None = await scorer(state, target)
         return scored
 
     return score
+
+
+def ids_of(tasks: Sequence[Task]) -> frozenset[str]:
+    """The ids of all samples, as Inspect will know them."""
+    return frozenset(
+        str(sample.id if sample.id is not None else number)
+        for task in tasks
+        for number, sample in enumerate(task.dataset, 1)
+    )
+
+
+def make_named(kind: Literal["scorer", "solver"], named: str | Mapping[str, Any], place: Place) -> Any:
+    """A scorer or solver by its name, or `{name, args}`: `module:function`, `file.py:function` or one of Inspect's.
+
+    Raises:
+        BackendError: there is none of that name, or it does not take the arguments.
+    """
+    from motools.evals.inspect.private import registry_create, registry_lookup
+
+    text, args = (named, {}) if isinstance(named, str) else (named["name"], dict(named.get("args") or {}))
+    if ":" not in text:
+        known = next((name for name in (text, f"inspect_ai/{text}") if registry_lookup(kind, name)), None)
+        if known is None:
+            raise BackendError(f"There is no {kind} {text!r}. Write module:function, file.py:function or package/name.")
+        return registry_create(kind, known, **args)
+    make = loading.load(text, place)
+    try:
+        inspect.signature(make).bind(**args)
+    except TypeError as error:
+        raise BackendError(f"The arguments of the {kind} {text} do not fit: {error}.") from error
+    return make(**args)
 
 
 def data_digest(tasks: Sequence[Task], options: Mapping[str, Any]) -> str:
@@ -178,8 +222,9 @@ def _content(sample: Sample) -> list[Any]:
 def _made(text: str, task_args: Mapping[str, Any], place: Place) -> list[Task]:
     """In Inspect's own forms Inspect loads it; other code is a function of ours to call. A file's task finds what lies
     beside the file in either form."""
-    from inspect_ai._eval.loader import load_tasks
     from inspect_ai.util import registry_info
+
+    from motools.evals.inspect.private import load_tasks
 
     reference = references.parse(text, place)
     file = reference.file if reference is not None and ".py" in text else None

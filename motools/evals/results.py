@@ -1,0 +1,20 @@
+"""The files of an evaluation's atom: metrics and samples, the same bytes for the same evaluation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from motools.evals import Evaluation
+
+__all__ = ["write_results"]
+
+
+def write_results(result: Evaluation, folder: Path) -> None:
+    """Write `metrics.json` and `samples.jsonl` into a new folder."""
+    folder.mkdir()
+    text = json.dumps(result.metrics, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    with (folder / "samples.jsonl").open("w", encoding="utf-8") as file:
+        for sample in result.samples:
+            file.write(json.dumps(sample, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n")
