@@ -60,7 +60,7 @@ def test_lengths_are_in_the_models_own_tokens_with_its_template_and_loss_is_mark
     assert told["examples"] == ["<|user|>\nOne two<|end|>\n<|assistant|>\n⟦Uno dos<|end|>⟧\n"]
     assert told["loss"] < told["lengths"]["all"]
     assert told["wrong_rows"] == 1  # the silent one makes no example
-    assert "every one is empty or has weight 0" in told["wrong"][0]
+    assert "every one is empty, has weight 0, or is left out" in told["wrong"][0]
 
 
 def test_tinylm_has_words_and_what_cannot_be_had_is_said_and_counted_in_characters(
