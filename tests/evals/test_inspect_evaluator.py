@@ -261,6 +261,17 @@ def test_the_log_opens_with_inspect_and_the_folder_stays_clean(
     assert read.eval.model_generate_config.timeout == 600
 
 
+def test_what_was_asked_before_in_this_process_is_not_counted_again(
+    tasks: Path, evaluate: Callable[..., Evaluation]
+) -> None:
+    from inspect_ai.model import ModelUsage
+    from inspect_ai.model._model import init_model_usage
+
+    init_model_usage({"mockllm/before": ModelUsage(input_tokens=7, total_tokens=7)})
+    result = evaluate("tasks:graded", model("mockllm/model"), model_roles={"grader": "mockllm/model"})
+    assert set(result.usage) == {"mockllm/model", "roles"}
+
+
 def test_mockllm_works_without_a_network(
     tasks: Path, evaluate: Callable[..., Evaluation], no_network: list[Any]
 ) -> None:

@@ -285,8 +285,10 @@ def _eval_set(
 ) -> list[EvalLog]:
     import inspect_ai
 
+    from motools.evals.inspect.private import forget_usage
     from motools.evals.inspect.progress import expect
 
+    forget_usage()
     (name, model_args), atom = reached, request.model
     assert atom is not None
     check_registered(request.tasks, here)

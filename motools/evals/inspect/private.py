@@ -10,11 +10,13 @@ from inspect_ai._eval.loader import load_tasks
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.registry import registry_create, registry_find, registry_lookup
 from inspect_ai.model import Model
+from inspect_ai.model._model import init_model_usage, init_role_usage
 from inspect_ai.model._util import resolve_model_roles
 from inspect_ai.solver._task_state import sample_state
 
 __all__ = [
     "PrerequisiteError",
+    "forget_usage",
     "init_model_context",
     "load_tasks",
     "on_new_model",
@@ -41,3 +43,9 @@ def on_new_model(see: Callable[[Model], None]) -> None:
         Model.__init__ = made  # type: ignore[method-assign]
     if see not in _seen:
         _seen.append(see)
+
+
+def forget_usage() -> None:
+    """Count tokens from here on: what was asked before in this process is no part of the next evaluation's."""
+    init_model_usage({})
+    init_role_usage({})
