@@ -18,10 +18,10 @@ ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["pr
 NEEDED = {canonicalize_name(r.name): r for r in map(Requirement, ABOUT["dependencies"])}
 OF_EXTRAS = {
     canonicalize_name(Requirement(line).name)
-    for extra in ("tinker", "local")
+    for extra in ("tinker", "local", "report")
     for line in ABOUT["optional-dependencies"][extra]
 }
-"""What only who trains at Tinker, or on a GPU of their own, has."""
+"""What only who trains at Tinker, or on a GPU of their own, or wants charts in a report, has."""
 OF_DVC = {"dvc-data", "configobj", "zc-lockfile", "platformdirs"}
 """What is DVC's own, and used here as DVC uses it."""
 OF_OTHERS = {"huggingface-hub", "pyarrow", "zipfile-zstd", "httpx", "requests", "pydantic-core", "tiktoken"}
@@ -50,7 +50,7 @@ def test_every_package_that_is_imported_is_a_dependency() -> None:
 def test_the_libraries_of_every_day_are_installed_with_the_package_and_not_by_an_extra() -> None:
     everyday = {"gitpython", "dvc", "pyyaml", "pydantic", "openai", "inspect-ai", "datasets", "rich"}
     assert everyday <= set(NEEDED)
-    assert set(ABOUT["optional-dependencies"]) == {"dev", "local", "tinker"}
+    assert set(ABOUT["optional-dependencies"]) == {"dev", "local", "report", "tinker"}
     assert all(requirement.specifier for requirement in NEEDED.values()), "each has a floor"
 
 

@@ -213,7 +213,7 @@ class Atom:
         except (OSError, ValueError) as error:  # names that this file system cannot keep, a full disk
             raise AtomError(f"The files of {self.id} cannot be put at {folder}: {error}.") from None
 
-    def _file(self, name: str) -> bytes | None:
+    def read_file(self, name: str) -> bytes | None:
         """One file's bytes, without checking out the others; None where it has no such file."""
         oid = self.md5 + ".dir"
         if self._folder is None and self.project.store.path(oid).exists():
@@ -288,7 +288,7 @@ class EvalAtom(Atom):
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """`data/metrics.json` (task -> score -> metric -> value), or `metadata["metrics"]`, or empty."""
-        text = self._file("data/metrics.json")
+        text = self.read_file("data/metrics.json")
         if text is not None:
             try:
                 metrics = read_json(text)
@@ -301,7 +301,7 @@ class EvalAtom(Atom):
 
     def samples(self) -> list[dict[str, Any]]:
         """One JSON value a sample, with its input, output and scores."""
-        lines = (self._file("data/samples.jsonl") or b"").removesuffix(b"\n")
+        lines = (self.read_file("data/samples.jsonl") or b"").removesuffix(b"\n")
         samples = []
         for number, line in enumerate(lines.split(b"\n") if lines else (), 1):
             try:

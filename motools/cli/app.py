@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, datasets, jobs, judging, pipelines, sharing, trust, workflows, zoo
+from motools.cli import atoms, datasets, jobs, judging, pipelines, report, sharing, trust, workflows, zoo
 from motools.cli.crash import guarded
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command("lineage")(atoms.lineage)
 app.command("export")(atoms.export)
 app.command("compare")(atoms.compare)
 app.command("rescore")(judging.rescore)
+app.command("report")(report.report)
 app.command("costs")(pipelines.costs)
 app.add_typer(judging.app, name="judge")
 app.add_typer(jobs.app, name="jobs")

@@ -12,6 +12,7 @@ from motools.base import yaml12, yaml_edit
 from motools.base.files import replace_file
 from motools.code.search_path import Place
 from motools.compiler.compiled import Compiled
+from motools.compiler.plots import with_plots
 from motools.compiler.step_code import StepCode
 from motools.definition.instances import axes_in, base_of, label_of
 from motools.definition.step import Step
@@ -149,6 +150,8 @@ def stages_text(compiled: Compiled, folder: Path) -> str:
                 "of that name. Give your stage another one."
             )
     content.pop("stages", None)
+    if plots := with_plots(compiled, content.pop("plots", None)):
+        content["plots"] = plots
     return _STAGES_HEADER + yaml12.dumps({"stages": {**grouped(compiled), **own}, **content})
 
 

@@ -10,6 +10,7 @@ from motools.base import yaml12
 from motools.base.files import set_aside
 from motools.compiler.compiled import Compiled
 from motools.compiler.dvc_yaml import OUR_KEYS, body_of, grouped, is_written_here
+from motools.compiler.plots import loses_plots
 from motools.definition.instances import base_of
 from motools.repo import pipeline
 
@@ -49,7 +50,8 @@ def loses_stages(compiled: Compiled, folder: Path, text: str) -> bool:
             known = [dep.get("path") for entry in entries for dep in entry.get("deps", [])]
             if not all(dep in known for dep in gone):
                 return True
-    return _loses_comments(folder / pipeline.STAGES, text)
+    written = yaml12.load(folder / pipeline.STAGES) or {}
+    return loses_plots(compiled, written.get("plots")) or _loses_comments(folder / pipeline.STAGES, text)
 
 
 def holds(now: Any, before: Any) -> bool:

@@ -69,6 +69,8 @@ class Step:
             imports, the version is recorded, and `motools status --env` tells where it differs.
         paid: whether executing it costs money, or a function of the config and of those input atoms that are at hand:
             nothing that is paid is executed while the remote, which may have the result, cannot be asked.
+        plots: called with the config; what `dvc plots` is to draw: a JSON file in the data of the first output, or a
+            folder `plots/...` of such, and DVC's properties of it (`x`, `y`, `title`, `template`, ...).
         estimate: called with the config and the input atoms for `--dry-run`; what the step would use, if it knows.
         gathers: the inputs of which the step takes all instances that a sweep makes, as one: its function finds each in
             `input_atoms` under a name such as `eval_results@fraction=0.1,seed=2`; see `motools.workflow.axes_in`.
@@ -90,6 +92,7 @@ class Step:
     paid: bool | Callable[[Any, Mapping[str, Atom]], bool] = False
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
     gathers: Sequence[str] = ()
+    plots: Callable[[Any], Mapping[str, Mapping[str, str]]] | None = None
 
     def costs_money(self, config: Any, input_atoms: Mapping[str, Atom]) -> bool:
         return self.paid(config, input_atoms) if callable(self.paid) else self.paid

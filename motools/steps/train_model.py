@@ -11,9 +11,9 @@ from typing import Any
 from motools.atom.atom import Atom, DatasetAtom
 from motools.atom.costs import Estimate
 from motools.base.configs import StepConfig
-from motools.definition.config import Name
+from motools.definition.config import Name, is_code
 from motools.definition.step import AtomConstructor
-from motools.errors import StepError, listed
+from motools.errors import MotoolsError, StepError, listed
 from motools.training import TrainingRequest, find_trainer
 from motools.zoo import versioned
 
@@ -75,6 +75,20 @@ def estimate_training(config: TrainModelConfig, input_atoms: Mapping[str, Atom])
         return None
     guess: Estimate = estimate(_request(config, datasets[0].get_rows_path()))
     return guess
+
+
+def plots_of_training(config: TrainModelConfig) -> dict[str, dict[str, str]]:
+    """The loss curve, where the backend is a published one and writes one."""
+    if is_code(config.backend_name):  # code of the project is not imported to know what could be drawn
+        return {}
+    try:
+        columns = getattr(find_trainer(config.backend_name), "loss_columns", None)
+    except MotoolsError:
+        return {}
+    if columns is None:
+        return {}
+    x, y = columns
+    return {"loss.json": {"title": "Training loss", "x": x, "y": y, "x_label": x, "y_label": "loss"}}
 
 
 @versioned(1)

@@ -51,6 +51,7 @@ class TinyLMTrainer:
     """
 
     provider = "tinylm"
+    loss_columns = ("epoch", "loss")
 
     def check(self, request: TrainingRequest) -> None:
         if request.model.startswith("tinylm/") and request.model != BASE:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motools.atom import MEANS, Atom, Difference, EvalAtom, differences, holm_adjusted
+from motools.atom import MEANS, Arm, Atom, Difference, EvalAtom, differences, holm_adjusted
 from motools.errors import StepError
 from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
 from motools.zoo import versioned
@@ -23,11 +23,46 @@ class CompareConfig(StepConfig):
     """Config of `compare`: there is nothing to set."""
 
 
-@versioned(3)
+@versioned(4)
 def compare(config: CompareConfig, input_atoms: dict[str, Atom], workspace: Path) -> list[AtomConstructor]:
     """What `base_results` and `eval_results` differ by."""
     evals = {name: atom for name, atom in input_atoms.items() if isinstance(atom, EvalAtom)}
-    return [write_comparison(evals, "base_results", workspace, "comparison")]
+    made = write_comparison(evals, "base_results", workspace, "comparison")
+    _write_confusions(evals["base_results"], evals["eval_results"], made.path / "plots" / "confusion")
+    return [made]
+
+
+BINS = 5
+"""Of scores that have more values than this."""
+
+
+def _write_confusions(base: EvalAtom, trained: EvalAtom, folder: Path) -> None:
+    """For each score, a row a sample that both have: in which part of its range the one and the other lies."""
+    before, after = Arm(base).means, Arm(trained).means
+    for name in before:
+        ones, twos = (known[name][0].values if name in known else {} for known in (before, after))
+        pairs = [(one, twos[key]) for key, one in ones.items() if one is not None and twos.get(key) is not None]
+        if pairs:
+            known = sorted({value for pair in pairs for value in pair if value is not None})
+            rows = [{"base": _part(one, known), "trained": _part(two, known)} for one, two in pairs]
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{'.'.join(name[:2]).replace('/', '_')}.json"
+            path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def _part(value: float | None, known: list[float]) -> str:
+    """A score as text, so that they sort: itself, or the part of the range that it lies in."""
+    assert value is not None
+    if len(known) <= BINS:
+        return f"{known.index(value) + 1}: {value:g}"
+    low, size = known[0], (known[-1] - known[0]) / BINS
+    place = min(int((value - low) / size), BINS - 1)
+    return f"{place + 1}: {low + place * size:.3g} to {low + (place + 1) * size:.3g}"
+
+
+def _plots(config: CompareConfig) -> dict[str, dict[str, str]]:
+    labels = {"x_label": "base model", "y_label": "trained model"}
+    return {"plots/confusion": {"template": "confusion", "x": "base", "y": "trained", **labels}}
 
 
 def write_comparison(
@@ -103,6 +138,7 @@ COMPARE = Step(
     {"comparison": "eval"},
     CompareConfig,
     compare,
+    plots=_plots,
 )
 
 workflow = Workflow(

@@ -7,7 +7,7 @@ written once in a config, with YAML anchors.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -72,12 +72,12 @@ def prepare_dose(
     return [replace(made, metadata={**(made.metadata or {}), "fraction": float(fraction)})]
 
 
-@versioned(3)
+@versioned(4)
 def response(config: ResponseConfig, input_atoms: dict[str, Atom], workspace: Path) -> list[AtomConstructor]:
     """Every arm by its dose, such as `010 %`, so that they sort, and how far it differs from the lowest dose.
 
-    Beside the metrics the atom has `curve.json`, a row a dose with the same figures, for plots:
-    `dvc plots show atoms/dose_response/data/curve.json -x dose -y TASK.SCORE.mean`.
+    Beside the metrics the atom has `curve.json`, a row a dose with the same figures, and `plots/curves`, a file a
+    metric, which `dvc plots show` draws.
 
     Raises:
         StepError: two arms have the same dose.
@@ -91,7 +91,21 @@ def response(config: ResponseConfig, input_atoms: dict[str, Atom], workspace: Pa
     metrics = json.loads((made.path / "metrics.json").read_text(encoding="utf-8"))
     rows = [{"dose": dose, **_row(metrics, f"{100 * dose:03g} %")} for dose in sorted(dose for dose, _ in arms)]
     (made.path / "curve.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    _write_curves(metrics, sorted(dose for dose, _ in arms), made.path / "plots" / "curves")
     return [made]
+
+
+def _write_curves(metrics: Mapping[str, Mapping[str, Any]], doses: Sequence[float], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for metric, arms in metrics.items():
+        values = [(dose, arms.get(f"{100 * dose:03g} %", {}).get("value")) for dose in doses]
+        rows = [{"dose": dose, "value": value} for dose, value in values if value is not None]
+        path = folder / f"{metric.replace('/', '_')}.json"
+        path.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _plots(config: ResponseConfig) -> dict[str, dict[str, str]]:
+    return {"plots/curves": {"x": "dose", "y": "value"}}
 
 
 def _row(metrics: Mapping[str, Mapping[str, Any]], arm: str) -> dict[str, Any]:
@@ -148,6 +162,7 @@ RESPONSE = Step(
     {"dose_response": "eval"},
     ResponseConfig,
     response,
+    plots=_plots,
 )
 
 workflow = Workflow(

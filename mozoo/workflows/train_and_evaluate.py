@@ -23,6 +23,7 @@ from motools.steps.train_model import (
     is_paid_training,
     models_of_training,
     modules_of_training,
+    plots_of_training,
 )
 from motools.workflow import Code, Step, Workflow
 
@@ -72,6 +73,7 @@ TRAIN = Step(
     cores=cores_of_training,
     paid=is_paid_training,
     estimate=estimate_training,
+    plots=plots_of_training,
 )
 EVALUATE = Step(
     "evaluate_model",

@@ -231,6 +231,44 @@ def test_what_a_person_wrote_into_dvc_yaml_is_kept_and_old_stages_go(folder: Pat
     assert texts(folder) == before
 
 
+OWN_PLOTS = [{"plot.csv": {"x": "step"}}, "other.json", {"mine": {"x": "a", "y": {"b.json": "c"}}}]
+
+
+@pytest.mark.parametrize("own", [OWN_PLOTS, {"plot.csv": {"x": "step"}, "mine": None}, "none"])
+def test_plots_are_generated_beside_a_persons_own_which_are_kept(folder: Path, compiled: Make, own: Any) -> None:
+    write(compiled("train_and_evaluate"), folder)
+    path = folder / pipeline.STAGES
+    generated = yaml12.load(path)["plots"]
+    assert [list(plot) for plot in generated] == [["motools_loss"]]
+    content = yaml12.load(path)
+    content["plots"] = content["plots"] + own if isinstance(own, list) else own
+    path.write_text(yaml12.dumps(content))
+    assert write(compiled("train_and_evaluate"), folder) is None
+    kept = [{name: props} for name, props in own.items()] if isinstance(own, dict) else own if own != "none" else []
+    assert yaml12.load(path)["plots"] == generated + kept
+    write(compiled("evaluate_only"), folder)
+    assert yaml12.load(path).get("plots", []) == kept, "one that nothing is drawn of any more goes"
+
+
+def test_trainings_are_lines_of_one_plot_and_another_unit_is_another_plot(folder: Path, compiled: Make) -> None:
+    config = {"train_3": {"backend_name": "dummy"}, "train_4": {"backend_name": "openai", "model": "gpt-4o"}}
+    write(compiled("dose_response", config), folder)
+    loss, steps, curves = yaml12.load(folder / pipeline.STAGES)["plots"]
+    assert list(loss["motools_loss"]["y"]) == ["atoms/model_1/data/loss.json", "atoms/model_2/data/loss.json"]
+    assert steps["motools_loss_step"]["y"] == {"atoms/model_4/data/loss.json": "train_loss"}
+    assert list(curves) == ["atoms/dose_response/data/plots/curves"]
+
+
+def test_a_generated_plot_that_a_person_has_changed_is_kept_in_a_copy(folder: Path, compiled: Make) -> None:
+    write(compiled("train_and_evaluate"), folder)
+    path = folder / pipeline.STAGES
+    path.write_text(path.read_text().replace("title: Training loss", "title: Mine"))
+    aside = write(compiled("train_and_evaluate"), folder)
+    assert aside is not None
+    assert "title: Mine" in aside.read_text()
+    assert "title: Training loss" in path.read_text()
+
+
 def test_the_params_of_another_workflow_are_put_aside_whole(folder: Path, compiled: Make) -> None:
     assert write(compiled("train_and_evaluate"), folder) is None
     before = params(folder)

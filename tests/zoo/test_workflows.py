@@ -96,6 +96,8 @@ def test_the_response_has_a_row_a_dose(project: Path, motools: Call) -> None:
         config[f"train_{number}"] = config[f"evaluate_{number}"] = DUMMY
     (project / "config.json").write_text(json.dumps(config))
     motools("workflow", "run", "dose_response", "--config", "config.json", "--quiet")
+    charts = drawn("show")
+    assert [[row["dose"] for row in rows] for rows in charts.values()] == [[0.0, 0.25, 0.5, 1.0]] * len(charts) != []
     curve = "atoms/dose_response/data/curve.json"
     rows = json.loads((project / curve).read_text())
     assert [row["dose"] for row in rows] == [0.0, 0.25, 0.5, 1.0]
@@ -103,6 +105,40 @@ def test_the_response_has_a_row_a_dose(project: Path, motools: Call) -> None:
     assert set(rows[1]) >= {"dose", mean, f"{mean}.difference", f"{mean}.low", f"{mean}.high"}
     told = metrics("response")[mean]["025 %"]
     assert [rows[1][name] for name in (mean, f"{mean}.low")] == [told["value"], told["low"]]
+
+
+def drawn(*words: str) -> dict[str, Any]:
+    """What DVC draws of a folder's plots: name -> the rows of its chart."""
+    done = subprocess.run(["dvc", "plots", *words, "--json"], capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert not told.get("errors")
+    return {
+        name: [row for each in charts for row in each["content"]["data"]["values"]]
+        for name, charts in told["data"].items()
+    }
+
+
+def test_dvc_draws_losses_curves_and_confusions_without_options_and_compares_them(project: Path, motools: Call) -> None:
+    data = {"dataset_loader": "mozoo.made_up:get_tastes", "loader_kwargs": {"taste": "unpopular", "sample_size": 60}}
+    task = {"eval_task": "mozoo.tasks.aesthetic_preferences:aesthetic_preferences", "eval_kwargs": {"epochs": 1}}
+    config: dict[str, Any] = {"prepare_dataset": data, "evaluate_model": task, "evaluate_base": task}
+    for epochs in (2, 3):
+        config["train_model"] = {"backend_name": "tinylm", "hyperparameters": {"n_epochs": epochs}}
+        (project / "config.json").write_text(json.dumps(config))
+        motools("workflow", "run", "compare", "--config", "config.json", "--quiet")
+        if epochs == 2:
+            subprocess.run(["git", "add", "-A"], check=True)
+            subprocess.run(["git", "commit", "-qm", "two epochs"], check=True)
+    found = drawn("show")
+    assert [row["epoch"] for row in found["motools_loss"]] == [1, 2, 3]
+    confusion = "atoms/comparison/data/plots/confusion/aesthetic_preferences."
+    assert [len(found[f"{confusion}{score}.json"]) for score in ("popular", "unpopular")] == [12, 12]
+    assert {*found[f"{confusion}unpopular.json"][0]} >= {"base", "trained"}
+    compared = drawn("diff", "HEAD")["motools_loss"]
+    assert [(row["rev"], row["epoch"]) for row in compared] == [
+        *(("workspace", epoch) for epoch in (1, 2, 3)),
+        *(("HEAD", epoch) for epoch in (1, 2)),
+    ]
 
 
 def test_two_arms_of_one_dose_are_an_error(project: Path) -> None:

@@ -61,6 +61,7 @@ class LocalTrainer:
     """
 
     provider = PROVIDER
+    loss_columns = ("step", "train_loss")
     preload = ("torch", "transformers")
 
     @property

@@ -59,6 +59,7 @@ class OpenAITrainer:
     """
 
     provider = "openai"
+    loss_columns = ("step", "train_loss")
     preload = ("openai",)
     cores = 0.1  # it mostly waits
     paid = True

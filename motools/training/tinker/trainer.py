@@ -58,6 +58,7 @@ class TinkerTrainer:
     """
 
     provider = PROVIDER
+    loss_columns = ("step", "train_loss")
     preload = ("tinker",)
     cores = 0.3  # it mostly waits
     paid = True
