@@ -103,7 +103,7 @@ def _of_hub(name: str) -> Counter:
         repo, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
         tokenizer = AutoTokenizer.from_pretrained(repo, **({"revision": revision} if revision else {}))
     except ImportError as error:
-        return Counter("characters", len, f"the tokenizer needs a package: pip install 'motools[tinker]' ({error})")
+        return Counter("characters", len, f"the tokenizer needs a package: pip install transformers ({error})")
     except Exception as error:  # of the network, the Hub, or the tokenizer's own files
         why = f"the tokenizer of {name} cannot be had: {' '.join(str(error).split())[:200]}"
         return Counter("characters", len, why)
