@@ -48,6 +48,8 @@ TESTS = {
     "motools/engine/stage.py": ["tests/engine/test_at_hand.py"],
     "motools/engine/stages.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
     "motools/engine/generated_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
+    "motools/engine/custom_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_custom_stages.py"],
+    "motools/engine/pipeline_state.py": ["tests/engine/test_at_hand.py"],
     "motools/engine/remote_results.py": ["tests/engine/test_at_hand.py"],
     "motools/execution/cached_results.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],

@@ -198,6 +198,16 @@ def test_what_another_process_writes_between_flushes_is_kept(tmp_path: Path) -> 
     assert lock.path.read_bytes() == locked_by_dvc(tmp_path, stages)
 
 
+def test_a_change_of_type_by_another_process_is_kept_too(tmp_path: Path) -> None:
+    lock = LockFile(tmp_path)
+    lock.put("one", entry({"n": 1}))
+    lock.flush()
+    lock.path.write_bytes(locked_by_dvc(tmp_path, {"one": entry({"n": True})}))
+    lock.put("two", entry(1))
+    lock.flush()
+    assert "n: true" in lock.path.read_text()
+
+
 def test_what_is_put_is_seen_before_it_is_written_and_wins_over_what_others_wrote(tmp_path: Path) -> None:
     lock, other = LockFile(tmp_path), LockFile(tmp_path)
     other.put("one", entry("theirs"))
