@@ -145,6 +145,9 @@ def test_an_unknown_atom_and_one_of_another_kind_are_told_apart() -> None:
         Atom.load(f"eval-{atom.md5}")
     with pytest.raises(AtomError, match=f"{atom.id} is a model, not an eval. Load it with ModelAtom.load"):
         EvalAtom.load(atom.id)
+    other = EvalAtom.create(user="ada")
+    with pytest.raises(AtomError, match=f"{other.id} is an eval, not a dataset. Load it with EvalAtom.load"):
+        DatasetAtom.load(other.id)
 
 
 def test_any_kind_can_be_made_and_is_loaded_as_its_class() -> None:
@@ -270,6 +273,14 @@ def test_an_evaluation_gives_metrics_from_its_file_or_its_metadata_and_its_sampl
     assert EvalAtom.create(user="ada").metrics == {}
     atom = EvalAtom.create(user="ada", artifact_path=files(samples__jsonl=samples.replace("\x85", "x")))
     assert atom.samples() == [{"input": "a\u2028b"}, {"input": "x"}]
+
+
+def test_an_evaluation_whose_files_are_not_json_names_the_file() -> None:
+    atom = EvalAtom.create(user="ada", artifact_path=files(metrics__json="{", samples__jsonl="{}\n{"))
+    with pytest.raises(DamagedError, match=f"The metrics.json of {atom.id} cannot be read: "):
+        _ = atom.metrics
+    with pytest.raises(DamagedError, match=f"The samples.jsonl of {atom.id}, line 2, is not JSON: "):
+        atom.samples()
 
 
 def test_samples_end_where_their_line_ends_and_not_at_other_separators() -> None:
