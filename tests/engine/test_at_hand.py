@@ -27,6 +27,7 @@ from motools.engine.stages import Stages, open_stages
 from motools.errors import DamagedError, RemoteError, UserError, WorkflowError
 from motools.execution import cached_results
 from motools.execution.cached_results import locked_entry
+from motools.execution.workers import TaskDied
 from motools.repo import step_cache
 from motools.repo.project import Project
 from motools.repo.remote import Remote
@@ -357,6 +358,24 @@ def test_a_stage_of_ones_own_is_planned_beside_the_others(chain: Chain) -> None:
     with opened(chain, "train:") as stages:
         assert actions(stages) == {"train": "current", "evaluate": "current"}
         assert stages.custom == ()
+
+
+def test_the_whole_pipeline_is_all_steps_and_nothing_else(chain: Chain) -> None:
+    with opened(chain) as stages:
+        assert stages.is_whole
+    with opened(chain, "train:") as stages:
+        assert not stages.is_whole
+    add_mine(chain)
+    with opened(chain) as stages:
+        assert not stages.is_whole
+
+
+def test_workers_end_with_what_they_were_warmed_up_for(chain: Chain) -> None:
+    with opened(chain) as stages:
+        stages.warm_up(plans(stages, train="run"))
+        (server,) = stages.state.workers._servers.values()
+        assert server.submit(os.getpid).result() != os.getpid()
+    assert isinstance(server.submit(os.getpid).exception(), TaskDied)
 
 
 def test_a_stage_may_run_where_what_it_reads_is_made_anew(chain: Chain) -> None:
