@@ -155,6 +155,32 @@ def test_what_is_left_out_and_not_needed_stays_as_it_is(chain: Chain) -> None:
     assert not chain.path("atoms/dataset").exists()
 
 
+def test_of_what_takes_no_part_only_what_is_needed_is_put_in_place(chain: Chain) -> None:
+    before = ids(chain)
+    remove(chain.path("atoms/dataset"))
+    remove(chain.path("atoms/results"))
+    with opened(chain, "train") as stages:
+        states = {stage.name: state for stage, state in stages.leave_out().items()}
+    assert {name: state.status for name, state in states.items()} == dict.fromkeys(
+        ["prepare", "evaluate"], "not selected"
+    )
+    assert states["prepare"].output_atoms == {name: before[name] for name in ("dataset", "notes")}
+    assert chain.path("atoms/dataset").is_dir()
+    assert not chain.path("atoms/results").exists()
+
+
+def test_of_what_took_no_part_an_old_result_is_told_as_old_and_nothing_else_is(chain: Chain) -> None:
+    chain.set("train", seed=1)
+    with opened(chain, "prepare") as stages:
+        prepare = stages.steps["prepare"]
+        prepare.at_hand(prepare.decide())
+        told = {stage.name: state.status for stage, state in stages.tell_old(stages.leave_out()).items()}
+        assert told == {"train": "out of date", "evaluate": "not selected"}
+        remove(chain.path("atoms/model"))
+        told = {stage.name: state.status for stage, state in stages.tell_old(stages.leave_out()).items()}
+        assert told["train"] == "not selected", "nothing is there"
+
+
 def test_what_stands_in_the_folder_is_taken_as_it_is(chain: Chain) -> None:
     chain.path("atoms/dataset/data/part.txt").write_text("edited")
     with opened(chain) as stages:
@@ -231,6 +257,16 @@ def test_what_dvc_lock_names_is_entered_into_the_step_cache_before_it_names_some
     chain.path("dvc.lock").unlink()
     with opened(chain) as stages:
         assert [*actions(stages).values()] == ["restore"] * 3
+
+
+def test_what_a_frozen_stage_has_made_is_entered_too_under_the_key_of_its_record(chain: Chain) -> None:
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    content = yaml12.load(chain.path("dvc.yaml"))
+    content["stages"]["train"]["frozen"] = True
+    chain.path("dvc.yaml").write_text(yaml12.dumps(content))
+    with opened(chain) as stages:
+        stages.keep(stages.plan())
+    assert len(list(step_cache.every(Project(chain.folder).store))) == 3
 
 
 def test_every_stage_that_will_or_may_run_has_its_config_checked(chain: Chain) -> None:
