@@ -24,11 +24,13 @@ from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
 from motools.engine.reporter import Silent
 from motools.engine.stage import in_order, waiting_for
 from motools.engine.stages import Stages, open_stages
-from motools.errors import DamagedError, RemoteError, UserError, WorkflowError
+from motools.errors import DamagedError, RemoteError, StepError, UserError, WorkflowError
 from motools.execution import cached_results
 from motools.execution.cached_results import locked_entry
+from motools.execution.run_step import Outcome
 from motools.execution.workers import TaskDied
 from motools.repo import step_cache
+from motools.repo.cache import hash_file
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult
@@ -495,6 +497,40 @@ def test_without_a_stage_of_ones_own_there_is_none(chain: Chain) -> None:
         assert stages.custom == []
 
 
+# -- running -----------------------------------------------------------------------------
+
+
+def test_an_execution_names_the_person_who_was_given_and_is_entered(chain: Chain) -> None:
+    with opened(chain, user="eve", force=True) as stages:
+        prepare = stages.steps["prepare"]
+        plan = prepare.decide()
+        done = prepare.finish(plan, prepare.start(plan).result())
+        assert done.executed
+        assert done.outputs == {name: stages.state.atoms[name] for name in ("dataset", "notes")}
+        made = chain.path("atoms/dataset/data/part.txt")
+        assert made.stat().st_mtime_ns in stages.state.outputs.hashes._known[str(made)], "it is not hashed again"
+        stages.state.outputs.flush(now=True)
+    assert json.loads(chain.path("runs/prepare.json").read_text())["user"] == "eve"
+    assert chain.oid("runs/prepare.json") == hash_file(chain.path("runs/prepare.json"))
+
+
+def test_what_has_failed_or_gave_nothing_is_an_error_and_is_not_entered(chain: Chain) -> None:
+    with opened(chain) as stages:
+        prepare = stages.steps["prepare"]
+        plan = prepare.decide()
+        with pytest.raises(StepError, match="it went wrong"):
+            prepare.finish(plan, Outcome(False, None, "it went wrong"))
+        with pytest.raises(StepError, match="it gave no result"):
+            prepare.finish(plan, Outcome(False))
+        assert not stages.state.outputs.lock_file.pending
+
+
+def test_how_many_processors_a_step_keeps_busy_may_depend_on_its_config(chain: Chain) -> None:
+    chain.edit("chain.py", "Config, train, keeps", "Config, train, cores=lambda config: config.seed + 2.5, keeps")
+    with opened(chain) as stages:
+        assert [step.cores for step in stages.steps.values()] == [1, 2.5, 1]
+
+
 # -- the remote --------------------------------------------------------------------------
 
 
@@ -561,6 +597,14 @@ def test_nothing_is_paid_for_while_the_remote_cannot_be_asked(chain: Chain) -> N
         with pytest.raises(RemoteError, match=r"paid for again \(train\)"):
             stages.steps["train"].restored(StagePlan("train", "run"))
         assert stages.steps["prepare"].restored(StagePlan("prepare", "run")).action == "run"
+
+
+def test_where_the_remote_answers_and_has_no_result_the_step_is_paid_for(chain: Chain) -> None:
+    with_remote(chain)
+    chain.edit("chain.py", *PAID)
+    with opened(chain) as stages:
+        assert stages.steps["train"].is_paid()
+        assert stages.steps["train"].restored(StagePlan("train", "run")).action == "run"
 
 
 def test_what_is_paid_may_depend_on_the_inputs_at_hand(chain: Chain) -> None:
