@@ -265,6 +265,11 @@ def test_a_share_in_clusters_is_of_as_many_draws_as_have_its_error() -> None:
         assert kept == (found[0] <= at <= found[1])
 
 
+def test_one_training_of_a_recipe_shows_nothing_of_others() -> None:
+    assert of_trainings([0.1, 0.2], [0.3], paired=False) is None
+    assert of_trainings([0.3], [0.1, 0.2], paired=False) is None
+
+
 def test_one_cluster_shows_nothing_though_all_its_answers_are_alike() -> None:
     ones, zeros, clusters = [1.0] * 3, [0.0] * 3, [0] * 3
     assert of_one(ones, clusters).interval() is None
