@@ -261,6 +261,16 @@ def test_what_dvc_lock_names_is_entered_into_the_step_cache_before_it_names_some
         assert [*actions(stages).values()] == ["restore"] * 3
 
 
+def test_a_stage_that_dvc_lock_does_not_name_keeps_no_other_from_being_entered(chain: Chain) -> None:
+    with opened(chain) as stages:
+        found = stages.plan()
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    edit_lock(chain, {name: entry for name, entry in chain.locked().items() if name != "prepare"})
+    with opened(chain) as stages:
+        stages.keep({stage: found[old] for stage, old in zip(stages.steps.values(), found, strict=True)})
+    assert len(list(step_cache.every(Project(chain.folder).store))) == 2
+
+
 def test_what_a_frozen_stage_has_made_is_entered_too_under_the_key_of_its_record(chain: Chain) -> None:
     shutil.rmtree(chain.path(".dvc/cache/runs"))
     content = yaml12.load(chain.path("dvc.yaml"))
