@@ -430,7 +430,7 @@ def test_a_folder_that_is_not_in_the_cache_tells_its_metrics_and_samples() -> No
     assert EvalAtom.from_folder(Path("atoms/odd"), Project.find()).metrics == {}
 
 
-def test_the_logs_of_an_evaluation_are_taken_out_where_they_stand_nowhere() -> None:
+def test_the_logs_of_an_evaluation_are_where_they_stand_and_else_taken_out() -> None:
     store = Project.find().store
     atom, other = (EvalAtom.create(user="ada", metadata={"n": n}) for n in (1, 2))
     logs, record = store.add(files(log="l")), store.add(files(record="r") / "record")
@@ -443,6 +443,11 @@ def test_the_logs_of_an_evaluation_are_taken_out_where_they_stand_nowhere() -> N
     assert EvalAtom.load(atom.id).get_log_path() == folder
     assert (folder / "more").exists()
     assert EvalAtom.load(other.id).get_log_path() is None
+    out = {"path": "logs/evaluate", "hash": "md5", "md5": logs.md5, "size": 1, "nfiles": 1}
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"evaluate": {"cmd": "c", "outs": [out]}}}))
+    assert EvalAtom.load(atom.id).get_log_path() == folder, "it is not there yet"
+    Path("logs/evaluate").mkdir(parents=True)
+    assert EvalAtom.load(atom.id).get_log_path() == Project.find().root / "logs/evaluate"
 
 
 def test_an_atom_of_a_pipeline_is_found_where_it_stands() -> None:
