@@ -1,7 +1,7 @@
 """Mutants: small changes of the deciding modules, one at a time, each of which their tests should notice.
 
     make mutants                                    a sample of each module
-    make mutants ARGS='plan store --sample 40 --seed 7'
+    make mutants ARGS='plan cache --sample 40 --seed 7'
 
 The changes are those of cosmic-ray, and five more: a statement, a condition, an argument or a part of a condition is
 left out. What differs in speed or in type hints only is not changed. The checkout is copied, and each mutant is tried
