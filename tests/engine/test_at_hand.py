@@ -653,6 +653,17 @@ def test_what_dvc_tracks_and_a_stage_has_read_is_brought(chain: Chain) -> None:
     assert [path.name for path in chain.path("rows").iterdir()] == ["mine.txt"], "a person is at work on it"
 
 
+def test_the_file_of_a_dvc_file_stands_for_nothing_where_no_remote_may_bring_it(chain: Chain) -> None:
+    md5 = hash_file(chain.path("words.txt"))
+    chain.path("words.txt.dvc").write_text(f"outs:\n- {{path: words.txt, md5: {md5}, hash: md5, size: 5}}\n")
+    remove(chain.path("words.txt"))
+    with opened(chain) as stages:
+        assert actions(stages)["prepare"] == "run"
+    with_remote(chain, push=False)
+    with opened(chain) as stages:
+        assert actions(stages)["prepare"] == "restore"
+
+
 # -- results -----------------------------------------------------------------------------
 
 
