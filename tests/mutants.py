@@ -1,7 +1,7 @@
 """Mutants: small changes of the deciding modules, one at a time, each of which their tests should notice.
 
     make mutants                                    a sample of each module
-    make mutants ARGS='plan store --sample 40 --seed 7'
+    make mutants ARGS='plan cache --sample 40 --seed 7'
 
 The changes are those of cosmic-ray, and five more: a statement, a condition, an argument or a part of a condition is
 left out. What differs in speed or in type hints only is not changed. The checkout is copied, and each mutant is tried
@@ -48,6 +48,8 @@ TESTS = {
     "motools/engine/stage.py": ["tests/engine/test_at_hand.py"],
     "motools/engine/stages.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
     "motools/engine/generated_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
+    "motools/engine/custom_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_custom_stages.py"],
+    "motools/engine/pipeline_state.py": ["tests/engine/test_at_hand.py"],
     "motools/engine/remote_results.py": ["tests/engine/test_at_hand.py"],
     "motools/execution/cached_results.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
@@ -64,30 +66,35 @@ TESTS = {
     "motools/code/module_search.py": ["tests/code/test_trace.py"],
     "motools/code/making_traces.py": ["tests/code/test_trace.py"],
     "motools/code/blocks.py": [
+        "tests/code/test_counting.py",
         "tests/code/test_trace.py",
         "tests/code/test_blocks.py",
         "-k",
         "not Inspect and not process",
     ],
     "motools/code/syntax.py": [
+        "tests/code/test_counting.py",
         "tests/code/test_trace.py",
         "tests/code/test_blocks.py",
         "-k",
         "not Inspect and not process",
     ],
     "motools/code/uses.py": [
+        "tests/code/test_counting.py",
         "tests/code/test_trace.py",
         "tests/code/test_blocks.py",
         "-k",
         "not Inspect and not process",
     ],
     "motools/code/effects.py": [
+        "tests/code/test_counting.py",
         "tests/code/test_trace.py",
         "tests/code/test_blocks.py",
         "-k",
         "not Inspect and not process",
     ],
     "motools/code/digests.py": [
+        "tests/code/test_counting.py",
         "tests/code/test_trace.py",
         "tests/code/test_blocks.py",
         "-k",
@@ -260,6 +267,8 @@ def _hints(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             found.append(node)
         if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg in ("repr", "frozen")):
             found.append(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+            found += [keyword for keyword in node.keywords if keyword.arg == "strict"]
     return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in found if n is not None]
 
 

@@ -177,9 +177,8 @@ class Atom:
     @classmethod
     def _checked(cls, atom: Atom) -> Self:
         if not isinstance(atom, cls):
-            article = "an" if str(cls.KIND)[0] in "aeiou" else "a"
-            right = type(atom).__name__
-            raise AtomError(f"{atom.id} is a {atom.kind}, not {article} {cls.KIND}. Load it with {right}.load.")
+            is_a, wanted = (f"{'an' if str(kind)[0] in 'aeiou' else 'a'} {kind}" for kind in (atom.kind, cls.KIND))
+            raise AtomError(f"{atom.id} is {is_a}, not {wanted}. Load it with {type(atom).__name__}.load.")
         return atom
 
     # -- what it holds -------------------------------------------------------

@@ -93,6 +93,11 @@ class Comparison:
             "metrics": {name: list(values) for name, values in self.rows.items()},
             "arms": list(self.arms),
             "lines": [line.as_dict() for line in self.lines],
+            "differences": [
+                {"metric": each.metric, "arm": each.arm, **each.difference.as_dict()}
+                for each in self.lines
+                if each.difference is not None
+            ],
             "family": self.family,
             "margin": self.margin,
             "notes": list(self.notes),

@@ -106,7 +106,7 @@ def shown(value: Any) -> str:
 
 
 def show_stages(stages: list[dict[str, Any]], quiet: bool, as_json: bool) -> None:
-    """A line a stage: what happened to it, how long that took, its atoms, its first metric."""
+    """A line a stage: what happened to it, how long that took, its atoms, its first metric and how many more."""
     if as_json:
         print_json(stages)
     if as_json or quiet:
@@ -114,8 +114,8 @@ def show_stages(stages: list[dict[str, Any]], quiet: bool, as_json: bool) -> Non
     short = slice(None, -20) if sys.stdout.isatty() else slice(None)  # 12 digits find an atom as well
     rows = []
     for stage in stages:
-        metrics = {name: value for name, value in flat(stage["metrics"]).items() if is_key(name)}
-        key = next((f"{name} {shown(value)}" for name, value in metrics.items()), "")
+        metrics = [f"{name} {shown(value)}" for name, value in flat(stage["metrics"]).items() if is_key(name)]
+        key = " ".join([*metrics[:1], *([f"({len(metrics) - 1} more)"] if metrics[1:] else [])])
         atoms = " ".join(atom[short] for atom in stage["atoms"].values())
         rows.append([stage["stage"], stage["status"], f"{stage['seconds']:.1f}", atoms, key])
     print_table(["stage", "status", "seconds", "atom", "metric"], rows)

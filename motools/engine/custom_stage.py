@@ -155,7 +155,7 @@ def _in_words(told: Any) -> Iterator[str]:
         return
     words = {"deleted": "{} is missing", "new": "{} is new", "not in cache": "{} is not in the cache"}
     for kind, states in told.items():
-        changed = "{} was edited by hand" if kind == "changed outs" else "{} changed"
+        changed = "{} is not what dvc.lock names" if kind == "changed outs" else "{} changed"
         for path, state in states.items():
             for name, each in state.items() if isinstance(state, dict) else [(path, state)]:
                 yield (words | {"modified": changed}).get(each, f"{{}} is {each}").format(name)

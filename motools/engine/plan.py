@@ -82,7 +82,7 @@ def plan_stage(
 
     Args:
         locked: the stage's entry in dvc.lock; empty where it has none.
-        outs_status: DVC's word on each out that is not as locked: `deleted`, `modified`, `not in cache`, `new`.
+        outs_status: a word on each out that is not as locked: `deleted`, `modified`, `replaced`, `not in cache`, `new`.
         atoms: the id of every input that is made or will be restored; None where that is not known yet.
         world: what files and code are now.
         hash: what a path of the pipeline's folder hashes to now.
@@ -249,6 +249,7 @@ def _changed_outs(status: Mapping[str, str], ran: bool) -> list[str]:
     words = {
         "deleted": "{} is missing",
         "modified": "{} was edited by hand",
+        "replaced": "{} holds another result",
         "not in cache": "{} is not in the cache",
         "new": "{} is not in dvc.lock",
     }

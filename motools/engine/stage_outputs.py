@@ -50,7 +50,8 @@ class StageOutputs:
         self._has_new_deps = False
 
     def status(self, name: str) -> dict[str, str]:
-        """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `not in cache` or `new`."""
+        """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `replaced` by what the cache has
+        too, `not in cache` or `new`."""
         locked = {out["path"]: out.get("md5") for out in self.lock_file.entry(name).get("outs", [])}
         differing = {}
         for path, cached in out_paths(self._compiled.stages[name]).items():
@@ -61,7 +62,7 @@ class StageOutputs:
             elif here is None:
                 differing[path] = "deleted"
             elif here.md5 != md5:
-                differing[path] = "modified"
+                differing[path] = "replaced" if cached and self._project.store.has(here.md5) else "modified"
             elif cached and not self._project.store.has(md5):
                 differing[path] = "not in cache"
         return differing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
+import json
 import os
 import shutil
 import sys
@@ -273,7 +274,8 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
 
 def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, str | None]]:
     """What the function returned, and the inputs that it asked for by name."""
-    config = parse(step.config_class, call.values, call.name)
+    in_one_order = json.loads(json.dumps(call.values, sort_keys=True))  # in whichever they are written, the key is one
+    config = parse(step.config_class, in_one_order, call.name)
     atoms, stamps = {}, {}
     for name, known in call.inputs.items():
         folder = call.folder / pipeline.atom_path(name)

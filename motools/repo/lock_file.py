@@ -82,7 +82,7 @@ class LockFile:
             return
         content = pipeline.load_lock(self.path)
         stages = content.pop("stages")
-        kept = {s: t for s, t in self._texts.items() if s in stages and stages[s] == self._stages.get(s)}
+        kept = {s: t for s, t in self._texts.items() if s in stages and _text(stages[s]) == _text(self._stages[s])}
         self._rest, self._stages, self._texts, self._stamp = content, stages, kept, stamp
 
 

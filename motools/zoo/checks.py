@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import inspect
 import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from motools.errors import ConfigError, DamagedError, MotoolsError, StepError
@@ -85,14 +88,33 @@ def check(kind: registry.Kind, name: str) -> Checked:
     """Load an entry and compare it with what it says of itself.
 
     A dataset is downloaded anew, unless MOTOOLS_OFFLINE is set: then the copy in the cache is looked at. A task is
-    built, and a config is resolved against its workflow. What could not be loaded is `not reached`.
+    built, and a config is resolved against its workflow. Its file must be the one that was installed: an edit leaves
+    the entry's version, and so the keys of results, as they are. What could not be loaded is `not reached`.
     """
     try:
+        _refuse_edited(kind, name)
         return Checked(kind, name, "good", _counted(kind, name))
     except (DamagedError, StepError, ConfigError) as error:
         return Checked(kind, name, "wrong", why=str(error))
     except (MotoolsError, OSError, ImportError) as error:  # OSError: what clients of HTTP raise, too
         return Checked(kind, name, "not reached", why=str(error))
+
+
+def _refuse_edited(kind: registry.Kind, name: str) -> None:
+    """Raises `DamagedError` where the file of an entry's code is not the one that its package was installed with."""
+    point = registry.published(kind).get(name)
+    if point is None or point.dist is None:
+        return
+    module = tuple(point.module.split("."))
+    for file in point.dist.files or ():
+        if file.hash is None or file.with_suffix("").parts not in (module, (*module, "__init__")):
+            continue
+        content = hashlib.new(file.hash.mode, Path(file.locate()).read_bytes()).digest()
+        if base64.urlsafe_b64encode(content).rstrip(b"=").decode() != file.hash.value:
+            raise DamagedError(
+                f"{file.locate()} was edited after it was installed, and its results keep their keys. Install it "
+                "again, or raise the entry's version."
+            )
 
 
 def _counted(kind: registry.Kind, name: str) -> int | None:

@@ -145,6 +145,9 @@ def test_an_unknown_atom_and_one_of_another_kind_are_told_apart() -> None:
         Atom.load(f"eval-{atom.md5}")
     with pytest.raises(AtomError, match=f"{atom.id} is a model, not an eval. Load it with ModelAtom.load"):
         EvalAtom.load(atom.id)
+    other = EvalAtom.create(user="ada")
+    with pytest.raises(AtomError, match=f"{other.id} is an eval, not a dataset. Load it with EvalAtom.load"):
+        DatasetAtom.load(other.id)
 
 
 def test_any_kind_can_be_made_and_is_loaded_as_its_class() -> None:
@@ -270,6 +273,14 @@ def test_an_evaluation_gives_metrics_from_its_file_or_its_metadata_and_its_sampl
     assert EvalAtom.create(user="ada").metrics == {}
     atom = EvalAtom.create(user="ada", artifact_path=files(samples__jsonl=samples.replace("\x85", "x")))
     assert atom.samples() == [{"input": "a\u2028b"}, {"input": "x"}]
+
+
+def test_an_evaluation_whose_files_are_not_json_names_the_file() -> None:
+    atom = EvalAtom.create(user="ada", artifact_path=files(metrics__json="{", samples__jsonl="{}\n{"))
+    with pytest.raises(DamagedError, match=f"The metrics.json of {atom.id} cannot be read: "):
+        _ = atom.metrics
+    with pytest.raises(DamagedError, match=f"The samples.jsonl of {atom.id}, line 2, is not JSON: "):
+        atom.samples()
 
 
 def test_samples_end_where_their_line_ends_and_not_at_other_separators() -> None:
@@ -419,7 +430,7 @@ def test_a_folder_that_is_not_in_the_cache_tells_its_metrics_and_samples() -> No
     assert EvalAtom.from_folder(Path("atoms/odd"), Project.find()).metrics == {}
 
 
-def test_the_logs_of_an_evaluation_are_taken_out_where_they_stand_nowhere() -> None:
+def test_the_logs_of_an_evaluation_are_where_they_stand_and_else_taken_out() -> None:
     store = Project.find().store
     atom, other = (EvalAtom.create(user="ada", metadata={"n": n}) for n in (1, 2))
     logs, record = store.add(files(log="l")), store.add(files(record="r") / "record")
@@ -432,6 +443,11 @@ def test_the_logs_of_an_evaluation_are_taken_out_where_they_stand_nowhere() -> N
     assert EvalAtom.load(atom.id).get_log_path() == folder
     assert (folder / "more").exists()
     assert EvalAtom.load(other.id).get_log_path() is None
+    out = {"path": "logs/evaluate", "hash": "md5", "md5": logs.md5, "size": 1, "nfiles": 1}
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"evaluate": {"cmd": "c", "outs": [out]}}}))
+    assert EvalAtom.load(atom.id).get_log_path() == folder, "it is not there yet"
+    Path("logs/evaluate").mkdir(parents=True)
+    assert EvalAtom.load(atom.id).get_log_path() == Project.find().root / "logs/evaluate"
 
 
 def test_an_atom_of_a_pipeline_is_found_where_it_stands() -> None:

@@ -62,6 +62,7 @@ def test_the_figures_are_the_same_in_every_form(arms: list[str], printed: Call) 
     assert (control["arm"], organism["arm"], control["trainings"]) == ("control", "organism", 3)
     difference = organism["difference"]
     assert difference["value"] == pytest.approx(17 / 30)
+    assert told["differences"] == [{"metric": organism["metric"], "arm": "organism", **difference}]
     assert (told["family"], told["margin"], difference["same_seeds"], difference["seeds"]) == (1, 0.1, True, [3, 3])
 
     rows = list(csv.DictReader(io.StringIO(printed(*arms, "--csv", "--margin", "0.1")[1])))

@@ -8,7 +8,7 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from motools.cli.tables import print_table
+from motools.cli.tables import print_table, show_stages
 
 ID = "eval-3f2a90b1c2d3e4f5a6b7c8d9e0f1a2b3"
 TABLES = {
@@ -57,3 +57,13 @@ def test_no_word_is_cut_in_two_and_no_line_is_wider_than_the_terminal(
 def test_elsewhere_each_row_is_one_line_whatever_its_cells_hold(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["a", "b"], [["one\ntwo", "x\ty"]])
     assert capsys.readouterr().out == "a\tb\none\\ntwo\tx\\ty\n"
+
+
+def test_a_stage_with_more_metrics_than_one_says_how_many_more(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"task": {"a": {"accuracy": 0.25, "stderr": 0.1}, "b": {"mean": 1.5}}}
+    stage = {"stage": "evaluate", "status": "finished", "seconds": 1.0, "atoms": {}, "metrics": metrics}
+    show_stages([stage], quiet=False, as_json=False)
+    assert capsys.readouterr().out.splitlines()[1].endswith("\ttask.a.accuracy 0.25 (1 more)")
+    del metrics["task"]["b"]
+    show_stages([stage], quiet=False, as_json=False)
+    assert capsys.readouterr().out.splitlines()[1].endswith("\ttask.a.accuracy 0.25")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -222,6 +224,19 @@ def test_a_check_says_what_is_good_what_is_wrong_and_what_could_not_be_reached(m
     unreached = motools("zoo", "check", "far_away", "flattery", "--json")
     assert unreached.code == 0
     assert [found["status"] for found in json.loads(unreached.out)] == ["not reached", "good", "good"]
+
+
+def test_a_check_notices_code_that_was_edited_after_it_was_installed(motools: Call, tmp_path: Path) -> None:
+    entries = tmp_path / "site" / "their_zoo" / "entries.py"
+    digest = base64.urlsafe_b64encode(hashlib.sha256(entries.read_bytes()).digest()).rstrip(b"=").decode()
+    (tmp_path / "site/their_zoo-1.0.dist-info/RECORD").write_text(
+        f"their_zoo/__init__.py,,\ntheir_zoo/entries.py,sha256={digest},{entries.stat().st_size}\n"
+    )
+    assert motools("zoo", "check", "flattery").code == 0
+    entries.write_text(entries.read_text() + "\n# edited\n")
+    done = motools("zoo", "check", "flattery")
+    assert done.code == 1
+    assert f"{entries} was edited after it was installed, and its results keep their keys." in done.out
 
 
 def test_offline_a_check_asks_nobody(motools: Call) -> None:

@@ -24,10 +24,13 @@ from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
 from motools.engine.reporter import Silent
 from motools.engine.stage import in_order, waiting_for
 from motools.engine.stages import Stages, open_stages
-from motools.errors import DamagedError, RemoteError, UserError, WorkflowError
+from motools.errors import DamagedError, RemoteError, StepError, UserError, WorkflowError
 from motools.execution import cached_results
 from motools.execution.cached_results import locked_entry
+from motools.execution.run_step import Outcome
+from motools.execution.workers import TaskDied
 from motools.repo import step_cache
+from motools.repo.cache import hash_file
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult
@@ -154,6 +157,32 @@ def test_what_is_left_out_and_not_needed_stays_as_it_is(chain: Chain) -> None:
     assert not chain.path("atoms/dataset").exists()
 
 
+def test_of_what_takes_no_part_only_what_is_needed_is_put_in_place(chain: Chain) -> None:
+    before = ids(chain)
+    remove(chain.path("atoms/dataset"))
+    remove(chain.path("atoms/results"))
+    with opened(chain, "train") as stages:
+        states = {stage.name: state for stage, state in stages.leave_out().items()}
+    assert {name: state.status for name, state in states.items()} == dict.fromkeys(
+        ["prepare", "evaluate"], "not selected"
+    )
+    assert states["prepare"].output_atoms == {name: before[name] for name in ("dataset", "notes")}
+    assert chain.path("atoms/dataset").is_dir()
+    assert not chain.path("atoms/results").exists()
+
+
+def test_of_what_took_no_part_an_old_result_is_told_as_old_and_nothing_else_is(chain: Chain) -> None:
+    chain.set("train", seed=1)
+    with opened(chain, "prepare") as stages:
+        prepare = stages.steps["prepare"]
+        prepare.at_hand(prepare.decide())
+        told = {stage.name: state.status for stage, state in stages.tell_old(stages.leave_out()).items()}
+        assert told == {"train": "out of date", "evaluate": "not selected"}
+        remove(chain.path("atoms/model"))
+        told = {stage.name: state.status for stage, state in stages.tell_old(stages.leave_out()).items()}
+        assert told["train"] == "not selected", "nothing is there"
+
+
 def test_what_stands_in_the_folder_is_taken_as_it_is(chain: Chain) -> None:
     chain.path("atoms/dataset/data/part.txt").write_text("edited")
     with opened(chain) as stages:
@@ -230,6 +259,26 @@ def test_what_dvc_lock_names_is_entered_into_the_step_cache_before_it_names_some
     chain.path("dvc.lock").unlink()
     with opened(chain) as stages:
         assert [*actions(stages).values()] == ["restore"] * 3
+
+
+def test_a_stage_that_dvc_lock_does_not_name_keeps_no_other_from_being_entered(chain: Chain) -> None:
+    with opened(chain) as stages:
+        found = stages.plan()
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    edit_lock(chain, {name: entry for name, entry in chain.locked().items() if name != "prepare"})
+    with opened(chain) as stages:
+        stages.keep({stage: found[old] for stage, old in zip(stages.steps.values(), found, strict=True)})
+    assert len(list(step_cache.every(Project(chain.folder).store))) == 2
+
+
+def test_what_a_frozen_stage_has_made_is_entered_too_under_the_key_of_its_record(chain: Chain) -> None:
+    shutil.rmtree(chain.path(".dvc/cache/runs"))
+    content = yaml12.load(chain.path("dvc.yaml"))
+    content["stages"]["train"]["frozen"] = True
+    chain.path("dvc.yaml").write_text(yaml12.dumps(content))
+    with opened(chain) as stages:
+        stages.keep(stages.plan())
+    assert len(list(step_cache.every(Project(chain.folder).store))) == 3
 
 
 def test_every_stage_that_will_or_may_run_has_its_config_checked(chain: Chain) -> None:
@@ -359,6 +408,24 @@ def test_a_stage_of_ones_own_is_planned_beside_the_others(chain: Chain) -> None:
         assert stages.custom == ()
 
 
+def test_the_whole_pipeline_is_all_steps_and_nothing_else(chain: Chain) -> None:
+    with opened(chain) as stages:
+        assert stages.is_whole
+    with opened(chain, "train:") as stages:
+        assert not stages.is_whole
+    add_mine(chain)
+    with opened(chain) as stages:
+        assert not stages.is_whole
+
+
+def test_workers_end_with_what_they_were_warmed_up_for(chain: Chain) -> None:
+    with opened(chain) as stages:
+        stages.warm_up(plans(stages, train="run"))
+        (server,) = stages.state.workers._servers.values()
+        assert server.submit(os.getpid).result() != os.getpid()
+    assert isinstance(server.submit(os.getpid).exception(), TaskDied)
+
+
 def test_a_stage_may_run_where_what_it_reads_is_made_anew(chain: Chain) -> None:
     chain.set("train", more={"file": "out.txt"})
     add_mine(chain)
@@ -440,6 +507,40 @@ def test_without_a_stage_of_ones_own_there_is_none(chain: Chain) -> None:
         assert stages.custom == []
 
 
+# -- running -----------------------------------------------------------------------------
+
+
+def test_an_execution_names_the_person_who_was_given_and_is_entered(chain: Chain) -> None:
+    with opened(chain, user="eve", force=True) as stages:
+        prepare = stages.steps["prepare"]
+        plan = prepare.decide()
+        done = prepare.finish(plan, prepare.start(plan).result())
+        assert done.executed
+        assert done.outputs == {name: stages.state.atoms[name] for name in ("dataset", "notes")}
+        made = chain.path("atoms/dataset/data/part.txt")
+        assert made.stat().st_mtime_ns in stages.state.outputs.hashes._known[str(made)], "it is not hashed again"
+        stages.state.outputs.flush(now=True)
+    assert json.loads(chain.path("runs/prepare.json").read_text())["user"] == "eve"
+    assert chain.oid("runs/prepare.json") == hash_file(chain.path("runs/prepare.json"))
+
+
+def test_what_has_failed_or_gave_nothing_is_an_error_and_is_not_entered(chain: Chain) -> None:
+    with opened(chain) as stages:
+        prepare = stages.steps["prepare"]
+        plan = prepare.decide()
+        with pytest.raises(StepError, match="it went wrong"):
+            prepare.finish(plan, Outcome(False, None, "it went wrong"))
+        with pytest.raises(StepError, match="it gave no result"):
+            prepare.finish(plan, Outcome(False))
+        assert not stages.state.outputs.lock_file.pending
+
+
+def test_how_many_processors_a_step_keeps_busy_may_depend_on_its_config(chain: Chain) -> None:
+    chain.edit("chain.py", "Config, train, keeps", "Config, train, cores=lambda config: config.seed + 2.5, keeps")
+    with opened(chain) as stages:
+        assert [step.cores for step in stages.steps.values()] == [1, 2.5, 1]
+
+
 # -- the remote --------------------------------------------------------------------------
 
 
@@ -508,6 +609,14 @@ def test_nothing_is_paid_for_while_the_remote_cannot_be_asked(chain: Chain) -> N
         assert stages.steps["prepare"].restored(StagePlan("prepare", "run")).action == "run"
 
 
+def test_where_the_remote_answers_and_has_no_result_the_step_is_paid_for(chain: Chain) -> None:
+    with_remote(chain)
+    chain.edit("chain.py", *PAID)
+    with opened(chain) as stages:
+        assert stages.steps["train"].is_paid()
+        assert stages.steps["train"].restored(StagePlan("train", "run")).action == "run"
+
+
 def test_what_is_paid_may_depend_on_the_inputs_at_hand(chain: Chain) -> None:
     chain.edit("chain.py", "Config, train, keeps", "Config, train, paid=lambda c, atoms: 'dataset' in atoms, keeps")
     with opened(chain) as stages:
@@ -542,6 +651,17 @@ def test_what_dvc_tracks_and_a_stage_has_read_is_brought(chain: Chain) -> None:
     with opened(chain, "prepare") as stages:
         bring_tracked(stages)
     assert [path.name for path in chain.path("rows").iterdir()] == ["mine.txt"], "a person is at work on it"
+
+
+def test_the_file_of_a_dvc_file_stands_for_nothing_where_no_remote_may_bring_it(chain: Chain) -> None:
+    md5 = hash_file(chain.path("words.txt"))
+    chain.path("words.txt.dvc").write_text(f"outs:\n- {{path: words.txt, md5: {md5}, hash: md5, size: 5}}\n")
+    remove(chain.path("words.txt"))
+    with opened(chain) as stages:
+        assert actions(stages)["prepare"] == "run"
+    with_remote(chain, push=False)
+    with opened(chain) as stages:
+        assert actions(stages)["prepare"] == "restore"
 
 
 # -- results -----------------------------------------------------------------------------

@@ -106,11 +106,13 @@ def test_the_reasons_of_a_persons_own_stage_are_words(chain: Chain) -> None:
     add_mine(chain)
     assert chain.run().code == 0
     chain.path("src.txt").write_text("two\n")
+    chain.path("prompts.txt").write_text("three\n")
     content = yaml12.load(chain.path("dvc.yaml"))
     content["stages"]["mine"]["cmd"] = "cp src.txt prompts.txt"
     chain.path("dvc.yaml").write_text(yaml12.dumps(content))
     planned = " ".join(chain.command("status", str(chain.folder)).out.split())
     assert "src.txt changed" in planned
+    assert "prompts.txt is not what dvc.lock names" in planned
     assert "its command changed" in planned
     assert "{" not in planned
 

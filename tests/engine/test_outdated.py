@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from chain import Chain, commit, dvc, git
+from chain import NAMES, Chain, commit, dvc, git
 
 from motools.base import yaml12
 
@@ -176,3 +176,25 @@ def test_a_stage_of_ones_own_is_told_by_its_files_and_parameters(chain: Chain) -
 def test_a_lock_file_that_names_a_device_is_read_no_further(chain: Chain) -> None:
     chain.edit("dvc.lock", "path: chain.py", "path: ../../../../../../../../../../dev/zero")
     assert why(chain) == [], "nothing that the step has used has changed"
+
+
+def test_the_packages_that_a_step_imported_are_in_its_record_and_told_where_they_are_others_now(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    about = site / "helperlib-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: helperlib\nVersion: 1.0\n")
+    (site / "helperlib.py").write_text("")
+    monkeypatch.syspath_prepend(str(site))
+    chain = Chain.lay(project)
+    head = "def train(config, input_atoms, workspace):\n"
+    chain.edit("chain.py", head, f"{head}    import helperlib\n")
+    done = chain.run()
+    assert done.code == 0, done.err
+    made = {name: json.loads(chain.path("runs", f"{name}.json").read_text())["versions"] for name in NAMES}
+    assert [made[name].get("helperlib") for name in NAMES] == [None, "1.0", None]
+    about = about.rename(site / "helperlib-2.0.dist-info")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: helperlib\nVersion: 2.0\n")
+    others = json.loads(chain.command("status", "--env", "--json").out)
+    assert others == {"prepare": {}, "train": {"helperlib": ["1.0", "2.0"]}, "evaluate": {}}

@@ -209,6 +209,13 @@ def test_an_output_that_was_edited_is_restored(chain: Chain) -> None:
     assert not plans(chain)["train"].in_place
 
 
+def test_another_result_as_git_checkout_leaves_it_is_not_told_to_be_an_edit(chain: Chain) -> None:
+    others = Path(shutil.copytree(chain.path("atoms/dataset"), chain.path("others")))
+    remove(chain.path("atoms/model"))
+    others.rename(chain.path("atoms/model"))
+    assert told(chain) == [CURRENT, ("restore", ("atoms/model holds another result",)), CURRENT]
+
+
 def test_what_the_cache_has_lost_is_put_back_from_the_folder(chain: Chain) -> None:
     remove(chain.object("atoms/model"))
     assert told(chain) == [CURRENT, ("restore", ("atoms/model is not in the cache",)), CURRENT]

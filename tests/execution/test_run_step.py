@@ -77,6 +77,20 @@ def test_an_input_that_is_not_the_planned_one_is_refused(chain: Chain, tmp_path:
         run_step._call(call, workflow.step("train"), tmp_path)
 
 
+def test_the_order_in_which_a_mapping_is_written_reaches_no_step(chain: Chain, tmp_path: Path) -> None:
+    call, workflow = called(chain, "train")
+    seen = []
+
+    def work(config: Any, input_atoms: Any, workspace: Path) -> list[Any]:
+        seen.append((list(config.more), list(config.more["b"][0])))
+        return []
+
+    step = replace(workflow.step("train"), fn=work)
+    for more in ({"b": [{"d": 1, "c": 2}], "a": 3}, {"a": 3, "b": [{"c": 2, "d": 1}]}):
+        run_step._call(replace(call, values={**call.values, "more": more}), step, tmp_path)
+    assert seen == [(["a", "b"], ["c", "d"])] * 2, "they have one key"
+
+
 @pytest.mark.parametrize("how", ["written", "replaced", "added", "removed", None])
 def test_an_input_that_changes_while_the_step_reads_it_is_refused(
     chain: Chain, tmp_path: Path, how: str | None

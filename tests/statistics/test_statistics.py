@@ -265,6 +265,27 @@ def test_a_share_in_clusters_is_of_as_many_draws_as_have_its_error() -> None:
         assert kept == (found[0] <= at <= found[1])
 
 
+def test_one_training_of_a_recipe_shows_nothing_of_others() -> None:
+    assert of_trainings([0.1, 0.2], [0.3], paired=False) is None
+    assert of_trainings([0.3], [0.1, 0.2], paired=False) is None
+
+
+def test_one_cluster_shows_nothing_though_all_its_answers_are_alike() -> None:
+    ones, zeros, clusters = [1.0] * 3, [0.0] * 3, [0] * 3
+    assert of_one(ones, clusters).interval() is None
+    assert of_pairs(zeros, ones, clusters).interval() is None
+    assert of_two(zeros, ones, clusters, clusters).interval() is None
+
+
+def test_a_share_in_two_clusters_is_of_one_degree_of_freedom_and_stays_between_0_and_1() -> None:
+    values, clusters = [1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1]
+    value, error = by_least_squares(values, clusters)
+    found = of_one(values, clusters).interval()
+    assert found is not None
+    assert 0 <= found[0] < value < found[1] <= 1
+    assert found == pytest.approx(Wilson(value, value * (1 - value) / error**2, 1).interval())
+
+
 @pytest.mark.parametrize(("size", "squared"), [(2, 1 / (4 * 40**2)), (5, 8 * 0.5**2 / 40**2 * 8 / 7)])
 def test_clusters_that_are_more_alike_than_chance_have_the_error_that_was_seen(size: int, squared: float) -> None:
     found = of_one([1.0, 0.0] * 20, [number // size for number in range(40)]).interval()

@@ -1,0 +1,335 @@
+"""What of a module counts, told from its source and from what was executed; nothing is executed here.
+
+Of `CASES`, the lines that end with `#+` count, and no others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from code_cases import version
+
+from motools.code import syntax
+from motools.code.blocks import Blocks, count, statement_digest
+
+CASES = {
+    "what a function reads, and what that is made of": """
+A = 1  #+
+B = [A]  #+
+C = 2
+def step(): return B
+""",
+    "what changes it": """
+A = []  #+
+B = []
+A.append(1)  #+
+B.append(1)
+def step(): return A
+""",
+    "what changes it under another name": """
+A = []  #+
+same = A  #+
+same.append(1)  #+
+other = []
+other.append(1)
+def step(): return A
+""",
+    "what may do anything": """
+import random  #+
+A = 1
+random.seed(1)  #+
+print(A)
+def step(): return 0
+""",
+    "a function that is named": """
+def one(): return 1  #+
+def two(): return 2
+def step(): return one()
+""",
+    "a class that is named, and none that is not": """
+class A:  #+
+    x = 1  #+
+class B:
+    y = 1
+def step(): return A.x
+""",
+    "a class of which an attribute is named": """
+class A:  #+
+    x = 1  #+
+class B:
+    y = 1
+def step(a): return a.x
+""",
+    "imports of names that are used": """
+import json
+import math  #+
+from os import path as where  #+
+from os import sep
+def step(): return math.pi, where
+""",
+    "an import of what may do something when it is imported": """
+import nosuch_plugin  #+
+import nosuch_library
+def step(): return 0
+def other(): return nosuch_library
+""",
+    "a star": """
+from math import *  #+
+def step(): return 0
+""",
+    "everything, where names are made up": """
+A = 1  #+
+def one(): return 1  #+
+class B: pass  #+
+def step(name): return globals()[name]  #+
+""",
+    "no docstring, no pass, no future": '''
+"""What it is for."""
+from __future__ import annotations
+pass
+def step(): return 0
+''',
+    "the docstring and the future, where hints are read": '''
+"""What it is for."""  #+
+from __future__ import annotations  #+
+pass
+def step(): return step.__doc__  #+
+''',
+    "not a workflow that is made, though names are made up": """
+from motools.workflow import Workflow
+w = Workflow("w", [])
+A = 1  #+
+def step(name): return globals()[name]  #+
+""",
+    "a function that is compiled": """
+from nosuch_compiler import njit  #+
+@njit  #+
+def one(): return A  #+
+A = 1  #+
+B = 2
+def step(): return one()
+""",
+    "a decorated function, where its decorator may keep it": """
+TABLE = []  #+
+def register(f):  #+
+    TABLE.append(f)  #+
+    return f  #+
+@register  #+
+def one(): return 1  #+
+def step(): return TABLE
+""",
+    "no function that only caches": """
+from functools import lru_cache
+@lru_cache
+def other(): return 1
+def step(): return 0
+""",
+    "what an instance may run while the module is loaded": """
+class Plain:
+    def method(self): return 1
+class Eager:  #+
+    def __init__(self): print(self)  #+
+A = Plain()
+B = Eager()  #+
+def step(): return 0
+""",
+    "what a subclass may run": """
+class Base:  #+
+    def __init_subclass__(cls): print(cls)  #+
+class Derived(Base): pass  #+
+class Other: pass
+class More(Other): pass
+def step(): return 0
+""",
+}
+SAME = {
+    "the body of a decorated function that was not executed": """
+def keep(f): return f
+@keep
+def one(): return «1|2»
+def step(): return one
+""",
+    "the text of a function that was not executed": """
+def one(): return «1|2»
+def step(): return one
+""",
+    "the order of definitions": """
+«def one(): return 1|def two(): return 2»
+«def two(): return 2|def one(): return 1»
+def step(): return one, two
+""",
+    "the order of imports": """
+«import math|import json»
+«import json|import math»
+def step(): return math, json
+""",
+    "a method that nothing names, of a class of its own": """
+class A:
+    def one(self): return 1
+    «|def two(self): return 2»
+def step(): return A.one
+""",
+    "the order of methods": """
+class A:
+    «def one(self): return 1|def two(self): return 2»
+    «def two(self): return 2|def one(self): return 1»
+def step(): return A.one, A.two
+""",
+    "a docstring and hints that nothing reads": """
+class A:
+    '''«One|Two».'''
+    x = 1
+def step(a«|: int»)«| -> int»:
+    '''«One|Two».'''
+    return A.x
+""",
+    "a module of the project that is imported and not used": """
+«import lib|»
+def step(): return 1
+""",
+}
+OTHER = {
+    "the text of a function that was executed": "def step(): return «1|2»",
+    "its name for another": "def «one|two»(): return 1\ndef step(): return one",
+    "the default of a function that is defined again": """
+def one(a=«1|2»): return a
+def one(a=3): return a
+def step(): return one
+""",
+    "the hint of a decorated function": """
+def keep(f): return f
+@keep
+def one(a: «int|str»): return a
+def step(): return one
+""",
+    "which module an import gives": "import «math|cmath» as m\ndef step(): return m.sqrt(1)",
+    "what is imported from where": "from math import «sin|cos» as f\ndef step(): return f(1)",
+    "the order of stars": """
+from «json|math» import *
+from «math|json» import *
+def step(): return loads
+""",
+    "the order of imports of one name": """
+from «json|math» import a
+from «math|json» import a
+def step(): return a
+""",
+    "the order of values": "A = «1|2»\nA = «2|1»\ndef step(): return A",
+    "a method that is named": """
+class A:
+    def one(self): return 1
+    «|def two(self): return 2»
+def step(): return A.one, A.two
+""",
+    "a method that a base may call": """
+from nosuch import Base
+class A(Base):
+    def one(self): return 1
+    «|def two(self): return 2»
+def step(): return A
+""",
+    "a special method": """
+class A:
+    x = 1
+    «|def __len__(self): return 2»
+def step(): return A
+""",
+    "any method, where names are made up": """
+class A:
+    def one(self): return 1
+    «|def two(self): return 2»
+def step(name): return vars(A)[name]
+""",
+    "which of two values of one name comes last": """
+class A:
+    x = «1|2»
+    x = «2|1»
+def step(): return A.x
+""",
+    "a base of a class": "class A: x = 1\nclass B: x = 2\nclass C(«A|B»): pass\ndef step(): return C.x",
+    "a docstring of a class that may become a schema": """
+from pydantic import BaseModel
+class A(BaseModel):
+    '''«One|Two».'''
+    x: int = 1
+def step(): return A
+""",
+    "a docstring of what is handed to a call": """
+def one():
+    '''«One|Two».'''
+def step(): return tool(one)
+""",
+    "docstrings and hints, where code reads them": """
+def step(a: «int|str»):
+    '''«One|Two».'''
+    return step.__doc__
+""",
+    "a module of the project after what may change it": """
+import random
+random.seed(1)
+«import lib|import lib.part»
+def step(): return 1
+""",
+    "a function that is gone": "«def step(): return 1|def other(): return 1»",
+}
+
+
+def counted(text: str, ran: tuple[str, ...] = ("step",), **more: Any) -> Blocks:
+    module = syntax.read(text.encode(), "steps", False)
+    assert module is not None
+    of = {"loaded": {}, "pinned": {}, "configs": {}, **more}
+    projects = ("steps", "lib", "lib.part")
+    return count({"steps.py": module}, {"steps.py": set(ran)}, is_project=projects.__contains__, **of)["steps.py"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_may_have_mattered_counts_and_nothing_else(case: str) -> None:
+    lines = CASES[case].splitlines()
+    expected = {number for number, line in enumerate(lines, 1) if line.endswith("#+")}
+    found = {n for first, last in counted(CASES[case]).lines for n in range(first, last + 1)}
+    assert [lines[n - 1] for n in sorted(found)] == [lines[n - 1] for n in sorted(expected)]
+
+
+def both(text: str, **more: Any) -> list[tuple[Any, Any]]:
+    """What is compared of a case before and after its change."""
+    blocks = [counted(version(text, n)["steps.py"], **more) for n in (0, 1)]
+    return [(each.top, each.functions) for each in blocks]
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_what_changes_nothing_is_no_part_of_what_counts(case: str) -> None:
+    before, after = both(SAME[case])
+    assert before == after
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_what_may_change_a_result_is_part_of_what_counts(case: str) -> None:
+    before, after = both(OTHER[case])
+    assert before != after
+
+
+def test_what_was_executed_while_loading_counts_where_what_counts_names_it() -> None:
+    text = "def make(): return 1\ndef other(): return 2\nA = make()\nB = 2\ndef step(): return A\n"
+    found = counted(text, loaded={"steps.py": {"make", "other"}})
+    assert set(found.functions) == {"step", "make"}
+
+
+def test_a_statement_whose_lambda_was_executed_counts() -> None:
+    text = "A = 1\nf = lambda: 2\ndef step(): return 0\n"
+    module = syntax.read(text.encode(), "steps", False)
+    assert module is not None
+    pin = statement_digest(module, 2)
+    assert pin is not None
+    assert pin != statement_digest(module, 1)
+    assert statement_digest(module, 9) is None
+    assert counted(text, pinned={"steps.py": {pin}}).lines == ((2, 2),)
+
+
+def test_fields_of_a_config_class_are_in_the_key_unless_somebody_may_ask_for_them() -> None:
+    text = "class C:\n    a: int = «1|2»\n    b = 1\ndef step(config): return config.a, config.b\n"
+    before, after = both(text, configs={"steps.py": {"C.a"}})
+    assert before == after
+    assert before[0]
+    before, after = both(text.replace("config.a", "C.a"), configs={"steps.py": {"C.a"}})
+    assert before != after
