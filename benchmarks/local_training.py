@@ -86,10 +86,10 @@ def _by_us(model: Any, given: list[tuple[list[int], list[int]]], batch: int, on_
     import torch
 
     from motools.repo.settings import LocalSettings
+    from motools.training.examples import Example, Plan
     from motools.training.local.checkpoints import Checkpoints
     from motools.training.local.hyperparameters import Hyperparameters
     from motools.training.local.loop import Loop, prepared
-    from motools.training.tinker.data import Example, Plan
 
     chosen = Hyperparameters(n_epochs=1, batch_size=batch, learning_rate=RATE, rank=RANK, schedule="constant")
     settings = LocalSettings(save_every=10**6, tokens_at_once=batch * 1024)

@@ -42,7 +42,7 @@ class Counter:
             StepError: the model's chat template does not take it.
         """
         if self.tokenizer is not None:
-            from motools.training.tinker.data import examples
+            from motools.training.examples import examples
 
             made = examples([messages], self.tokenizer)
             return sum(len(each.tokens) for each in made), sum(int(each.trained.sum()) for each in made)
@@ -54,17 +54,9 @@ class Counter:
         if self.tokenizer is None:
             said = [(message["role"], text_of(message), carries_loss(message)) for message in messages]
             return "\n".join(f"{role}: {f'⟦{text}⟧' if learned else text}" for role, text, learned in said)
-        from motools.training.tinker.data import examples
+        from motools.training.examples import examples, shown
 
-        parts: list[str] = []
-        for each in examples([messages], self.tokenizer):
-            start = 0
-            for end in range(1, len(each.tokens) + 1):
-                if end == len(each.tokens) or each.trained[end] != each.trained[start]:
-                    text = self.tokenizer.decode(each.tokens[start:end])
-                    parts.append(f"⟦{text}⟧" if each.trained[start] else text)
-                    start = end
-        return "".join(parts)
+        return "".join(shown(each, self.tokenizer) for each in examples([messages], self.tokenizer))
 
 
 def carries_loss(message: Mapping[str, Any]) -> bool:

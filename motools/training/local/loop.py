@@ -17,9 +17,9 @@ import torch
 
 from motools.errors import StepError
 from motools.repo.settings import LocalSettings
+from motools.training.examples import Example, Plan
 from motools.training.local.checkpoints import Checkpoints, State
 from motools.training.local.hyperparameters import Hyperparameters
-from motools.training.tinker.data import Example, Plan
 from motools.training.tinker.hyperparameters import ADAM
 
 __all__ = ["Loop", "device_here", "parts", "precision_on", "prepared"]

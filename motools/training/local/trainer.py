@@ -7,21 +7,22 @@ import importlib.util
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from motools.base.chat import Rules
+from motools.base.chat import Rules, check_row
 from motools.base.chat.lines import chat_rows
 from motools.base.gpu import gpus, held_gpu
 from motools.definition.context import current_step
 from motools.errors import BackendError, ProjectError
 from motools.repo.project import Project
 from motools.repo.settings import LocalSettings, read_settings
-from motools.training import TrainedModel, TrainingRequest, model_name
+from motools.training import TrainedModel, TrainingRequest, check_suffix, model_name
+from motools.training.examples import Plan, examples, shown, tokenizer_digest
 from motools.training.local.base import Base
 from motools.training.local.checkpoints import Checkpoints
 from motools.training.local.hyperparameters import Hyperparameters, hyperparameters
-from motools.training.tinker.data import Plan, examples, shown, tokenizer_digest
 from motools.zoo import versioned
 
 __all__ = ["PROVIDER", "LocalTrainer"]
@@ -72,11 +73,13 @@ class LocalTrainer:
         missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
         if missing:
             raise BackendError(f"Training with 'local' needs what is missing here: pip install {' '.join(missing)}.")
-        if request.suffix is not None and not 0 < len(request.suffix) <= 64:
-            raise BackendError(f"suffix must have 1 to 64 characters, not {len(request.suffix)}: {request.suffix!r}.")
+        check_suffix(request.suffix)
         hyperparameters(request.hyperparameters)
         Base.of(request.model)
         _settings()
+
+    def check_row(self, row: Mapping[str, Any], model: str) -> None:
+        check_row(row, RULES)
 
     def train(self, request: TrainingRequest, workspace: Path) -> TrainedModel:
         self.check(request)

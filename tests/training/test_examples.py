@@ -10,7 +10,7 @@ import pytest
 from tinker_tokenizer import TEMPLATE, THINKING, make_tokenizer
 
 from motools.errors import ConfigError, StepError
-from motools.training.tinker.data import Example, Plan, examples, tokenizer_digest
+from motools.training.examples import Example, Plan, examples, tokenizer_digest
 from motools.training.tinker.hyperparameters import Hyperparameters, hyperparameters
 from motools.training.tinker.saved import About, Kept, Save, loss_curve
 
