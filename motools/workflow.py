@@ -79,7 +79,8 @@ def run_workflow(
         config: a `WorkflowConfig` or a mapping of step name -> section.
         user: who is recorded as having made what is executed (default: git's user).
         stages: which steps to run, see `Workflow.select`.
-        jobs: how many steps may run at once (default: the number of cores).
+        jobs: how many steps may run at once (default: at least eight; of those that say how many cores they keep busy,
+            as many as this machine has room for).
         force: execute the selected steps even where their results are at hand.
         folder: the pipeline's folder (default: the current one).
         executor: where steps run, in processes that see the same files (default: warm workers of this machine).

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Folder = Annotated[Path, typer.Argument(help="The pipeline's folder.", show_default="the current one")]
 Stages = Annotated[str | None, typer.Option(help="Only these: names (a,b) or a range (a:c, :b, c:).", metavar="STAGES")]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="How many steps at once.", show_default="one a core")
+    int | None, typer.Option("--jobs", "-j", min=1, help="How many steps at once.", show_default="at least eight")
 ]
 User = Annotated[
     str | None, typer.Option(help="Who is recorded as having run it.", envvar="MOTOOLS_USER", show_default="git's user")

@@ -63,8 +63,8 @@ class Step:
         models: called with the config; the models that it trains, asks or has judge, as Inspect names them, and
             `trainer NAME` for who trains: of those that are switched off soon, commands warn.
         preload: called with the config; the modules that its worker had better have imported beforehand.
-        cores: how many cores it keeps busy, or a function of the config that says so: a step that mostly waits
-            on a network says 0.1, and ten of them run where one other would.
+        cores: how many cores it keeps busy, or a function of the config that says so. Steps that say so run while the
+            machine has cores for them; of all others, which are taken to wait for a network, at least eight at once.
         packages: names of installed distributions whose version is part of the step's key. Of all others that it
             imports, the version is recorded, and `motools status --env` tells where it differs.
         paid: whether executing it costs money, or a function of the config and of those input atoms that are at hand:
@@ -87,7 +87,7 @@ class Step:
     rehearse: Callable[..., None] | None = None
     models: Callable[[Any], Iterable[str]] | None = None
     preload: Callable[[Any], Sequence[str]] | None = None
-    cores: float | Callable[[Any], float] = 1.0
+    cores: float | Callable[[Any], float] | None = None
     packages: Sequence[str] = ()
     paid: bool | Callable[[Any, Mapping[str, Atom]], bool] = False
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None

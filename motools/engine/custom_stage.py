@@ -50,7 +50,7 @@ def _collected(repo: Any, folder: Path) -> list[Any]:
 class CustomStage:
     """A stage of DVC's. Its reads and writes of dvc.lock need DVC's lock."""
 
-    cores = 1.0
+    cores: float | None = 1.0
 
     def __init__(self, stage: Any, repo: Any, state: PipelineState) -> None:
         self.name: str = stage.name

@@ -47,7 +47,7 @@ class GeneratedStage:
         return parse(self.step.config_class, self._state.compiled.config[self.name], self.name)
 
     @cached_property
-    def cores(self) -> float:
+    def cores(self) -> float | None:
         return self.step.cores(self.config) if callable(self.step.cores) else self.step.cores
 
     # -- what it reads and writes --------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RunOptions"]
 
+_PLACES = 8
+"""How many steps that do not say what they keep busy run at once, at least."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -19,7 +22,8 @@ class RunOptions:
 
     Attributes:
         stages: which steps to run, see `Workflow.select`; None for all, and then the stages written by hand, too.
-        jobs: how many cores the steps may keep busy at once; None for those of this machine.
+        jobs: how many steps may run at once; None for eight or, if this machine has more, as many as it has cores, and
+            of those steps that say how many cores they keep busy as many as have room on it.
         user: who is recorded; None for git's user.
         force: execute what is at hand.
         fail_fast: start nothing more after a failure.
@@ -37,6 +41,19 @@ class RunOptions:
     without_remote: bool = False
     executor: Executor | None = None
 
-    @property
-    def cores(self) -> int:
-        return self.jobs or os.cpu_count() or 1
+    def has_room(self, running: Iterable[float | None], cores: float | None) -> bool:
+        """Whether a step may start beside those that run; one alone always may.
+
+        Args:
+            running: how many cores each of those keeps busy, None of those that do not say so: most wait for others.
+        """
+        own, busy = os.cpu_count() or 1, list(running)
+        if self.jobs is not None:
+            return _fits([1.0 if each is None else each for each in busy], 1.0 if cores is None else cores, self.jobs)
+        if cores is None:
+            return _fits([1.0 for each in busy if each is None], 1.0, max(_PLACES, own))
+        return _fits([each for each in busy if each is not None], cores, own)
+
+
+def _fits(running: Sequence[float], cores: float, room: float) -> bool:
+    return not running or sum(running) + cores <= room + 1e-9

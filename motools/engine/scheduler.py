@@ -64,7 +64,6 @@ class Scheduler:
         self._upstream = upstream
         self._order = in_order(upstream)
         self._options = options
-        self._cores = options.cores
         self._reporter = reporter
         self._workers = workers
         self._claims = claims
@@ -117,9 +116,7 @@ class Scheduler:
         return bool(self.signals.heard or failed)
 
     def _has_room(self, stage: Stage) -> bool:
-        """Whether a stage may start beside those that run; one alone always may."""
-        busy = sum(each.cores for each in self._running)
-        return not self._running or busy + stage.cores <= self._cores + 1e-9
+        return self._options.has_room((each.cores for each in self._running), stage.cores)
 
     def _released(self) -> list[Stage]:
         """The stages that wait for nothing any more; those after a failure are skipped."""

@@ -38,8 +38,8 @@ class Stage(Protocol):
         """Where what it prints goes."""
 
     @property
-    def cores(self) -> float:
-        """How many it keeps busy."""
+    def cores(self) -> float | None:
+        """How many it keeps busy; None where it does not say so."""
 
     @property
     def reads(self) -> Sequence[str]:
