@@ -258,7 +258,8 @@ class _AtOpenAI(Lesson):
         return len(self.scene.server.jobs)
 
     def asked(self) -> int:
-        return len(self.scene.server.requests)
+        """All requests but those for the list of models, which says when they go off and costs nothing."""
+        return sum(request.step != "models" for request in self.scene.server.requests)
 
     def begun(self) -> bool:
         return self.spent() > 0

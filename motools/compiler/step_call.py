@@ -85,6 +85,7 @@ def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> St
     Raises:
         UserError: params.yaml is wrong or an input is missing or of the wrong kind.
     """
+    workflow.step(base_of(name))
     params = pipeline.read_params(place.folder)
     if params is None or base_of(name) not in params.sections:
         raise ConfigError(

@@ -320,7 +320,9 @@ def test_the_schema_describes_every_documented_field_inherited_ones_too() -> Non
 def test_the_schema_knows_what_is_required_and_which_names_are_published() -> None:
     found = schema(Named)
     assert found["required"] == ["model"]
-    assert {"dummy", "tinylm"} <= set(found["properties"]["backend"]["enum"])
+    published, own = found["properties"]["backend"]["anyOf"]
+    assert {"dummy", "tinylm"} <= set(published["enum"])
+    assert own == {"pattern": ":", "type": "string"}, "module:Class or file.py:Class"
 
 
 def test_fields_that_name_code_and_published_entries_are_told_apart() -> None:
