@@ -11,6 +11,7 @@ from motools.atom.atom import EvalAtom
 from motools.atom.eval_differences import Arm, Difference, holm_adjusted
 from motools.base.values import flat
 from motools.errors import AtomError, did_you_mean
+from motools.repo import pipeline
 from motools.repo.survey import Survey
 from motools.statistics import Ends
 
@@ -204,7 +205,7 @@ def titles(asked: Sequence[str], evals: Sequence[EvalAtom], survey: Survey) -> l
         places = outs.get(f"{atom.md5}.dir", []) if _is_id(text, atom) else []
         if places:
             folder = places[0].folder.relative_to(survey.project.root).as_posix()
-            text = places[0].path.rpartition("/")[2]
+            text = pipeline.name_at(places[0].path)
             text = text if folder == "." else f"{folder}/{text}"
         found.append(text)
     return found

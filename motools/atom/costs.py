@@ -105,8 +105,8 @@ def training_price(model: str, tokens: int, settings: Settings) -> float | None:
 
 
 def total(parts: Iterable[Spent]) -> Spent:
-    """The sum; its cost is that of the parts that have one."""
-    parts = list(parts)
+    """The sum, in which an object that is there twice counts once; its cost is that of the parts that have one."""
+    parts = list({id(part): part for part in parts}.values())
     costs = [part.cost for part in parts if part.cost is not None]
     return Spent(
         training=sum(part.training for part in parts),
@@ -147,12 +147,16 @@ class Estimate:
 
 
 def of_pipeline(project: Project, folder: Path, settings: Settings) -> dict[str, Spent]:
-    """What the results that stand in a pipeline's folder used when they were made, by stage."""
-    found = {}
+    """What the results that stand in a pipeline's folder used when they were made, by stage.
+
+    Of stages that have come to one result, which was made once, it is one object: see `total`.
+    """
+    found, made = {}, dict[str, Spent]()
     for stage, entry in pipeline.read_lock(folder).items():
         path = folder / pipeline.record_path(stage)
         md5 = next((str(o["md5"]) for o in entry.get("outs", []) if o.get("path") == pipeline.record_path(stage)), None)
         record = records.read(project, md5 or (hash_file(path) if path.is_file() else ""), path)
         if record is not None:
-            found[stage] = spent(record.usage, record.config, settings)
+            now = spent(record.usage, record.config, settings)
+            found[stage] = made.setdefault(md5, now) if md5 else now
     return found

@@ -39,7 +39,7 @@ def list_atoms(project: Project, kind: str | None = None, unread: list[str] | No
     """
     survey = Survey(project)
     for out in survey.located:
-        name = out.path.rpartition("/")[2]
+        name = pipeline.name_at(out.path) if out.path.startswith("atoms/") else out.path.rpartition("/")[2]
         in_atoms = is_atom(out) if out.stage is not None else out.folder.name == "atoms" and out.md5.endswith(".dir")
         if not in_atoms:
             continue

@@ -173,3 +173,8 @@ def test_the_costs_of_a_pipeline_are_those_of_the_records_that_its_lock_names(ba
     entries["two"].pop("outs")  # DVC names no hash of it: what stands there is taken
     (project / "dvc.lock").write_text(yaml12.dumps({"schema": "2.0", "stages": entries}))
     assert costs.of_pipeline(Project(project), project, SETTINGS)["two"].training == 2_000_000
+
+
+def test_a_result_that_two_stages_have_come_to_is_paid_for_once_in_the_sum() -> None:
+    one, other = Spent(training=5), Spent(training=5)
+    assert total([one, one, other]).training == 10

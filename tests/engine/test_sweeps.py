@@ -208,7 +208,7 @@ def test_results_are_found_by_their_name_and_lineage_goes_through_the_sweep(chai
     commit(chain.folder)
     shown = chain.command("atoms", "list")
     assert shown.code == 0, shown.err
-    assert "model" in shown.out
+    assert "results@prepare.seed=1,train.seed=2" in shown.out
     os.chdir(chain.folder)
     told = chain.command("lineage", "atoms/results/prepare.seed=1/train.seed=2")
     assert told.code == 0, told.err
