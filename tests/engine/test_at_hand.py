@@ -538,7 +538,7 @@ def test_what_has_failed_or_gave_nothing_is_an_error_and_is_not_entered(chain: C
 def test_how_many_processors_a_step_keeps_busy_may_depend_on_its_config(chain: Chain) -> None:
     chain.edit("chain.py", "Config, train, keeps", "Config, train, cores=lambda config: config.seed + 2.5, keeps")
     with opened(chain) as stages:
-        assert [step.cores for step in stages.steps.values()] == [1, 2.5, 1]
+        assert [step.cores for step in stages.steps.values()] == [None, 2.5, None]
 
 
 # -- the remote --------------------------------------------------------------------------
