@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(help="The pipeline's folder.", show_default="the current one")]
 Stages = Annotated[str | None, typer.Option(help="Only these: names (a,b) or a range (a:c, :b, c:).", metavar="STAGES")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Write a value into params.yaml first; several, A,B, into its sweep.", metavar="KEY=VALUE"
+    ),
+]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="How many steps at once.", show_default="at least eight")
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import Asked, Folder, Json, Stages, with_options
+from motools.cli.options import Asked, Folder, Json, Sets, Stages, with_options
 from motools.cli.running import carry_out, show_plan
+from motools.errors import UserError
 
 if TYPE_CHECKING:
     from motools.engine.plan import StagePlan
@@ -34,16 +35,30 @@ def init(
 
 
 @with_options
-def run(folder: Folder = Path(), *, asked: Asked) -> None:
+def run(folder: Folder = Path(), sets: Sets = None, *, asked: Asked) -> None:
     """Run what has changed in the pipeline of a folder.
 
-    Examples:  motools run · motools run experiments/a --jobs 4 · motools run --stages train_model: --dry-run
+    Examples:  motools run · motools run experiments/a --jobs 4 · motools run --stages train_model: --dry-run ·
+    motools run --set train_model.hyperparameters.seed=0,1,2
     """
     from motools.code.search_path import place_of
     from motools.engine.prepared import prepare_folder
 
-    place = place_of(folder)
-    carry_out(place, lambda: prepare_folder(place.folder), asked)
+    place, values = place_of(folder), dict(map(_value, sets or []))
+    carry_out(place, lambda: prepare_folder(place.folder, values), asked)
+
+
+def _value(text: str) -> tuple[str, list[Any]]:
+    """The key and the values of `KEY=A,B`."""
+    from motools.base import yaml12
+
+    key, equals, values = text.partition("=")
+    found = yaml12.loads(f"[{values}]", f"--set {text}") if equals and values.strip() else []
+    if not isinstance(found, list) or not found:
+        raise UserError(
+            f"--set takes KEY=VALUE or KEY=A,B, such as train_model.hyperparameters.seed=0,1,2, not {text!r}."
+        )
+    return key, found
 
 
 def status(

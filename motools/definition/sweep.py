@@ -33,7 +33,7 @@ from motools.definition.step import Step
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError, did_you_mean, listed
 
-__all__ = ["Axis", "Point", "axes_of", "instances_of", "instantiate", "with_first_values"]
+__all__ = ["Axis", "Point", "axes_of", "instances_of", "instantiate", "with_first_values", "with_values"]
 
 MOST = 100_000
 """How many combinations a sweep may have."""
@@ -347,6 +347,27 @@ def _place(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
         if not isinstance(at, dict):
             raise ConfigError(f"sweep.{key}: {'.'.join(path[: number + 1])} is {at!r}, which has no keys.")
     return at, last
+
+
+def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """A config with other values: of a key with one value that value, of one with several an axis of the sweep.
+
+    Raises:
+        ConfigError: a key is no key of a step, or lies in what has no keys.
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(config))
+    sweep = dict(changed.get("sweep") or {})
+    for key, values in given.items():
+        if "." not in key:
+            raise ConfigError(f"{key!r} is no key of a step. Write STEP.KEY=VALUE, such as train_model.suffix=b.")
+        sweep.pop(key, None)
+        if len(values) > 1:
+            sweep[key] = list(values)
+        else:
+            at, last = _place(changed, key)
+            at[last] = values[0]
+    changed.pop("sweep", None)
+    return {"sweep": sweep, **changed} if sweep else changed
 
 
 def with_first_values(config: Mapping[str, Any], sweep: Any, workflow: Workflow) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from motools.compiler import compile
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
 from motools.compiler.input_atoms import checked_inputs, put_in_place
+from motools.definition.sweep import with_values
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError
 from motools.repo import pipeline
@@ -50,8 +51,12 @@ def install(prepared: Prepared) -> list[str]:
     return kept
 
 
-def prepare_folder(folder: Path) -> Prepared:
-    """Compile the pipeline of a folder from its own params.yaml. Raises `UserError` where there is none."""
+def prepare_folder(folder: Path, values: Mapping[str, Sequence[Any]] | None = None) -> Prepared:
+    """Compile the pipeline of a folder from its own params.yaml. Raises `UserError` where there is none.
+
+    Args:
+        values: of keys such as train_model.suffix, in place of those that params.yaml has; several are a sweep's.
+    """
     place = place_of(folder)
     params = pipeline.read_params(place.folder)
     if params is None:
@@ -60,4 +65,4 @@ def prepare_folder(folder: Path) -> Prepared:
             "`motools workflow run NAME --config FILE`."
         )
     workflow = load_workflow(params.workflow, place)
-    return prepare(workflow, params.workflow, place, params.config)
+    return prepare(workflow, params.workflow, place, with_values(params.config, values or {}))
