@@ -90,7 +90,8 @@ class Scheduler:
                 for run in self._running.values():  # only where something went wrong in here
                     run.claim.close()
         if self.signals.heard:
-            kept = [s.step_name for s in self.states.values() if s.status in ("current", "restored", "finished")]
+            ended = ("current", "restored", "finished")
+            kept = [each.name for each in self._upstream if each in self.states and self.states[each].status in ended]
             said = f"Interrupted. Kept: {listed(kept)}. `motools run` goes on from there."
             raise Interrupted(said, self._stopped_keys)
         return self.states

@@ -234,6 +234,8 @@ class Observer:
         parts = relative.split(os.sep)
         if not PRIVATE.isdisjoint(parts) or parts[-1].startswith(".motools-"):
             return False
+        if any(part.endswith((".egg-info", ".dist-info")) for part in parts):  # which libraries look through
+            return None
         if inside:
             return parts[-1] != ".env"
         if path.startswith((*_SYSTEM, *STDLIB)) or (path.startswith(_DEVICES) and not path.startswith(_SHARED_MEMORY)):

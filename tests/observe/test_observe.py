@@ -348,3 +348,11 @@ def test_the_log_of_a_killed_process_is_read_as_far_as_it_goes(tmp_path: Path) -
     (tmp_path / "log").write_text(text + '\n["file", "/p/a.txt", "2", null]\nnull\n[]\n')
     assert read_log(tmp_path / "log").changed == {"/p/a.txt"}
     assert read_log(tmp_path / "nowhere") == Events()
+
+
+def test_what_an_install_has_left_in_the_project_counts_only_where_its_own_code_asks(run: Run) -> None:
+    files = {"own.egg-info/PKG-INFO": "Name: own\nVersion: 1\n", "own.egg-info/entry_points.txt": "[own]\na = b:c\n"}
+    used = run("from pydantic.plugin import _loader\ndef step(): return list(_loader.get_plugins())", files)
+    assert not [path for path in used.files if "egg-info" in path]
+    used = run("from importlib.metadata import version\ndef step(): return version('own')", files)
+    assert "own.egg-info/PKG-INFO" in used.files
