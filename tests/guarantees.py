@@ -259,7 +259,7 @@ class _AtOpenAI(Lesson):
 
     def asked(self) -> int:
         """All requests but those for the list of models, which says when they go off and costs nothing."""
-        return sum(request.step != "models" for request in self.scene.server.requests)
+        return sum(getattr(each, "step", None) != "models" for each in self.scene.server.requests)
 
     def begun(self) -> bool:
         return self.spent() > 0
