@@ -165,11 +165,11 @@ def grouped(compiled: Compiled) -> dict[str, Any]:
             continue
         group = found.setdefault(base_of(name), {"foreach": {}, "do": {}})
         step = compiled.workflow.step(name)
-        item = {"at": _folder_of(label)}
+        item = {"at": pipeline.in_folders(label)}
         said = {}
         for given in step.inputs:
             if base_of(given) not in step.gathers and label_of(given) not in ("", label):
-                item[base_of(given)] = _folder_of(label_of(given))
+                item[base_of(given)] = pipeline.in_folders(label_of(given))
                 said[pipeline.atom_path(given)] = f"atoms/{base_of(given)}/${{item.{base_of(given)}}}"
         if arm := axes_in(name).get("arm"):
             item["arm"] = arm
@@ -178,10 +178,6 @@ def grouped(compiled: Compiled) -> dict[str, Any]:
         said |= {f"/{item['at']}": "/${item.at}", f"@{label}": "@${key}"}
         group["do"] = group["do"] or _replaced(stage, said)
     return found
-
-
-def _folder_of(label: str) -> str:
-    return label.replace(",", "/")
 
 
 def _replaced(value: Any, words: Mapping[str, str]) -> Any:
@@ -201,7 +197,7 @@ def of_instance(stage: Any, label: str) -> Any:
     """What dvc.yaml says of one instance, where it is said of all of a group."""
     if not label or not isinstance(stage, Mapping) or "do" not in stage:
         return stage
-    return _replaced(stage["do"], {"${item.at}": _folder_of(label), "${key}": label})
+    return _replaced(stage["do"], {"${item.at}": pipeline.in_folders(label), "${key}": label})
 
 
 def body_of(stage: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -243,7 +243,7 @@ def instantiate(
             made[name] = _section(workflow, step, sections[step.name], chosen)
             inputs = {}
             for given, kind in step.inputs.items():
-                for at in _labels_of(given, step, combinations, reaching, makers, points, chosen):
+                for at in _labels_of(given, step, reaching, makers, points, chosen):
                     inputs[instance(given, at)] = kind
             outputs = {instance(output, label): kind for output, kind in step.outputs.items()}
             steps.append(replace(step, name=name, inputs=inputs, outputs=outputs))
@@ -309,7 +309,6 @@ def _told(points: Sequence[Point]) -> str:
 def _labels_of(
     given: str,
     step: Step,
-    combinations: Sequence[tuple[Point, ...]],
     reaching: Mapping[str, Sequence[int]],
     makers: Mapping[str, str],
     points: Mapping[str, Mapping[str, tuple[Point, ...]]],

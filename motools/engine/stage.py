@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from motools.engine.plan import StagePlan
 from motools.errors import WorkflowError, listed
 
-__all__ = ["Done", "Stage", "in_order", "waiting_for"]
+__all__ = ["Done", "Stage", "folders_above", "in_order", "waiting_for"]
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ def waiting_for(stages: Sequence[Stage]) -> dict[Stage, list[Stage]]:
     for stage in stages:
         for path in stage.writes:
             makers.setdefault(path, {})[stage] = None
-            for folder in _above(path):
+            for folder in folders_above(path):
                 inside.setdefault(folder, {})[stage] = None
     upstream = {}
     for stage in stages:
         first: dict[Stage, None] = {}
         for path in stage.reads:
             first |= inside.get(path, {})
-            for each in (path, *_above(path)):
+            for each in (path, *folders_above(path)):
                 first |= makers.get(each, {})
         first.pop(stage, None)
         upstream[stage] = list(first)
@@ -113,7 +113,8 @@ def in_order(upstream: Mapping[Stage, Sequence[Stage]]) -> TopologicalSorter[Sta
     return order
 
 
-def _above(path: str) -> Iterator[str]:
+def folders_above(path: str) -> Iterator[str]:
+    """The folders that a path lies in, the innermost first."""
     while (end := path.rfind(os.sep)) > 0:
         path = path[:end]
         yield path

@@ -19,6 +19,7 @@ from motools.compiler.compiled import Compiled
 from motools.compiler.dvc_yaml import is_generated, set_deps, write_stages
 from motools.compiler.step_call import StepCall
 from motools.definition.instances import label_of
+from motools.engine.stage import folders_above
 from motools.errors import MotoolsError, ProjectError
 from motools.execution.cached_results import Result
 from motools.repo import pipeline
@@ -89,12 +90,12 @@ class StageOutputs:
         """Remove what stages that are no more have left around what others write now: `atoms/model`, where a sweep has
         `atoms/model/seed=0`. Only what the cache has."""
         writes = {path for stage in self._compiled.stages.values() for path in out_paths(stage)}
-        above = {parent for path in writes for parent in _above(path)}
+        above = {parent for path in writes for parent in folders_above(path)}
         for name in self.lock_file.stages:
             entry = self.lock_file.entry(name) if name not in self._compiled.stages else {}
             for out in entry.get("outs", []) if is_generated(entry.get("cmd")) else ():
                 path, target = out["path"], self._folder / out["path"]
-                if path not in above and writes.isdisjoint(_above(path)):
+                if path not in above and writes.isdisjoint(folders_above(path)):
                     continue
                 here = self.hash(path)
                 if here is not None and here.md5 == out["md5"] and self._project.store.has(here.md5):
@@ -274,12 +275,6 @@ def _listings(folder: str, files: Iterable[str]) -> dict[str, list[str] | None]:
         for depth, part in enumerate(parts):
             names.setdefault(os.path.join(folder, *parts[:depth]), set()).add(part)
     return {path: sorted(inside) for path, inside in names.items()}
-
-
-def _above(path: str) -> list[str]:
-    """The folders that a path of an out lies in."""
-    parts = path.split("/")
-    return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def out_paths(stage: Mapping[str, Any]) -> dict[str, bool]:

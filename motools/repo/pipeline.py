@@ -20,22 +20,23 @@ _MENDED = "`git checkout` it, or delete it: what has run is in the cache, and `m
 def atom_path(name: str) -> str:
     """Where an output or a workflow's input lies, relative to the pipeline's folder: `atoms/model`, and of an instance
     of a sweep `atoms/model/fraction=0.1/seed=2`."""
-    return f"atoms/{_in_folders(name)}"
+    return f"atoms/{in_folders(name)}"
 
 
 def record_path(stage: str) -> str:
-    return f"runs/{_in_folders(stage)}.json"
+    return f"runs/{in_folders(stage)}.json"
 
 
 def logs_path(stage: str) -> str:
-    return f"logs/{_in_folders(stage)}"
+    return f"logs/{in_folders(stage)}"
 
 
 def metrics_path(stage: str) -> str:
-    return f"metrics/{_in_folders(stage)}.json"
+    return f"metrics/{in_folders(stage)}.json"
 
 
-def _in_folders(name: str) -> str:
+def in_folders(name: str) -> str:
+    """The name of an instance, or what holds for one, as folders: `model/fraction=0.1/seed=2`."""
     return name.replace("@", "/").replace(",", "/")
 
 

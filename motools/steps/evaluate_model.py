@@ -18,7 +18,7 @@ from motools.errors import StepError, listed
 from motools.evals import Counts, EvalRequest, Evaluation, Evaluator, Metrics, find_evaluator
 from motools.evals.api_keys import OWN, check_model
 from motools.evals.options import IDLE, TRAINED, role_model
-from motools.evals.results import write_results
+from motools.evals.results import add_usage, write_results
 from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
 from motools.steps.train_model import TrainModelConfig
@@ -168,18 +168,10 @@ def _of_several(
         counts |= {f"{name}/{task}": found for task, found in one.counts.items()}
         alone = next(iter(one.counts)) if len(one.counts) == 1 else None
         samples += [{**sample, "task": f"{name}/{sample.get('task', alone)}"} for sample in one.samples]
-        _add(usage, one.usage)
+        add_usage(usage, one.usage)
         if one.logs is not None:
             shutil.copytree(one.logs, logs, dirs_exist_ok=True)
     return Evaluation(metrics, samples, counts, logs if logs.is_dir() else None, usage)
-
-
-def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for name, value in more.items():
-        if isinstance(value, Mapping):
-            _add(total.setdefault(name, {}), value)
-        else:
-            total[name] = total.get(name, 0) + value
 
 
 def _say_where() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from motools.evals import Counts, Evaluation, Metrics
 from motools.evals.inspect.answers import is_kept
 from motools.evals.options import task_names
+from motools.evals.results import add_usage
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalError, EvalLog, EvalSample, EvalScore
@@ -43,7 +44,7 @@ def read_logs(headers: Mapping[str, EvalLog], folder: Path) -> Evaluation:
         clusters = _clusters(log)
         told = [_sample(sample, clusters) for sample in _in_order(log)]
         samples += [{"task": name, **sample} for sample in told] if len(headers) > 1 else told
-        _add(usage, _usage(log))
+        add_usage(usage, _usage(log))
     return Evaluation(metrics, samples, counts, folder, usage)
 
 
@@ -262,7 +263,7 @@ def _usage(log: EvalLog) -> dict[str, Any]:
     for kind in ("model_usage", "role_usage"):
         of_samples: dict[str, Any] = {}
         for sample in log.samples or []:
-            _add(of_samples, _told(sample, kind))
+            add_usage(of_samples, _told(sample, kind))
         of_log = _told(log.stats, kind)
         all_told = {name: _most(of_samples.get(name, {}), of_log.get(name, {})) for name in of_log | of_samples}
         kinds[kind] = _without(all_told, kept[kind])
@@ -279,9 +280,9 @@ def _usage_kept(log: EvalLog) -> dict[str, dict[str, Any]]:
     for event in (event for sample in log.samples or [] for event in sample.events):
         if event.event == "model" and event.output.usage is not None and is_kept(event.output):
             usage = event.output.usage.model_dump(exclude_none=True)
-            _add(found["model_usage"], {event.model: usage})
+            add_usage(found["model_usage"], {event.model: usage})
             if event.role:
-                _add(found["role_usage"], {event.role: usage})
+                add_usage(found["role_usage"], {event.role: usage})
     return found
 
 
@@ -299,11 +300,3 @@ def _told(holder: Any, kind: str) -> dict[str, dict[str, Any]]:
 
 def _most(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     return {name: max(one.get(name, 0), other.get(name, 0)) for name in [*other, *(one.keys() - other.keys())]}
-
-
-def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for name, value in more.items():
-        if isinstance(value, Mapping):
-            _add(total.setdefault(name, {}), value)
-        else:
-            total[name] = total.get(name, 0) + value
