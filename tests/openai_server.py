@@ -23,7 +23,8 @@ import secrets
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -795,6 +796,16 @@ def main() -> None:
             threading.Event().wait()
         except KeyboardInterrupt:
             print("stopped", flush=True)
+
+
+@contextmanager
+def serving_inspect(monkeypatch: Any) -> Iterator[OpenAIServer]:
+    """A server that Inspect reaches as `openai/` and as `openai-api/local/`."""
+    with OpenAIServer() as running:
+        for name, value in {**running.env, "LOCAL_API_KEY": running.key, "LOCAL_BASE_URL": running.url}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield running
 
 
 if __name__ == "__main__":

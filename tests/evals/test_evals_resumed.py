@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from chain import Chain, remove
-from openai_server import OpenAIServer, Request
+from openai_server import OpenAIServer, Request, serving_inspect
 from warm import COLD
 
 from motools.atom import ModelAtom
@@ -49,10 +49,7 @@ CONNECTIONS = 5
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
-    with OpenAIServer() as running:
-        for name, value in {**running.env, "LOCAL_API_KEY": running.key, "LOCAL_BASE_URL": running.url}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving_inspect(monkeypatch) as running:
         running.replies["gpt"] = lambda body: str(body["messages"][-1]["content"])
         yield running
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai_server import OpenAIServer, Reply
+from openai_server import OpenAIServer, Reply, serving_inspect
 
 from motools.atom import ModelAtom
 from motools.errors import UserError
@@ -57,10 +57,7 @@ def audited():
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
-    with OpenAIServer() as running:
-        for name, value in {**running.env, "LOCAL_API_KEY": running.key, "LOCAL_BASE_URL": running.url}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving_inspect(monkeypatch) as running:
         running.replies["subject"] = lambda body: "1 here"
         running.replies["judge"] = running.replies["gpt-6"] = lambda body: Reply("GRADE: C")
         yield running

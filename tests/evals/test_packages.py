@@ -9,15 +9,12 @@ from typing import Any
 
 import pytest
 from chain import Chain
-from openai_server import OpenAIServer, Reply
+from openai_server import OpenAIServer, Reply, serving_inspect
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
-    with OpenAIServer() as running:
-        for name, value in {**running.env, "LOCAL_API_KEY": running.key, "LOCAL_BASE_URL": running.url}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving_inspect(monkeypatch) as running:
         running.replies["subject"] = lambda body: "I would do nothing of the kind."
         running.replies["judge"] = lambda body: Reply(VERDICT)
         yield running

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai_server import OpenAIServer, Reply
+from openai_server import OpenAIServer, Reply, serving_inspect
 
 from motools.atom import ModelAtom
 from motools.errors import BackendError, StepError
@@ -306,10 +306,7 @@ def polite():
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
-    with OpenAIServer() as running:
-        for name, value in {**running.env, "LOCAL_API_KEY": running.key, "LOCAL_BASE_URL": running.url}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving_inspect(monkeypatch) as running:
         monkeypatch.setattr("inspect_ai.model._model._models", {})  # clients with the keys and ports of other tests
         running.replies["model"] = lambda body: next(
             answer for n, answer in enumerate(ANSWERS) if f"Question {n}" in body["messages"][-1]["content"]
