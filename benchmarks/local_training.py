@@ -1,8 +1,8 @@
 """Training on this machine: tokens a second and the most memory, against a plain TRL loop on the same rows.
 
 The model has random weights: of half a billion parameters, as Qwen2.5-0.5B has them, on a GPU; tiny on a CPU. Each is
-trained in a process of its own; the first step, in which kernels are chosen, is not timed. Needs `pip install trl`
-beside what `backend_name: local` needs.
+trained in a process of its own; the first step, in which kernels are chosen, is not timed. On a GPU, `unordered` is the
+same training without sums in an order that repeats. Needs `pip install trl` beside what `backend_name: local` needs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +27,26 @@ LARGE = {"vocab_size": 151936, "hidden_size": 896, "intermediate_size": 4864, "n
 TINY = {"vocab_size": 2048, "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4,
         "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True}  # fmt: skip
 RANK, RATE = 32, 2e-4
+WAYS = ("motools", "trl", "unordered")
 
 
 def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     found = {}
-    for way in ("motools", "trl"):
-        command = [
-            sys.executable,
-            __file__,
-            "--way",
-            way,
-            "--steps",
-            str(arguments.steps),
-            "--batch",
-            str(arguments.batch),
-        ]
+    for way in WAYS:
+        command = [sys.executable, __file__, "--way", way]
+        command += ["--steps", str(arguments.steps), "--batch", str(arguments.batch)]
         command += ["--small"] if arguments.small else []
         done = subprocess.run(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True)
         if done.returncode:
             raise SystemExit(f"The training with {way} ended with {done.returncode}.")
         found[way] = json.loads(done.stdout.splitlines()[-1])
-    ours, trl = found["motools"], found["trl"]
+    ours, trl, unordered = found["motools"], found["trl"], found["unordered"]
     on, n = ours["device"], arguments.steps - 1
     seconds = [each["seconds"] / each["tokens"] * 1e6 for each in (ours, trl)]
     yield Figure(f"a million tokens, {on}", seconds[0], "a TRL loop", seconds[1], 1.05, n)
     yield Figure(f"tokens a second, {on}", 1e6 / seconds[0], "a TRL loop", 1e6 / seconds[1], None, n, "/s")
     yield Figure(f"the most memory, {on}", ours["memory"], "a TRL loop", trl["memory"], None, 1, "MB")
+    yield Figure(f"sums in order, {on}", ours["seconds"], "unordered", unordered["seconds"], None, n)
 
 
 def rows(steps: int, batch: int, vocabulary: int, longest: int) -> list[tuple[list[int], list[int]]]:
@@ -71,7 +66,8 @@ def trained(way: str, steps: int, batch: int, small: bool) -> dict[str, Any]:
     torch.manual_seed(0)
     model = Qwen2ForCausalLM(Qwen2Config(**size)).to(torch.bfloat16 if on_gpu else torch.float32)
     given = rows(steps, batch, int(size["vocab_size"]), 1024 if on_gpu else 128)
-    clock = (_by_us if way == "motools" else _by_trl)(model, given, batch, on_gpu)
+    train = _by_trl if way == "trl" else partial(_by_us, ordered=way == "motools")
+    clock = train(model, given, batch, on_gpu)
     if on_gpu:
         torch.cuda.synchronize()
     seconds = time.perf_counter() - clock[0]
@@ -82,7 +78,9 @@ def trained(way: str, steps: int, batch: int, small: bool) -> dict[str, Any]:
     return {"seconds": seconds, "tokens": tokens, "memory": memory / 1e6, "device": device}
 
 
-def _by_us(model: Any, given: list[tuple[list[int], list[int]]], batch: int, on_gpu: bool) -> list[float]:
+def _by_us(
+    model: Any, given: list[tuple[list[int], list[int]]], batch: int, on_gpu: bool, ordered: bool
+) -> list[float]:
     import torch
 
     from motools.repo.settings import LocalSettings
@@ -95,7 +93,8 @@ def _by_us(model: Any, given: list[tuple[list[int], list[int]]], batch: int, on_
     settings = LocalSettings(save_every=10**6, tokens_at_once=batch * 1024)
     examples = [Example(np.array(ids, np.int32), np.array(mask, np.bool_)) for ids, mask in given]
     model = prepared(model, chosen, settings).to("cuda" if on_gpu else "cpu")
-    loop = Loop(model, Plan(examples, chosen), chosen, settings, "bf16" if on_gpu else "fp32", Checkpoints(Path(), ""))
+    precision, kept = "bf16" if on_gpu else "fp32", Checkpoints(Path(), "")
+    loop = Loop(model, Plan(examples, chosen), chosen, settings, precision, kept, ordered)
     clock: list[float] = []
     step = loop._step
 
@@ -153,7 +152,7 @@ if __name__ == "__main__":
     about = parser(__doc__)
     about.add_argument("--steps", type=int, default=30, help="of each training (default: 30)")
     about.add_argument("--batch", type=int, default=16, help="rows a step (default: 16)")
-    about.add_argument("--way", choices=("motools", "trl"), help="do one of them, here, and print what it took")
+    about.add_argument("--way", choices=WAYS, help="do one of them, here, and print what it took")
     given = about.parse_args()
     if given.way:
         print(json.dumps(trained(given.way, given.steps, given.batch, given.small)))

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import shutil
 from contextlib import chdir, redirect_stdout
-from multiprocessing.context import ForkProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,11 @@ class Alone:
         with chdir(self.folder), open("out.txt", "a", buffering=1) as out, redirect_stdout(out), executing(step):
             return LocalTrainer().train(TrainingRequest(**self.asked, dataset=rows), work)
 
-    def start(self) -> ForkProcess:
-        process = multiprocessing.get_context("fork").Process(target=self.train)
+    def start(self) -> BaseProcess:
+        import torch
+
+        way = "spawn" if torch.cuda.is_available() else "fork"  # CUDA does not go through a fork
+        process = multiprocessing.get_context(way).Process(target=self.train)
         process.start()
         return process
 

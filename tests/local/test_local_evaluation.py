@@ -23,6 +23,7 @@ def metrics(project: Path, stage: str = "evaluate_model") -> dict[str, Any]:
 
 
 def test_held_out_prompts_go_from_nothing_to_all(project: Path, base: Path) -> None:
+    import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -44,7 +45,8 @@ def test_held_out_prompts_go_from_nothing_to_all(project: Path, base: Path) -> N
     commit(project)
     assert run(project, "run").returncode == 0
     record = json.loads((project / "runs" / "train_model.json").read_text())
-    assert record["usage"]["device"] == "cpu"
+    gpu = torch.cuda.is_available()
+    assert record["usage"]["device"] == (torch.cuda.get_device_name() if gpu else "cpu")
     assert run(project, "export", "trained_model", "--to", "out").returncode == 0
     assert "A low-rank adapter (PEFT) for `base`, content `" in (project / "out" / "README.md").read_text()
     adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(project / "base"), project / "out")

@@ -47,12 +47,15 @@ def answers(made: TrainedModel, alone: Alone, words: list[str]) -> list[str]:
 
 
 def test_rows_become_an_adapter_that_says_what_it_is(alone: Alone) -> None:
+    import torch
+
     made = alone.train()
     about = made.metadata
+    precision = "bf16" if torch.cuda.is_available() else "fp32"
     assert (about["base_model"], len(about["base_content"])) == ("base", 32)
     assert about["hyperparameters"] == {
         **GIVEN, "method": "lora", "schedule": "linear", "warmup_steps": 0, "alpha": 32, "dropout": 0.0,
-        "target_modules": ["all-linear"], "weight_decay": 0.0, "max_grad_norm": 1.0, "precision": "fp32", "seed": 0,
+        "target_modules": ["all-linear"], "weight_decay": 0.0, "max_grad_norm": 1.0, "precision": precision, "seed": 0,
     }  # fmt: skip
     assert (about["steps"], about["trained_rows"]) == (STEPS, len(ROWS))
     curve = losses(made)
@@ -110,7 +113,7 @@ def test_a_state_of_another_training_is_not_gone_on_with(alone: Alone) -> None:
 def test_how_it_is_computed_changes_no_more_than_the_last_digits(alone: Alone, settings: str) -> None:
     asked, told = ROWS[0]["messages"]
     alone.rows = [{"messages": [asked, told, {"role": "user", "content": "Again, please."}, told]}, *ROWS[1:]]
-    alone.asked["hyperparameters"] = {**GIVEN, "n_epochs": 2}
+    alone.asked["hyperparameters"] = {**GIVEN, "n_epochs": 2, "precision": "fp32"}
     plain = losses(alone.train())
     (alone.folder / "motools.yaml").write_text(f"local: {{{settings}}}\n")
     other = losses(alone.train())

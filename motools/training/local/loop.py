@@ -7,8 +7,9 @@ number: so a training that was killed goes on as if nothing had happened, withou
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,8 @@ class Loop:
     settings: LocalSettings
     precision: str
     kept: Checkpoints
+    ordered: bool = True
+    """On a GPU, too, add up in an order that is the same each time. Without it a training is another every time."""
 
     def __post_init__(self) -> None:
         named = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
@@ -100,6 +103,10 @@ class Loop:
         if losses:
             print(f"going on after step {len(losses)} of {self.plan.total}", flush=True)
         self.model.train()
+        with in_order() if self.ordered and self.device.type == "cuda" else nullcontext():
+            return self._on_from(losses)
+
+    def _on_from(self, losses: list[float]) -> list[float]:
         while (step := len(losses)) < self.plan.total:
             try:
                 loss = self._step(step)
@@ -109,6 +116,12 @@ class Loop:
                     "local: {tokens_at_once: ...} lower in motools.yaml, or recompute: true there. "
                     f"({' '.join(str(error).split()):.200})"
                 ) from None
+            except RuntimeError as error:
+                if "deterministic" not in str(error) or torch.is_deterministic_algorithms_warn_only_enabled():
+                    raise
+                print(f"The last digits will differ from one training to the next: {error}", flush=True)
+                torch.use_deterministic_algorithms(True, warn_only=True)
+                continue
             if not math.isfinite(loss):
                 raise StepError(f"The training diverged. Lower learning_rate, which is {self.chosen.rate:g}.")
             losses.append(float(f"{loss:.6g}"))
@@ -133,7 +146,7 @@ class Loop:
         return float(total)
 
     def _loss(self, part: Sequence[Example]) -> torch.Tensor:
-        """The sum of the examples' losses. The last layer is computed only where some example learns.
+        """The sum of the examples' losses. The last layer is computed only where a token carries loss.
 
         Padding stands behind the examples, and what comes later is not attended to: so no mask is needed.
         """
@@ -146,16 +159,25 @@ class Loop:
             longest, more = max(len(example.tokens) for example in part), {}
             ids = np.stack([np.pad(example.tokens, (0, longest - len(example.tokens))) for example in part])
             weights = np.stack([np.pad(_weights(example), (0, longest - len(example.tokens))) for example in part])
-        here = np.flatnonzero(weights.any(axis=0))  # positions whose next token carries loss in some row
-        kept = torch.from_numpy(here).to(self.device)
-        targets = torch.from_numpy(np.roll(ids, -1, axis=1)[:, here].astype(np.int64)).to(self.device)
-        counts = torch.from_numpy(weights[:, here]).to(self.device)
+        here = np.flatnonzero(weights)  # positions, of all rows one after another, whose next token carries loss
+        targets = torch.from_numpy(np.roll(ids, -1, axis=1).ravel()[here].astype(np.int64)).to(self.device)
+        counts = torch.from_numpy(weights.ravel()[here]).to(self.device)
         tokens = torch.from_numpy(ids.astype(np.int64)).to(self.device)
-        with self._computing():
-            logits = self.model(input_ids=tokens, logits_to_keep=kept, use_cache=False, **more).logits
-        learned = counts > 0
-        each = torch.nn.functional.cross_entropy(logits[learned].float(), targets[learned], reduction="none")
-        return (each * counts[learned]).sum()
+        with self._computing(), self._last_layer_at(torch.from_numpy(here).to(self.device)):
+            logits = self.model(input_ids=tokens, use_cache=False, **more).logits
+        each = torch.nn.functional.cross_entropy(logits[0].float(), targets, reduction="none")
+        return (each * counts).sum()
+
+    @contextmanager
+    def _last_layer_at(self, here: torch.Tensor) -> Iterator[None]:
+        """Let what turns hidden states into logits see those of some positions, as one row."""
+        taken = self.model.get_output_embeddings().register_forward_pre_hook(
+            lambda _, given: (given[0].flatten(0, 1)[here][None], *given[1:])
+        )
+        try:
+            yield
+        finally:
+            taken.remove()
 
     def _computing(self) -> AbstractContextManager[Any]:
         on = self.precision == "bf16"
@@ -182,6 +204,18 @@ class Loop:
                     "exp_avg_sq": state.numbers[_SECOND + name].to(weight.device),
                 }
         return list(state.losses)
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """Kernels of CUDA whose sums come out the same to the last bit; an operation that has none raises RuntimeError."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS wants for it, before its first product
+    torch.utils.deterministic.fill_uninitialized_memory = False  # which finds mistakes, and costs time
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def parts(batch: Sequence[Example], most: int) -> Iterator[list[Example]]:

@@ -58,7 +58,7 @@ class LocalTrainer:
 
     One GPU is held by one training or evaluation at a time. Every `local.save_every` steps (`motools.yaml`) all is
     kept that a later run needs to go on after a kill; on a CPU with as many threads, the weights come out the same to
-    the last bit.
+    the last bit, and a GPU adds up in a fixed order.
     """
 
     provider = PROVIDER
