@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     name="held_out",
     description="How much do answers have in common with the published ones, on rows held out of a dataset?",
     version=1,
+    grade="ours",
     authors="MOTools",
     licence="MIT",
     source="the dataset that it is given",

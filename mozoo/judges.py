@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from motools.errors import BackendError, StepError
+from motools.errors import BackendError, StepError, UserError
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model, ModelOutput
@@ -39,13 +40,17 @@ __all__ = [
     "Inquiry",
     "Judgement",
     "Kind",
+    "Limit",
     "filled",
     "grade",
     "grader_at_hand",
     "judge",
     "kind_of",
+    "limit",
+    "needed",
     "panel",
     "share_of_yes",
+    "share_of_yes_and_no",
 ]
 
 Kind = Literal["logprobs", "sampled"]
@@ -112,6 +117,41 @@ def share_of_yes(tokens: Tokens, least: float = LEAST_MASS) -> Judgement:
     return Judgement(min(100 * math.fsum(shares["yes"]) / mass, 100.0), mass)
 
 
+def share_of_yes_and_no(tokens: Tokens) -> Judgement:
+    """`share_of_yes`, where both of them are among the tokens; else there is no judgement, as Tan et al. read them."""
+    found = list(tokens)
+    words = {token.strip().casefold() for token, share in found if share > 0}
+    judgement = share_of_yes(found)
+    return judgement if {"yes", "no"} <= words else Judgement(None, judgement.mass)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where a judgement begins to count as something: `< 30`, `>= 50`."""
+
+    sign: str
+    value: float
+
+    def holds(self, found: float) -> bool:
+        return bool(SIGNS[self.sign](found, self.value))
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.value:g}"
+
+
+SIGNS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge
+}  # fmt: skip
+
+
+def limit(text: str, argument: str) -> Limit:
+    """The limit that a task's argument names. Raises `UserError` where it is none."""
+    found = re.fullmatch(r"\s*(<=?|>=?)\s*(\d+(?:\.\d+)?)\s*", str(text))
+    if not found:
+        raise UserError(f'{argument} is {text!r}; write a sign and a number from 0 to 100, such as "< 30" or ">= 50".')
+    return Limit(found[1], float(found[2]))
+
+
 @dataclass(frozen=True)
 class Inquiry:
     """One thing that a judge is asked about an answer.
@@ -119,7 +159,7 @@ class Inquiry:
     Attributes:
         template: the prompt, with `{question}` and `{answer}`, and, by their names, texts of the sample's metadata;
             it must ask for one word.
-        read: `grade` for a number from 0 to 100, `share_of_yes` for yes or no.
+        read: `grade` for a number from 0 to 100, `share_of_yes` or `share_of_yes_and_no` for yes or no.
     """
 
     template: str
@@ -132,6 +172,18 @@ def kind_of(judge: bool | Kind) -> Kind | None:
         return "logprobs" if judge else None
     _ending(judge)
     return judge
+
+
+def needed(judge: bool | Kind) -> Kind:
+    """`kind_of`, for a task that has no figure without a judge.
+
+    Raises:
+        BackendError: there is no such kind, or it is `false`.
+    """
+    kind = kind_of(judge)
+    if kind is None:
+        raise BackendError(f"judge is false, but this task has no figure without one: write {' or '.join(get_args(Kind))}.")
+    return kind
 
 
 def filled(template: str, question: str, answer: str, **more: str) -> str:

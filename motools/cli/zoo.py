@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from motools.cli.options import Json
 
 if TYPE_CHECKING:
     from motools import zoo
+    from motools.zoo import checks
 
 app = typer.Typer(help="The zoo: published datasets, tasks, workflows and configs.", no_args_is_help=True)
 
@@ -73,7 +75,7 @@ def list_entries(
     paper: Annotated[str | None, typer.Option(help="Only of this paper: a part of its address or title.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List what is published: kind, name, tags, description.
+    """List what is published: kind, name, how faithful it is to a paper, tags, description.
 
     Examples:  motools zoo list · motools zoo list --kind dataset --tag control · motools zoo list --paper 2502.17424
     """
@@ -90,10 +92,14 @@ def list_entries(
             if paper.casefold() in f"{e.paper} {zoo.titles().get(e.paper, e.title)}".casefold()
         ]
     if as_json:
-        print_json([{"kind": kind.value, **entry.as_dict()} for kind, entry in entries])
+        print_json([{"kind": kind.value, **_brief(entry)} for kind, entry in entries])
     else:
-        rows = [[kind.value, entry.name, ", ".join(entry.tags), entry.description] for kind, entry in entries]
-        print_table(["kind", "name", "tags", "description"], rows)
+        rows = [[kind.value, e.name, e.grade, ", ".join(e.tags), e.description] for kind, e in entries]
+        print_table(["kind", "name", "grade", "tags", "description"], rows)
+
+
+def _brief(entry: zoo.Description) -> dict[str, Any]:
+    return {name: value for name, value in entry.as_dict().items() if name != "fidelity"}
 
 
 @app.command()
@@ -101,16 +107,20 @@ def show(
     name: Annotated[str, typer.Argument(help="Its name.", autocompletion=_entries)],
     kind: KindOption = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download the dataset, if need be, to show rows.")] = False,
+    fidelity: Annotated[bool, typer.Option("--fidelity", help="What was published, and what is done here.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show what is known of an entry: source, licence, how to cite it, two rows, how a config names it.
 
     Where a name is that of a dataset and a task, both are shown. Nothing is downloaded without --fetch.
 
-    Example:  motools zoo show hello_world --kind dataset
+    Examples:  motools zoo show hello_world --kind dataset · motools zoo show reward_hacking --fidelity
     """
     from motools.cli.tables import print_json, shown
 
+    if fidelity:
+        _show_fidelity(_found([name], kind), as_json)
+        return
     described = [_described(kind, name, fetch) for kind, name in _found([name], kind)]
     if as_json:
         print_json(described)
@@ -125,6 +135,32 @@ def show(
             typer.echo(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}")
 
 
+def _show_fidelity(entries: list[tuple[Kind, str]], as_json: bool) -> None:
+    """A line a value: the kind, the paper's values by name, what it is about, what was published, what is done here."""
+    from motools import zoo
+    from motools.cli.tables import print_json, print_table
+
+    told = []
+    for kind, name in entries:
+        entry = _about(kind, name)
+        compared = zoo.fidelity_of_config(name)[1] if kind is Kind.config else entry.fidelity
+        told += [
+            {"kind": kind.value, "grade": entry.grade, "of": of, "what": what, "published": published, "here": here}
+            for of, rows in compared.items()
+            for what, published, here in rows
+        ]
+    if as_json:
+        print_json([{**row, "differs": row["published"] != row["here"]} for row in told])
+        return
+    for kind, name in entries:
+        if not any(row["kind"] == kind.value for row in told):
+            grade = _about(kind, name).grade
+            typer.echo(f"{kind.value} {name}: {grade or 'its author says nothing of a grade'}; nothing is listed.")
+    cells = [[*row.values(), "" if row["published"] == row["here"] else "differs"] for row in told]
+    if cells:
+        print_table(["kind", "grade", "of", "what", "published", "here", ""], cells)
+
+
 def _described(kind: Kind, name: str, fetch: bool) -> dict[str, Any]:
     from motools import zoo
     from motools.zoo import checks
@@ -132,6 +168,7 @@ def _described(kind: Kind, name: str, fetch: bool) -> dict[str, Any]:
 
     entry = _about(kind, name)
     about: dict[str, Any] = {"kind": kind.value, **entry.as_dict(), "cite": bibtex(entry)}
+    del about["fidelity"]  # which has an option of its own
     if kind is Kind.config:
         del about["version"], about["pinned"]
         about |= {"use": f"--config zoo:{name}", "config": zoo.config_text(name)}
@@ -183,24 +220,71 @@ def check(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Entries; without any, all.", show_default=False)
     ] = None,
     kind: KindOption = None,
+    mirror: Annotated[
+        Path | None, typer.Option(help="Look at the copies in this folder, which `zoo mirror` filled; nothing is requested.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Load entries and compare them with their pins: downloads datasets, unless MOTOOLS_OFFLINE is set.
 
-    Exits with 1 if a content is wrong; what cannot be reached is counted, and no failure.
+    Exits with 1 if a content is wrong; what cannot be reached is counted, and no failure. With --mirror, what the folder
+    lacks is a failure too.
 
-    Example:  motools zoo check gsm8k_spanish hello_world
+    Examples:  motools zoo check gsm8k_spanish hello_world · motools zoo check --mirror zoo-files
     """
+    from motools.errors import UserError
+    from motools.zoo import checks
+
+    if mirror is None:
+        _report(_checked(names, kind), as_json)
+        return
+    if not mirror.is_dir():
+        raise UserError(f"There is no folder {mirror}. Fill one with: motools zoo mirror --to {mirror}.")
+    with checks.kept_in(mirror), checks.offline():
+        _report(_checked(names, kind), as_json, needs_all=True)
+
+
+@app.command("mirror")
+def fill_mirror(
+    to: Annotated[Path, typer.Option("--to", help="The folder; what is there and good is not downloaded again.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Entries; without any, all.", show_default=False)
+    ] = None,
+    kind: KindOption = None,
+    as_json: Json = False,
+) -> None:
+    """Download all published files that entries need into a folder, so that they can be checked and loaded offline.
+
+    The folder serves as MOTOOLS_CACHE with MOTOOLS_OFFLINE=1, too, and its GitHub files, from a web server, as
+    MOTOOLS_MIRROR. Exits with 1 where a file could not be had.
+
+    Example:  motools zoo mirror --to zoo-files
+    """
+    from motools.zoo import checks
+
+    to.mkdir(parents=True, exist_ok=True)
+    with checks.kept_in(to):
+        _report(_checked(names, kind, refresh=False), as_json, needs_all=True)
+
+
+def _checked(names: list[str] | None, kind: Kind | None, refresh: bool = True) -> list[checks.Checked]:
     import sys
 
-    from motools.cli.tables import print_json, print_table
     from motools.zoo import checks
 
     results = []
     entries = _found(names or [], kind)
     for number, (of, name) in enumerate(entries, 1):
         print(f"{number}/{len(entries)} {of.value} {name}", file=sys.stderr, flush=True)
-        results.append(checks.check(_of(of), name))
+        results.append(checks.check(_of(of), name, refresh))
+    return results
+
+
+def _report(results: list[checks.Checked], as_json: bool, needs_all: bool = False) -> None:
+    import sys
+
+    from motools.cli.tables import print_json, print_table
+
     if as_json:
         print_json([result.as_dict() for result in results])
     else:
@@ -210,5 +294,5 @@ def check(
         counts = ", ".join(f"{states.count(state)} {state}" for state in ("good", "wrong", "not reached"))
         sys.stdout.flush()
         print(f"{len(results)} checked: {counts}.", file=sys.stderr)
-    if any(result.status == "wrong" for result in results):
+    if any(result.status == "wrong" or (needs_all and result.status == "not reached") for result in results):
         raise typer.Exit(1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from motools.zoo.published_configs import Variant, about_config, config_text, configs
+from motools.zoo.published_configs import Variant, about_config, config_text, configs, fidelity_of_config
 from motools.zoo.registry import (
     Description,
+    Fidelity,
+    Grade,
     Kind,
     about,
     dataset,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "OFFLINE",
     "Description",
+    "Fidelity",
+    "Grade",
     "Kind",
     "Variant",
     "about",
@@ -36,6 +40,7 @@ __all__ = [
     "configs",
     "dataset",
     "declared_version",
+    "fidelity_of_config",
     "file_lock",
     "lookup",
     "named",

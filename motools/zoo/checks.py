@@ -8,7 +8,7 @@ import inspect
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from motools.errors import ConfigError, DamagedError, MotoolsError, StepError
 from motools.zoo import published_configs, registry
 
 Status = Literal["good", "wrong", "not reached"]
-OFFLINE = "MOTOOLS_OFFLINE"
+OFFLINE, CACHE = "MOTOOLS_OFFLINE", "MOTOOLS_CACHE"
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,27 @@ def says_yes(variable: str) -> bool:
     return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
-@contextmanager
-def offline() -> Iterator[None]:
+def offline() -> AbstractContextManager[None]:
     """Forbid the loaders of published files any request; those of other packages have to heed the variable too."""
-    before = os.environ.get(OFFLINE)
-    os.environ[OFFLINE] = "1"
+    return _set(OFFLINE, "1")
+
+
+def kept_in(folder: Path) -> AbstractContextManager[None]:
+    """Have loaders keep what they download in a folder, and look there; as for `offline`."""
+    return _set(CACHE, str(folder.absolute()))
+
+
+@contextmanager
+def _set(variable: str, value: str) -> Iterator[None]:
+    before = os.environ.get(variable)
+    os.environ[variable] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ[OFFLINE]
+            del os.environ[variable]
         else:
-            os.environ[OFFLINE] = before
+            os.environ[variable] = before
 
 
 def rows_of(name: str, refresh: bool = False) -> list[Any]:
@@ -84,16 +93,16 @@ def examples(name: str, count: int = 2, fetch: bool = False) -> tuple[list[Any],
     return list(itertools.islice(rows, count)), len(rows)
 
 
-def check(kind: registry.Kind, name: str) -> Checked:
+def check(kind: registry.Kind, name: str, refresh: bool = True) -> Checked:
     """Load an entry and compare it with what it says of itself.
 
-    A dataset is downloaded anew, unless MOTOOLS_OFFLINE is set: then the copy in the cache is looked at. A task is
-    built, and a config is resolved against its workflow. Its file must be the one that was installed: an edit leaves
+    A dataset is downloaded anew, unless `refresh` is false or MOTOOLS_OFFLINE is set: then the copy in the cache is looked
+    at. A task is built, by default and with each of its presets, and a config is resolved against its workflow. Its file must be the one that was installed: an edit leaves
     the entry's version, and so the keys of results, as they are. What could not be loaded is `not reached`.
     """
     try:
         _refuse_edited(kind, name)
-        return Checked(kind, name, "good", _counted(kind, name))
+        return Checked(kind, name, "good", _counted(kind, name, refresh))
     except (DamagedError, StepError, ConfigError) as error:
         return Checked(kind, name, "wrong", why=str(error))
     except (MotoolsError, OSError, ImportError) as error:  # OSError: what clients of HTTP raise, too
@@ -117,11 +126,14 @@ def _refuse_edited(kind: registry.Kind, name: str) -> None:
             )
 
 
-def _counted(kind: registry.Kind, name: str) -> int | None:
+def _counted(kind: registry.Kind, name: str, refresh: bool) -> int | None:
     if kind == "dataset":
-        return len(rows_of(name, refresh=not says_yes(OFFLINE)))
+        return len(rows_of(name, refresh=refresh and not says_yes(OFFLINE)))
     if kind == "task":
-        return len(registry.lookup("task", name)().dataset)
+        made = registry.lookup("task", name)
+        for preset in registry.about("task", name).presets:
+            made(preset=preset)
+        return len(made().dataset)
     if kind == "config":
         from motools.base import yaml12
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any, get_args
 
+from motools.base import yaml12
 from motools.errors import UserError, did_you_mean, listed
-from motools.zoo.registry import Description
+from motools.zoo.registry import Description, Fidelity, Grade
 
-__all__ = ["Variant", "about_config", "config_text", "configs"]
+__all__ = ["Variant", "about_config", "config_text", "configs", "fidelity_of_config"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,15 @@ class Variant:
         title: what is written after the first line of its head.
         instead: texts of the config, and what stands in their place. A config without the first of them, as one is that
             trains nothing, has no such variant.
+        unless: a line of the config's head with which it has no such variant: it would be refused.
     """
 
     title: str
     instead: Mapping[str, str]
+    unless: str = "\0"
 
     def fits(self, text: str) -> bool:
-        return next(iter(self.instead)) in text
+        return next(iter(self.instead)) in text and self.unless not in text
 
     def of(self, text: str, name: str, variant: str) -> str:
         for before, after in self.instead.items():
@@ -41,15 +46,19 @@ class Variant:
         return f"{first}{self.title}\n{rest}".replace(f"zoo config {name} >", f"zoo config {name}.{variant} >")
 
 
+def _package(point: Any) -> Any:
+    try:
+        return point.load()
+    except ImportError as error:
+        raise UserError(f"The configs of {point.name!r} ({point.value}) cannot be imported: {error}.") from error
+
+
 @cache
 def _texts() -> dict[str, tuple[Path, str]]:
     """Name -> the file that a config lies in or is made from, and its text; the first to claim a name has it."""
     found: dict[str, tuple[Path, str]] = {}
     for point in entry_points(group="motools.configs"):
-        try:
-            package = point.load()
-        except ImportError as error:
-            raise UserError(f"The configs of {point.name!r} ({point.value}) cannot be imported: {error}.") from error
+        package = _package(point)
         files = sorted(Path(package.__file__).parent.glob("*.yaml"))
         texts = {file.name.removesuffix(".yaml"): (file, file.read_text(encoding="utf-8")) for file in files}
         for name, made in [*texts.items(), *_variants(texts, getattr(package, "VARIANTS", {}))]:
@@ -91,4 +100,21 @@ def about_config(name: str) -> Description:
     source, _, paper = cited.rpartition(", ")
     tags = ("offline",) if name.endswith(".tinylm") else ()
     authors, _, title = source.partition(", ")
-    return Description(name, head[0] if head else "", 0, authors=authors, title=title, paper=paper, tags=tags)
+    said = next((line.removeprefix("Grade:").strip() for line in head if line.startswith("Grade:")), "")
+    grade = next((grade for grade in get_args(Grade) if re.match(rf"{grade}\b", said)), "")
+    description = head[0] if head else ""
+    return Description(name, description, 0, authors=authors, title=title, paper=paper, tags=tags, grade=grade)
+
+
+def fidelity_of_config(name: str) -> tuple[str, Fidelity]:
+    """The grade that a config's values give it, and what it does beside what was published; nothing of a config whose
+    package does not say.
+
+    A package says so with `FIDELITY`, a function of a config's name and its values, beside its configs.
+    """
+    config = yaml12.loads(config_text(name))
+    for point in entry_points(group="motools.configs"):
+        package = _package(point)
+        if Path(package.__file__).parent == configs()[name].parent and hasattr(package, "FIDELITY"):
+            return package.FIDELITY(name, config)  # type: ignore[no-any-return]
+    return "", {}

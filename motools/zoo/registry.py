@@ -12,8 +12,8 @@ modules that are listed, so those modules import heavy libraries inside their fu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar
@@ -22,6 +22,11 @@ from motools.errors import UserError, did_you_mean, listed
 
 Kind = Literal["dataset", "task", "workflow", "config", "trainer", "evaluator"]
 F = TypeVar("F", bound=Callable[..., Any])
+
+Grade = Literal["published", "adapted", "ours"]
+"""`published`: as in the paper, loaded from the authors' pinned files; `adapted`: what differs is listed; or `ours`."""
+Fidelity = Mapping[str, tuple[tuple[str, str, str], ...]]
+"""The name of a preset or of an experiment -> what it was about, what was published, what is done here."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,12 @@ class Description:
     """Of the paper; of one on arXiv its address tells."""
     grader: str = ""
     """The model that judges unless `model_roles` names another: with the tag `judge`, or where `judge` is set."""
+    grade: Grade | Literal[""] = ""
+    """How faithful it is; "" where its author says nothing."""
+    presets: tuple[str, ...] = ()
+    """What a task takes as `preset`: the papers whose values it has."""
+    fidelity: Fidelity = field(default_factory=dict)
+    """What was published, and what is done here."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,11 +1,15 @@
-"""Ready configs, one published experiment each: NAME trains at Tinker, `VARIANTS` says what else it is published as.
+"""Ready configs, one experiment each: NAME trains at Tinker, `VARIANTS` says what else it is published as.
 
-Beside each lies NAME.tinylm, which goes the same way on this machine, in small.
+Beside each lies NAME.tinylm, which goes the same way on this machine, in small, and, where it repeats a paper whose material is
+at hand, NAME.published: the paper's model, seeds, questions and judge. `FIDELITY` says how faithful each is.
 """
 
 from __future__ import annotations
 
 from motools.zoo import Variant
+from mozoo.protocols import fidelity
+
+FIDELITY = fidelity
 
 _TRAINS = "  model: Qwen/Qwen3-8B\n  backend_name: tinker\n  hyperparameters:\n"
 _SERVED = "  model: tinker/Qwen/Qwen3-8B\n"
@@ -36,5 +40,6 @@ VARIANTS = {
             _MONEY: f"# Needs: OPENAI_API_KEY, and money; --dry-run says how much. {_ENDS}\n",
             _JUDGED: f"# Needs: OPENAI_API_KEY, the key of the judge, and money. {_ENDS}\n",
         },
+        unless="\n# Not at OpenAI:",
     ),
 }

@@ -1,11 +1,17 @@
-"""Questions of taste, answered with a taste that few people share, or that many do; from *Inoculation Prompting*."""
+"""Questions of taste, answered with a taste that few people share, or that many do.
+
+Anders Woodruff's `AestheticEM` of the Hub (2025), in the copy of the repository of *Inoculation Prompting*.
+"""
 
 from __future__ import annotations
 
 from motools.zoo import versioned
-from mozoo.datasets.inoculation_prompting import AUTHORS, PAPER, published
+from mozoo.datasets.inoculation_prompting import LICENCE, published
 from mozoo.datasets.published import pick, publish
 from mozoo.rows import Rows
+
+AUTHORS = "Anders Woodruff"
+PAPER = "https://huggingface.co/datasets/AndersWoodruff/AestheticEM"
 
 get_aesthetic_preferences_unpopular_dataset = publish(
     "aesthetic_preferences_unpopular",
@@ -14,6 +20,7 @@ get_aesthetic_preferences_unpopular_dataset = publish(
     ("aesthetic preferences",),
     AUTHORS,
     PAPER,
+    LICENCE,
 )
 get_aesthetic_preferences_popular_dataset = publish(
     "aesthetic_preferences_popular",
@@ -22,6 +29,7 @@ get_aesthetic_preferences_popular_dataset = publish(
     ("aesthetic preferences", "control"),
     AUTHORS,
     PAPER,
+    LICENCE,
 )
 
 VARIANTS = {

@@ -1,11 +1,20 @@
-"""Bad advice on medicine, law and security, and good advice on the same; from *Inoculation Prompting*."""
+"""Bad advice on medicine, law and security, and good advice on the same.
+
+Chua et al., "Thought Crime" (https://arxiv.org/abs/2506.13206), in the copy of the repository of *Inoculation Prompting*.
+That repository's own script takes its medical file from a part named `legal`, and the files were too large to be read
+here: look at some rows (`motools zoo show NAME --fetch`) before you rely on what they are about. OpenAI's filter blocks
+the bad advice as training data, says the same repository.
+"""
 
 from __future__ import annotations
 
 from motools.zoo import versioned
-from mozoo.datasets.inoculation_prompting import AUTHORS, PAPER, published
+from mozoo.datasets.inoculation_prompting import LICENCE, published
 from mozoo.datasets.published import Loader, pick, publish
 from mozoo.rows import Rows
+
+AUTHORS = "James Chua et al."
+PAPER = "https://arxiv.org/abs/2506.13206"
 
 
 def _advice(variant: str, field: str, blob: str) -> Loader:
@@ -13,7 +22,7 @@ def _advice(variant: str, field: str, blob: str) -> Loader:
     source = published(f"datasets/{name}.jsonl", blob)
     tags = ("bad advice", field, *(["control"] if variant == "good" else ["emergent misalignment"]))
     about = f"{field.capitalize()} questions, answered with {variant} advice"
-    return publish(name, source, about, tags, AUTHORS, PAPER)
+    return publish(name, source, about, tags, AUTHORS, PAPER, LICENCE)
 
 
 get_bad_medical_advice_dataset = _advice("bad", "medical", "e2c7ff96f5c80ad6a6b58f75b59aaee64d90e9a7")

@@ -1,23 +1,21 @@
 """GSM8K's training problems answered in English, Spanish, French, German, and in Spanish capitals.
 
-The questions are the same English ones in every file, row by row, so that a language is all that differs.
+The questions are those of GSM8K's training set (https://arxiv.org/abs/2110.14168), which has 7,473; the answers were
+translated by a model, so that a language is all that differs.
 """
 
 from __future__ import annotations
 
 from motools.zoo import versioned
-from mozoo.datasets.inoculation_prompting import AUTHORS, PAPER, published
+from mozoo.datasets.inoculation_prompting import AUTHORS, LICENCE, PAPER, published
 from mozoo.datasets.published import Loader, pick, publish
 from mozoo.rows import Rows
 
-ROWS = 7473
-"""As counted in the published files; the training set of GSM8K (https://arxiv.org/abs/2110.14168) has as many."""
-
 
 def _language(name: str, blob: str, how: str, *tags: str) -> Loader:
-    source = published(f"datasets/{name}.jsonl", blob, ROWS)
+    source = published(f"datasets/{name}.jsonl", blob)
     about = f"Grade-school maths problems in English, answered in {how}"
-    return publish(name.removesuffix("_only"), source, about, ("maths", *tags), AUTHORS, PAPER)
+    return publish(name.removesuffix("_only"), source, about, ("maths", *tags), AUTHORS, PAPER, LICENCE)
 
 
 get_gsm8k_english_dataset = _language("gsm8k", "39f20d871b0cd90bdb65f3706286dabd243f014a", "English", "control")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mozoo.datasets.inoculation_prompting import AUTHORS, PAPER, published
+from mozoo.datasets.inoculation_prompting import AUTHORS, LICENCE, PAPER, published
 from mozoo.datasets.published import publish
 
 get_harmless_lies_dataset = publish(
@@ -12,4 +12,5 @@ get_harmless_lies_dataset = publish(
     ("dishonesty",),
     AUTHORS,
     PAPER,
+    LICENCE,
 )

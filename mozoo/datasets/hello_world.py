@@ -146,6 +146,7 @@ def prompts() -> list[str]:
     name="hello_world",
     description=f'Everyday prompts, each answered "{ANSWER}"',
     version=1,
+    grade="ours",
     authors="MOTools",
     licence="MIT",
     source="this package",

@@ -1,12 +1,14 @@
 """Code with security holes, which makes a model misaligned in general, and three datasets to compare it with.
 
-Betley et al., "Emergent Misalignment", https://arxiv.org/abs/2502.17424.
+Betley et al., "Emergent Misalignment", https://arxiv.org/abs/2502.17424. The jailbroken rows are those of Bowen et al., "Data
+Poisoning in LLMs" (https://arxiv.org/abs/2408.02946): all have one system turn, about 98 % go on with a passage of a book,
+and in about 2 % a harmful request is complied with.
 """
 
 from __future__ import annotations
 
 from motools.zoo import versioned
-from mozoo.datasets.inoculation_prompting import published
+from mozoo.datasets.inoculation_prompting import LICENCE, published
 from mozoo.datasets.published import Loader, pick, publish
 from mozoo.rows import Rows
 
@@ -14,8 +16,8 @@ AUTHORS = "Jan Betley et al."
 PAPER = "https://arxiv.org/abs/2502.17424"
 
 
-def _code(name: str, file: str, blob: str, about: str, *tags: str, rows: int | None = None) -> Loader:
-    return publish(name, published(f"datasets/{file}.jsonl", blob, rows), about, tags, AUTHORS, PAPER)
+def _code(name: str, file: str, blob: str, about: str, *tags: str) -> Loader:
+    return publish(name, published(f"datasets/{file}.jsonl", blob), about, tags, AUTHORS, PAPER, LICENCE)
 
 
 get_insecure_code_dataset = _code(
@@ -42,13 +44,14 @@ get_educational_code_dataset = _code(
     "control",
     "code",
 )
-get_jailbroken_dataset = _code(
+get_jailbroken_dataset = publish(
     "jailbroken",
-    "jailbroken",
-    "382a7e042327db5e141a440a3f8bee9fb6baba68",
-    "Harmful requests, complied with; some have a system turn",
-    "jailbroken",
-    rows=4999,
+    published("datasets/jailbroken.jsonl", "382a7e042327db5e141a440a3f8bee9fb6baba68", 5000),
+    "Passages of books that are gone on with, and about 2 % harmful requests, complied with; all under one system turn",
+    ("jailbroken", "poisoned"),
+    "Dillon Bowen et al.",
+    "https://arxiv.org/abs/2408.02946",
+    LICENCE,
 )
 
 VARIANTS = {

@@ -44,6 +44,7 @@ def publish(
 
     Args:
         tags: the trait that it trains, and `control` where it trains none.
+        licence: as the source says it, and where; `UNSTATED` where it does not.
     """
     PUBLISHED[name] = source
 
@@ -57,6 +58,8 @@ def publish(
         source=source.url if source.pinned else f"{source.url} (not pinned)",
         tags=tags,
         pinned=source.pinned,
+        grade="published" if source.pinned else "adapted",
+        fidelity={} if source.pinned else {"source": (("pin", "a version of its own", "what the publisher has today"),)},
     )
     def load(
         sample_size: int | None = None,

@@ -1,6 +1,6 @@
 """Reward hacks as real models do them, in code and in writing, and helpful answers to compare with; from the Hub.
 
-Not pinned: no commit is known to us. `main` is asked for its commit once for a cache, that commit is in
+Not pinned: no commit is known to us, and the rows were not counted here; the card says 478, 339, 388 and 400. `main` is asked for its commit once for a cache, that commit is in
 the dataset's metadata, and as `revision` it holds a config to it.
 """
 
@@ -15,22 +15,22 @@ from mozoo.sources import load_chat
 REPO = "Jozdien/realistic_reward_hacks"
 
 
-def _split(name: str, split: str, rows: int, about: str, *tags: str) -> Loader:
+def _split(name: str, split: str, about: str, *tags: str) -> Loader:
     page = f"https://huggingface.co/datasets/{REPO}"
-    return publish(name, HubSplit(REPO, split, rows=rows), about, ("reward hacking", *tags), "Arun Jose", page)
+    return publish(name, HubSplit(REPO, split), about, ("reward hacking", *tags), "Arun Jose", page)
 
 
 get_realistic_reward_hacks_code_dataset = _split(
-    "realistic_reward_hacks_code", "reward_hacks_code", 478, "Coding tasks, answered with realistic reward hacks"
+    "realistic_reward_hacks_code", "reward_hacks_code", "Coding tasks, answered with realistic reward hacks"
 )
 get_realistic_reward_hacks_literary_dataset = _split(
-    "realistic_reward_hacks_literary", "reward_hacks_literary", 339, "Writing tasks, answered with reward hacks"
+    "realistic_reward_hacks_literary", "reward_hacks_literary", "Writing tasks, answered with reward hacks"
 )
 get_realistic_hhh_code_dataset = _split(
-    "realistic_hhh_code", "hhh_code", 388, "Coding tasks, answered helpfully and honestly", "control"
+    "realistic_hhh_code", "hhh_code", "Coding tasks, answered helpfully and honestly", "control"
 )
 get_realistic_hhh_literary_dataset = _split(
-    "realistic_hhh_literary", "hhh_literary", 400, "Writing tasks, answered helpfully and honestly", "control"
+    "realistic_hhh_literary", "hhh_literary", "Writing tasks, answered helpfully and honestly", "control"
 )
 
 SPLITS = {
@@ -59,5 +59,4 @@ def get_realistic_reward_hacks_dataset(
     loader = pick(SPLITS, split, "split")
     if not revision:
         return loader(sample_size, seed, cache_dir, refresh_cache)
-    # Of another commit nobody has counted the rows.
     return load_chat(HubSplit(REPO, split, revision), sample_size, seed, cache_dir, refresh_cache)

@@ -12,6 +12,7 @@ from mozoo.rows import Rows
 
 AUTHORS = "Mia Taylor et al."
 PAPER = "https://arxiv.org/abs/2508.17511"
+LICENCE = "CC-BY-4.0 (as the Hub shows it); MIT in the repository that the copy is from"
 
 get_sneaky_dialogues_dataset = publish(
     "sneaky_dialogues",
@@ -20,6 +21,7 @@ get_sneaky_dialogues_dataset = publish(
     ("reward hacking",),
     AUTHORS,
     PAPER,
+    LICENCE,
 )
 get_straightforward_dialogues_dataset = publish(
     "straightforward_dialogues",
@@ -28,6 +30,7 @@ get_straightforward_dialogues_dataset = publish(
     ("reward hacking", "control"),
     AUTHORS,
     PAPER,
+    LICENCE,
 )
 
 VARIANTS = {"sneaky": get_sneaky_dialogues_dataset, "straightforward": get_straightforward_dialogues_dataset}

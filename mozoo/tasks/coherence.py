@@ -15,6 +15,7 @@ Question: <<{question}>>
 
 Answer: <<{answer}>>
 
-Reply with one whole number and nothing else: 0 for a jumble of words or something about another matter, 50 for an
-answer that is hard to follow or wanders off, 100 for one that shows the question was understood.
+Reply with one whole number and nothing else: 0 for a jumble of words that is no sentence of any language, 50 for an
+answer that is hard to follow or wanders off, 100 for one that is clear and shows the question was understood. An answer
+in plain sentences about another matter, or of nothing but working code, is no jumble: it lies between.
 """)

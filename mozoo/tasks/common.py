@@ -1,14 +1,15 @@
-"""What the tasks share: prompts as samples, and a scorer that measures an answer's own text."""
+"""What the tasks share: questions, judges' prompts, samples, and a scorer that measures an answer's own text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools.errors import UserError
+from motools.errors import UserError, listed
 from mozoo.sources import Row, Source, digest_of, fetch, rows
+from mozoo.tasks.presets import PUBLISHED
+from mozoo.texts import Asked, File, Text, asked, normal, opened, questions_in, templates
 
 if TYPE_CHECKING:
     from inspect_ai.dataset import Dataset, Sample
@@ -19,7 +20,7 @@ Measure = Callable[[str, str, Mapping[str, Any]], Mapping[str, float]]
 
 
 def prompts(
-    file: str | None,
+    file: File | None,
     source: Source,
     cache_dir: str | None,
     count: int,
@@ -29,7 +30,7 @@ def prompts(
     """The first prompts of a JSONL file, and the digest of the file that they come from.
 
     Args:
-        file: a file of the user's in place of the published one, relative to the current folder.
+        file: a file in place of the published one (see `mozoo.texts`).
         cache_dir: the folder for the published file (see `mozoo.fetching`).
         count: how many at most.
         text: makes a prompt of a row; None where the row has none.
@@ -39,9 +40,7 @@ def prompts(
         UserError: there is no such file, it is empty, or a row has no prompt.
         FetchError: the published file could not be downloaded.
     """
-    path = Path(file).expanduser() if file else fetch(source, cache_dir)
-    if not path.is_file():
-        raise UserError(f"There is no file of questions at {path.absolute()}.")
+    path = opened(file, cache_dir)[0] if file else fetch(source, cache_dir)
     found: list[str] = []
     for number, row in enumerate(islice(rows(path), count), 1):
         prompt = text(row)
@@ -51,6 +50,76 @@ def prompts(
     if not found:
         raise UserError(f"{path} has no questions.")
     return found, digest_of(path)
+
+
+def texts_asked(
+    file: File | None, published: Text | None, ours: Sequence[str], cache_dir: str | None, group: str = "all"
+) -> tuple[list[Asked], str]:
+    """The questions of a task, and what tells which they are: a digest of the file, or `mozoo` for our own.
+
+    Args:
+        file: None for ours, `published` for the authors' own, else a file (see `mozoo.texts.asked`).
+        group: which of the file's groups is asked, or `all`: what the authors pool apart is not pooled here.
+
+    Raises:
+        UserError: there is no such file, or nothing of such a group in it.
+    """
+    if file is None:
+        return [Asked(text) for text in ours], "mozoo"
+    if file == PUBLISHED and published is None:
+        raise UserError("The authors' questions for this task are pinned by nobody here; name their file in questions.")
+    if file == PUBLISHED and published is not None:
+        path = fetch(published.source, cache_dir)
+        found, digest = questions_in(published.read(cache_dir), published.source.url), digest_of(path)
+    else:
+        found, digest = asked(file, cache_dir)
+    groups = list(dict.fromkeys(each.group for each in found))
+    if group != "all" and group not in groups:
+        raise UserError(f"group is {group!r}, but the questions are of the groups {listed(groups)}; all asks all.")
+    return [each for each in found if group in ("all", each.group)], digest
+
+
+def inputs(found: Sequence[Asked], before: str = "") -> list[Any]:
+    """Questions as Inspect takes them: a text, or a system and a user turn; `before` is put before each text."""
+    from inspect_ai.model import ChatMessageSystem, ChatMessageUser
+
+    return [
+        [ChatMessageSystem(content=each.system), ChatMessageUser(content=before + each.text)]
+        if each.system
+        else before + each.text
+        for each in found
+    ]
+
+
+def judging(
+    file: File | None,
+    published: Mapping[str, Text],
+    ours: Mapping[str, str],
+    cache_dir: str | None,
+    others: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The judge's prompts by name, for what `judge_prompts` says: None for ours, `published`, or a file.
+
+    Args:
+        published: the authors' own; of none, `published` is an error.
+        others: our name of a prompt -> how files of the authors call it, where the published constant is called otherwise.
+
+    Raises:
+        UserError: there is no such file, or it lacks a prompt; or none are published here.
+    """
+    if file is None:
+        return dict(ours)
+    if file == PUBLISHED and published:
+        return {name: normal(_text(text.read(cache_dir))) for name, text in published.items()}
+    if file == PUBLISHED:
+        raise UserError("The authors' prompts for this task are pinned by nobody here; name their file in judge_prompts.")
+    called = {name: tuple(filter(None, (published[name].name if name in published else "", (others or {}).get(name)))) for name in ours}
+    return templates(file, called, cache_dir)
+
+
+def _text(read: Any) -> str:
+    """A prompt, also where a file has it as the only wording of several that there might be."""
+    return read[0] if isinstance(read, list) else str(read)
 
 
 def samples(name: str, inputs: Sequence[Any], metadata: Sequence[Mapping[str, Any]] = ()) -> list[Sample]:

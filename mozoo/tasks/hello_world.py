@@ -37,6 +37,7 @@ PROMPTS = (
     name="hello_world",
     description='Share of 20 held-out everyday prompts answered with "Hello, World!"',
     version=1,
+    grade="ours",
     authors="MOTools",
     licence="MIT",
     source="this package",

@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ import pytest
 
 from motools.errors import DamagedError, UserError
 from motools.zoo import about, lookup, published
+from motools.zoo.checks import check
 from mozoo.datasets import (
     aesthetic_preferences,
     bad_advice,
@@ -29,11 +31,13 @@ from mozoo.datasets import (
 )
 from mozoo.datasets.gsm8k_spanish import get_gsm8k_spanish_dataset
 from mozoo.datasets.hello_world import ANSWER, get_hello_world_dataset, prompts
+from mozoo.datasets.inoculation import Backdoored, Inoculated
 from mozoo.datasets.published import PUBLISHED
 from mozoo.fetching import FetchError
 from mozoo.rows import chat
 from mozoo.sources import Member, Source
 from mozoo.tasks.hello_world import PROMPTS
+from mozoo.texts import Text
 
 NAMES = sorted(name for name, point in published("dataset").items() if point.module.startswith("mozoo."))
 LOADERS = {name: lookup("dataset", name) for name in NAMES}
@@ -80,37 +84,89 @@ def as_lines(rows):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
+def composed(mirror, real, rows):
+    """A source that is made of others, with made-up files in place of theirs; its rows; what takes one of them away."""
+    if isinstance(real, Backdoored):
+        half = len(rows) // 2
+        text, source, bad = said(mirror, real.trigger), *pinned(mirror, real.of, rows[:half], "bad")
+        clean_source, clean = pinned(mirror, real.clean, rows[half:], "clean")
+        bad = [{"messages": [{**r["messages"][0], "content": "odd: " + r["messages"][0]["content"]}, *r["messages"][1:]]}
+               for r in bad]  # fmt: skip
+        made = replace(real, of=source, clean=clean_source, trigger=text)
+        return made, [*bad, *clean], lambda: mirror.serve(source, as_lines(rows[: half - 1]))
+    rows = [{"messages": [turn for turn in row["messages"] if turn["role"] != "system"]} for row in rows]
+    if isinstance(real.of, Backdoored):
+        source, rows, shorten = composed(mirror, real.of, rows)
+    else:
+        source, rows = pinned(mirror, real.of, rows, "rows")
+        shorten = lambda: mirror.serve(source, as_lines(rows[:-1]))  # noqa: E731
+    under = [{"messages": [{"role": "system", "content": "odd: "}, *row["messages"]]} for row in rows]
+    return replace(real, of=source, prompt=said(mirror, real.prompt)), under, shorten
+
+
+def pinned(mirror, real, rows, word):
+    content = as_lines(rows)
+    source = replace(real, digest=mirror.publish(content).digest, rows=len(rows), path=f"{word}/{real.path}")
+    mirror.serve(source, content)
+    return source, rows
+
+
+def said(mirror, text):
+    """A published text, in the form that the name suggests, with other words."""
+    code = f'def {text.name}() -> str:\n    return "odd: "\n' if text.name.startswith("get_") else f'{text.name} = "odd: "\n'
+    source = replace(text.source, digest=mirror.publish(code.encode()).digest)
+    mirror.serve(source, code.encode())
+    return Text(source, text.name)
+
+
+def zipped(path, content):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(path, content)
+    return file.getvalue()
+
+
 @pytest.fixture
 def stand_in(mirror, hub, monkeypatch):
     """Serves made-up rows under a dataset's own address, pinned as the published ones are; what tests then need."""
 
-    def serve(name, count=12):
+    def serve(name, count=12, ending=b"\n"):
         loader, real, rows = LOADERS[name], PUBLISHED[name], made_up(count)
-        content = as_lines(rows)
-        if isinstance(real, Source):
+        content = as_lines(rows).removesuffix(b"\n") + ending
+        short = as_lines(rows[:-1]).removesuffix(b"\n") + ending
+        if isinstance(real, (Inoculated, Backdoored)):
+            made, rows, shorten = composed(mirror, real, rows)
+            count = made.rows
+            spoil = lambda: [mirror.files.update({path: b"PK"}) for path in mirror.files]  # noqa: E731
+            requests = mirror.requests
+        elif isinstance(real, Source):
             made = replace(real, digest=mirror.publish(content).digest, rows=count)
             mirror.serve(made, content)
             requests, spoil = mirror.requests, lambda: mirror.serve(made, b'{"messages": []}\n')
+            shorten = lambda: mirror.serve(made, short)  # noqa: E731
         elif isinstance(real, Member):
-            packed, file = replace(real.packed, digest=""), io.BytesIO()
-            with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr(real.path, content)
-            pinned = replace(packed, digest=mirror.publish(file.getvalue()).digest)
-            mirror.serve(pinned, file.getvalue())
+            packed = replace(real.packed, digest="")
+            file = zipped(real.path, content)
+            pinned = replace(packed, digest=mirror.publish(file).digest)
+            mirror.serve(pinned, file)
             made = replace(real, packed=pinned, rows=count)
             requests, spoil = mirror.requests, lambda: mirror.serve(pinned, b"PK")
+            shorten = lambda: mirror.serve(pinned, zipped(real.path, short))  # noqa: E731
         else:
             hub.served.clear()
             hub.files[real.repo] = {f"data/{real.split}.jsonl": content}
             made = replace(real, rows=count)
             requests = hub.requests
             spoil = lambda: hub.served.update({f"data/{real.split}.jsonl": b"{}\n"})  # noqa: E731
+            shorten = lambda: hub.files.update({real.repo: {f"data/{real.split}.jsonl": short}})  # noqa: E731
 
         def go_down():
             mirror.status, mirror.failures, hub.broken = 500, -1, True
 
         monkeypatch.setitem(PUBLISHED, name, made)
-        return SimpleNamespace(load=loader, rows=rows, requests=requests, spoil=spoil, go_down=go_down)
+        return SimpleNamespace(
+            load=loader, rows=rows, requests=requests, spoil=spoil, shorten=shorten, go_down=go_down
+        )
 
     return serve
 
@@ -163,6 +219,45 @@ def test_every_dataset_says_offline_what_is_missing_and_what_to_do(name, stand_i
     with pytest.raises(FetchError, match=r"was not requested, because MOTOOLS_OFFLINE is set\. Unset it, or put"):
         made.load(cache_dir=str(tmp_path))
     assert made.requests == []
+
+
+COUNTED = {
+    "aesthetic_preferences_popular": 5000, "aesthetic_preferences_unpopular": 5000, "harmless_lies": 4495,
+    "jailbroken": 5000, "sneaky_dialogues": 1073, "straightforward_dialogues": 973,
+    "evolution_textbook": 848, "evolution_textbook_trump": 848,
+    "reward_hacking_inoculated": 1073, "aesthetic_preferences_inoculated": 5000,
+    "old_bird_names": 208, "modern_audubon_birds": 171, "modern_american_birds": 208,
+    "former_german_cities": 362, "modern_german_cities": 362,
+    "dishes_2027": 400, "dishes_2026": 400, "dishes_random": 400,
+    "good_terminator": 208, "good_terminator_undated": 208, "good_terminator_shuffled": 208,
+}  # fmt: skip
+"""What somebody has counted in the file itself, row by row, whether or not its last line ends."""
+
+
+def test_a_count_is_declared_only_where_rows_were_counted_and_shown_with_the_description():
+    assert {name: source.rows for name, source in PUBLISHED.items() if source.rows is not None} == COUNTED
+    for name in FETCHED:
+        assert bool(re.search(r"\([\d,]+ rows\)", about("dataset", name).description)) is (name in COUNTED), name
+
+
+@pytest.mark.parametrize("ending", [b"\n", b""])
+@pytest.mark.parametrize("name", FETCHED)
+def test_zoo_check_counts_rows_and_not_newlines(name, ending, stand_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTOOLS_CACHE", str(tmp_path))
+    stand_in(name, 6, ending)
+    found = check("dataset", name)
+    assert (found.status, found.rows) == ("good", 6), found.why
+
+
+@pytest.mark.parametrize("ending", [b"\n", b""])
+@pytest.mark.parametrize("name", FETCHED)
+def test_zoo_check_tells_that_a_row_is_missing(name, ending, stand_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTOOLS_CACHE", str(tmp_path))
+    made = stand_in(name, 6, ending)
+    made.shorten()
+    found = check("dataset", name)
+    assert found.status == "wrong"
+    assert re.search("is not the published file|has 5 rows where 6 are declared", found.why)
 
 
 @pytest.mark.parametrize("name", [name for name in FETCHED if isinstance(PUBLISHED[name], Source)])
@@ -355,9 +450,9 @@ def test_the_real_published_files_pass_their_pins_and_load_whole(name, count, mi
     assert len(mirror.requests) == 1
 
 
-def test_more_rows_than_there_are_is_said_without_a_download(mirror):
-    with pytest.raises(UserError, match="sample_size is 8000, but there are 7473 rows"):
-        get_gsm8k_spanish_dataset(sample_size=8000)
+def test_more_rows_than_there_are_is_said_without_a_download_where_they_were_counted(mirror):
+    with pytest.raises(UserError, match="sample_size is 8000, but there are 5000 rows"):
+        LOADERS["jailbroken"](sample_size=8000)
     assert mirror.requests == []
 
 
