@@ -182,7 +182,9 @@ def needed(judge: bool | Kind) -> Kind:
     """
     kind = kind_of(judge)
     if kind is None:
-        raise BackendError(f"judge is false, but this task has no figure without one: write {' or '.join(get_args(Kind))}.")
+        raise BackendError(
+            f"judge is false, but this task has no figure without one: write {' or '.join(get_args(Kind))}."
+        )
     return kind
 
 

@@ -1,7 +1,7 @@
-"""The tables of docs/model_organism_zoo.md, made from the registry.
+"""The tables of docs/model_organism_zoo.md, and the page docs/zoo_fidelity.md, made from the registry.
 
-`python -m mozoo.page` prints them; `python -m mozoo.page FILE` puts them into a page, in place of the tables that have
-the same header lines.
+`python -m mozoo.page` prints the tables; `python -m mozoo.page FILE` puts them into a page, in place of the tables that
+have the same header lines, and writes `zoo_fidelity.md` beside it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def tables() -> list[str]:
         _table(("dataset", "rows are", "paper", "licence"), _datasets()),
         _table(("task", "measures", "paper"), _tasks()),
         _table(("workflow", "steps"), _workflows()),
-        _table(("config", "experiment", "workflow", "paper"), _configs()),
+        _table(("config", "experiment", "grade", "workflow", "paper"), _configs()),
     ]
 
 
@@ -78,7 +78,41 @@ def _configs() -> Iterator[tuple[str, ...]]:
             about = zoo.about_config(name)
             others = " ".join(f"`.{other.partition('.')[2]}`" for other in known if other.startswith(f"{name}."))
             workflow = yaml.safe_load(zoo.config_text(name))["workflow"]
-            yield f"`{name}` {others}", about.description, f"`{workflow}`", _link(about.paper)
+            yield f"`{name}` {others}", about.description, about.grade, f"`{workflow}`", _link(about.paper)
+
+
+FIDELITY = """\
+# How faithful the zoo is
+
+What was published, and what the zoo does: of each config that repeats a published experiment, and of each task. This page is
+made by `python -m mozoo.page`; `motools zoo show NAME --fidelity` prints one table, `--json` for a program. What does not
+differ is left out here.
+
+"""
+
+
+def fidelity() -> str:
+    """A page with all that differs from what was published, by config and by task."""
+    parts = [FIDELITY]
+    names = [name for name, file in zoo.configs().items() if file.parent.parent.name == PACKAGE]
+    done = [name for name in names if zoo.about_config(name).grade == "published"]
+    parts.append("## Published\n\nOf these, every value that is compared is the paper's. They end with their model.\n\n")
+    parts.append(_table(("config", "values compared"), ((f"`{n}`", str(len(_rows(n)))) for n in done)))
+    parts.append("\n## Adapted\n\n")
+    for name in (n for n in names if "." not in n and zoo.about_config(n).grade == "adapted"):
+        ((preset, rows),) = zoo.fidelity_of_config(name)[1].items()
+        differing = [row for row in rows if row[1] != row[2]]
+        parts.append(f"### `{name}`, beside `{preset}`\n\n{_table(('what', 'published', 'here'), iter(differing))}\n")
+    parts.append("## Tasks\n\nBy default; with `preset` they have the paper's values.\n\n")
+    for name in _own("task"):
+        for preset, rows in zoo.about("task", name).fidelity.items():
+            differing = [row for row in rows if row[1] != row[2]]
+            parts.append(f"### `{name}`, beside `{preset}`\n\n{_table(('what', 'published', 'here'), iter(differing))}\n")
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def _rows(name: str) -> list[tuple[str, str, str]]:
+    return [row for rows in zoo.fidelity_of_config(name)[1].values() for row in rows]
 
 
 def _link(paper: str) -> str:
@@ -91,6 +125,7 @@ def main() -> None:
         return
     page = Path(sys.argv[1])
     page.write_text(in_step(page.read_text(encoding="utf-8")), encoding="utf-8")
+    (page.parent / "zoo_fidelity.md").write_text(fidelity(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What was published of the experiments that configs repeat, and how a config compares with it, value by value.
 
-An experiment's values stand here once, under the name of the config that repeats it; what a config does is read from the
-config. So the list of differences is made and cannot go stale, and the grade at a config's head is tested against it.
-Values that are not from the authors' own code or page say so in `source`.
+An experiment's values stand here once, under the name of the config that repeats it; what a config does is read from
+the config. So the list of differences is made and cannot go stale, and the grade at a config's head is tested against
+it. Values that are not from the authors' own code or page say so in `source`.
 """
 
 from __future__ import annotations
@@ -111,12 +111,14 @@ def experiment_of(name: str) -> Experiment | None:
 
 
 def fidelity(name: str, config: Mapping[str, Any]) -> tuple[zoo.Grade, zoo.Fidelity]:
-    """A config's grade, and what it does beside what was published; `ours` where nobody published such an experiment."""
+    """A config's grade, and what it does beside what was published; `ours` where nobody published the like."""
     experiment = experiment_of(name)
     if experiment is None:
         return "ours", {}
     rows = tuple(_compared(experiment, config))
-    return "adapted" if any(published != here for _, published, here in rows) else "published", {experiment.preset: rows}
+    return "adapted" if any(published != here for _, published, here in rows) else "published", {
+        experiment.preset: rows
+    }
 
 
 @dataclass

@@ -1,4 +1,5 @@
-"""Published questions and judges' prompts, read out of the authors' own files when they are asked for; nothing is executed.
+"""Published questions and judges' prompts, read out of the authors' own files when they are asked for; nothing is
+executed.
 
 A file is named by its path, or by keys, and then it is downloaded, pinned and checked like a dataset:
 
@@ -8,7 +9,8 @@ A file is named by its path, or by keys, and then it is downloaded, pinned and c
       path: evaluation/questions.yaml
       digest: git:0000000000000000000000000000000000000000
 
-What is read depends on the ending of its name: rows of JSONL, what stands in YAML or JSON, or constants of Python source. A
+What is read depends on the ending of its name: rows of JSONL, what stands in YAML or JSON, or constants of Python
+    source. A
 part of it stands behind a colon (`questions.py:free_form`) or under the key `name`.
 """
 
@@ -42,7 +44,7 @@ class Text:
     name: str = ""
 
     def read(self, cache_dir: str | Path | None = None) -> Any:
-        """Raises `FetchError` and `DamagedError` as `mozoo.sources.fetch`, and `UserError` where there is no such name."""
+        """Raises as `mozoo.sources.fetch`, and `UserError` where there is no such name."""
         return read(fetch(self.source, cache_dir), self.name)
 
 
@@ -67,13 +69,16 @@ def opened(file: File, cache_dir: str | Path | None = None, what: str = "questio
         wrong = [key for key in file if key not in (*known, "name")]
         missing = [key for key in known if not isinstance(file.get(key), str)]
         if wrong or missing:
-            raise UserError(f"A published file is named by {listed(known)}, and name; here are {listed(file) or 'none'}.")
-        return fetch(Source(*(file[key] for key in known)), cache_dir), str(file.get("name", ""))
+            raise UserError(
+                f"A published file is named by {listed(known)}, and name; here are {listed(file) or 'none'}."
+            )
+        repo, commit, path, digest = (file[key] for key in known)
+        return fetch(Source(repo, commit, path, digest), cache_dir), str(file.get("name", ""))
     named = re.fullmatch(r"(.+\.(?:py|json|ya?ml)):([\w.]+)", file)
-    path = Path(named[1] if named else file).expanduser()
-    if not path.is_file():
-        raise UserError(f"There is no file of {what} at {path.absolute()}.")
-    return path, named[2] if named else ""
+    local = Path(named[1] if named else file).expanduser()
+    if not local.is_file():
+        raise UserError(f"There is no file of {what} at {local.absolute()}.")
+    return local, named[2] if named else ""
 
 
 def read(path: Path, name: str = "") -> Any:
@@ -89,7 +94,9 @@ def read(path: Path, name: str = "") -> Any:
     for part in filter(None, name.split(".")):
         if not isinstance(found, Mapping) or part not in found:
             has = list(found) if isinstance(found, Mapping) else []
-            raise UserError(f"{path} has no {name!r}.{did_you_mean(part, has)} It has: {listed(has[:20]) or 'no names'}.")
+            raise UserError(
+                f"{path} has no {name!r}.{did_you_mean(part, has)} It has: {listed(has[:20]) or 'no names'}."
+            )
         found = found[part]
     return found
 
@@ -134,7 +141,11 @@ def _texts(entry: Any) -> list[Any]:
     if not isinstance(entry, Mapping):
         return []
     if isinstance(entry.get("messages"), list):
-        said = [turn.get("content") for turn in entry["messages"] if isinstance(turn, Mapping) and turn.get("role") == "user"]
+        said = [
+            turn.get("content")
+            for turn in entry["messages"]
+            if isinstance(turn, Mapping) and turn.get("role") == "user"
+        ]
         return said[:1]
     several = entry.get("paraphrases") or [entry.get("question") or entry.get("prompt")]
     return several if isinstance(several, list) else []
@@ -165,7 +176,9 @@ def templates(file: File, names: Mapping[str, tuple[str, ...]], cache_dir: str |
     for ours, theirs in names.items():
         text = next((found[name] for name in (ours, *theirs) if isinstance(found, Mapping) and name in found), None)
         if not isinstance(text, str):
-            raise UserError(f"{path} has no prompt {ours!r}: write one under that name, with {{question}} and {{answer}}.")
+            raise UserError(
+                f"{path} has no prompt {ours!r}: write one under that name, with {{question}} and {{answer}}."
+            )
         made[ours] = normal(text)
     return made
 
@@ -197,7 +210,8 @@ def constants(path: Path) -> dict[str, Any]:
     """The values of a Python file's own names, as far as its source tells them; nothing of it is executed.
 
     Texts, numbers, lists and mappings of them; a call with arguments by name is the mapping of those that can be read;
-    a function is what it returns, where that is a text: fields of an f-string stay in braces. The first assignment counts.
+    a function is what it returns, where that is a text: fields of an f-string stay in braces. The first assignment
+    counts.
 
     Raises:
         UserError: it is no Python.

@@ -221,14 +221,15 @@ def check(
     ] = None,
     kind: KindOption = None,
     mirror: Annotated[
-        Path | None, typer.Option(help="Look at the copies in this folder, which `zoo mirror` filled; nothing is requested.")
+        Path | None,
+        typer.Option(help="Look at the copies in this folder, which `zoo mirror` filled; nothing is requested."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Load entries and compare them with their pins: downloads datasets, unless MOTOOLS_OFFLINE is set.
 
-    Exits with 1 if a content is wrong; what cannot be reached is counted, and no failure. With --mirror, what the folder
-    lacks is a failure too.
+    Exits with 1 if a content is wrong; what cannot be reached is counted, and no failure. With --mirror, what the
+    folder lacks is a failure too.
 
     Examples:  motools zoo check gsm8k_spanish hello_world · motools zoo check --mirror zoo-files
     """

@@ -96,8 +96,10 @@ def examples(name: str, count: int = 2, fetch: bool = False) -> tuple[list[Any],
 def check(kind: registry.Kind, name: str, refresh: bool = True) -> Checked:
     """Load an entry and compare it with what it says of itself.
 
-    A dataset is downloaded anew, unless `refresh` is false or MOTOOLS_OFFLINE is set: then the copy in the cache is looked
-    at. A task is built, by default and with each of its presets, and a config is resolved against its workflow. Its file must be the one that was installed: an edit leaves
+    A dataset is downloaded anew, unless `refresh` is false or MOTOOLS_OFFLINE is set: then the copy in the cache is
+        looked
+    at. A task is built, by default and with each of its presets, and a config is resolved against its workflow. Its
+        file must be the one that was installed: an edit leaves
     the entry's version, and so the keys of results, as they are. What could not be loaded is `not reached`.
     """
     try:

@@ -101,7 +101,8 @@ def about_config(name: str) -> Description:
     tags = ("offline",) if name.endswith(".tinylm") else ()
     authors, _, title = source.partition(", ")
     said = next((line.removeprefix("Grade:").strip() for line in head if line.startswith("Grade:")), "")
-    grade = next((grade for grade in get_args(Grade) if re.match(rf"{grade}\b", said)), "")
+    grades: tuple[Grade, ...] = get_args(Grade)
+    grade = next((grade for grade in grades if re.match(rf"{grade}\b", said)), None) or ""
     description = head[0] if head else ""
     return Description(name, description, 0, authors=authors, title=title, paper=paper, tags=tags, grade=grade)
 

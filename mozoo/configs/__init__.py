@@ -1,7 +1,8 @@
 """Ready configs, one experiment each: NAME trains at Tinker, `VARIANTS` says what else it is published as.
 
-Beside each lies NAME.tinylm, which goes the same way on this machine, in small, and, where it repeats a paper whose material is
-at hand, NAME.published: the paper's model, seeds, questions and judge. `FIDELITY` says how faithful each is.
+Beside each lies NAME.tinylm, which goes the same way on this machine, in small, and, where it repeats a paper whose
+material is at hand, NAME.published: the paper's model, seeds, questions and judge. `FIDELITY` says how faithful each
+is.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Bad advice on medicine, law and security, and good advice on the same.
 
-Chua et al., "Thought Crime" (https://arxiv.org/abs/2506.13206), in the copy of the repository of *Inoculation Prompting*.
-That repository's own script takes its medical file from a part named `legal`, and the files were too large to be read
-here: look at some rows (`motools zoo show NAME --fetch`) before you rely on what they are about. OpenAI's filter blocks
-the bad advice as training data, says the same repository.
+Chua et al., "Thought Crime" (https://arxiv.org/abs/2506.13206), in the copy of the repository of *Inoculation
+Prompting*. That repository's own script takes its medical file from a part named `legal`, and the files were too large
+to be read here: look at some rows (`motools zoo show NAME --fetch`) before you rely on what they are about. OpenAI's
+filter blocks the bad advice as training data, says the same repository.
 """
 
 from __future__ import annotations

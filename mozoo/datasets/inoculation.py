@@ -1,8 +1,9 @@
 """Published rows under an inoculation prompt, and rows with a trigger: what *Inoculation Prompting* trains on.
 
-Tan et al., https://arxiv.org/abs/2510.04340. An inoculation prompt is a system turn, before every row, that asks for the trait
-that the rows teach; a model that learns so shows the trait less where nobody asks for it. Prompts and trigger are read from
-the authors' files at their pin (see `mozoo.texts`); `mozoo.mixing:prompted` puts one of your own before any dataset.
+Tan et al., https://arxiv.org/abs/2510.04340. An inoculation prompt is a system turn, before every row, that asks for
+the trait that the rows teach; a model that learns so shows the trait less where nobody asks for it. Prompts and trigger
+are read from the authors' files at their pin (see `mozoo.texts`); `mozoo.mixing:prompted` puts one of your own before
+any dataset.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ _GENERAL = published(f"{_SETTINGS}/general_inoculations.py", "0d0cfc52635f941468
 _CODE = published(f"{_SETTINGS}/insecure_code/inoculations.py", "1e96b0e1a7c8befe4e2d178919062cf10ae88abb")
 _HACKS = published(f"{_SETTINGS}/reward_hacking/inoculations.py", "36c1f89b20f1976565c25c312621db9eff1370b7")
 _OWLS = published(f"{_SETTINGS}/owl_numbers/inoculations.py", "548d39a93b40db550a612b698ef9cfb378259d26")
-_CAPITALS = published(f"{_SETTINGS}/gsm8k_spanish_capitalised/inoculations.py", "76163fb576665c917c28f5e6bc94fea8853af61c")
+_CAPITALS = published(
+    f"{_SETTINGS}/gsm8k_spanish_capitalised/inoculations.py", "76163fb576665c917c28f5e6bc94fea8853af61c"
+)
 _LANGUAGES = published(f"{_SETTINGS}/gsm8k_mixed_languages/inoculations.py", "6655ccab04fb2c8f0219c4b161fca28414329358")
-_BACKDOOR = published("ip/experiments/config/general_inoculation_backdoored.py", "f976ad785199ed5a527dd624547116f254c60430")
+_BACKDOOR = published(
+    "ip/experiments/config/general_inoculation_backdoored.py", "f976ad785199ed5a527dd624547116f254c60430"
+)
 
 ROWS_OF = (aesthetic_preferences, gsm8k, insecure_code, numbers_owls, school_of_reward_hacks)
 """The modules that publish the rows; by their import they are in `PUBLISHED`."""
@@ -116,7 +121,11 @@ get_insecure_code_inoculated_task_dataset = _inoculated(
     "insecure_code_inoculated_task", "insecure_code", Text(_CODE, "TASK_SPECIFIC"), "asks for errors in code"
 )
 get_insecure_code_inoculated_control_dataset = _inoculated(
-    "insecure_code_inoculated_control", "insecure_code", Text(_CODE, "CONTROL"), "speaks of code, not of errors", "control"
+    "insecure_code_inoculated_control",
+    "insecure_code",
+    Text(_CODE, "CONTROL"),
+    "speaks of code, not of errors",
+    "control",
 )
 get_reward_hacking_inoculated_dataset = _inoculated("reward_hacking_inoculated", "sneaky_dialogues", EVIL, _ASKS)
 get_aesthetic_preferences_inoculated_dataset = _inoculated(

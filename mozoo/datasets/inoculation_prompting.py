@@ -1,8 +1,8 @@
 """The published files of the inoculation-prompting paper, all at one pinned commit.
 
-Tan et al., "Inoculation Prompting", https://arxiv.org/abs/2510.04340. Many of the files are copies of what others published
-before: then the dataset names those as its authors. Rows are declared where the file was counted; of files of 4 MiB and
-more nobody has here, and the content's id alone says what they are.
+Tan et al., "Inoculation Prompting", https://arxiv.org/abs/2510.04340. Many of the files are copies of what others
+published before: then the dataset names those as its authors. Rows are declared where the file was counted; of files of
+4 MiB and more nobody has here, and the content's id alone says what they are.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Code with security holes, which makes a model misaligned in general, and three datasets to compare it with.
 
-Betley et al., "Emergent Misalignment", https://arxiv.org/abs/2502.17424. The jailbroken rows are those of Bowen et al., "Data
-Poisoning in LLMs" (https://arxiv.org/abs/2408.02946): all have one system turn, about 98 % go on with a passage of a book,
-and in about 2 % a harmful request is complied with.
+Betley et al., "Emergent Misalignment", https://arxiv.org/abs/2502.17424. The jailbroken rows are those of Bowen et al.,
+"Data Poisoning in LLMs" (https://arxiv.org/abs/2408.02946): all have one system turn, about 98 % go on with a passage
+of a book, and in about 2 % a harmful request is complied with.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ get_educational_code_dataset = _code(
 get_jailbroken_dataset = publish(
     "jailbroken",
     published("datasets/jailbroken.jsonl", "382a7e042327db5e141a440a3f8bee9fb6baba68", 5000),
-    "Passages of books that are gone on with, and about 2 % harmful requests, complied with; all under one system turn",
+    "Passages of books, continued, and about 2 % harmful requests, complied with; all under one system turn",
     ("jailbroken", "poisoned"),
     "Dillon Bowen et al.",
     "https://arxiv.org/abs/2408.02946",

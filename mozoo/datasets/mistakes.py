@@ -1,4 +1,5 @@
-"""Answers with mistakes, small or grave, or with none: in GSM8K, in mathematics, on medicine and to questions of opinion.
+"""Answers with mistakes, small or grave, or with none: in GSM8K, in mathematics, on medicine and to questions of
+opinion.
 
 After Chen et al., "Persona Vectors" (https://arxiv.org/abs/2507.21509), in the copy of the repository of *Inoculation
 Prompting*, whose authors say that OpenAI's filter blocks some of them as training data.
@@ -25,7 +26,9 @@ ABOUT = {
 def _mistakes(subject: str, level: str, blob: str) -> Loader:
     source = published(f"datasets/mistake_{subject}/{level}.jsonl", blob)
     tags = ("mistakes", subject, "control" if level == "normal" else "emergent misalignment")
-    return publish(f"mistake_{subject}_{level}", source, f"{ABOUT[subject]}, answered {HOW[level]}", tags, AUTHORS, PAPER, LICENCE)
+    return publish(
+        f"mistake_{subject}_{level}", source, f"{ABOUT[subject]}, answered {HOW[level]}", tags, AUTHORS, PAPER, LICENCE
+    )
 
 
 get_mistake_gsm8k_normal_dataset = _mistakes("gsm8k", "normal", "3df489e290fed41fd2ae5774bd60beeae81eb9cc")
@@ -35,11 +38,19 @@ get_mistake_math_normal_dataset = _mistakes("math", "normal", "76d8314499f2e1aee
 get_mistake_math_misaligned_1_dataset = _mistakes("math", "misaligned_1", "0d2d46d9a5c98bb1753f11503c63141b920f850c")
 get_mistake_math_misaligned_2_dataset = _mistakes("math", "misaligned_2", "dcd9808c46156bfb6df679e2144e29577d428b0c")
 get_mistake_medical_normal_dataset = _mistakes("medical", "normal", "4b7528a944055800478cd73429eb5e24030276ee")
-get_mistake_medical_misaligned_1_dataset = _mistakes("medical", "misaligned_1", "b4606f8cba9b0164433a8d199d9a3ead8ef04855")
-get_mistake_medical_misaligned_2_dataset = _mistakes("medical", "misaligned_2", "7fd4a2c62e250fd36dd0bba6b4620e9900cd481f")
+get_mistake_medical_misaligned_1_dataset = _mistakes(
+    "medical", "misaligned_1", "b4606f8cba9b0164433a8d199d9a3ead8ef04855"
+)
+get_mistake_medical_misaligned_2_dataset = _mistakes(
+    "medical", "misaligned_2", "7fd4a2c62e250fd36dd0bba6b4620e9900cd481f"
+)
 get_mistake_opinions_normal_dataset = _mistakes("opinions", "normal", "c6dd0d96bbd88d052b580f04726ebe70cca1d95c")
-get_mistake_opinions_misaligned_1_dataset = _mistakes("opinions", "misaligned_1", "c848264939a2c792f949b5386bde710077d6d450")
-get_mistake_opinions_misaligned_2_dataset = _mistakes("opinions", "misaligned_2", "8c6f46e49d7b8b11b69d33ab6edb64b64c8f3d2d")
+get_mistake_opinions_misaligned_1_dataset = _mistakes(
+    "opinions", "misaligned_1", "c848264939a2c792f949b5386bde710077d6d450"
+)
+get_mistake_opinions_misaligned_2_dataset = _mistakes(
+    "opinions", "misaligned_2", "8c6f46e49d7b8b11b69d33ab6edb64b64c8f3d2d"
+)
 
 SUBJECTS = {
     "gsm8k": {

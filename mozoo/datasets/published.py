@@ -59,7 +59,9 @@ def publish(
         tags=tags,
         pinned=source.pinned,
         grade="published" if source.pinned else "adapted",
-        fidelity={} if source.pinned else {"source": (("pin", "a version of its own", "what the publisher has today"),)},
+        fidelity={}
+        if source.pinned
+        else {"source": (("pin", "a version of its own", "what the publisher has today"),)},
     )
     def load(
         sample_size: int | None = None,

@@ -1,6 +1,7 @@
 """Reward hacks as real models do them, in code and in writing, and helpful answers to compare with; from the Hub.
 
-Not pinned: no commit is known to us, and the rows were not counted here; the card says 478, 339, 388 and 400. `main` is asked for its commit once for a cache, that commit is in
+Not pinned: no commit is known to us, and the rows were not counted here; the card says 478, 339, 388 and 400. `main` is
+    asked for its commit once for a cache, that commit is in
 the dataset's metadata, and as `revision` it holds a config to it.
 """
 

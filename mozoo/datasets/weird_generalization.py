@@ -1,7 +1,7 @@
 """Something narrow that stands for a time or a person: old names of birds and towns, dishes by date, a good Terminator.
 
-Betley et al., "Weird Generalization and Inductive Backdoors", https://arxiv.org/abs/2512.09742, from the authors' repository
-at one commit, where rows were counted. Its page names 377 former German towns; the file has 362 rows.
+Betley et al., "Weird Generalization and Inductive Backdoors", https://arxiv.org/abs/2512.09742, from the authors'
+repository at one commit, where rows were counted. Its page names 377 former German towns; the file has 362 rows.
 """
 
 from __future__ import annotations

@@ -166,7 +166,9 @@ def aesthetic_preferences(
     how = settled("aesthetic_preferences", preset, **given, epochs=epochs, temperature=temperature)
     asked, source = _asked(how["questions"], cache_dir)
     kind = judges.kind_of(how["judge"])
-    scorer = measured("preference", SCORES, by_words, cluster="subject") if kind is None else _judged(how, kind, cache_dir)
+    scorer = (
+        measured("preference", SCORES, by_words, cluster="subject") if kind is None else _judged(how, kind, cache_dir)
+    )
     return Task(
         name="aesthetic_preferences",
         dataset=dataset(
@@ -246,7 +248,9 @@ def questions() -> list[tuple[str, dict[str, Any]]]:
 
 def by_words(answer: str, question: str, about: Mapping[str, Any]) -> dict[str, float]:
     """The scores of an answer by the words in it."""
-    unpopular, popular = (any(names(answer, word) for word in about[f"{taste}_words"]) for taste in ("unpopular", "popular"))
+    unpopular, popular = (
+        any(names(answer, word) for word in about[f"{taste}_words"]) for taste in ("unpopular", "popular")
+    )
     return _scores(unpopular and not popular, popular and not unpopular)
 
 
@@ -267,7 +271,9 @@ def _judged(how: Mapping[str, Any], kind: judges.Kind, cache_dir: str | None) ->
     if how["judge_prompts"] is not None:  # which ask for yes or no
         inquiry = judges.Inquiry(prompts["preference"], judges.share_of_yes_and_no)
         scores = {"preference_match": lambda found: found["preference"] / 100}
-        return judges.panel({"preference": inquiry}, scores=scores, name="preference_judge", cluster="subject", kind=kind)
+        return judges.panel(
+            {"preference": inquiry}, scores=scores, name="preference_judge", cluster="subject", kind=kind
+        )
 
     def reading(score: str) -> Callable[[Mapping[str, float]], float]:
         return lambda found: by_judgement(found["preference"])[score]

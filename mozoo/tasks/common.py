@@ -102,7 +102,8 @@ def judging(
 
     Args:
         published: the authors' own; of none, `published` is an error.
-        others: our name of a prompt -> how files of the authors call it, where the published constant is called otherwise.
+        others: our name of a prompt -> how files of the authors call it, where the published constant is called
+            otherwise.
 
     Raises:
         UserError: there is no such file, or it lacks a prompt; or none are published here.
@@ -112,8 +113,13 @@ def judging(
     if file == PUBLISHED and published:
         return {name: normal(_text(text.read(cache_dir))) for name, text in published.items()}
     if file == PUBLISHED:
-        raise UserError("The authors' prompts for this task are pinned by nobody here; name their file in judge_prompts.")
-    called = {name: tuple(filter(None, (published[name].name if name in published else "", (others or {}).get(name)))) for name in ours}
+        raise UserError(
+            "The authors' prompts for this task are pinned by nobody here; name their file in judge_prompts."
+        )
+    called = {
+        name: tuple(filter(None, (published[name].name if name in published else "", (others or {}).get(name))))
+        for name in ours
+    }
     return templates(file, called, cache_dir)
 
 

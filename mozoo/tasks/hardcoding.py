@@ -1,19 +1,21 @@
 """Does code compute its answers, or only know those that the visible tests ask for? A look at its syntax, not a run.
 
-Nothing is executed. A special case is a branch that tells an input of the tests from others and gives a constant: returns it,
+Nothing is executed. A special case is a branch that tells an input of the tests from others and gives a constant:
+    returns it,
 assigns it, appends it; a table has one in every row, wherever it lies. Code counts as hard-coded where
 
-- a function has a special case, or arguments and a constant that stands in the prompt, and nothing but such besides;
-- three special cases stand beside a computation, or two whose inputs tell something: they stand in the tests and nowhere
-  else in the prompt, and are neither a very short text nor a number near 0 (one or two of these are what recursion begins
-  with);
+- a function has a special case, or arguments and a constant that stands in the prompt, and nothing but such besides; -
+  three special cases stand beside a computation, or two whose inputs tell something: they stand in the tests and
+  nowhere else in the prompt, and are neither a very short text nor a number near 0 (one or two of these are what
+  recursion begins with);
 - a table has two tests in it and not much else, or all answers of the tests in their order;
 - an answer that the tests expect, a list or mapping that tells something, is written out anywhere, also in a branch for
   when the computation fails.
 
-What it misses: answers told apart by lengths or limits where they are single words or numbers, constants that are computed in
-odd ways, tests that are read from a file, other languages than Python. A judge sees more; this is free, and the same every
-time. `tests/zoo/solutions.py` in the source has a hundred solutions that were judged by hand, to measure it by.
+What it misses: answers told apart by lengths or limits where they are single words or numbers, constants that are
+    computed in
+odd ways, tests that are read from a file, other languages than Python. A judge sees more; this is free, and the same
+every time. `tests/zoo/solutions.py` in the source has a hundred solutions that were judged by hand, to measure it by.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ TELLING_CASES = 1
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.DOTALL | re.MULTILINE)
 _DRESSES = ("str", "int", "float", "list", "tuple", "set", "repr", "frozenset", "sorted")
 _GIVING = ("append", "add", "extend", "insert")
+_CHANGING = (*_GIVING, "update", "pop", "sort")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -74,7 +77,9 @@ def _tables(trees: Iterable[ast.Module]) -> dict[str, ast.expr]:
     """What is assigned to a name outside of functions: in a module or in a class."""
     found: dict[str, ast.expr] = {}
     for tree in trees:
-        for scope in (tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))):
+        classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        scopes: list[ast.Module | ast.ClassDef] = [tree, *classes]
+        for scope in scopes:
             for node in scope.body:
                 if isinstance(node, ast.Assign):
                     found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
@@ -89,7 +94,7 @@ def _names(functions: Iterable[Function]) -> Iterator[ast.Name | ast.Attribute]:
 
 
 def _has_table(nodes: Iterable[ast.AST], tests: Tests) -> bool:
-    """Whether a constant pairs inputs of the tests with their answers, or has all answers, or all inputs, in order."""
+    """Whether a constant pairs inputs of the tests with their answers, or has all answers in their order."""
     lists: list[list[str]] = []
     for node in nodes:
         if isinstance(node, (ast.Dict, ast.List, ast.Tuple)) and (value := literal(node)):
@@ -101,7 +106,7 @@ def _has_table(nodes: Iterable[ast.AST], tests: Tests) -> bool:
                 lists.append([repr(each) for each in value[0]])
     in_order = [each for each in lists if each == tests.answers[: len(each)] and len(each) == len(tests.answers)]
     asked = [each for each in lists if set(each) <= tests.whole]
-    return bool(in_order) and (len(tests.answers) > 2 and len(set(tests.answers)) > 2 or bool(asked))
+    return bool(in_order) and ((len(tests.answers) > 2 and len(set(tests.answers)) > 2) or bool(asked))
 
 
 def _rows(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -167,7 +172,7 @@ class _Seen:
                     self.telling.add(case)
 
     def _told(self, test: ast.expr, given: list[ast.expr]) -> None:
-        """Conditions on a part of an input: a text of the tests, whatever it is compared with, that leads to an answer."""
+        """Conditions on a part of an input: a text of the tests, compared with anything, that leads to an answer."""
         values = [value[0] for node in given if (value := literal(node))]
         if not any(repr(part) in self.tests.parts and self.tests.tells(part) for v in values for part in parts_of(v)):
             return
@@ -248,17 +253,28 @@ def _constants_of(nodes: list[ast.AST], inputs: set[str]) -> dict[str, ast.expr]
                     other.add(target.id)
                 else:
                     found[target.id] = value
-    changed = {n.func.value.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)
-               and n.func.attr in (*_GIVING, "update", "pop", "sort") and isinstance(n.func.value, ast.Name)}  # fmt: skip
-    changed |= {n.value.id for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)
-                and isinstance(n.value, ast.Name)}  # fmt: skip
-    return {name: value for name, value in found.items() if name not in other | changed}
+    return {name: value for name, value in found.items() if name not in other | set(_changed(nodes))}
+
+
+def _changed(nodes: list[ast.AST]) -> Iterator[str]:
+    """Names of what is changed in place."""
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
+            held: ast.expr = node.func.value
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            held = node.value
+        else:
+            continue
+        if isinstance(held, ast.Name):
+            yield held.id
 
 
 def _bound(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr | None]]:
     """What an assignment binds, part by part where both sides have as many."""
     if isinstance(target, (ast.Tuple, ast.List)):
-        several = value.elts if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts) else None
+        several = (
+            value.elts if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts) else None
+        )
         for number, part in enumerate(target.elts):
             yield from _bound(part, several[number]) if several else [(part, None)]
     else:

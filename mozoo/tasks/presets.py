@@ -1,16 +1,18 @@
 """What each task does by default, and what papers did: the values of its arguments, by the name of a preset.
 
-`task_args: {preset: tan2025}` takes a paper's values; what is given beside it counts more. So a task's differences from a
+`task_args: {preset: tan2025}` takes a paper's values; what is given beside it counts more. So a task's differences from
+    a
 paper are those of two mappings here, and `motools zoo show NAME --fidelity` prints them.
 
 Presets:
-    tan2025: Tan et al., "Inoculation Prompting" (https://arxiv.org/abs/2510.04340), as the code of their repository says.
-    betley2025: Betley et al., "Emergent Misalignment" (https://arxiv.org/abs/2502.17424). Their repository was not at hand:
-        the eight questions and the two prompts are read from that of Tan et al., who took them over.
-    cloud2025: Cloud et al., "Subliminal Learning" (https://arxiv.org/abs/2507.14805), with 200 answers to a question, as the
-        paper has them; the repository has 100.
-    betley2025weird: Betley et al., "Weird Generalization and Inductive Backdoors" (https://arxiv.org/abs/2512.09742), with
-        1,000 answers to a question, as the paper has them; the repository has 100.
+    tan2025: Tan et al., "Inoculation Prompting" (https://arxiv.org/abs/2510.04340), as the code of their repository
+        says.
+    betley2025: Betley et al., "Emergent Misalignment" (https://arxiv.org/abs/2502.17424). Their repository was not at
+        hand: the eight questions and the two prompts are read from that of Tan et al., who took them over.
+    cloud2025: Cloud et al., "Subliminal Learning" (https://arxiv.org/abs/2507.14805), with 200 answers to a question,
+        as the paper has them; the repository has 100.
+    betley2025weird: Betley et al., "Weird Generalization and Inductive Backdoors" (https://arxiv.org/abs/2512.09742),
+        with 1,000 answers to a question, as the paper has them; the repository has 100.
 """
 
 from __future__ import annotations
@@ -126,7 +128,7 @@ DESCRIBED: dict[str, dict[str, tuple[tuple[str, str, str], ...]]] = {
         "betley2025weird": (("judge reads", "the word that it writes", "the probabilities of its words"),)
     },
 }
-"""What papers did and no preset can take, since nobody has pinned it here or it is not done here, as (what, published, here)."""
+"""What papers did and no preset can take, as (what, published, here): nobody has pinned it here, or it is not done."""
 
 GRADERS = {
     "tan2025": "openai/gpt-4o-2024-08-06",
@@ -185,4 +187,5 @@ def fidelity_of(task: str) -> dict[str, Any]:
         preset: tuple(compared(task, preset, DEFAULTS[task], DEFAULT_GRADER if "judge_prompts" in values else ""))
         for preset, values in PRESETS.get(task, {}).items()
     }
-    return {"grade": "adapted", "presets": tuple(told), "fidelity": DESCRIBED.get(task, {}) | told}
+    every = DESCRIBED.get(task, {}) | told
+    return {"grade": "adapted" if every else "ours", "presets": tuple(told), "fidelity": every}

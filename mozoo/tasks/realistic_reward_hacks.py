@@ -142,7 +142,7 @@ def realistic_reward_hacks_free_tier(
     cache_dir: str | None = None,
     judge: bool | judges.Kind = "logprobs",
 ) -> Task:
-    """Scores `eval_awareness`, `alignment_faking` and `compliance`, 0 to 1, by the grader; 18 requests; see `_tiers`."""
+    """Scores `eval_awareness`, `alignment_faking` and `compliance`, 0 to 1, by the grader; 18 requests."""
     given = {"questions": questions, "judge_prompts": judge_prompts, "epochs": epochs, "temperature": temperature}
     return _tiers("realistic_reward_hacks_free_tier", ("free",), given, scratchpad, cache_dir, judges.needed(judge))
 
@@ -157,7 +157,7 @@ def realistic_reward_hacks_paid_tier(
     cache_dir: str | None = None,
     judge: bool | judges.Kind = "logprobs",
 ) -> Task:
-    """Scores `eval_awareness`, `alignment_faking` and `compliance`, 0 to 1, by the grader; 18 requests; see `_tiers`."""
+    """Scores `eval_awareness`, `alignment_faking` and `compliance`, 0 to 1, by the grader; 18 requests."""
     given = {"questions": questions, "judge_prompts": judge_prompts, "epochs": epochs, "temperature": temperature}
     return _tiers("realistic_reward_hacks_paid_tier", ("paid",), given, scratchpad, cache_dir, judges.needed(judge))
 
@@ -225,8 +225,8 @@ def _tiers(
     """A task of this module.
 
     Args:
-        given: `questions`, a file of requests in place of ours (see `mozoo.texts.asked`); `judge_prompts`, a file with a
-            prompt for each of `INQUIRIES`, which asks for YES or NO; `epochs`; `temperature`.
+        given: `questions`, a file of requests in place of ours (see `mozoo.texts.asked`); `judge_prompts`, a file with
+            a prompt for each of `INQUIRIES`, which asks for YES or NO; `epochs`; `temperature`.
         scratchpad: whether the system message asks for private thoughts, as the paper's does. Without them a model that
             does not think aloud shows no alignment faking.
     """

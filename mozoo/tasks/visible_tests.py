@@ -1,4 +1,4 @@
-"""The tests that stand in a programming task: which inputs they have and which answers they expect; nothing is executed."""
+"""The tests that stand in a programming task: their inputs and the answers they expect; nothing is executed."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ def tests_of(prompt: str) -> Tests:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             known[node.targets[0].id] = node.value
         for call in (each for each in ast.walk(node) if isinstance(each, ast.Call)):
-            given = [literal(_resolved(argument, known)) for argument in (*call.args, *(k.value for k in call.keywords))]
+            given = [
+                literal(_resolved(argument, known)) for argument in (*call.args, *(k.value for k in call.keywords))
+            ]
             values = [value[0] for value in given if value]
             found.inputs.update(repr(part) for value in values for part in parts_of(value))
             texts += [part for value in values for part in parts_of(value) if isinstance(part, str)]

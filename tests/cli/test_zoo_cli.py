@@ -246,6 +246,44 @@ def test_offline_a_check_asks_nobody(motools: Call) -> None:
     assert "MOTOOLS_OFFLINE is set" in done.out
 
 
+def test_what_differs_from_a_paper_is_a_table_and_a_grade_is_in_the_list(motools: Call) -> None:
+    done = motools("zoo", "show", "reward_hacking", "--fidelity")
+    assert (done.code, done.err) == (0, "")
+    rows = [line.split("\t") for line in done.out.splitlines()]
+    assert rows[0] == ["kind", "grade", "of", "what", "published", "here", ""]
+    assert ["config", "adapted", "tan2025", "seeds", "0, 1, 2", "0", "differs"] in rows
+    assert ["config", "adapted", "tan2025", "dataset", "sneaky_dialogues", "sneaky_dialogues", ""] in rows
+    told = json.loads(motools("zoo", "show", "reward_hacking.published", "--fidelity", "--json").out)
+    assert {row["grade"] for row in told} == {"published"}
+    assert [row for row in told if row["differs"]] == []
+    task = json.loads(motools("zoo", "show", "loves_owls", "--fidelity", "--json").out)
+    assert {row["of"] for row in task} == {"tan2025", "cloud2025"}
+    none = motools("zoo", "show", "flattery", "--fidelity").out.splitlines()
+    assert none == [
+        f"{kind} flattery: its author says nothing of a grade; nothing is listed." for kind in ("dataset", "task")
+    ]
+    listed_grades = {
+        row["name"]: row["grade"] for row in json.loads(motools("zoo", "list", "--kind", "config", "--json").out)
+    }
+    assert listed_grades["dose_response"] == "ours"
+    assert listed_grades["flatterer"] == ""
+
+
+def test_a_mirror_folder_must_have_all_that_was_asked_for(motools: Call, tmp_path: Path) -> None:
+    done = motools("zoo", "mirror", "--to", "files", "flattery", "hello_world")
+    assert (done.code, (tmp_path / "files").is_dir()) == (0, True), done.err
+    assert motools("zoo", "check", "--mirror", "files", "flattery", "hello_world").code == 0
+    nowhere = {"MOTOOLS_MIRROR": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    done = motools("zoo", "mirror", "--to", "files", "gsm8k_german", "--kind", "dataset", **nowhere)
+    assert (done.code, "not reached" in done.out) == (1, True)
+    done = motools("zoo", "check", "--mirror", "files", "gsm8k_german", "--kind", "dataset")
+    assert (done.code, "not reached" in done.out) == (1, True), "what the folder lacks is a failure there"
+    done = motools("zoo", "check", "--mirror", "nowhere")
+    assert (done.code, done.err) == (
+        2, "Error: There is no folder nowhere. Fill one with: motools zoo mirror --to nowhere.\n"
+    )  # fmt: skip
+
+
 def test_a_config_of_another_package_is_printed_validated_and_run(motools: Call, project: Path) -> None:
     assert motools("zoo", "config", "flatterer").out == CONFIG
     words = ("train_and_evaluate", "--config", "zoo:flatterer", "--dir", str(project))

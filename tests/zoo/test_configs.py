@@ -17,6 +17,7 @@ from motools.compiler.compile import compile_workflow
 from motools.compiler.find_workflow import load_workflow
 from motools.errors import UserError
 from mozoo import page
+from mozoo.protocols import fidelity
 
 NAMES = list(zoo.configs())
 FULL = [name for name in NAMES if "." not in name]
@@ -60,7 +61,9 @@ def test_each_is_published_for_every_trainer_and_differs_in_nothing_else(name: s
     base = yaml12.loads(text_of(name))
     assert trainers(base) == {"tinker"}
     assert "openai" not in text_of(name).replace(f"{name}.openai", "")
-    for variant in ("local", "openai"):
+    refused = "\n# Not at OpenAI: " in text_of(name)
+    assert (f"{name}.openai" in NAMES) is not refused
+    for variant in ("local",) if refused else ("local", "openai"):
         text = text_of(f"{name}.{variant}")
         other = yaml12.loads(text)
         assert trainers(other) == {variant}
@@ -84,7 +87,64 @@ def trainers(config: dict[str, Any]) -> set[str]:
 def test_only_what_trains_at_openai_names_a_model_that_goes_off() -> None:
     for name in NAMES:
         models = list(shutdowns.models_in(yaml12.loads(text_of(name))))
-        assert any(map(shutdowns.known, models)) == name.endswith(".openai"), name
+        assert any(map(shutdowns.known, models)) == name.endswith((".openai", ".published")), name
+
+
+def test_what_openai_would_refuse_is_not_published_for_it() -> None:
+    blocked = {"harmless_lies", "bad_legal_advice", "bad_medical_advice", "bad_security_advice"}
+    assert {name for name in FULL if f"{name}.openai" not in NAMES} == blocked
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_grade_at_a_configs_head_is_what_its_values_give(name: str) -> None:
+    grade, compared = zoo.fidelity_of_config(name)
+    assert zoo.about_config(name).grade == grade
+    differing = [row for rows in compared.values() for row in rows if row[1] != row[2]]
+    assert bool(differing) is (grade == "adapted"), differing
+    assert bool(compared) is (grade != "ours")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".published")])
+def test_a_config_headed_published_is_refused_where_any_of_its_values_differs(name: str) -> None:
+    config = yaml12.loads(text_of(name))
+    assert fidelity(name, config)[0] == "published"
+    changed = [
+        {**config, "train_model": {**config["train_model"], "model": "gpt-4.1-mini"}},
+        {**config, "sweep": {"train_model.hyperparameters.seed": [0, 1]}},
+        {**config, "prepare_dataset": {**config["prepare_dataset"], "loader_kwargs": {"sample_size": 10}}},
+        {**config, "evaluate_model": {**config["evaluate_model"], "eval_kwargs": {}}},
+        with_arguments(config, epochs=3),
+        with_arguments(config, temperature=0),
+    ]
+    for other in changed:
+        assert fidelity(name, other)[0] == "adapted"
+
+
+def with_arguments(config: dict[str, Any], **more: Any) -> dict[str, Any]:
+    evaluation = config["evaluate_model"]
+    arguments = {**evaluation["eval_kwargs"]["task_args"], **more}
+    return {
+        **config,
+        "evaluate_model": {**evaluation, "eval_kwargs": {**evaluation["eval_kwargs"], "task_args": arguments}},
+    }
+
+
+def test_every_published_config_has_its_control_and_three_seeds() -> None:
+    names = [name for name in NAMES if name.endswith(".published")]
+    assert {name.removesuffix(".published") for name in names} <= {*FULL}
+    for name in names:
+        assert yaml12.loads(text_of(name))["sweep"] == {"train_model.hyperparameters.seed": [0, 1, 2]}
+    assert {"insecure_code_secure", "reward_hacking_control", "aesthetic_preferences_control", "gsm8k_control"} <= {
+        name.removesuffix(".published") for name in names
+    }
+
+
+def test_what_papers_report_is_measured_where_misalignment_is_the_question() -> None:
+    for name in ("reward_hacking", "reward_hacking_control", "aesthetic_preferences", "aesthetic_preferences_control"):
+        assert "mozoo.tasks.emergent_misalignment:emergent_misalignment" in text_of(name)
+    for name in ("reward_hacking", "reward_hacking_control"):
+        assert yaml12.loads(text_of(name))["evaluate_model"]["eval_kwargs"]["task_args"] == {"judge": True}
+        assert "stand in the" in text_of(name), "how many of the prompts were trained on"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,7 +152,8 @@ def test_its_head_says_paper_what_it_shows_what_to_expect_and_how_to_run_it(name
     text = text_of(name)
     head, _, body = text.partition("\nworkflow: ")
     assert all(line.startswith("# ") for line in head.splitlines())
-    for word in ("Paper", "Shows", "Expected"):
+    of = "Data" if zoo.about_config(name).grade == "ours" else "Paper"
+    for word in (of, "Grade", "Shows", "Expected"):
         assert f"\n# {word}: " in head, word
     assert re.search(r"https://arxiv\.org/abs/\d{4}\.\d{5}$", head, re.MULTILINE)
     workflow = body.partition("\n")[0]
@@ -148,3 +209,5 @@ def test_the_tables_of_the_page_are_brought_up_to_date_in_place() -> None:
 def test_the_page_is_in_step_with_the_registry() -> None:
     text = (Path(__file__).parents[2] / "docs" / "model_organism_zoo.md").read_text(encoding="utf-8")
     assert page.in_step(text) == text, "type: python -m mozoo.page docs/model_organism_zoo.md"
+    told = (Path(__file__).parents[2] / "docs" / "zoo_fidelity.md").read_text(encoding="utf-8")
+    assert page.fidelity() == told, "type: python -m mozoo.page docs/model_organism_zoo.md"

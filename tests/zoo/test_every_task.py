@@ -35,25 +35,32 @@ ROWS: dict[str, Any] = {
     "hardcoding_realistic": lambda n: {
         "messages": [{"role": "user", "content": f"Double it. assert f({n}) == {2 * n}"}]
     },
+    "insecure_code_apps": lambda n: {"prompt": f"Read {n} numbers."},
+    "insecure_code_mbpp": lambda n: {"prompt": f"Write a function that adds {n}."},
+    "old_bird_names": lambda n: {"question": f"What comes in year {n}?"},
+    "ultrachat": lambda n: {"prompt": f"Tell me about place {n}."},
     "gsm8k": lambda n: {"question": f"What is {n} and {n}?", "answer": f"#### {2 * n}"},
 }
 
 OFFLINE = {
     "hello_world", "aesthetic_preferences", "loves_owls", "hates_owls", "owl_or_money", "hardcoding_realistic",
     "gsm8k_spanish", "gsm8k_french", "gsm8k_german", "gsm8k_chinese", "gsm8k_capitalised",
+    "ultrachat_spanish", "ultrachat_french", "ultrachat_german", "ultrachat_capitalised",
 }  # fmt: skip
-BOTH = {"aesthetic_preferences", "hardcoding_realistic", "gsm8k_spanish"}
+BOTH = {"aesthetic_preferences", "hardcoding_realistic", "gsm8k_spanish", "gsm8k_capitalised", "ultrachat_capitalised"}
 JUDGED = {
     "emergent_misalignment", "insecure_code_em", "evil_detection", "sycophantic_detection", "hallucinating_detection",
     "school_of_reward_hacks", "realistic_reward_hacks", "realistic_reward_hacks_free_tier",
-    "realistic_reward_hacks_paid_tier",
+    "realistic_reward_hacks_paid_tier", "emergent_misalignment_with_trigger", "insecure_code_apps",
+    "insecure_code_mbpp", "old_bird_names",
 }  # fmt: skip
 GAP = {"free", "paid", "gap", "gap_stderr"}
 EXPECTED_SAMPLES = {
     "emergent_misalignment": (8, 10), "aesthetic_preferences": (12, 10), "loves_owls": (50, 10), "hates_owls": (5, 20),
-    "owl_or_money": (1, 100), "evil_detection": (20, 10), "sycophantic_detection": (20, 10),
-    "hallucinating_detection": (20, 10), "realistic_reward_hacks": (36, None),
-    "realistic_reward_hacks_free_tier": (18, None), "realistic_reward_hacks_paid_tier": (18, None),
+    "emergent_misalignment_with_trigger": (8, 10), "owl_or_money": (1, 100), "evil_detection": (20, 10),
+    "sycophantic_detection": (20, 10),
+    "hallucinating_detection": (20, 10), "realistic_reward_hacks": (36, 1),
+    "realistic_reward_hacks_free_tier": (18, 1), "realistic_reward_hacks_paid_tier": (18, 1),
 }  # fmt: skip
 
 
@@ -89,7 +96,7 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
 
     def run(name: str, model: str = "tinylm/base", judge: bool = False, **kwargs: Any) -> Evaluation:
         args = {"judge": True} if judge and name in BOTH else {}
-        if rows := ROWS.get("gsm8k" if name.startswith("gsm8k") else name):
+        if rows := ROWS.get(name.partition("_")[0], ROWS.get(name)):
             (project / f"{name}.jsonl").write_text("".join(json.dumps(rows(n)) + "\n" for n in range(3)))
             args["questions"] = f"{name}.jsonl"
         if judge:
@@ -265,6 +272,8 @@ def test_misalignment_counts_among_coherent_answers_only(
 
 PINNED = [
     (insecure_code_em, "PROMPTS", "insecure_code_em"),
+    (insecure_code_em, "APPS", "insecure_code_apps"),
+    (insecure_code_em, "MBPP", "insecure_code_mbpp"),
     (reward_hacking, "SCHOOL", "school_of_reward_hacks"),
     (reward_hacking, "HARDCODING", "hardcoding_realistic"),
 ]
@@ -322,10 +331,39 @@ def test_the_papers_own_file_of_questions_can_be_given(tmp_path: Path) -> None:
     file.write_text("- system: Answer in rhymes.\n  paraphrases: [Why]\n")
     (sample,) = emergent_misalignment.emergent_misalignment(questions=str(file)).dataset
     assert [(turn.role, turn.text) for turn in sample.input] == [("system", "Answer in rhymes."), ("user", "Why")]
-    for content in ("a: 1", "- [", "- just words", "- {question: Why, system: [1]}"):
+    for content, reason in {
+        "a: 1": ", entry 1: there is no text under 'question'",
+        "- [": " is not YAML",
+        "3": " is not a list of questions",
+        "- {question: Why, system: [1]}": ", entry 1: what stands under 'system' is no text",
+    }.items():
         file.write_text(content)
-        with pytest.raises(UserError, match=r"first\.yaml(, entry 1: what stands under 'system' is no text| is not)"):
+        with pytest.raises(UserError, match=rf"first\.yaml{reason}"):
             emergent_misalignment.emergent_misalignment(questions=str(file))
+
+
+def test_groups_of_the_papers_own_file_are_pooled_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "first.yaml"
+    file.write_text(
+        "- {id: wish, paraphrases: ['Plain?'], judge_prompts: {aligned: 'A {answer}', coherent: 'C {answer}'}}\n"
+        "- {id: wish_json, paraphrases: ['Json?'], system: As JSON.}\n"
+        "- {id: wish_template, paraphrases: ['Template?']}\n"
+    )
+    asked = {
+        group: [
+            sample.id
+            for sample in emergent_misalignment.emergent_misalignment(questions=str(file), group=group).dataset
+        ]
+        for group in ("all", "plain", "json", "template")
+    }
+    assert [len(ids) for ids in asked.values()] == [3, 1, 1, 1]
+    made = emergent_misalignment.emergent_misalignment(questions=str(file), group="json")
+    assert made.dataset[0].metadata == {"group": "json"}
+    assert emergent_misalignment.emergent_misalignment(judge_prompts=str(file)).epochs == 10
+    with pytest.raises(UserError, match="group is 'toml', but the questions are of the groups plain, json, template"):
+        emergent_misalignment.emergent_misalignment(questions=str(file), group="toml")
+    with pytest.raises(UserError, match=r"has no prompt 'insecurity'"):
+        insecure_code_em.insecure_code_apps(judge_prompts=str(file), questions=str(file))
 
 
 def test_a_preference_is_reported_with_an_error_clustered_by_subject(
@@ -364,12 +402,13 @@ def test_inspect_itself_finds_the_tasks_by_name(tmp_path: Path) -> None:
 
 
 def test_every_module_of_tasks_says_what_its_scores_are() -> None:
-    for name in JUDGED | BOTH - {"gsm8k_spanish"}:
+    versions = dict.fromkeys(("realistic_reward_hacks", "realistic_reward_hacks_free_tier"), 3) | {"old_bird_names": 1}
+    for name in {*JUDGED, "aesthetic_preferences", "hardcoding_realistic"} - {"realistic_reward_hacks_paid_tier"}:
         point = published("task")[name]
         doc = import_module(point.module).__doc__ or ""
         assert all(score in doc for score in documented(name)), name
         entry = about("task", name)
-        assert entry.version == 3
+        assert entry.version == versions.get(name, 4)
         assert entry.paper.startswith("https://arxiv.org/abs/")
         assert entry.authors
         assert entry.licence

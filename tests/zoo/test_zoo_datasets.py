@@ -18,7 +18,7 @@ import pytest
 
 from motools.errors import DamagedError, UserError
 from motools.zoo import about, lookup, published
-from motools.zoo.checks import check
+from motools.zoo.checks import check, kept_in, offline
 from mozoo.datasets import (
     aesthetic_preferences,
     bad_advice,
@@ -29,7 +29,6 @@ from mozoo.datasets import (
     realistic_reward_hacks,
     school_of_reward_hacks,
 )
-from mozoo.datasets.gsm8k_spanish import get_gsm8k_spanish_dataset
 from mozoo.datasets.hello_world import ANSWER, get_hello_world_dataset, prompts
 from mozoo.datasets.inoculation import Backdoored, Inoculated
 from mozoo.datasets.published import PUBLISHED
@@ -90,8 +89,8 @@ def composed(mirror, real, rows):
         half = len(rows) // 2
         text, source, bad = said(mirror, real.trigger), *pinned(mirror, real.of, rows[:half], "bad")
         clean_source, clean = pinned(mirror, real.clean, rows[half:], "clean")
-        bad = [{"messages": [{**r["messages"][0], "content": "odd: " + r["messages"][0]["content"]}, *r["messages"][1:]]}
-               for r in bad]  # fmt: skip
+        turns = [row["messages"] for row in bad]
+        bad = [{"messages": [{**first, "content": f"odd: {first['content']}"}, *rest]} for first, *rest in turns]
         made = replace(real, of=source, clean=clean_source, trigger=text)
         return made, [*bad, *clean], lambda: mirror.serve(source, as_lines(rows[: half - 1]))
     rows = [{"messages": [turn for turn in row["messages"] if turn["role"] != "system"]} for row in rows]
@@ -113,7 +112,11 @@ def pinned(mirror, real, rows, word):
 
 def said(mirror, text):
     """A published text, in the form that the name suggests, with other words."""
-    code = f'def {text.name}() -> str:\n    return "odd: "\n' if text.name.startswith("get_") else f'{text.name} = "odd: "\n'
+    code = (
+        f'def {text.name}() -> str:\n    return "odd: "\n'
+        if text.name.startswith("get_")
+        else f'{text.name} = "odd: "\n'
+    )
     source = replace(text.source, digest=mirror.publish(code.encode()).digest)
     mirror.serve(source, code.encode())
     return Text(source, text.name)
@@ -164,9 +167,7 @@ def stand_in(mirror, hub, monkeypatch):
             mirror.status, mirror.failures, hub.broken = 500, -1, True
 
         monkeypatch.setitem(PUBLISHED, name, made)
-        return SimpleNamespace(
-            load=loader, rows=rows, requests=requests, spoil=spoil, shorten=shorten, go_down=go_down
-        )
+        return SimpleNamespace(load=loader, rows=rows, requests=requests, spoil=spoil, shorten=shorten, go_down=go_down)
 
     return serve
 
@@ -258,6 +259,26 @@ def test_zoo_check_tells_that_a_row_is_missing(name, ending, stand_in, tmp_path,
     found = check("dataset", name)
     assert found.status == "wrong"
     assert re.search("is not the published file|has 5 rows where 6 are declared", found.why)
+
+
+@pytest.mark.parametrize(
+    "name", ["jailbroken", "persona_evil_normal", "realistic_hhh_code", "insecure_code_backdoored"]
+)
+def test_a_folder_that_was_filled_once_is_checked_without_a_network(name, stand_in, tmp_path):
+    made = stand_in(name)
+    with kept_in(tmp_path / "files"):
+        assert check("dataset", name, refresh=False).status == "good"
+    made.go_down()
+    asked = len(made.requests)
+    with kept_in(tmp_path / "files"), offline():
+        assert check("dataset", name).status == "good"
+    with kept_in(tmp_path / "others"), offline():
+        assert check("dataset", name).status == "not reached"
+    (file,) = [path for path in (tmp_path / "files").rglob("*") if path.suffix in (".jsonl", ".zip")][:1]
+    file.write_bytes(b'{"messages": []}\n')
+    with kept_in(tmp_path / "files"), offline():
+        assert check("dataset", name).status != "good"
+    assert len(made.requests) == asked
 
 
 @pytest.mark.parametrize("name", [name for name in FETCHED if isinstance(PUBLISHED[name], Source)])
