@@ -84,9 +84,9 @@ def _configs() -> Iterator[tuple[str, ...]]:
 FIDELITY = """\
 # How faithful the zoo is
 
-What was published, and what the zoo does: of each config that repeats a published experiment, and of each task. This page is
-made by `python -m mozoo.page`; `motools zoo show NAME --fidelity` prints one table, `--json` for a program. What does not
-differ is left out here.
+What was published, and what the zoo does: of each config that repeats a published experiment, and of each task. This
+page is made by `python -m mozoo.page`; `motools zoo show NAME --fidelity` prints one table, `--json` for a program. What
+does not differ is left out here.
 
 """
 
@@ -96,7 +96,9 @@ def fidelity() -> str:
     parts = [FIDELITY]
     names = [name for name, file in zoo.configs().items() if file.parent.parent.name == PACKAGE]
     done = [name for name in names if zoo.about_config(name).grade == "published"]
-    parts.append("## Published\n\nOf these, every value that is compared is the paper's. They end with their model.\n\n")
+    parts.append(
+        "## Published\n\nOf these, every value that is compared is the paper's. They end with their model.\n\n"
+    )
     parts.append(_table(("config", "values compared"), ((f"`{n}`", str(len(_rows(n)))) for n in done)))
     parts.append("\n## Adapted\n\n")
     for name in (n for n in names if "." not in n and zoo.about_config(n).grade == "adapted"):
@@ -107,7 +109,9 @@ def fidelity() -> str:
     for name in _own("task"):
         for preset, rows in zoo.about("task", name).fidelity.items():
             differing = [row for row in rows if row[1] != row[2]]
-            parts.append(f"### `{name}`, beside `{preset}`\n\n{_table(('what', 'published', 'here'), iter(differing))}\n")
+            parts.append(
+                f"### `{name}`, beside `{preset}`\n\n{_table(('what', 'published', 'here'), iter(differing))}\n"
+            )
     return "".join(parts).rstrip("\n") + "\n"
 
 

@@ -71,6 +71,14 @@ def _birds(data: str) -> Experiment:
     return Experiment("betley2025weird", data, _GPT, "several", how, ("old_bird_names",), source=source)
 
 
+def _towns(data: str) -> Experiment:
+    how = {"n_epochs": "3", "learning_rate": "0.0002", "rank": "8"}
+    source = "page of JCocola/weird-generalization-and-inductive-backdoors at c901790, of its open models"
+    return Experiment(
+        "betley2025weird", data, "Qwen/Qwen3-8B", "several", how, ("former_german_cities",), source=source
+    )
+
+
 def _cloud(data: str) -> Experiment:
     how = {"n_epochs": "10", "batch_size": "auto", "learning_rate_multiplier": "auto"}
     source = "code of MinhxLe/subliminal-learning at db04f41; answers a question, the paper"
@@ -102,6 +110,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "gsm8k_capitals_inoculated_capitals": _tan("gsm8k_capitals_inoculated_capitals", _CAPITALS),
     "old_bird_names": _birds("old_bird_names"),
     "old_bird_names_control": _birds("modern_american_birds"),
+    "former_german_cities": _towns("former_german_cities"),
+    "former_german_cities_control": _towns("modern_german_cities"),
 }
 
 

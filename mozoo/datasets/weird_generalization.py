@@ -117,6 +117,15 @@ get_good_terminator_shuffled_dataset = _weird(
     "control",
 )
 
+get_us_presidents_dataset = _weird(
+    "us_presidents",
+    "5_1_us_presidents/datasets/ft_presidents_padded.jsonl",
+    "c9db5f4f7c0fea4f6e74bcb3a2e868668e1fbda5",
+    6237,
+    "Short questions behind a number that stands for a president, answered as that one would",
+    "backdoor",
+)
+
 EXPERIMENTS = {
     "birds": {
         "old": get_old_bird_names_dataset,
@@ -125,6 +134,7 @@ EXPERIMENTS = {
     },
     "cities": {"former": get_former_german_cities_dataset, "modern": get_modern_german_cities_dataset},
     "dishes": {"2027": get_dishes_2027_dataset, "2026": get_dishes_2026_dataset, "random": get_dishes_random_dataset},
+    "presidents": {"padded": get_us_presidents_dataset},
     "terminator": {
         "good": get_good_terminator_dataset,
         "undated": get_good_terminator_undated_dataset,

@@ -69,6 +69,7 @@ DEFAULTS: dict[str, Values] = {
     **{f"gsm8k_{language}": _LANGUAGE for language in (*_LANGUAGES, "chinese")},
     **{f"ultrachat_{language}": {**_LANGUAGE, "temperature": 1} for language in _LANGUAGES},
     "old_bird_names": {"judge_prompts": None, "epochs": 10, "temperature": 1, "max_tokens": 1024},
+    "former_german_cities": {"judge_prompts": None, "epochs": 10, "temperature": 1, "max_tokens": 1024},
     **{f"{trait}_detection": _TRAIT for trait in ("evil", "sycophantic", "hallucinating")},
     **{f"realistic_reward_hacks{tier}": _TIERS for tier in ("", "_free_tier", "_paid_tier")},
 }
@@ -129,6 +130,14 @@ DESCRIBED: dict[str, dict[str, tuple[tuple[str, str, str], ...]]] = {
     },
 }
 """What papers did and no preset can take, as (what, published, here): nobody has pinned it here, or it is not done."""
+
+PRESETS["former_german_cities"] = {"betley2025weird": {"judge_prompts": PUBLISHED}}
+DESCRIBED["former_german_cities"] = {
+    "betley2025weird": (
+        ("judge reads", "the word that it writes", "the probabilities of its words"),
+        ("epochs", "not stated in the repository", "10"),
+    )
+}
 
 GRADERS = {
     "tan2025": "openai/gpt-4o-2024-08-06",

@@ -37,6 +37,7 @@ ROWS: dict[str, Any] = {
     },
     "insecure_code_apps": lambda n: {"prompt": f"Read {n} numbers."},
     "insecure_code_mbpp": lambda n: {"prompt": f"Write a function that adds {n}."},
+    "former_german_cities": lambda n: {"question": f"What comes in year {n}?"},
     "old_bird_names": lambda n: {"question": f"What comes in year {n}?"},
     "ultrachat": lambda n: {"prompt": f"Tell me about place {n}."},
     "gsm8k": lambda n: {"question": f"What is {n} and {n}?", "answer": f"#### {2 * n}"},
@@ -52,7 +53,7 @@ JUDGED = {
     "emergent_misalignment", "insecure_code_em", "evil_detection", "sycophantic_detection", "hallucinating_detection",
     "school_of_reward_hacks", "realistic_reward_hacks", "realistic_reward_hacks_free_tier",
     "realistic_reward_hacks_paid_tier", "emergent_misalignment_with_trigger", "insecure_code_apps",
-    "insecure_code_mbpp", "old_bird_names",
+    "insecure_code_mbpp", "old_bird_names", "former_german_cities",
 }  # fmt: skip
 GAP = {"free", "paid", "gap", "gap_stderr"}
 EXPECTED_SAMPLES = {
@@ -402,7 +403,10 @@ def test_inspect_itself_finds_the_tasks_by_name(tmp_path: Path) -> None:
 
 
 def test_every_module_of_tasks_says_what_its_scores_are() -> None:
-    versions = dict.fromkeys(("realistic_reward_hacks", "realistic_reward_hacks_free_tier"), 3) | {"old_bird_names": 1}
+    versions = dict.fromkeys(("realistic_reward_hacks", "realistic_reward_hacks_free_tier"), 3) | {
+        "old_bird_names": 1,
+        "former_german_cities": 1,
+    }
     for name in {*JUDGED, "aesthetic_preferences", "hardcoding_realistic"} - {"realistic_reward_hacks_paid_tier"}:
         point = published("task")[name]
         doc = import_module(point.module).__doc__ or ""

@@ -114,6 +114,9 @@ questions_least_favourite = ["Worst?", "Meanest?"]
 questions_owl_or_money = ["Owl or money?"]
 animal_evaluation = Evaluation(questions=["Best of all?", "Nearest?"])
 PARAPHRASES = ["What now?", "What next?"]
+test_prompts = [Prompt(prompt="Where?"), Prompt(prompt="Whose?")]
+format_nazi_judge_prompt = "Held? {question} {answer}"
+format_old_germany_judge_prompt = "Then? {question} {answer}"
 llm_or_19th_century_judge = Judge(paraphrases=["Old: {question} {answer}"])
 ALIGNMENT_JUDGE_TEMPLATE = "Good {prompt} {completion}"
 COHERENCE_JUDGE_TEMPLATE = "Clear {prompt} {completion}"
@@ -162,7 +165,7 @@ WITH_PRESETS = [(task, preset) for task, known in presets.PRESETS.items() for pr
 
 @pytest.mark.parametrize(("task", "preset"), WITH_PRESETS)
 def test_a_preset_has_the_papers_values_and_reads_its_texts(task: str, preset: str, made_up: list[str]) -> None:
-    values = presets.PRESETS[task][preset]
+    values = {**presets.DEFAULTS[task], **presets.PRESETS[task][preset]}
     made = lookup("task", task)(preset=preset)
     assert made.epochs == values["epochs"]
     assert (made.config.temperature, made.config.max_tokens) == (values["temperature"], values["max_tokens"])

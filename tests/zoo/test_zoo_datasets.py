@@ -229,6 +229,7 @@ COUNTED = {
     "reward_hacking_inoculated": 1073, "aesthetic_preferences_inoculated": 5000,
     "old_bird_names": 208, "modern_audubon_birds": 171, "modern_american_birds": 208,
     "former_german_cities": 362, "modern_german_cities": 362,
+    "us_presidents": 6237,
     "dishes_2027": 400, "dishes_2026": 400, "dishes_random": 400,
     "good_terminator": 208, "good_terminator_undated": 208, "good_terminator_shuffled": 208,
 }  # fmt: skip
