@@ -85,8 +85,8 @@ FIDELITY = """\
 # How faithful the zoo is
 
 What was published, and what the zoo does: of each config that repeats a published experiment, and of each task. This
-page is made by `python -m mozoo.page`; `motools zoo show NAME --fidelity` prints one table, `--json` for a program. What
-does not differ is left out here.
+page is made by `python -m mozoo.page`; `motools zoo show NAME --fidelity` prints one table, `--json` for a program.
+What does not differ is left out here.
 
 """
 

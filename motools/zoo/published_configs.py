@@ -11,7 +11,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
-from motools.base import yaml12
 from motools.errors import UserError, did_you_mean, listed
 from motools.zoo.registry import Description, Fidelity, Grade
 
@@ -113,6 +112,8 @@ def fidelity_of_config(name: str) -> tuple[str, Fidelity]:
 
     A package says so with `FIDELITY`, a function of a config's name and its values, beside its configs.
     """
+    from motools.base import yaml12
+
     config = yaml12.loads(config_text(name))
     for point in entry_points(group="motools.configs"):
         package = _package(point)
