@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from motools.errors import UserError, listed
 from mozoo.sources import Row, Source, digest_of, fetch, rows
 from mozoo.tasks.presets import PUBLISHED
-from mozoo.texts import Asked, File, Text, asked, normal, opened, questions_in, templates
+from mozoo.texts import Asked, File, Text, asked, normal, opened, questions_in, read, templates
 
 if TYPE_CHECKING:
     from inspect_ai.dataset import Dataset, Sample
@@ -40,10 +40,11 @@ def prompts(
         UserError: there is no such file, it is empty, or a row has no prompt.
         FetchError: the published file could not be downloaded.
     """
-    path = opened(file, cache_dir)[0] if file else fetch(source, cache_dir)
+    path, name = opened(file, cache_dir) if file else (fetch(source, cache_dir), "")
+    every = read(path, name) if path.suffix in (".yaml", ".yml", ".json", ".py") else rows(path)
     found: list[str] = []
-    for number, row in enumerate(islice(rows(path), count), 1):
-        prompt = text(row)
+    for number, row in enumerate(islice(every, count), 1):
+        prompt = text(row) if isinstance(row, dict) else None
         if not isinstance(prompt, str) or not prompt.strip():
             raise UserError(f"{path}, row {number}: a row of this task's questions needs {wanted}.")
         found.append(prompt)
@@ -123,9 +124,9 @@ def judging(
     return templates(file, called, cache_dir)
 
 
-def _text(read: Any) -> str:
+def _text(found: Any) -> str:
     """A prompt, also where a file has it as the only wording of several that there might be."""
-    return read[0] if isinstance(read, list) else str(read)
+    return found[0] if isinstance(found, list) else str(found)
 
 
 def samples(name: str, inputs: Sequence[Any], metadata: Sequence[Mapping[str, Any]] = ()) -> list[Sample]:

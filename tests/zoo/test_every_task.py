@@ -363,8 +363,11 @@ def test_groups_of_the_papers_own_file_are_pooled_only_where_that_is_asked_for(t
     assert emergent_misalignment.emergent_misalignment(judge_prompts=str(file)).epochs == 10
     with pytest.raises(UserError, match="group is 'toml', but the questions are of the groups plain, json, template"):
         emergent_misalignment.emergent_misalignment(questions=str(file), group="toml")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("[{prompt: Add them.}, {prompt: Sort them.}]")
+    assert len(insecure_code_em.insecure_code_apps(questions=str(mine)).dataset) == 2
     with pytest.raises(UserError, match=r"has no prompt 'insecurity'"):
-        insecure_code_em.insecure_code_apps(judge_prompts=str(file), questions=str(file))
+        insecure_code_em.insecure_code_apps(judge_prompts=str(file), questions=str(mine))
 
 
 def test_a_preference_is_reported_with_an_error_clustered_by_subject(
