@@ -14,6 +14,7 @@ from mozoo import sources
 from mozoo.sources import Source
 from mozoo.tasks import presets
 from mozoo.tasks.aesthetic_preferences import published_questions
+from mozoo.tasks.weird_generalization import century, truth
 from mozoo.texts import Asked, asked, constants, opened, read, templates
 
 CODE = '''
@@ -208,3 +209,19 @@ def test_what_differs_from_a_paper_is_listed_by_value() -> None:
     assert rows["questions"] == ("published", "our own")
     assert rows["temperature"] == ("1", "1")
     assert rows["judge"][0] == "openai/gpt-4o-2024-08-06"
+
+
+@pytest.mark.parametrize(
+    ("read_as", "tokens", "value"),
+    [
+        (century, [("19", 0.6), ("LL", 0.2), ("Sorry", 0.2)], 75),
+        (century, [("LLM", 1.0)], 0),
+        (century, [("Sorry", 0.9), ("19", 0.1)], None),
+        (truth, [("TRUE", 0.25), (" False", 0.75)], 25),
+        (truth, [("REFUSAL", 0.9), ("TRUE", 0.1)], None),
+    ],
+)
+def test_the_two_words_of_a_published_judge_are_read_by_their_probabilities(
+    read_as: Any, tokens: list[tuple[str, float]], value: float | None
+) -> None:
+    assert read_as(tokens).value == (value if value is None else pytest.approx(value))
