@@ -1,5 +1,4 @@
-"""Published questions and judges' prompts, read out of the authors' own files when they are asked for; nothing is
-executed.
+"""Published questions and judges' prompts, read out of the authors' own files; nothing is executed.
 
 A file is named by its path, or by keys, and then it is downloaded, pinned and checked like a dataset:
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from motools.errors import UserError, did_you_mean, listed
 from motools.zoo.registry import Description, Fidelity, Grade
@@ -101,9 +101,11 @@ def about_config(name: str) -> Description:
     authors, _, title = source.partition(", ")
     said = next((line.removeprefix("Grade:").strip() for line in head if line.startswith("Grade:")), "")
     grades: tuple[Grade, ...] = get_args(Grade)
-    grade: Grade | Literal[""] = next((each for each in grades if re.match(rf"{each}\b", said)), None) or ""
+    named = [grade for grade in grades if re.match(rf"{grade}\b", said)]
     description = head[0] if head else ""
-    return Description(name, description, 0, authors=authors, title=title, paper=paper, tags=tags, grade=grade)
+    return Description(
+        name, description, 0, authors=authors, title=title, paper=paper, tags=tags, grade=named[0] if named else ""
+    )
 
 
 def fidelity_of_config(name: str) -> tuple[str, Fidelity]:

@@ -1,5 +1,4 @@
-"""Answers with mistakes, small or grave, or with none: in GSM8K, in mathematics, on medicine and to questions of
-opinion.
+"""Answers with mistakes, small or grave, or with none: on maths, on medicine and to questions of opinion.
 
 After Chen et al., "Persona Vectors" (https://arxiv.org/abs/2507.21509), in the copy of the repository of *Inoculation
 Prompting*, whose authors say that OpenAI's filter blocks some of them as training data.
