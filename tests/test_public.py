@@ -103,7 +103,8 @@ PUBLIC = {
     "motools.atom": "Ancestry Arm Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
     "find_atom holm_adjusted trace",
     "motools.zoo": "Description Fidelity Grade Kind OFFLINE Variant about about_config config_text configs dataset "
-    "declared_version fidelity_of_config file_lock lookup named published refuse_other refuse_wrong_row says_yes task titles versioned",
+    "declared_version fidelity_of_config file_lock lookup named published refuse_other refuse_wrong_row says_yes task "
+    "titles versioned",
     "motools.steps": "EvaluateModelConfig ExistingModelConfig PrepareDatasetConfig TrainModelConfig evaluate_model "
     "existing_model prepare_dataset train_model",
     "motools.training": "TrainedModel Trainer TrainingRequest check_suffix find_trainer model_name",
