@@ -37,7 +37,7 @@ AGAINST = {
 
 def printed(name: str) -> dict[str, Any]:
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--small", "--json", *SMALLEST[name]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
     return dict(json.loads(done.stdout))
 
@@ -56,7 +56,7 @@ def test_every_benchmark_prints_its_ratios_as_json() -> None:
 def test_the_intervals_hold_the_truth_about_95_times_in_100() -> None:
     """Of a thousand draws, three standard errors around what the page says of twenty thousand."""
     command = [sys.executable, str(FOLDER / "coverage.py"), "--draws", "1000", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)["figures"]
     asked = {"one share", "two shares, same questions"}

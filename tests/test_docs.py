@@ -126,7 +126,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         expected = int(block.marks.get("exit", 0)) if last else 0
         assert done.returncode == expected, f"{block.where}: exit {done.returncode}\n{command[-1]}\n{done.stdout}"
@@ -263,7 +263,7 @@ def run_example(script: str | Path, folder: Path, *arguments: str) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env=os.environ,
     )
     assert done.returncode == 0, done.stdout + done.stderr

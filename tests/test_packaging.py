@@ -83,6 +83,6 @@ def test_the_source_archive_is_told_of_everything_at_the_top_of_the_repository()
 
 def test_dvc_looks_at_the_pipeline_of_this_repository_and_not_at_the_tests_files() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-m", "dvc", "status"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True
     )
     assert "tests/" not in done.stdout

@@ -131,8 +131,9 @@ class PathLocks:
     def repair(self) -> None:
         """Forget claims of processes that are gone, and a list that a killed DVC command left unreadable."""
         if self._path.exists():
-            with self._edited():
-                pass
+            with self._edited() as content:
+                content["read"] = {p: [c for c in claims if _is_there(c)] for p, claims in content["read"].items()}
+                content["write"] = {p: c for p, c in content["write"].items() if _is_there(c)}
 
     def busy(self, read: list[str], write: list[str]) -> str | None:
         """Who else is at work on these paths, in words, or None."""
@@ -169,24 +170,25 @@ class PathLocks:
         claims = [(claim, [*read, *write], path) for path, claim in content["write"].items()]
         claims += [(claim, write, path) for path, readers in content["read"].items() for claim in readers]
         for claim, mine, path in claims:
-            if claim != self._me and _overlap(path, mine):
+            if claim != self._me and _overlap(path, mine) and _is_there(claim):
                 return f"process {claim['pid']} ({claim['cmd']})"
         return None
 
     def _load(self) -> dict[str, Any]:
-        """The claims of processes that live."""
+        """The claims of processes that live, by whatever name: DVC ends in an error where its own are gone."""
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             written = self._path.stat().st_mtime
             read, write = content.get("read", {}), content.get("write", {})
-            read = {p: [c for c in claims if self._lives(c, written)] for p, claims in read.items()}
-            write = {p: c for p, c in write.items() if self._lives(c, written)}
+            read = {p: [c for c in claims if self._holds(c, written)] for p, claims in read.items()}
+            write = {p: c for p, c in write.items() if self._holds(c, written)}
         except (FileNotFoundError, ValueError, AttributeError, KeyError, TypeError):
             return {"read": {}, "write": {}}
         return {"read": read, "write": write}
 
-    def _lives(self, claim: dict[str, Any], written: float) -> bool:
-        return claim["pid"] == self._me["pid"] or _lives(int(claim["pid"]), str(claim["cmd"]), written)
+    def _holds(self, claim: dict[str, Any], written: float) -> bool:
+        pid, _ = int(claim["pid"]), str(claim["cmd"])
+        return pid == self._me["pid"] or _lives(pid, written)
 
     @contextlib.contextmanager
     def _edited(self) -> Iterator[dict[str, Any]]:
@@ -208,23 +210,33 @@ def _overlap(path: str, others: list[str]) -> bool:
     return any(path == o or path.startswith(o + os.sep) or o.startswith(path + os.sep) for o in others)
 
 
-def _lives(pid: int, command: str, written: float) -> bool:
-    """Whether the process that made a claim is there: neither dead nor a zombie, and no other one with its number.
+def _lives(pid: int, written: float) -> bool:
+    """Whether a process has the number of the one that made a claim: neither dead nor a zombie, nor started later.
 
     Args:
-        command: what it called itself, its `sys.argv`.
         written: when the claim was there already; seconds since the epoch.
     """
     import psutil  # DVC's own
 
     try:
         process = psutil.Process(pid)
-        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-            return False
-        return process.create_time() < written + _CLOCK and _is_of(command, process.cmdline())
+        is_gone = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return not is_gone and process.create_time() < written + _CLOCK
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:  # somebody else's, who does not let us look
+        return True
+
+
+def _is_there(claim: dict[str, Any]) -> bool:
+    """Whether the process with a claim's number may be the one that made it, by what it calls itself."""
+    import psutil
+
+    try:
+        return claim["pid"] == os.getpid() or _is_of(claim["cmd"], psutil.Process(claim["pid"]).cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
         return True
 
 

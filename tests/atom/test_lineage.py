@@ -134,7 +134,7 @@ def test_control_characters_of_a_stranger_are_shown_and_not_obeyed(project: Path
             done = subprocess.run(
                 [sys.executable, "-m", "motools", *(word.replace("\ud800", "") for word in words), *more],
                 capture_output=True,
-                timeout=60,
+                timeout=300,
             )
             shown = done.stdout.decode() + done.stderr.decode()
             assert "Traceback" not in shown
@@ -160,7 +160,7 @@ def test_json_that_is_too_deep_is_a_sentence_wherever_it_stands(project: Path, d
         for words in (("atoms", "show"), ("lineage",), ("compare",)):
             began = time.monotonic()
             assert motools(*words, id, code=1).err.startswith("Error: ")
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 60
     assert motools("compare", in_metrics, in_metrics, code=1).err.startswith("Error: The metrics.json of eval-")
     assert "cannot be read" in motools("lineage", in_metrics).out
     motools("atoms", "list")
@@ -173,7 +173,7 @@ def test_paths_that_cannot_lie_beside_each_other_are_a_sentence(project: Path, n
     about = put(b'{"kind": "model", "made_from": {}, "metadata": {}}')
     listing = [{"md5": put(b"x"), "relpath": name} for name in names] + [{"md5": about, "relpath": "atom.json"}]
     id = "model-" + put(json.dumps(listing).encode(), ".dir")
-    done = subprocess.run(["motools", "atoms", "show", id], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["motools", "atoms", "show", id], capture_output=True, text=True, timeout=300)
     assert done.returncode in (1, 2)
     assert done.stderr.startswith("Error: ")
 

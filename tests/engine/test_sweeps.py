@@ -218,7 +218,7 @@ def test_results_are_found_by_their_name_and_lineage_goes_through_the_sweep(chai
 def test_nothing_of_dvc_is_loaded_for_a_sweep(chain: Chain) -> None:
     command = "import sys; from motools.cli import app; sys.argv = ['motools', 'run', '-q']\ntry: app.main()\n"
     command += "except SystemExit: print([m for m in sys.modules if m.partition('.')[0] in ('dvc', 'dvc_data')])"
-    done = subprocess.run([COLD, "-c", command], cwd=chain.folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([COLD, "-c", command], cwd=chain.folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert chain.executed()
     assert done.stdout.splitlines()[-1] == "[]"

@@ -248,7 +248,7 @@ def test_a_log_says_of_which_stage_folder_key_and_model_it_is(project: Path) -> 
     (project / "config.json").write_text(json.dumps(sections))
     words = ["motools", "workflow", "run", "evaluate_only", "--config", "config.json", "--dir", "arm/one"]
     (project / "arm" / "one").mkdir(parents=True)
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (log,) = (project / "arm/one/logs/evaluate_model").glob("*.eval")
     record = json.loads((project / "arm/one/runs/evaluate_model.json").read_text())

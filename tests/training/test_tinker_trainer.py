@@ -135,7 +135,7 @@ def test_trainings_wait_for_a_place(server: TinkerServer, alone: Alone) -> None:
     other = Alone(alone.project, server.env, suffix="other")
     processes = [each.start() for each in (alone, other)]
     for process in processes:
-        process.join(90)
+        process.join(300)
     assert [process.exitcode for process in processes] == [0, 0], alone.out
     assert "waiting for a place: 1 trainings go on at once" in alone.out
     runs = [body["model_id"] for step, body in server.requests if step == "optim"]
