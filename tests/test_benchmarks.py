@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks"
@@ -35,22 +35,18 @@ AGAINST = {
 }
 
 
-def printed(name: str) -> dict[str, Any]:
+@pytest.mark.long
+@pytest.mark.parametrize("name", SMALLEST)
+def test_every_benchmark_prints_its_ratios_as_json(name: str) -> None:
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--small", "--json", *SMALLEST[name]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-    return dict(json.loads(done.stdout))
-
-
-def test_every_benchmark_prints_its_ratios_as_json() -> None:
-    with ThreadPoolExecutor(2) as pool:  # they wait much
-        found = dict(zip(SMALLEST, pool.map(printed, SMALLEST), strict=True))
-    for name, content in found.items():
-        assert content["benchmark"] == name
-        assert {figure["against"] for figure in content["figures"]} == AGAINST[name]
-        for figure in content["figures"]:
-            assert figure["ratio"] == figure["ours"] / figure["peer"], name
-            assert set(figure) >= {"what", "unit", "at_most", "met", "n"}, name
+    content = json.loads(done.stdout)
+    assert content["benchmark"] == name
+    assert {figure["against"] for figure in content["figures"]} == AGAINST[name]
+    for figure in content["figures"]:
+        assert figure["ratio"] == figure["ours"] / figure["peer"], name
+        assert set(figure) >= {"what", "unit", "at_most", "met", "n"}, name
 
 
 def test_the_intervals_hold_the_truth_about_95_times_in_100() -> None:

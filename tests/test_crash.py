@@ -23,6 +23,7 @@ CRASH = Path(__file__).parents[1] / "benchmarks" / "crash.py"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("ways", "scenes"),
     [

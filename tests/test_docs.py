@@ -162,6 +162,7 @@ def keys(page: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
         yield found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_says_works(page: Path, keys: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / page.stem

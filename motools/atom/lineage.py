@@ -21,7 +21,7 @@ NESTED = 20
 
 @dataclass(frozen=True)
 class Ancestry:
-    """An atom, or an output of a person's own stage; its record where there is one, the commits that hold it, and its
+    """An atom, or an output of a custom stage; its record where there is one, the commits that hold it, and its
     parents by input name.
 
     Attributes:

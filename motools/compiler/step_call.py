@@ -55,7 +55,7 @@ class StepCall:
         return roles_of(as_seen(self.takes, self.gathers))
 
     @property
-    def slots(self) -> tuple[str, list[str], bool]:
+    def cache_slot(self) -> tuple[str, list[str], bool]:
         """What the step cache files a result under: command, outputs by role, logs."""
         return step_cache.step_command(self.key), list(roles_of(self.outputs).values()), self.keeps_logs
 

@@ -16,7 +16,6 @@ from motools.engine.options import RunOptions
 from motools.engine.pipeline_state import PipelineState
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import Prepared
-from motools.engine.remote_results import look
 from motools.engine.reporter import Reporter
 from motools.engine.stage import Stage, in_order, waiting_for
 from motools.engine.state import StepState
@@ -86,7 +85,7 @@ class Stages:
         """What a run would do; leaves nothing changed."""
         state = self.state
         before = dict(state.atoms)
-        look(self)
+        self._look()
         plans: dict[Stage, StagePlan] = {}
         for step in self.steps.values():
             if step in self.upstream:
@@ -103,6 +102,13 @@ class Stages:
                 reasons = (*plan.reasons, f"it reads what {listed(makers)} makes")
                 plans[stage] = replace(plan, action="maybe", reasons=reasons)
         return plans
+
+    def _look(self) -> None:
+        """Have what tells of the results that dvc.lock names brought here at once, where they are not here whole."""
+        remote, store = self.state.remote, self.state.place.project.store
+        if remote is not None:
+            entries = [entry for step in self.selected if (entry := step.locked_entry()) is not None]
+            remote.look([oid for entry in entries if not all(map(store.has, entry.oids())) for oid in entry.oids()])
 
     def check(self, plans: Plans) -> None:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""

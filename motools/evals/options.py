@@ -1,4 +1,8 @@
-"""What an evaluation may be told (`eval_task`, `eval_kwargs`), checked without importing Inspect or the task."""
+"""What an evaluation may be told (`eval_task`, `eval_kwargs`), checked without importing Inspect or the task.
+
+A table and no dataclass: which options there are hangs on the value of another key, `backend_name`, which no editor's
+schema follows; and what they must be (a share or a count, the ids of samples, a role's model) no type says.
+"""
 
 from __future__ import annotations
 

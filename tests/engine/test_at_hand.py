@@ -730,7 +730,7 @@ def test_a_result_is_brought_whole_with_its_metrics_and_kept(chain: Chain) -> No
     assert chain.path("metrics/evaluate.json").read_text() == metrics
     assert json.loads(metrics) == {"task": {"score": {"mean": 0.5}}}
     assert chain.path("runs/evaluate.json").exists()
-    assert step_cache.lookup(call.place.project.store, *call.slots) == found.entry
+    assert step_cache.lookup(call.place.project.store, *call.cache_slot) == found.entry
     train = call_of(chain, "train")
     remove(chain.path("logs/train"))
     assert cached_results.restore_known(train, chain.locked()["train"]) is not None
@@ -745,7 +745,7 @@ def test_keeping_a_result_that_is_kept_leaves_it_as_it_is(chain: Chain) -> None:
     call = call_of(chain, "train")
     entry = locked_entry("train", {"model": "model"}, True, chain.locked()["train"])
     assert entry is not None
-    (path,) = step_cache.folder_of(call.place.project.store, *call.slots).glob("[0-9a-f]*[0-9a-f]")
+    (path,) = step_cache.folder_of(call.place.project.store, *call.cache_slot).glob("[0-9a-f]*[0-9a-f]")
     os.utime(path, (5, 5))
     cached_results.keep(call.place.project, call.key, entry)
     assert path.stat().st_mtime == 5

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chain import eventually
 from openai_scene import kill_all
 from tinker_scene import GIVEN, MODEL, ROWS, Alone, lay, tokenizer_for
 from tinker_server import TinkerServer
@@ -131,9 +132,11 @@ def test_a_training_elsewhere_is_not_begun_again_unasked(tokenizer: Path, server
 
 def test_trainings_wait_for_a_place(server: TinkerServer, alone: Alone) -> None:
     (alone.project / "motools.yaml").write_text("tinker: {at_once: 1, save_every: 50}\n")
-    server.slow = 0.1
+    server.slow = 2  # seconds a step, until the one waits for the other
     other = Alone(alone.project, server.env, suffix="other")
     processes = [each.start() for each in (alone, other)]
+    eventually(lambda: (alone.project / "out.txt").exists() and "waiting for a place" in alone.out)
+    server.slow = 0
     for process in processes:
         process.join(300)
     assert [process.exitcode for process in processes] == [0, 0], alone.out
