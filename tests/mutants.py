@@ -12,6 +12,7 @@ stands in docs/mutants.md.
 from __future__ import annotations
 
 import ast
+import atexit
 import difflib
 import os
 import random
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import parso
+import warm
 from cosmic_ray import plugins
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -60,7 +62,7 @@ TESTS = {
     "motools/atom/folder.py": ["tests/atom/test_atom.py"],
     "motools/compiler/step_code.py": ["tests/compiler/test_step_code.py"],
     "motools/compiler/named_paths.py": ["tests/compiler/test_step_code.py"],
-    "motools/compiler/step_call.py": ["tests/compiler/test_step_code.py"],
+    "motools/compiler/step_call.py": ["tests/compiler/test_step_call.py", "tests/compiler/test_step_code.py"],
     "motools/code/trace.py": ["tests/code/test_trace.py"],
     "motools/code/world.py": ["tests/code/test_trace.py"],
     "motools/code/module_search.py": ["tests/code/test_trace.py"],
@@ -259,13 +261,15 @@ def mutants(source: str) -> list[Mutant]:
 
 
 def _hints(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where type hints stand, and what is for type checkers or `repr`, or only forbids."""
+    """Where type hints stand, and what is for type checkers or `repr`, only forbids, or is for a power cut."""
     found: list[Any] = []
     for node in ast.walk(ast.parse(source)):
         found += [getattr(node, "annotation", None), getattr(node, "returns", None)]
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found.append(node)
         if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg in ("repr", "frozen")):
+            found.append(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.fsync":
             found.append(node)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
             found += [keyword for keyword in node.keywords if keyword.arg == "strict"]
@@ -309,6 +313,7 @@ class Copy:
             if (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, folder / name)
+        # by its content and not by its age: a mutant may be as long as the source, and is written in the same second
         compiled = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "motools", "mozoo", "tests"]
         subprocess.run([sys.executable, *compiled], cwd=folder, check=True)
 
@@ -338,9 +343,9 @@ class Copy:
         try:
             os.setsid()
             os.chdir(self.folder)
-            os.environ |= {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+            os.environ["PYTHONPATH"] = str(self.folder)
             sys.path[:] = [str(self.folder), *(path for path in sys.path if path not in ("", str(ROOT / "tests")))]
-            sys.dont_write_bytecode = True
+            warm._running.clear()  # it is not this process that ends the warm Python
             with self.log.open("wb") as log:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
@@ -405,6 +410,8 @@ def main() -> None:
     words = arguments.modules or [""]
     modules = [m for w in words for m in TESTS if w in (Path(m).stem, m, "")]
     low = []
+    warm.start()  # one for all forks, since it imports nothing of the copy
+    atexit.register(warm.stop)
     with tempfile.TemporaryDirectory(prefix="motools-mutants-") as folder:
         copy = Copy(Path(folder, "copy"))
         for module in modules:
