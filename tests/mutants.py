@@ -45,15 +45,16 @@ _SERVED = (
     "without_logprobs or nothing_is_paid or not_in_the_environment"
 )
 _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_does_that or where_they_stand"
+_AT_HAND = ["tests/engine/test_at_hand.py", "-k", "not default_of_a_config"]
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
-    "motools/engine/stage.py": ["tests/engine/test_at_hand.py"],
-    "motools/engine/stages.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
-    "motools/engine/generated_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
-    "motools/engine/custom_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_custom_stages.py"],
-    "motools/engine/pipeline_state.py": ["tests/engine/test_at_hand.py"],
-    "motools/engine/remote_results.py": ["tests/engine/test_at_hand.py"],
-    "motools/execution/cached_results.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
+    "motools/engine/stage.py": _AT_HAND,
+    "motools/engine/stages.py": _AT_HAND,
+    "motools/engine/generated_stage.py": _AT_HAND,
+    "motools/engine/custom_stage.py": _AT_HAND,
+    "motools/engine/pipeline_state.py": _AT_HAND,
+    "motools/engine/remote_results.py": _AT_HAND,
+    "motools/execution/cached_results.py": _AT_HAND,
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/lock_file.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],

@@ -281,25 +281,55 @@ def test_what_a_frozen_stage_has_made_is_entered_too_under_the_key_of_its_record
     assert len(list(step_cache.every(Project(chain.folder).store))) == 3
 
 
-def test_every_stage_that_will_or_may_run_has_its_config_checked(chain: Chain) -> None:
+def refusing(chain: Chain, how: str) -> None:
+    """Have each step refuse what it is given, in its `check` or its `rehearse`, by its seed."""
+    for number, (before, after) in enumerate([("prepare", ")"), ("train", ", keeps"), ("evaluate", ")")]):
+        chain.edit("chain.py", f"Config, {before}{after}", f"Config, {before}, {how}=refuse{after}")
+        chain.set(before, seed=number)
+    function = "def refuse(config):\n    raise motools.errors.UserError(f'no {config.seed}')"
+    chain.edit("chain.py", "workflow = ", f"import motools.errors\n\n\n{function}\n\n\nworkflow = ")
+
+
+@pytest.mark.parametrize("how", ["check", "rehearse"])
+def test_every_stage_that_will_or_may_run_has_its_config_checked_and_tried_out(chain: Chain, how: str) -> None:
     add_mine(chain)
-    chain.edit(
-        "chain.py",
-        "Config, evaluate)",
-        "Config, evaluate, check=refuse)",
-    )
-    chain.edit(
-        "chain.py",
-        "workflow = ",
-        "import motools.errors\n\n\ndef refuse(config):\n    raise motools.errors.UserError(f'no {config.seed}')\n\n\n"
-        "workflow = ",
-    )
+    refusing(chain, how)
     with opened(chain) as stages:
+        ask = getattr(stages, how)
         for action in ("current", "restore", "fetch"):
-            stages.check(plans(stages, evaluate=action))
+            ask(plans(stages, evaluate=action))
         for action in ("run", "maybe"):
-            with pytest.raises(UserError, match="no 0"):
-                stages.check(plans(stages, mine="run", evaluate=action))
+            with pytest.raises(UserError, match="no 2"):
+                ask(plans(stages, mine="run", evaluate=action))
+
+
+def test_what_comes_after_a_stage_of_ones_own_may_need_what_that_makes_and_tries_nothing_out(chain: Chain) -> None:
+    chain.set("train", more={"file": "out.txt"})
+    add_mine(chain)
+    refusing(chain, "rehearse")
+    with opened(chain) as stages:
+        stages.rehearse(plans(stages, mine="run", train="run", evaluate="run"))
+        with pytest.raises(UserError, match="no 0"):
+            stages.rehearse(plans(stages, prepare="run", mine="run", train="run", evaluate="run"))
+
+
+def test_of_a_model_that_goes_off_the_steps_that_will_run_are_warned_or_all(chain: Chain) -> None:
+    chain.set("train", more={"model": "openai/gpt-3.5-turbo"})
+    with opened(chain) as stages:
+        (line,) = stages.warnings(plans(stages), of_all=True, ask=False)
+        assert line.startswith("train: openai/gpt-3.5-turbo went off on ")
+        for action in ("run", "maybe"):
+            assert list(stages.warnings(plans(stages, train=action), of_all=False, ask=False)) == [line]
+        for found in (plans(stages, train="restore"), plans(stages, prepare="run")):
+            assert list(stages.warnings(found, of_all=False, ask=False)) == []
+
+
+def test_among_steps_only_inputs_tell_who_waits_whatever_file_a_config_names(chain: Chain) -> None:
+    chain.set("train", more={"file": "metrics/evaluate.json"})
+    with opened(chain) as stages:
+        assert str(chain.path("metrics/evaluate.json")) in stages.steps["train"].reads
+        assert stages.upstream[stages.steps["train"]] == [stages.steps["prepare"]]
+        assert actions(stages) == {"prepare": "current", "train": "run", "evaluate": "maybe"}
 
 
 def test_the_paths_of_a_stage_are_claimed_while_it_is_at_work(chain: Chain) -> None:
