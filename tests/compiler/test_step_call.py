@@ -22,9 +22,16 @@ from motools.workflow import Step, Workflow
 
 @dataclass
 class Config(StepConfig):
-    """Of both steps."""
+    """Of the first step."""
 
     seed: int = 0
+
+
+@dataclass
+class Needs(StepConfig):
+    """Of the second one; it has no default."""
+
+    seed: int
 
 
 def work(config: Any, input_atoms: Any, workspace: Any) -> list[Any]:
@@ -38,7 +45,7 @@ def judge(config: Any, input_atoms: Any, workspace: Any) -> list[Any]:
 
 
 TRAIN = Step("train", {"rows": "dataset"}, {"model": "model"}, Config, work, keeps_logs=True)
-COMPARE = Step("compare", {"model": "model", "other": "model"}, {"table": "eval"}, Config, judge, gathers=["model"])
+COMPARE = Step("compare", {"model": "model", "other": "model"}, {"table": "eval"}, Needs, judge, gathers=["model"])
 WORKFLOW = Workflow("study", [TRAIN, COMPARE])
 
 
@@ -67,6 +74,14 @@ def test_what_is_read_from_the_folder_is_what_is_planned(place: Place) -> None:
     assert found.slots == (f"motools-step {found.key}", ["model"], True)
     assert found.roles == {"rows": "dataset"}
     assert found.step_in(WORKFLOW) == TRAIN
+
+
+def test_what_is_missing_in_the_section_of_another_step_keeps_none_from_running(place: Place) -> None:
+    with (place.folder / "params.yaml").open("a") as file:
+        file.write("compare: {}\n")
+    assert read_call("study", WORKFLOW, "train", place).values == {"seed": 1}
+    with pytest.raises(ConfigError, match=r"^compare\.seed: "):
+        read_call("study", WORKFLOW, "compare", place)
 
 
 def test_an_instance_of_a_sweep_is_given_what_holds_for_it(place: Place) -> None:
