@@ -52,6 +52,8 @@ TESTS = {
     "motools/engine/stages.py": _AT_HAND,
     "motools/engine/generated_stage.py": _AT_HAND,
     "motools/engine/custom_stage.py": _AT_HAND,
+    "motools/engine/run.py": ["tests/engine/test_plan.py", "tests/engine/test_failures.py"],
+    "motools/engine/scheduler.py": ["tests/engine/test_scheduler.py"],
     "motools/engine/pipeline_state.py": _AT_HAND,
     "motools/engine/remote_results.py": _AT_HAND,
     "motools/execution/cached_results.py": _AT_HAND,
@@ -267,6 +269,8 @@ def _hints(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     for node in ast.walk(ast.parse(source)):
         found += [getattr(node, "annotation", None), getattr(node, "returns", None)]
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            found.append(node)
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases):
             found.append(node)
         if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg in ("repr", "frozen")):
             found.append(node)

@@ -22,7 +22,7 @@ from motools.engine.plan import StagePlan
 from motools.engine.prepared import prepare_folder
 from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
 from motools.engine.reporter import Silent
-from motools.engine.stage import in_order, waiting_for
+from motools.engine.stage import Done, in_order, waiting_for
 from motools.engine.stages import Stages, open_stages
 from motools.errors import DamagedError, RemoteError, StepError, UserError, WorkflowError
 from motools.execution import cached_results
@@ -407,6 +407,11 @@ def test_a_path_is_made_by_what_writes_it_something_in_it_or_its_folder(path: st
     assert upstream[stages[1]] == upstream[stages[2]] == []
 
 
+def test_a_stage_that_reads_what_it_writes_itself_waits_for_nothing() -> None:
+    stage = Told("stage", ["/a/log"], ["/a"])
+    assert waiting_for([stage]) == {stage: []}
+
+
 def test_stages_that_wait_for_each_other_are_refused_by_name() -> None:
     stages = [Told("a", ["/in", "/of b"], ["/of a"]), Told("b", ["/of a/part"], ["/of b"]), Told("c", [], ["/of c"])]
     upstream = waiting_for(stages)
@@ -509,6 +514,48 @@ def test_a_stage_of_ones_own_is_restored_by_dvc_where_it_can_be(chain: Chain) ->
         assert mine.at_hand(mine.decide()).action == "run"
 
 
+def execute(stages: Stages) -> Done:
+    """The stage of one's own, as the scheduler would."""
+    (mine,) = stages.custom
+    plan = mine.at_hand(mine.decide())
+    assert plan.action == "run"
+    return mine.finish(plan, mine.start(plan).result())
+
+
+def test_a_stage_of_ones_own_is_entered_as_dvc_would_with_what_its_command_found(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    add_mine(chain, cmd="cp src.txt out.txt && command -v motools && echo two > src.txt")
+    with opened(chain) as stages:
+        assert execute(stages) == Done()
+        (mine,) = stages.custom
+        assert mine.log.read_text().rstrip().endswith("/motools"), "the programs of this environment are at hand"
+        assert mine.decide().reasons == ("src.txt changed",), "by the command, after it was read"
+    assert chain.path("out.txt").read_text() == "one\n"
+    (dep,), (out,) = chain.locked()["mine"]["deps"], chain.locked()["mine"]["outs"]
+    chain.path("src.txt").write_text("one\n")
+    assert dep["md5"] == out["md5"] == hash_file(chain.path("src.txt"))
+    assert chain.dvc_status() == {}
+    before = chain.locked()
+    remove(chain.path("out.txt"))
+    edit_lock(chain, {name: entry for name, entry in before.items() if name != "mine"})
+    with opened(chain) as stages:
+        (mine,) = stages.custom
+        assert mine.at_hand(mine.decide()).action == "restore"
+    assert chain.locked() == before
+    assert chain.path("out.txt").read_text() == "one\n"
+
+
+def test_a_stage_of_ones_own_that_fails_is_not_entered(chain: Chain) -> None:
+    add_mine(chain, cmd="cp src.txt out.txt && exit 3")
+    with opened(chain) as stages:
+        with pytest.raises(StepError, match=r"its command failed to run: .*, exited with 3"):
+            execute(stages)
+        assert stages.custom[0].decide().action == "run"
+    assert "mine" not in chain.locked()
+
+
 def test_a_frozen_stage_of_ones_own_is_left_alone_as_dvc_does(chain: Chain) -> None:
     from dvc.repo import Repo
 
@@ -592,6 +639,34 @@ def test_what_only_the_remote_has_is_fetched_at_once_and_restored(chain: Chain) 
         assert [stages.steps["prepare"].decide().action] == ["restore"]
         assert stages.steps["prepare"].left_out("train")["notes"] == ids(chain)["notes"]
     assert chain.path("atoms/notes/data/notes").read_text() == "n"
+
+
+def test_what_is_damaged_in_the_remote_too_is_put_aside_and_the_stage_runs(chain: Chain) -> None:
+    store = with_remote(chain)
+    path = chain.object("atoms/model", "data/part.txt")
+    for each in (path, store / "files" / "md5" / path.parent.name / path.name):
+        spoil(each)
+    remove(chain.path("atoms/model"))
+    with opened(chain) as stages:
+        stages.state.atoms.update(ids(chain))
+        train = stages.steps["train"]
+        assert train.at_hand(train.decide()).action == "run"
+    assert not chain.path("atoms/model").exists()
+    assert chain.path(".motools/damaged", f"{path.parent.name}{path.name}").exists()
+
+
+def test_a_stage_whose_result_the_remote_has_only_in_part_runs(chain: Chain) -> None:
+    store = with_remote(chain)
+    path = chain.object("atoms/model", "data/part.txt")
+    remove(chain.path("atoms/model"))
+    with opened(chain) as stages:
+        stages.state.atoms.update(ids(chain))
+        remove(path)
+        remove(store / "files" / "md5" / path.parent.name / path.name)
+        train = stages.steps["train"]
+        plan = train.decide()
+        assert plan.action == "fetch"
+        assert train.at_hand(plan).action == "run"
 
 
 def test_with_nothing_to_fetch_nobody_is_asked(chain: Chain) -> None:
