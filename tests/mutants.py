@@ -52,7 +52,7 @@ TESTS = {
     "motools/engine/stages.py": _AT_HAND,
     "motools/engine/generated_stage.py": _AT_HAND,
     "motools/engine/custom_stage.py": _AT_HAND,
-    "motools/engine/run.py": ["tests/engine/test_plan.py", "tests/engine/test_failures.py"],
+    "motools/engine/run.py": ["tests/engine/test_run.py"],
     "motools/engine/scheduler.py": ["tests/engine/test_scheduler.py"],
     "motools/engine/pipeline_state.py": _AT_HAND,
     "motools/engine/remote_results.py": _AT_HAND,
