@@ -127,7 +127,7 @@ TESTS = {
     "mozoo/judges.py": ["tests/zoo/test_judges.py", "-k", f"not ({_SERVED})"],
 }
 """The tests that belong to each module: quick ones, which run within the process."""
-_REMEMBERING = ("@cache", "@lru_cache")
+_REMEMBERING = re.compile(r"@?(cache|lru_cache)\b")
 _IDENTITY = re.compile(r"_(Eq|NotEq|[LG]tE?)_Is(Not)?$|_Is(Not)?_(Eq|NotEq|[LG]tE?)$")
 """Changes of equality into identity and back, which mostly change nothing."""
 
@@ -254,7 +254,7 @@ def mutants(source: str) -> list[Mutant]:
             continue
         positions = ((n, *p) for n in ast_nodes(tree) for p in kind().mutation_positions(n))
         for occurrence, (node, start, end) in enumerate(positions):
-            if node.type == "decorator" and node.get_code().strip().startswith(_REMEMBERING):
+            if node.type == "decorator" and _REMEMBERING.match(node.get_code().strip()):
                 continue
             if node.type == "operator" and node.parent.type in ("param", "parameters"):  # it only forbids
                 continue
@@ -264,10 +264,11 @@ def mutants(source: str) -> list[Mutant]:
 
 
 def _hints(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where type hints stand, and what is for type checkers or `repr`, only forbids, or is for a power cut."""
+    """Where type hints stand, and what is for speed, type checkers or `repr`, only forbids, or is for a power cut."""
     found: list[Any] = []
     for node in ast.walk(ast.parse(source)):
         found += [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        found += [d for d in getattr(node, "decorator_list", ()) if _REMEMBERING.match(ast.unparse(d))]
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found.append(node)
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases):
