@@ -591,8 +591,10 @@ def test_an_execution_names_the_person_who_was_given_and_is_entered(chain: Chain
     with opened(chain, user="eve", force=True) as stages:
         prepare = stages.steps["prepare"]
         plan = prepare.decide()
+        assert stages.state.traces == {}
         done = prepare.finish(plan, prepare.start(plan).result())
         assert done.executed
+        assert list(stages.state.traces["prepare"].code) == ["chain.py"]
         assert done.outputs == {name: stages.state.atoms[name] for name in ("dataset", "notes")}
         made = chain.path("atoms/dataset/data/part.txt")
         assert made.stat().st_mtime_ns in stages.state.outputs.hashes._known[str(made)], "it is not hashed again"

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zc.lockfile
 from chain import Chain, forget_modules, remove
+from openai_server import OpenAIServer
 
 from motools.atom import records
 from motools.atom.costs import Estimate
+from motools.base import yaml12
 from motools.engine import snapshot
 from motools.engine.options import RunOptions
 from motools.engine.plan import StagePlan
@@ -118,6 +121,53 @@ def test_a_config_that_is_refused_leaves_the_pipelines_files_as_they_are(chain: 
     assert not chain.path("dvc.yaml").exists()
 
 
+class Holding(Heard):
+    """Takes DVC's lock when the last step has finished, as another command would, until it is waited for."""
+
+    def __init__(self, lock: Path) -> None:
+        super().__init__()
+        self._path = lock
+
+    def finished(self, stage: str, seconds: float) -> None:
+        if stage == "evaluate":
+            self._held = zc.lockfile.LockFile(str(self._path))
+
+    def note(self, text: str) -> None:
+        super().note(text)
+        self._held.close()
+
+
+def test_what_has_finished_is_in_dvc_lock_when_a_run_ends_whoever_is_at_work_on_it_then(chain: Chain) -> None:
+    chain.set("evaluate", seed=1)
+    heard = Holding(chain.path(".dvc/tmp/lock"))
+    before = chain.locked()["evaluate"]
+    assert statuses(run(chain, heard))["evaluate"] == "finished"
+    (note,) = heard.notes
+    assert note.startswith("waiting for another DVC command to end")
+    assert chain.locked()["evaluate"] != before
+    assert chain.dvc_status() == {}
+
+
+def test_what_a_person_wrote_into_a_generated_file_is_kept_and_told_of(chain: Chain) -> None:
+    with chain.path("dvc.yaml").open("a") as file:
+        file.write("# mine\n")
+    heard = Heard()
+    run(chain, heard)
+    (note,) = heard.notes
+    (kept,) = chain.path(".motools/replaced").iterdir()
+    assert note == f"{chain.path('dvc.yaml')} said something else, which is kept as {kept}."
+    assert kept.read_text().endswith("# mine\n")
+
+
+def test_the_output_of_a_step_makes_way_for_those_of_its_instances(chain: Chain) -> None:
+    params = yaml12.load(chain.path("params.yaml"))
+    chain.path("params.yaml").write_text(yaml12.dumps({**params, "sweep": {"train.seed": [0, 1]}}))
+    found = statuses(run(chain))
+    assert (found["prepare"], found["train@seed=0"], found["train@seed=1"]) == ("current", "restored", "finished")
+    assert sorted(path.name for path in chain.path("atoms/model").iterdir() if path.is_dir()) == ["seed=0", "seed=1"]
+    assert not chain.path("atoms/model/atom.json").exists()
+
+
 def test_what_the_system_refuses_is_one_sentence(chain: Chain) -> None:
     (chain.path(".gitignore")).unlink()
     (chain.path(".gitignore")).mkdir()
@@ -179,6 +229,25 @@ def test_a_run_warns_of_models_of_the_steps_that_will_run(chain: Chain) -> None:
     assert heard.notes == []
 
 
+def test_the_list_of_models_is_asked_for_by_a_run_and_a_plan_with_checks_alone(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain.set("evaluate", more={"model": "openai/gpt-4o-mini"})
+    with OpenAIServer() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        server.shutdowns["gpt-4o-mini"] = "2020-01-01"
+        heard = Heard()
+        with prepared(chain) as made:
+            plan(made, reporter=heard)
+            assert (server.requests, heard.notes) == ([], [])
+            plan(made, check=True, reporter=heard)
+        run(chain, heard)
+    assert len(heard.notes) == 2
+    for note in heard.notes:
+        assert note.startswith("evaluate: openai/gpt-4o-mini went off on 2020-01-01 (the model list of 127.0.0.1)")
+
+
 def test_a_plan_notes_where_a_run_would_refuse_to_pay(chain: Chain) -> None:
     nowhere = chain.folder.parent / "nowhere"
     chain.path(".dvc/config").write_text(f"[core]\n    remote = store\n['remote \"store\"']\n    url = {nowhere}/x\n")
@@ -208,7 +277,10 @@ def guess(config, atoms):
 workflow = """
 
 
-def test_what_a_step_that_will_run_would_use_is_estimated_from_its_config_and_inputs(chain: Chain) -> None:
+def test_what_a_step_that_will_run_would_use_is_estimated_from_its_config_and_inputs(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(chain.folder.parent)
     chain.edit("chain.py", "workflow = ", ESTIMATE)
     chain.edit("chain.py", "Config, train)", "Config, train, estimate=guess)")
     rows = len(chain.path("atoms/dataset/data/part.txt").read_text())
