@@ -52,7 +52,12 @@ TESTS = {
     "motools/engine/stages.py": _AT_HAND,
     "motools/engine/generated_stage.py": _AT_HAND,
     "motools/engine/custom_stage.py": _AT_HAND,
-    "motools/engine/run.py": ["tests/engine/test_run.py"],
+    "motools/engine/run.py": [
+        "tests/engine/test_run.py",
+        "tests/engine/test_snapshot.py",
+        "-k",
+        "test_run or were_added_to_the_cache",
+    ],
     "motools/engine/scheduler.py": ["tests/engine/test_scheduler.py"],
     "motools/engine/pipeline_state.py": _AT_HAND,
     "motools/engine/remote_results.py": _AT_HAND,
