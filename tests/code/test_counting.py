@@ -154,6 +154,17 @@ def step(): return one
 def one(): return «1|2»
 def step(): return one
 """,
+    "the text of a method that was not executed": """
+class A:
+    def one(self): return «1|2»
+def step(): return A.one
+""",
+    "the name of a local after an inner scope": """
+def step():
+    a = [n for n in range(3)]
+    «b|c» = 1
+    return a, «b|c»
+""",
     "the order of definitions": """
 «def one(): return 1|def two(): return 2»
 «def two(): return 2|def one(): return 1»
