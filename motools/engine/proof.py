@@ -49,7 +49,7 @@ def remember_if_current(
     traces = list(traces)
     used, looked_in, env = looked_at(traces, place)
     folders |= looked_in
-    files = {path: None for path in files if path not in folders} | used
+    files = {**{path: None for path in files if path not in folders}, **used}
     if not _all_hold(traces, place, digest):  # what the proof takes from the disk has been taken before
         return
     now = {"status": "current", "seconds": 0.0}
@@ -90,9 +90,9 @@ def looked_at(
         folders |= {os.path.dirname(path) for told in trace.code for path in real_paths(told, place)}
         env |= set(trace.env)
     for tree in _trees(traces, place):
-        for parent, _, names in os.walk(tree, followlinks=True):
+        for parent, _, inside in os.walk(tree, followlinks=True):
             folders.add(parent)
-            asked |= {os.path.join(parent, name) for name in names}
+            asked |= {os.path.join(parent, name) for name in inside}
     folders |= {path for path in asked if os.path.isdir(path)}
     files = {path: snapshot.content_if_young(path) for path in asked - folders} | files
     names: dict[str, list[str] | None] = {path: sorted(os.listdir(path)) for path in folders if os.path.isdir(path)}
@@ -119,6 +119,6 @@ def _all_hold(traces: Sequence[Trace], place: Place, digest: Callable[[str], str
 
 
 def _is_young(tree: str) -> bool:
-    """Whether something in a folder may have been written since it was looked at, so that it must be looked at again."""
+    """Whether something in a folder may have been written since it was looked at."""
     walked = os.walk(tree, followlinks=True)
     return any(snapshot.is_young(path) for at, _, names in walked for path in (at, *(f"{at}/{n}" for n in names)))

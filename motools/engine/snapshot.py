@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -245,5 +245,5 @@ def _write(path: Path, proof: Snapshot) -> None:
     temporary = path.with_name(f".motools-{os.getpid()}")  # `files.sweep` knows this name
     with suppress(OSError):  # a full disk, a folder that is somebody else's: the next run takes longer, that is all
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(proof)), encoding="utf-8")
+        temporary.write_text(json.dumps(vars(proof)), encoding="utf-8")
         os.replace(temporary, path)

@@ -239,6 +239,8 @@ class StageOutputs:
                 if out["md5"].endswith(".dir"):
                     if out["path"] not in made and not out["path"].startswith("atoms/"):
                         continue  # a folder that was read, which is in no cache: the traces tell of it
+                    if path in folders:  # an input: the stage that makes it has told of it
+                        continue
                     tree = self._project.store.tree(out["md5"])
                     objects |= {out["md5"], *tree.values()}
                     files |= {os.path.join(path, file): md5 for file, md5 in tree.items()}

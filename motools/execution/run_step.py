@@ -29,6 +29,7 @@ from motools.base.locks import file_lock
 from motools.code.search_path import Place
 from motools.compiler.step_call import StepCall, make_call
 from motools.compiler.step_code import of_step
+from motools.definition.config import marked
 from motools.definition.context import StepContext, executing, kept_folder
 from motools.definition.instances import as_seen
 from motools.definition.step import Step
@@ -144,8 +145,10 @@ def loaded(reference: str, place: Place) -> Workflow:
     _ = warmed(place).project.store  # reads the DVC configuration, once for all forks
     with place.importable():
         workflow = load_workflow(reference, place)
+    workflow.step(workflow.steps[0].name)  # what is made once is here then, and shared by all forks
     for step in workflow.steps:
         parser_of(step.config_class)
+        marked(step.config_class, {})
     warm(place)
     records.versions()
     return workflow

@@ -250,6 +250,8 @@ class Cache:
 
     def make(self, folder: Path) -> None:
         """Make a folder of the cache, with the mode that DVC gives it."""
+        if os.path.isdir(folder):
+            return
         missing = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache) and not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for path in missing if self._shared else ():
