@@ -57,7 +57,7 @@ def first_run(project: Path, *words: str) -> float:
 
 
 def nothing_changed(project: Path, size: int, at_once: list[float], n: int) -> Iterator[Figure]:
-    """Right after a run, then when all files are old; 0.3 and 0.5 s where `python -c 'import yaml'` takes 0.1 s or less."""
+    """Right after a run, then when all files are old; 0.3 and 0.5 s where `import yaml` takes 0.1 s or less."""
     settle()
     seconds(project, "motools", "run", "-q")  # the first one from now on knows the files by their stats
     times = in_turns(
