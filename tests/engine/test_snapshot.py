@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import Chain, dvc, git, remove
+from chain import Chain, dvc, eventually, git, remove
 
 from motools.engine import snapshot
 from motools.repo import file_hashes
@@ -180,7 +180,7 @@ def test_right_after_a_run_there_is_proof_and_a_change_in_the_same_moment_is_not
 
     monkeypatch.setattr(snapshot, "_age", age)
     for module in (file_hashes, snapshot):
-        monkeypatch.setattr(module, "_GRAIN", 60_000_000_000)  # nothing of the project is known by its stat
+        monkeypatch.setattr(module, "_GRAIN", 3600 * 10**9)  # nothing of the project is known by its stat
     chain = finished(project)
     assert snapshot.unchanged(chain.folder) is not None
     CHANGES[what](chain)
@@ -203,9 +203,7 @@ def test_what_changes_while_a_run_goes_on_is_in_no_proof_of_it(project: Path, na
     chain.set("train", pause=1.0)
     chain.executed()
     run = chain.start()
-    while "model" not in chain.executed():
-        assert run.poll() is None
-        time.sleep(0.02)
+    eventually(lambda: "model" in chain.executed())
     MEANWHILE[name](chain.path(name))
     said = run.communicate(timeout=60)[1]
     assert run.returncode in (0, 1), said
