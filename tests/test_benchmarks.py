@@ -25,10 +25,10 @@ SMALLEST = {
 AGAINST = {
     "startup": {"dvc --help"},
     "noop": {"dvc repro", "doit"},
-    "change_last": {"dvc repro"},
+    "change_last": {"dvc repro", "doit"},
     "parallel": {"the sleep"},
     "memory": {"the limit"},
-    "sweep": {"dvc repro", "2 stages", "import yaml"},
+    "sweep": {"dvc repro", "2 stages", "doit", "import yaml"},
     "profile_1000": {"2 stages"},
     "trace": {"unobserved"},
     "large_atoms": {"the file", "md5sum"},

@@ -17,6 +17,7 @@ from typing import Any
 
 from motools import __version__
 from motools.base.foreign_text import read_json
+from motools.base.loaded_modules import loaded_since
 from motools.errors import DamagedError
 from motools.repo import step_cache
 from motools.repo.cache import Out, hash_file
@@ -77,12 +78,21 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Of Python, MOTools, and of every installed distribution that this process has loaded a module of."""
-    found = {"python": platform.python_version(), "motools": __version__}
-    for name in sorted({name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names):
-        if name in _distributions():
-            distribution, version = _distributions()[name]
-            found.setdefault(distribution, version)
-    return found
+    new, mark = loaded_since(_packages.mark)
+    names = {name.partition(".")[0] for name in new} - sys.stdlib_module_names
+    if mark != _packages.mark:
+        _packages.mark, _packages.names = mark, _packages.names | names
+        found = (_distributions()[name] for name in sorted(_packages.names & _distributions().keys()))
+        _packages.versions = dict(reversed([*found]))
+    return {"python": platform.python_version(), "motools": __version__, **_packages.versions}
+
+
+class _packages:
+    """What this process has loaded, as far as it was looked at; forks of it start from there."""
+
+    mark: str | None = None
+    names: frozenset[str] = frozenset()
+    versions: Mapping[str, str] = {}
 
 
 @cache

@@ -21,6 +21,7 @@ from motools.compiler.dvc_yaml import (
 )
 from motools.compiler.editor_schema import modeline, write_schema
 from motools.compiler.losses import is_of_something_else, kept_copy, loses_params, loses_stages
+from motools.compiler.named_paths import Named
 from motools.compiler.params_yaml import params_text
 from motools.compiler.step_code import of_step
 from motools.definition.instances import base_of, label_of
@@ -39,7 +40,8 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
     workflow, sections = instances_of(workflow, said)
     found = references.parse(reference, place)
     source = found.file if found is not None else None
-    codes = {s.name: of_step(s, sections[s.name], place, source) for s in workflow.steps}
+    named: dict[str, Named] = {}
+    codes = {s.name: of_step(s, sections[s.name], place, source, named) for s in workflow.steps}
     locked, written = pipeline.read_lock(place.folder), pipeline.read_stages(place.folder)
     stages = {}
     for step in workflow.steps:

@@ -6,6 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
@@ -58,11 +59,16 @@ class Idle:
 def without_idle(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """A config's values without the options that its class says change no result."""
     kept = dict(values)
-    for field, annotation in typing.get_type_hints(cls, include_extras=True).items():
+    for field, annotation in _hints(cls).items():
         for mark in getattr(annotation, "__metadata__", ()):
             if isinstance(mark, Idle) and isinstance(kept.get(field), Mapping):
                 kept[field] = {name: value for name, value in kept[field].items() if name not in mark.names}
     return kept
+
+
+@cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, tuple[zoo.Kind, str]]]:
@@ -70,7 +76,7 @@ def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[s
     stand: `field`, or `field[0]` in a list."""
     code: dict[str, str] = {}
     entries: dict[str, tuple[zoo.Kind, str]] = {}
-    for field, annotation in typing.get_type_hints(cls, include_extras=True).items():
+    for field, annotation in _hints(cls).items():
         for where, text, mark in _marks(annotation, values.get(field), field):
             if isinstance(mark, _CodeName):
                 code[where] = text

@@ -238,9 +238,14 @@ def instantiate(
             found.setdefault(_told(chosen), chosen)
     steps, made = [], {}
     for step in workflow.steps:
+        known: dict[str, dict[str, Any]] = {}  # many instances vary by what other steps' sections say
         for label, chosen in points[step.name].items():
             name = instance(step.name, label)
-            made[name] = _section(workflow, step, sections[step.name], chosen)
+            sets = _sets(step, chosen)
+            told = repr(sets)
+            if told not in known:
+                known[told] = _section(workflow, step, sections[step.name], sets)
+            made[name] = copy.deepcopy(known[told])
             inputs = {}
             for given, kind in step.inputs.items():
                 for at in _labels_of(given, step, reaching, makers, points, chosen):
@@ -324,8 +329,12 @@ def _labels_of(
     return [_told([at[number] for number in reaching[maker]])]
 
 
-def _section(workflow: Workflow, step: Step, section: Mapping[str, Any], points: Sequence[Point]) -> dict[str, Any]:
-    sets = {key: value for point in points for key, value in point.sets.items() if key.partition(".")[0] == step.name}
+def _sets(step: Step, points: Sequence[Point]) -> dict[str, Any]:
+    """What points say of a step's own section."""
+    return {key: value for point in points for key, value in point.sets.items() if key.partition(".")[0] == step.name}
+
+
+def _section(workflow: Workflow, step: Step, section: Mapping[str, Any], sets: Mapping[str, Any]) -> dict[str, Any]:
     if not sets:
         return dict(section)
     changed = {step.name: copy.deepcopy(dict(section))}

@@ -94,10 +94,13 @@ class Workflow:
         step = self.step(name)
         check = step.rehearse if rehearse else step.check
         if check is not None:
-            makers = {output: maker.name for maker in self.steps for output in maker.outputs}
-            made = {given: config(makers[given]) for given in step.inputs if given in makers}
+            made = {given: config(self._makers[given]) for given in step.inputs if given in self._makers}
             made = as_seen(made, step.gathers)
             check(config(name), *([made] if len(inspect.signature(check).parameters) > 1 else []))
+
+    @cached_property
+    def _makers(self) -> dict[str, str]:
+        return {output: step.name for step in self.steps for output in step.outputs}
 
     @cached_property
     def _by_name(self) -> dict[str, Step]:

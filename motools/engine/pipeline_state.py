@@ -36,13 +36,14 @@ class PipelineState:
         self.reporter = reporter
         self.outputs = StageOutputs(self.place.project, self.place.folder, self.compiled, reporter.note)
         self.atoms: dict[str, str | None] = {name: atom.id for name, atom in prepared.inputs.items()}
-        self.world = World(self.place, self._digest)
+        self.world = World(self.place, self.digest)
         self.traces: dict[str, Trace] = {}
         ask = not (options.force or options.without_remote) and self.place.project.setting("core", "remote")
         self.remote = Remote(self.place.project) if ask else None
         self.workers = Workers(options.executor)
 
-    def _digest(self, path: str) -> str | None:
+    def digest(self, path: str) -> str | None:
+        """What a file holds now."""
         out = self.outputs.hashes.file(path)
         if out is None and self.remote is not None:  # a run will bring it
             return pipeline.tracked(Path(path))
@@ -50,5 +51,5 @@ class PipelineState:
 
     def files_were_written(self) -> None:
         """By a stage that may write any file, code too: all that was looked at or imported is out of date."""
-        self.world = World(self.place, self._digest)
+        self.world = World(self.place, self.digest)
         self.workers.renew()

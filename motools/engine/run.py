@@ -116,7 +116,8 @@ def _remember(prepared: Prepared, stages: Stages, states: Mapping[Stage, StepSta
     """Leave a proof for the next run, where all stages are current."""
     with suppress(OSError):  # another command may be cleaning the cache; then there is no proof
         told = {stage.name: state for stage, state in states.items()}
-        remember_if_current(prepared, stages.state.outputs, told, stages.state.traces.values())
+        state = stages.state
+        remember_if_current(prepared, state.outputs, told, state.traces.values(), state.digest)
 
 
 @contextmanager

@@ -89,6 +89,7 @@ class Scheduler:
                 self._workers.close()
                 for run in self._running.values():  # only where something went wrong in here
                     run.claim.close()
+                self._claims.settle()
         if self.signals.heard:
             ended = ("current", "restored", "finished")
             kept = [each.name for each in self._upstream if each in self.states and self.states[each].status in ended]
@@ -169,7 +170,7 @@ class Scheduler:
 
     def _start(self, stage: Stage, plan: StagePlan, since: float) -> None:
         with contextlib.ExitStack() as claim:
-            claim.enter_context(self._claims.held(stage.name, list(stage.reads), list(stage.writes)))
+            claim.enter_context(self._claims.held(stage.name, list(stage.reads), list(stage.writes), True))
             future = stage.start(plan)
             self._running[stage] = _Running(plan, since, claim.pop_all())
         future.add_done_callback(lambda done: self._events.put((stage, done)))
@@ -178,6 +179,7 @@ class Scheduler:
     def _wait(self, patience: float | None) -> None:
         """For the next thing to happen, for `patience` seconds at most; what has finished is written meanwhile."""
         left = self._write()
+        self._claims.settle()
         while True:
             try:
                 event = self._events.get(timeout=patience or (_WRITE if left else None))

@@ -21,10 +21,14 @@ from motools.engine.stage import Stage, in_order, waiting_for
 from motools.engine.state import StepState
 from motools.errors import listed
 from motools.execution import cached_results, run_step
+from motools.execution.practice import practise
 
 __all__ = ["Plans", "Stages", "open_stages"]
 
 Plans = Mapping[Stage, StagePlan]
+
+_MANY = 30
+"""From so many steps on, practice takes less time than it saves."""
 
 
 @contextmanager
@@ -149,9 +153,11 @@ class Stages:
 
     def warm_up(self, plans: Plans) -> None:
         """Start the servers of the warm workers that the plan will need, so that they import meanwhile."""
-        for stage, plan in plans.items():
-            if plan.action in ("run", "maybe"):
-                stage.warm_up()
+        will_run = [stage for stage, plan in plans.items() if plan.action in ("run", "maybe")]
+        for stage in will_run:
+            stage.warm_up()
+        if len(will_run) >= _MANY:
+            self.state.workers.practise(practise, self.state.place)
 
     def leave_out(self) -> dict[Stage, StepState]:
         """What the steps hold that do not take part, restored where one that does needs it.

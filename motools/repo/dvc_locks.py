@@ -127,6 +127,8 @@ class PathLocks:
         self._path = root / ".dvc" / "tmp" / "rwlock"
         self._guard = _Lock(root / ".dvc" / "tmp" / "rwlock.lock", hardlink)
         self._me = {"pid": os.getpid(), "cmd": " ".join(sys.argv)}  # as DVC itself names us
+        self._ended: list[tuple[list[str], list[str]]] = []
+        self._written: tuple[tuple[int, ...] | None, dict[str, Any]] | None = None
 
     def repair(self) -> None:
         """Forget claims of processes that are gone, and a list that a killed DVC command left unreadable."""
@@ -140,8 +142,11 @@ class PathLocks:
         return self._holder(self._load(), read, write)
 
     @contextlib.contextmanager
-    def held(self, name: str, read: list[str], write: list[str]) -> Iterator[None]:
+    def held(self, name: str, read: list[str], write: list[str], until_settled: bool = False) -> Iterator[None]:
         """Claim a stage's paths for the time that it runs.
+
+        Args:
+            until_settled: keep the claim until the next one is made, or `settle` is called: the list is written once.
 
         Raises:
             Busy: another command has claimed one of them.
@@ -155,16 +160,25 @@ class PathLocks:
         try:
             yield
         finally:
-            with (
-                contextlib.suppress(OSError, ProjectError),
-                self._edited() as content,
-            ):  # else they end with this process
-                for path in read:
-                    if self._me in (claims := content["read"].get(path, [])):
-                        claims.remove(self._me)
-                for path in write:
-                    if content["write"].get(path) == self._me:
-                        del content["write"][path]
+            self._ended.append((read, write))
+            if not until_settled:
+                self.settle()
+
+    def settle(self) -> None:
+        """Let go of what has ended; where that fails it ends with this process."""
+        with contextlib.suppress(OSError, ProjectError):
+            if self._ended:
+                with self._edited():
+                    pass
+
+    def _let_go(self, content: dict[str, Any]) -> None:
+        for read, write in self._ended:
+            for path in read:
+                if self._me in (claims := content["read"].get(path, [])):
+                    claims.remove(self._me)
+            for path in write:
+                if content["write"].get(path) == self._me:
+                    del content["write"][path]
 
     def _holder(self, content: dict[str, Any], read: list[str], write: list[str]) -> str | None:
         claims = [(claim, [*read, *write], path) for path, claim in content["write"].items()]
@@ -195,15 +209,29 @@ class PathLocks:
         """Change the list under its own lock, and replace the file at once."""
         self._guard.take(_MOMENT, lambda holder: None)
         try:
-            content = self._load()
+            content = self._load() if self._written is None or self._written[0] != self._stamp() else self._written[1]
+            self._written = None
+            self._let_go(content)
             yield content
             claimed = {
                 "read": {p: claims for p, claims in content["read"].items() if claims},
                 "write": content["write"],
             }
             replace_file(self._path, json.dumps({k: v for k, v in claimed.items() if v}))
+            self._ended.clear()
+            claims = [*claimed["write"].values(), *(each for of in claimed["read"].values() for each in of)]
+            if all(claim is self._me for claim in claims):  # of others it must be asked whether they live
+                self._written = self._stamp(), claimed
         finally:
             self._guard.release()
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        """Another one wherever somebody else has written the list: what DVC adds makes it longer."""
+        try:
+            stat = os.stat(self._path)
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _overlap(path: str, others: list[str]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +101,7 @@ class Git:
 
     def _unlike_head(self, paths: Iterable[Path]) -> list[str]:
         """Those of the files whose bytes the commit that is checked out does not have under their path."""
-        asked = {path.resolve() for path in paths}
+        asked = {self._resolved(path) for path in paths}
         new: dict[Path, list[Path]] = {}
         for path in sorted(asked - self._compared.keys()):
             if path.is_file():
@@ -121,6 +121,11 @@ class Git:
             self._compared.update(zip(files, same, strict=True))
         differing = [path for path in asked if not self._compared.get(path, True)]
         return [os.path.relpath(path, self.top).replace(os.sep, "/") for path in differing]
+
+    @cached_property
+    def _resolved(self) -> Callable[[Path], Path]:
+        """Once in a run, as `_compared`: many stages depend on one file."""
+        return cache(Path.resolve)
 
     @cached_property
     def _compared(self) -> dict[Path, bool]:

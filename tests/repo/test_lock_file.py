@@ -366,6 +366,31 @@ def test_claims_are_dvcs_own_and_end_with_what_they_are_for(project: Path, stran
     assert json.loads(path.read_text()) == {}
 
 
+def test_a_claim_may_be_let_go_of_with_the_next_and_what_others_claim_meanwhile_is_seen(
+    project: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    path, claims = project / ".dvc/tmp/rwlock", PathLocks(project)
+    with claims.held("a", ["/p/in"], ["/p/a"], until_settled=True):
+        assert set(json.loads(path.read_text())["write"]) == {"/p/a"}
+    assert set(json.loads(path.read_text())["write"]) == {"/p/a"}
+    with claims.held("b", ["/p/in"], ["/p/b"], until_settled=True):
+        assert set(json.loads(path.read_text())["write"]) == {"/p/b"}
+        content = json.loads(path.read_text())
+        content["write"]["/p/c"] = {"pid": stranger.pid, "cmd": "dvc repro"}
+        path.write_text(json.dumps(content))
+        with pytest.raises(Busy), claims.held("c", [], ["/p/c"]):
+            pass
+    with claims.held("a", [], ["/p/a"]):
+        assert set(json.loads(path.read_text())["write"]) == {"/p/a", "/p/c"}
+    claims.settle()
+    assert set(json.loads(path.read_text())["write"]) == {"/p/c"}
+    stranger.kill()
+    stranger.wait()
+    with claims.held("c", [], ["/p/c"]):
+        assert json.loads(path.read_text())["write"]["/p/c"]["pid"] == os.getpid()
+    assert json.loads(path.read_text()) == {}
+
+
 @pytest.mark.parametrize(
     ("theirs", "read", "write", "is_busy"),
     [
