@@ -17,11 +17,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from motools.atom.atom import atoms_at_hand
+from motools.atom.trainings import dose_above, seed_of
 from motools.base import trusted_hosts
 from motools.base.gpu import held_gpu
 from motools.base.too_many_requests import is_hopeless
 from motools.code.search_path import Place, place_of
-from motools.definition.context import current_step, working_folder
+from motools.definition.context import StepContext, current_step, working_folder
+from motools.definition.instances import axes_in, value_of
 from motools.errors import BackendError, DamagedError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.api_keys import OWN, check_model
@@ -45,6 +48,7 @@ from motools.evals.options import (
     role_model,
     role_options,
 )
+from motools.observe import observer
 from motools.zoo import versioned
 
 if TYPE_CHECKING:
@@ -379,7 +383,19 @@ def _link(atom: ModelAtom) -> dict[str, Any]:
     }
     about |= {"motools_commit": head} if (head := step.project.git.head) else {}
     about |= {f"motools_made_from_{name}": id for name, id in sorted(atom.made_from.items())}
-    return {"tags": [step.step, *([folder] if folder != "." else []), step.key[:12]], "metadata": about}
+    if axes := _axes(step, atom):
+        about["motools_axes"] = axes
+    varies = [f"{name}={value}" for name, value in axes.items()]
+    return {"tags": [step.step, *([folder] if folder != "." else []), step.key[:12], *varies], "metadata": about}
+
+
+def _axes(step: StepContext, atom: ModelAtom) -> dict[str, Any]:
+    """What tells this evaluation from those beside it: the axes of a sweep, else dose and seed of what was trained."""
+    with observer().aside():  # what an id names cannot change
+        dose = dose_above(atom.made_from.values(), lambda id: atoms_at_hand({id: id}, step.project).get(id))
+    known = {"dose": dose, "seed": seed_of(atom)}
+    swept = {name: value_of(text) for name, text in axes_in(step.step).items()}
+    return {**{name: value for name, value in known.items() if value is not None}, **swept}
 
 
 def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
