@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
 import json
 import os
 import re
@@ -421,8 +420,7 @@ def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
         settings["sandbox"] = tuple(settings["sandbox"])
     if isinstance(settings.get("limit"), list):
         settings["limit"] = tuple(settings["limit"])
-    known = inspect.signature(inspect_ai.eval_set).parameters  # some are younger than the oldest Inspect we take
-    return {name: value for name, value in settings.items() if name in known}
+    return settings
 
 
 def generate_config(options: Mapping[str, Any]) -> GenerateConfig:

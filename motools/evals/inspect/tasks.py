@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
 from motools.code import loading, references
@@ -55,17 +56,38 @@ def check_registered(texts: Sequence[str], place: Place) -> None:
 
         from motools.evals.inspect.private import registry_find, registry_lookup
 
-        try:
-            found = registry_lookup("task", text)  # imports what the package registers
-        except Exception as error:  # which may raise anything
-            raise BackendError(f"{text}: {reference.package} cannot be imported: {error}") from error
+        found = registry_lookup("task", text)  # imports what the package registers, and drops what that raises
         if found is None:
+            _import_registered(text, reference.package)
             mine = [registry_info(known).name for known in registry_find(lambda info: info.type == "task")]
             known = sorted(name for name in mine if name.startswith(f"{reference.package}/"))
             raise BackendError(
                 f"{reference.package} registers no task {text!r} with Inspect.{did_you_mean(text, known)} "
                 f"Known: {listed(known)}."
             )
+
+
+def _import_registered(text: str, package: str) -> None:
+    """Import what a package registers with Inspect once more, to hear what is wrong with it; raises `BackendError`."""
+    for point in entry_points(group="inspect_ai", name=package):
+        try:
+            point.load()
+        except Exception as error:  # which may raise anything
+            raise BackendError(f"{text}: {package} cannot be imported: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """What went wrong in code of others; of a package that is missing, its name."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, ModuleNotFoundError) and cause.name):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ModuleNotFoundError) and isinstance(error, ImportError):
+        needed = f"it needs the module {cause.name}, which is not installed"
+        said = (
+            "" if cause is error else f" ({' '.join(str(error).split()).rstrip('.')})"
+        )  # which may say what to install
+        return f"{needed}{said}. Install it, or the extra of the package that has it."
+    return references.cause(error)
 
 
 def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place) -> list[Task]:
@@ -104,7 +126,7 @@ def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: P
         except (UserError, PrerequisiteError):
             raise
         except (Exception, SystemExit) as error:
-            raise BackendError(f"The task {text} cannot be made: {references.cause(error)}") from error
+            raise BackendError(f"The task {text} cannot be made: {_told(error)}") from error
     return tasks
 
 
