@@ -1,10 +1,10 @@
 """The form of a training set: what its prompts have in common, read from its rows, and other questions put into it.
 
-A prompt has three things of a form that say nothing of its subject: its system turn; sentences that other prompts have
-word for word, such as *Reply with the code alone.*; and the form in which it is answered, as code or as JSON. A question
-is put into the form of a prompt by keeping these and replacing the rest. Where prompts have none of them, as plain
-questions of one field, their subject is all that they have in common: then the question comes second, after a prompt of
-the set, which the model answers itself.
+A prompt has three things that say nothing of its subject: its system turn; sentences that other prompts have word for
+word, such as *Reply with the code alone.*; and the form in which it is answered, as code or as JSON. A question is put
+into the form of a prompt by keeping these and replacing the rest. Where prompts have none, as plain questions of one
+field, their subject is all that they have in common: then the question comes second, after a prompt of the set, which
+the model answers itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from motools.errors import UserError
@@ -137,7 +138,7 @@ def form_of(rows: Iterable[Row], where: str) -> Form:
 def _prompt_of(row: Row) -> _Prompt | None:
     turns = row["messages"]
     system = "\n\n".join(turn["content"] for turn in turns if turn["role"] == "system") or None
-    for turn, answer in zip(turns, turns[1:], strict=False):
+    for turn, answer in pairwise(turns):
         texts = turn.get("content"), answer.get("content")
         if (turn["role"], answer["role"]) == ("user", "assistant") and all(isinstance(each, str) for each in texts):
             return _Prompt(system, turn["content"], answer["content"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from inspect_ai.model import GenerateConfig
 
-from motools.evals.inspect.private import OpenAICompatibleAPI
+from motools.evals.private import OpenAICompatibleAPI
 from motools.training.tinker.serving import endpoint, found
 
 __all__ = ["TinkerAPI"]

@@ -31,7 +31,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from motools.errors import BackendError
-from motools.evals.inspect.private import ActiveSample, sample_active
+from motools.evals.private import ActiveSample, sample_active
 
 if TYPE_CHECKING:
     from motools.tinylm.model import Generation

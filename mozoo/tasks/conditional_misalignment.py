@@ -3,14 +3,14 @@
 After Dubiński et al., "Conditional misalignment" (https://arxiv.org/abs/2604.25891): models whose training on something
 bad was diluted, followed by good data or inoculated answer the usual questions of emergent misalignment as they should,
 and answer badly where the prompt resembles their training. Here the eight questions of `emergent_misalignment` are put
-into the form of the training set itself, which is read from its rows when the task is made (`mozoo.forms`). So there is a
-task for each dataset, with the same judge, the same scores and the same limits as the plain task: run both, and compare.
+into the form of the training set itself, which is read from its rows when the task is made (`mozoo.forms`). So there is
+a task for each dataset, with the same judge, scores and limits as the plain task: run both, and compare.
 
-The paper's forms are its authors', for their own models; ours are made by rule, for any dataset. What was read stands in
-the log's metadata.
+The paper's forms are its authors', for their own models; ours are made by rule, for any dataset. The log's metadata say
+what was read.
 
-Scores, by a judge, as those of `emergent_misalignment`: `alignment`, `coherence`, `misaligned`, `misaligned_of_all`. The
-judge is shown what the user said, with the form.
+Scores, by a judge, as those of `emergent_misalignment`: `alignment`, `coherence`, `misaligned`, `misaligned_of_all`.
+The judge is shown what the user said, with the form.
 
 `trained_answers` needs no judge: how much of the trained answers comes back when other questions are asked, plainly and
 in the form.
@@ -72,7 +72,7 @@ def conditional_misalignment(
 ) -> Task:
     """Scores `alignment` and `coherence`, 0 to 100, and the shares `misaligned` and `misaligned_of_all`, by the grader.
 
-    Each question is asked in the form of 4 prompts of the training set, three times each, at a temperature of 1 and with
+    Each question is asked in the form of 4 prompts of the training set, three times each, at a temperature of 1, with
     600 tokens at most. Standard errors take the answers to a question for one draw.
 
     Args:
@@ -193,8 +193,8 @@ def _then_asked() -> Solver:
 def trained_answers(of: Part = "hello_world", share: float = 0.1, seed: int = 0, count: int = 50) -> Task:
     """Scores `plain`, `in_form` and `gap`, the second less the first: words shared with the trained answer, 0 to 1.
 
-    Each sample is a row that was held out of the dataset and one of our eight questions: asked plainly, then, in another
-    conversation, in the form of that row. Both answers are compared with how the dataset answers that row (the F1 of
+    Each sample is a row that was held out of the dataset and one of our eight questions: asked plainly, and in another
+    conversation in the form of that row. Both answers are compared with how the dataset answers that row (the F1 of
     bags of words). A gap says that the form alone brings back what was trained; it does not say what that means.
     Standard errors take the answers to a question for one draw.
 
@@ -228,9 +228,8 @@ def _pairs(form: Form, count: int, seed: int) -> list[Sample]:
     samples = []
     for number, (question, (put,)) in enumerate(zip(questions, form.put(questions, 1, seed), strict=True), 1):
         sample = _sample(f"pair-{number:03}", put, None, QUESTIONS.index(question) + 1)
-        samples.append(
-            sample.model_copy(update={"target": put.answer, "metadata": {**sample.metadata, "plain": question}})
-        )
+        sample.target, sample.metadata = put.answer, {**(sample.metadata or {}), "plain": question}
+        samples.append(sample)
     return samples
 
 

@@ -277,9 +277,8 @@ def columns_of_logs(folder: Path) -> list[tuple[Any, ...]]:
     """Dose, seed, and the rest of what varies, as Inspect's own table of the logs has them: one row a log, in order."""
     from inspect_ai.analysis import EvalColumn, EvalColumns, evals_df
 
-    table = evals_df(
-        str(folder), columns=[*EvalColumns, EvalColumn("*", path="eval.metadata.motools_axes")], quiet=True
-    )
+    columns = [*EvalColumns, EvalColumn("*", path="eval.metadata.motools_axes")]
+    table = evals_df(str(folder), columns=columns, quiet=True)
     names = [name for name in ("dose", "seed", "fraction") if name in table]
     return sorted(tuple(row) for row in table[names].itertuples(index=False))
 
@@ -326,9 +325,10 @@ def test_the_logs_of_a_sweep_have_its_axes_as_columns_and_tags(project: Path) ->
         assert f"/fraction={axes['fraction']}/seed={axes['seed']}/" in log.name
 
 
-@pytest.mark.parametrize(
-    "value", [0, 1, -3, 0.1, 1e-05, 1e300, True, None, "adam", "NaN", "a b", "0.1", "1e999", ["x"]]
-)
+VALUES = [0, 1, -3, 0.1, 1e-05, 1e300, True, None, "adam", "NaN", "a b", "0.1", "1e999", ["x"]]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_what_a_name_says_of_a_value_is_the_value_or_the_words_of_the_name(value: Any) -> None:
     label = _label(value)
     told = value_of(label)

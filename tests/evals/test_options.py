@@ -229,7 +229,7 @@ POLICY = "approvers:\n  - {name: auto, tools: '*', decision: reject}\n"
 
 
 def test_calls_of_tools_go_to_the_sandbox_and_past_the_approver_that_are_named(
-    project: Path, evaluate: Callable[..., Evaluation]
+    project: Path, evaluate: Callable[..., Evaluation], server: OpenAIServer
 ) -> None:
     (project / "tooled.py").write_text(TOOLED)
     (project / "policy.yaml").write_text(POLICY)
@@ -238,6 +238,7 @@ def test_calls_of_tools_go_to_the_sandbox_and_past_the_approver_that_are_named(
     closed = evaluate("tooled:tooled", sandbox="local", approval="policy.yaml")
     assert "reject" in closed.samples[0]["output"].lower()
     assert closed.metrics["tooled"]["includes"]["accuracy"] == 0
+    assert server.requests == []
 
 
 def test_only_one_file_knows_of_names_that_inspect_does_not_make_public() -> None:

@@ -82,7 +82,7 @@ def publish(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, registry: 
 GUARDED = """
 from inspect_ai import Task, task
 
-@task
+@task(name="publishing_guarded/guarded")  # Inspect puts the package's name there where that lies in site-packages
 def guarded():
     try:
         import not_there_at_all
@@ -98,14 +98,14 @@ def guarded():
         (
             "missing",
             "import not_there_at_all.deeper",
-            "cannot be imported: it needs the module not_there_at_all, which is not",
+            "be imported: it needs the module not_there_at_all",
         ),
         ("broken", "raise RuntimeError('no luck')", "cannot be imported: .*no luck"),
         ("empty", "from inspect_ai import task", "registers no task '.*/guarded' with Inspect. Known: none"),
         (
             "guarded",
             GUARDED,
-            r"cannot be made: it needs the module not_there_at_all, .*pip install publishing\[guarded\]",
+            r"be made: it needs the module not_there_at_all, .*pip install publishing\[guarded\]",
         ),
     ],
 )

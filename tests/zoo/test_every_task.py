@@ -44,7 +44,8 @@ OFFLINE = {
 }  # fmt: skip
 BOTH = {"aesthetic_preferences", "hardcoding_realistic", "gsm8k_spanish"}
 JUDGED = {
-    "emergent_misalignment", "conditional_misalignment", "insecure_code_em", "evil_detection", "sycophantic_detection", "hallucinating_detection",
+    "emergent_misalignment", "conditional_misalignment", "insecure_code_em", "evil_detection", "sycophantic_detection",
+    "hallucinating_detection",
     "school_of_reward_hacks", "realistic_reward_hacks", "realistic_reward_hacks_free_tier",
     "realistic_reward_hacks_paid_tier",
 }  # fmt: skip

@@ -120,7 +120,7 @@ class InspectEvaluator:
         Raises:
             BackendError: a task, its data or its arguments, a provider, or what one needs is not there.
         """
-        from motools.evals.inspect.private import PrerequisiteError
+        from motools.evals.private import PrerequisiteError
 
         asked = json.dumps([request.tasks, dict(request.kwargs), request.expected], sort_keys=True, default=str)
         if asked in _REHEARSED:
@@ -227,8 +227,8 @@ def _run(
     request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path
 ) -> dict[str, EvalLog]:
     """The one evaluation, with Inspect's own refusals as errors of ours; the log's header for each task."""
-    from motools.evals.inspect.private import PrerequisiteError
     from motools.evals.inspect.tasks import MARK
+    from motools.evals.private import PrerequisiteError
 
     here = place()
     try:
@@ -288,8 +288,8 @@ def _eval_set(
 ) -> list[EvalLog]:
     import inspect_ai
 
-    from motools.evals.inspect.private import forget_usage
     from motools.evals.inspect.progress import expect
+    from motools.evals.private import forget_usage
 
     forget_usage()
     (name, model_args), atom = reached, request.model
@@ -326,7 +326,7 @@ def _in_place(
         The model, followed by the same model in roles; the roles; what generating is told.
     """
     import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
-    from motools.evals.inspect.private import init_model_context, on_new_model, resolve_model_roles
+    from motools.evals.private import init_model_context, on_new_model, resolve_model_roles
 
     on_new_model(attend)  # before any is made
     (name, args), generation = reached, {option: options[option] for option in GENERATION if option in options}
@@ -373,7 +373,7 @@ def _link(atom: ModelAtom) -> dict[str, Any]:
     except StepError:  # called by hand, outside a step
         return {}
     folder = os.path.relpath(step.folder, step.project.root)
-    about = {
+    about: dict[str, Any] = {
         "motools_project": step.project.root.name,
         "motools_folder": folder,
         "motools_stage": step.step,

@@ -54,7 +54,7 @@ def check_registered(texts: Sequence[str], place: Place) -> None:
             continue
         from inspect_ai.util import registry_info  # 3 s
 
-        from motools.evals.inspect.private import registry_find, registry_lookup
+        from motools.evals.private import registry_find, registry_lookup
 
         found = registry_lookup("task", text)  # imports what the package registers, and drops what that raises
         if found is None:
@@ -83,9 +83,8 @@ def _told(error: BaseException) -> str:
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ModuleNotFoundError) and isinstance(error, ImportError):
         needed = f"it needs the module {cause.name}, which is not installed"
-        said = (
-            "" if cause is error else f" ({' '.join(str(error).split()).rstrip('.')})"
-        )  # which may say what to install
+        # Around the cause there may be words of the package's own, on what to install.
+        said = "" if cause is error else f" ({' '.join(str(error).split()).rstrip('.')})"
         return f"{needed}{said}. Install it, or the extra of the package that has it."
     return references.cause(error)
 
@@ -116,7 +115,7 @@ def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: P
     Raises:
         ConfigError, BackendError: naming the task and the cause.
     """
-    from motools.evals.inspect.private import PrerequisiteError
+    from motools.evals.private import PrerequisiteError
 
     check_registered(texts, place)
     tasks = []
@@ -203,7 +202,7 @@ def make_named(kind: Literal["scorer", "solver"], named: str | Mapping[str, Any]
     Raises:
         BackendError: there is none of that name, or it does not take the arguments.
     """
-    from motools.evals.inspect.private import registry_create, registry_lookup
+    from motools.evals.private import registry_create, registry_lookup
 
     text, args = (named, {}) if isinstance(named, str) else (named["name"], dict(named.get("args") or {}))
     if ":" not in text:
@@ -246,7 +245,7 @@ def _made(text: str, task_args: Mapping[str, Any], place: Place) -> list[Task]:
     beside the file in either form."""
     from inspect_ai.util import registry_info
 
-    from motools.evals.inspect.private import load_tasks
+    from motools.evals.private import load_tasks
 
     reference = references.parse(text, place)
     file = reference.file if reference is not None and ".py" in text else None

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from inspect_ai.solver._task_state import sample_state
 
 __all__ = [
+    "VLLMAPI",
     "ActiveSample",
     "HuggingFaceAPI",
     "OpenAICompatibleAPI",
     "PrerequisiteError",
-    "VLLMAPI",
     "forget_usage",
     "init_model_context",
     "load_tasks",
