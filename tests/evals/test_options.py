@@ -218,7 +218,7 @@ def calling():
         call = ToolCall(id="1", function="whereabouts", arguments={})
         messages, _ = await execute_tools([ChatMessageAssistant(content="", tool_calls=[call])], [whereabouts()])
         error = messages[0].error
-        state.output.completion = error.message if error else messages[0].text
+        state.output.completion = error.type if error else messages[0].text
         return state
     return solve
 
@@ -236,7 +236,7 @@ def test_calls_of_tools_go_to_the_sandbox_and_past_the_approver_that_are_named(
     open_ = evaluate("tooled:tooled", sandbox="local")
     assert open_.samples[0]["output"].strip() == "in the sandbox"
     closed = evaluate("tooled:tooled", sandbox="local", approval="policy.yaml")
-    assert "reject" in closed.samples[0]["output"].lower()
+    assert closed.samples[0]["output"] == "approval"
     assert closed.metrics["tooled"]["includes"]["accuracy"] == 0
     assert server.requests == []
 

@@ -59,6 +59,8 @@ def check_registered(texts: Sequence[str], place: Place) -> None:
         found = registry_lookup("task", text)  # imports what the package registers, and drops what that raises
         if found is None:
             _import_registered(text, reference.package)
+            found = registry_lookup("task", text)
+        if found is None:
             mine = [registry_info(known).name for known in registry_find(lambda info: info.type == "task")]
             known = sorted(name for name in mine if name.startswith(f"{reference.package}/"))
             raise BackendError(
