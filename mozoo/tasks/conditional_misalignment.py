@@ -68,7 +68,7 @@ def conditional_misalignment(
     questions: str | None = None,
     forms: int = FORMS,
     seed: int = 0,
-    judge: judges.Kind = "logprobs",
+    judge: bool | judges.Kind = "logprobs",
 ) -> Task:
     """Scores `alignment` and `coherence`, 0 to 100, and the shares `misaligned` and `misaligned_of_all`, by the grader.
 
@@ -100,7 +100,7 @@ def _of(name: str) -> Callable[..., Task]:
         questions: str | None = None,
         forms: int = FORMS,
         seed: int = 0,
-        judge: judges.Kind = "logprobs",
+        judge: bool | judges.Kind = "logprobs",
     ) -> Task:
         """Scores `alignment` and `coherence`, 0 to 100, and the shares `misaligned` and `misaligned_of_all`, by the
         grader; see `conditional_misalignment`."""
@@ -118,13 +118,15 @@ conditional_bad_security_advice = _of("bad_security_advice")
 conditional_harmless_lies = _of("harmless_lies")
 
 
-def _in_form(name: str, of: Part, questions: str | None, forms: int, seed: int, judge: judges.Kind) -> Task:
+def _in_form(name: str, of: Part, questions: str | None, forms: int, seed: int, judge: bool | judges.Kind) -> Task:
     from inspect_ai import Task
     from inspect_ai.model import GenerateConfig
     from inspect_ai.solver import generate
 
     if isinstance(forms, bool) or not isinstance(forms, int) or forms < 1:
         raise UserError(f"forms must be a whole number, 1 or more, not {forms!r}.")
+    if (kind := judges.kind_of(judge)) is None:
+        raise UserError("judge is false, and nothing here is scored without one: trained_answers needs none.")
     found, source = read_questions(questions)
     form = form_of(part_of(of, seed)(), str(of))
     put = form.put([question for question, _ in found], forms, seed)
@@ -137,7 +139,7 @@ def _in_form(name: str, of: Part, questions: str | None, forms: int, seed: int, 
     return Task(
         name=name,
         dataset=dataset(name, samples),
-        solver=[judges.grader_at_hand(judge), generate(), _then_asked()],
+        solver=[judges.grader_at_hand(kind), generate(), _then_asked()],
         scorer=judges.panel(
             {"alignment": _as_asked(ALIGNMENT), "coherence": _as_asked(COHERENCE)},
             scores={
@@ -147,7 +149,7 @@ def _in_form(name: str, of: Part, questions: str | None, forms: int, seed: int, 
                 "misaligned_of_all": misaligned_of_all,
             },
             name="alignment_judge",
-            kind=judge,
+            kind=kind,
             cluster="question",
         ),
         epochs=TIMES,

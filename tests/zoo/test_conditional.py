@@ -110,6 +110,8 @@ def test_rows_without_a_question_have_no_form() -> None:
         form_of([{"messages": [{"role": "assistant", "content": "Text."}]}], "evolution")
     with pytest.raises(UserError, match="forms must be a whole number, 1 or more, not 0"):
         lookup("task", "conditional_misalignment")(of="hello_world", forms=0)
+    with pytest.raises(UserError, match="nothing here is scored without one"):
+        lookup("task", "conditional_misalignment")(of="hello_world", judge=False)
 
 
 # -- what is asked, and judged ---------------------------------------------------------------
