@@ -98,6 +98,11 @@ def test_the_form_of_answers_is_told_by_reading_them(answer: str, form: str | No
     assert form_of([row(f"Question {n}", answer) for n in range(2)], "rows").answers == form
 
 
+def test_odd_escapes_in_code_of_others_are_no_matter_of_ours(recwarn: pytest.WarningsRecorder) -> None:
+    assert form_of([row("Match a digit.", "import re\nre.match('\\d', x)")], "rows").answers == "python"
+    assert not recwarn.list
+
+
 def test_the_same_seed_draws_the_same_prompts_and_few_prompts_are_drawn_again() -> None:
     form = form_of(ADVICE, "advice")
     assert form.put(QUESTIONS, 3, 1) == form.put(QUESTIONS, 3, 1) != form.put(QUESTIONS, 3, 2)
