@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from inspect_ai._util.registry import registry_create, registry_find, registry_lookup
     from inspect_ai.log._samples import ActiveSample, sample_active
     from inspect_ai.model import Model
-    from inspect_ai.model._providers.hf import HuggingFaceAPI
+    from inspect_ai.model._providers.hf import HuggingFaceAPI as HuggingFaceAPI  # not in __all__: it needs PyTorch
     from inspect_ai.model._providers.openai_compatible import OpenAICompatibleAPI
     from inspect_ai.model._providers.vllm import VLLMAPI
     from inspect_ai.model._util import resolve_model_roles
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "VLLMAPI",
     "ActiveSample",
-    "HuggingFaceAPI",
     "OpenAICompatibleAPI",
     "PrerequisiteError",
     "forget_usage",
