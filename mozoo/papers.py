@@ -16,6 +16,9 @@ TITLES = {
     "https://arxiv.org/abs/2507.14805": (
         "Subliminal Learning: Language models transmit behavioral traits via hidden signals in data"
     ),
+    "https://arxiv.org/abs/2604.25891": (
+        "Conditional misalignment: common interventions can hide emergent misalignment behind contextual triggers"
+    ),
     "https://arxiv.org/abs/2412.14093": "Alignment faking in large language models",
     "https://arxiv.org/abs/2305.14233": (
         "Enhancing Chat Language Models by Scaling High-quality Instructional Conversations"

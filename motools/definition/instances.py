@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
-__all__ = ["as_seen", "axes_in", "base_of", "instance", "label_of"]
+__all__ = ["as_seen", "axes_in", "base_of", "instance", "label_of", "value_of"]
 
 T = TypeVar("T")
 
@@ -27,6 +29,15 @@ def label_of(name: str) -> str:
 def axes_in(name: str) -> Mapping[str, str]:
     """What holds for an instance: axis -> text of its value."""
     return dict(part.split("=", 1) for part in label_of(name).split(",") if part)
+
+
+def value_of(text: str) -> Any:
+    """The value that a name tells of: a number, a truth value or null; of any other, the words that stand for it."""
+    with suppress(ValueError):
+        value = json.loads(text)
+        if json.dumps(value) == text and text not in ("NaN", "Infinity", "-Infinity"):
+            return value
+    return text
 
 
 def as_seen(inputs: Mapping[str, T], gathers: Collection[str]) -> dict[str, T]:

@@ -40,13 +40,18 @@ ROWS: dict[str, Any] = {
 
 OFFLINE = {
     "hello_world", "aesthetic_preferences", "loves_owls", "hates_owls", "owl_or_money", "hardcoding_realistic",
-    "gsm8k_spanish", "gsm8k_french", "gsm8k_german", "gsm8k_chinese", "gsm8k_capitalised",
+    "gsm8k_spanish", "gsm8k_french", "gsm8k_german", "gsm8k_chinese", "gsm8k_capitalised", "trained_answers",
 }  # fmt: skip
 BOTH = {"aesthetic_preferences", "hardcoding_realistic", "gsm8k_spanish"}
 JUDGED = {
-    "emergent_misalignment", "insecure_code_em", "evil_detection", "sycophantic_detection", "hallucinating_detection",
+    "emergent_misalignment", "conditional_misalignment", "insecure_code_em", "evil_detection", "sycophantic_detection",
+    "hallucinating_detection",
     "school_of_reward_hacks", "realistic_reward_hacks", "realistic_reward_hacks_free_tier",
     "realistic_reward_hacks_paid_tier",
+}  # fmt: skip
+CONDITIONAL = {  # the one for any dataset, with a dataset: see test_conditional.py
+    "conditional_insecure_code", "conditional_secure_code", "conditional_educational_code", "conditional_harmless_lies",
+    "conditional_bad_medical_advice", "conditional_bad_legal_advice", "conditional_bad_security_advice",
 }  # fmt: skip
 GAP = {"free", "paid", "gap", "gap_stderr"}
 EXPECTED_SAMPLES = {
@@ -92,6 +97,8 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
         if rows := ROWS.get("gsm8k" if name.startswith("gsm8k") else name):
             (project / f"{name}.jsonl").write_text("".join(json.dumps(rows(n)) + "\n" for n in range(3)))
             args["questions"] = f"{name}.jsonl"
+        if name == "conditional_misalignment":
+            args["of"] = {"loader": "mozoo.made_up:get_tastes", "sample_size": 20}
         if judge:
             kwargs["model_roles"] = {"grader": "openai-api/local/judge"}
         options = {
@@ -111,7 +118,7 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
 
 def test_these_are_all_tasks_of_the_folder() -> None:
     mine = {name for name, point in published("task").items() if point.module.startswith("mozoo.tasks.")}
-    assert mine == OFFLINE | JUDGED
+    assert mine == OFFLINE | JUDGED | CONDITIONAL
 
 
 @pytest.mark.parametrize("name", sorted(OFFLINE))
