@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from motools.base.foreign_text import visible
+from motools.base.foreign_text import markdown, visible
 from motools.cli.tables import fits, print_table, shown
 from motools.errors import UserError
 
@@ -49,7 +49,7 @@ def show(found: Comparison, form: str | None) -> None:
     if form == "csv":
         print(_csv(found), end="")
     elif form == "markdown":
-        print("\n".join([*_markdown(_rows(found)), *(f"\n{_escaped_markdown(note)}" for note in found.notes)]))
+        print("\n".join([*_markdown(_rows(found)), *(f"\n{markdown(note)}" for note in found.notes)]))
         return
     elif form == "latex":
         print("\n".join([*_latex(_rows(found)), *(f"% {visible(note, True)}" for note in found.notes)]))
@@ -144,12 +144,8 @@ def _figures(line: Line) -> Iterator[tuple[str, Any]]:
 def _markdown(rows: Rows) -> Iterator[str]:
     if rows:
         for cells in ([*rows[0]], None, *([*row.values()] for row in rows)):
-            inside = ["---"] * len(rows[0]) if cells is None else map(_escaped_markdown, cells)
+            inside = ["---"] * len(rows[0]) if cells is None else map(markdown, cells)
             yield f"| {' | '.join(inside)} |"
-
-
-def _escaped_markdown(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\|*_`<>[]" else letter for letter in visible(text, True))
 
 
 _LATEX: Mapping[str, str] = {

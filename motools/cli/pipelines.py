@@ -21,16 +21,25 @@ step_app = typer.Typer(help="What the stages of a dvc.yaml call.", no_args_is_he
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder.", show_default="the current one")] = Path(),
     workflow: Annotated[str, typer.Option(help="The workflow of its params.yaml.")] = "train_and_evaluate",
+    ci: Annotated[
+        str | None, typer.Option(help="Also a check and a comment for pull requests: github or gitlab.", metavar="HOST")
+    ] = None,
 ) -> None:
     """Turn a folder into a project: git, DVC, ignore files, a commented params.yaml.
 
     Safe to repeat: what is there is kept. A folder inside a project becomes a pipeline of it.
 
-    Example:  motools init my-project && cd my-project && motools run
+    Examples:  motools init my-project && cd my-project && motools run · motools init --ci github
     """
+    from motools.engine.ci import add_ci, refuse_unknown
     from motools.engine.new_project import make_project
+    from motools.repo.project import Project
 
+    if ci is not None:
+        refuse_unknown(ci)
     for line in make_project(folder, workflow):
+        typer.echo(line)
+    for line in add_ci(Project.find(folder).git.top, ci) if ci is not None else ():
         typer.echo(line)
 
 
@@ -67,6 +76,9 @@ def status(
     check: Annotated[
         bool, typer.Option("--check", help="Refuse what a run would refuse: options, names, missing keys.")
     ] = False,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Exit with 1 where a run would execute something, as a check in CI.")
+    ] = False,
     env: Annotated[
         bool, typer.Option("--env", help="Name the packages that have another version than the results were made with.")
     ] = False,
@@ -78,7 +90,7 @@ def status(
 
     It has to import the workflow that params.yaml names, and says so where that is code of the project.
 
-    Examples:  motools status · motools status experiments/a --json · motools status --check
+    Examples:  motools status · motools status experiments/a --json · motools status --check --complete
     """
     from motools.cli.dotenv import load_env
     from motools.engine.options import RunOptions
@@ -86,7 +98,7 @@ def status(
     from motools.engine.progress import progress
     from motools.engine.run import plan
 
-    _tell_import(folder)
+    tell_import(folder)
     prepared = prepare_folder(folder)
     if check:
         load_env(prepared.place.project.root)  # keys count
@@ -96,9 +108,12 @@ def status(
         _show_environment(plans, as_json)
     else:
         show_plan(plans, prepared.place, as_json)
+    if complete and any(plan.action in ("run", "maybe") for plan in plans):
+        typer.echo("A run would execute something: run it, push its results, and commit dvc.lock.", err=True)
+        raise typer.Exit(1)
 
 
-def _tell_import(folder: Path) -> None:
+def tell_import(folder: Path) -> None:
     """Name, before it is executed, the project's own code that has to be: in a clone it may be a stranger's."""
     from motools.code import references
     from motools.code.search_path import place_of

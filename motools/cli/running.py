@@ -105,7 +105,7 @@ def show_plan(
                 told[-1]["estimate"] = guesses[plan.stage].as_dict() if plan.stage in guesses else None
         print_json(told)
         return
-    rows = [[plan.stage, plan.action, _why(plan, failures.get(plan.stage))] for plan in plans]
+    rows = [[plan.stage, plan.action, why(plan, failures.get(plan.stage))] for plan in plans]
     columns = ["stage", "action", "why"]
     if guesses and settings is not None:
         columns.append("would use")
@@ -117,7 +117,8 @@ def show_plan(
             print(f"{plan.stage}: nobody could look at {listed(plan.unseen)} when it was executed")
 
 
-def _why(plan: StagePlan, failure: Failure | None) -> str:
+def why(plan: StagePlan, failure: Failure | None = None) -> str:
+    """Why it would be executed, or has failed, in one line."""
     from motools.engine.plan import NEVER
     from motools.repo.remote import told_size
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from motools.errors import ConfigError
+from motools.errors import ConfigError, ProjectError
 from motools.repo.git import Git
 from motools.repo.outs import Located, outs_in
 
 __all__ = ["History"]
 
 _CHANGES = [re.compile(rf"^\{sign}.*\bmd5: '?([0-9a-f]{{32}})", re.MULTILINE) for sign in "+-"]
+
+
+def _is_lock(name: str) -> bool:
+    return name == "dvc.lock" or name.endswith(".dvc")
 
 
 class History:
@@ -69,17 +73,41 @@ class History:
                 yield name, told[at : at + size].decode(errors="replace")
                 at += size + 1
 
-    def locked_at(self, commit: str) -> Iterator[Located]:
-        """Every output in the lock files of a commit; what cannot be read there is left out."""
+    def commit(self, revision: str) -> str:
+        """The commit that a branch, a tag, `HEAD~2`, `A...B` (where two have parted) or a part of a hash names.
+
+        Raises:
+            ProjectError: there is none.
+        """
+        one, parted, other = revision.partition("...")
+        try:
+            if parted:
+                return self._git("merge-base", self.commit(one), self.commit(other or "HEAD")).decode().strip()
+            named = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{one}^{{commit}}")
+            return named.decode().strip()
+        except ProjectError:
+            raise ProjectError(f"{revision} names no commit of this repository. `git log --all` has those.") from None
+
+    def files_at(self, commit: str, wanted: Callable[[str], bool]) -> dict[str, str]:
+        """Path below the repository's top -> text, of those files of a commit that are wanted by name."""
         listing = os.fsdecode(self._git("ls-tree", "-r", "-z", "--full-tree", commit))
         files: dict[str, list[str]] = {}
         for line in listing.split("\0"):
             about, _, name = line.partition("\t")
-            if name.rsplit("/", 1)[-1] == "dvc.lock" or name.endswith(".dvc"):
+            if wanted(name.rpartition("/")[2]):
                 files.setdefault(about.split(" ")[2], []).append(name)
-        for blob, text in self._texts(files):
-            for name in files[blob]:
-                try:
-                    yield from outs_in(self._git.top / name, text)
-                except ConfigError:
-                    continue
+        return {name: text for blob, text in self._texts(files) for name in files[blob]}
+
+    def in_work_tree(self, name: str) -> list[Path]:
+        """The files of a name that git tracks or would track."""
+        words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", f":(top,glob)**/{name}")
+        # Told from where git is asked, which is the project's root.
+        return [self._git.root / each for each in os.fsdecode(self._git(*words)).split("\0") if each]
+
+    def locked_at(self, commit: str) -> Iterator[Located]:
+        """Every output in the lock files of a commit; what cannot be read there is left out."""
+        for name, text in self.files_at(commit, _is_lock).items():
+            try:
+                yield from outs_in(self._git.top / name, text)
+            except ConfigError:
+                continue
