@@ -52,6 +52,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     screen.print(table, soft_wrap=False)
 
 
+def escaped_markdown(text: str) -> str:
+    """A cell of a table in Markdown."""
+    return "".join(f"\\{letter}" if letter in "\\|*_`<>[]" else letter for letter in visible(text, True))
+
+
 def fits(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
     """Whether a table would have its columns side by side."""
     if not sys.stdout.isatty():
