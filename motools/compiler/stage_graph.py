@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from motools.compiler.dvc_yaml import body_of, is_written_here
-from motools.definition.instances import base_of
+from motools.definition.instances import base_of, label_of
 from motools.repo import pipeline
 
 __all__ = ["StageGraph", "StageNode", "graph_of"]
@@ -15,12 +15,17 @@ __all__ = ["StageGraph", "StageNode", "graph_of"]
 
 @dataclass(frozen=True)
 class StageNode:
-    """A step as dvc.yaml tells of it: the names of its inputs and outputs; it does not tell of which kind they are."""
+    """A step as dvc.yaml tells of it: the names of its inputs and outputs; it does not tell of which kind they are.
+
+    Attributes:
+        spread: what its outputs vary by, where one execution makes several of each: axis -> texts.
+    """
 
     name: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     gathers: Sequence[str] = ()
+    spread: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,5 +60,15 @@ def _node(name: str, stage: Mapping[str, Any]) -> StageNode:
     inputs = [pipeline.name_at(path) for path in paths]
     # An instance by its name is one of those that are gathered; that of a group's input stands for any, as ${item.at}.
     gathers = {base_of(given) for given in inputs if "@" in given and "$" not in given}
-    made = [base_of(pipeline.name_at(str(path))) for path in outs if str(path).startswith("atoms/")]
-    return StageNode(name, dict.fromkeys(map(base_of, inputs), ""), dict.fromkeys(made, ""), sorted(gathers))
+    made = [pipeline.name_at(str(path)) for path in outs if str(path).startswith("atoms/")]
+    spread: dict[str, dict[str, None]] = {}
+    for output in made:
+        for axis, _, text in (part.partition("=") for part in label_of(output).split(",") if "=" in part):
+            spread.setdefault(axis, {})[text] = None
+    return StageNode(
+        name,
+        dict.fromkeys(map(base_of, inputs), ""),
+        dict.fromkeys(map(base_of, made), ""),
+        sorted(gathers),
+        {axis: list(texts) for axis, texts in spread.items()},
+    )

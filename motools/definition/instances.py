@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-__all__ = ["as_seen", "axes_in", "base_of", "instance", "label_of"]
+__all__ = ["as_made", "as_seen", "axes_in", "base_of", "instance", "label_of"]
 
 T = TypeVar("T")
 
@@ -32,3 +32,13 @@ def axes_in(name: str) -> Mapping[str, str]:
 def as_seen(inputs: Mapping[str, T], gathers: Collection[str]) -> dict[str, T]:
     """Inputs by the names that a step's function knows: its own, and of those it gathers those of the instances."""
     return {name if (base := base_of(name)) in gathers else base: value for name, value in inputs.items()}
+
+
+def as_made(outputs: Mapping[str, T], step: str) -> dict[str, str]:
+    """Outputs of a step's instance by the names that its function gives them: without what holds for all of them."""
+    own = axes_in(step)
+    found = {}
+    for name in outputs:
+        left = ",".join(f"{axis}={text}" for axis, text in axes_in(name).items() if axis not in own)
+        found[instance(base_of(name), left)] = name
+    return found

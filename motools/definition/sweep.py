@@ -28,6 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from motools.base.configs import parse
 from motools.base.values import same_values
 from motools.definition.instances import instance
 from motools.definition.step import Step
@@ -246,7 +247,9 @@ def instances_of(workflow: Workflow, sections: Mapping[str, Any]) -> tuple[Workf
     """A workflow and its complete sections where these, with the section `sweep`, may ask for several of a step."""
     plain = {name: section for name, section in sections.items() if name != "sweep"}
     sweep = sections.get("sweep")
-    return (workflow, plain) if sweep is None else instantiate(workflow, plain, sweep)
+    if sweep is None and not _spreads(workflow, plain):
+        return workflow, plain
+    return instantiate(workflow, plain, {} if sweep is None else sweep)
 
 
 def instantiate(
@@ -260,22 +263,43 @@ def instantiate(
     Raises:
         ConfigError: the sweep is wrong, or a section with its values is.
     """
-    axes = axes_of(sweep, workflow)
-    reaching = _axes_reaching(workflow, axes)
-    points = _points(workflow, axes, reaching, sweep.get("exclude"))
-    makers = {output: step.name for step in workflow.steps for output in step.outputs}
+    plan = _Plan.of(sweep, workflow, _spreads(workflow, sections))
     steps, made = [], {}
     for step in workflow.steps:
-        for label, chosen in points[step.name].items():
+        for label, chosen in plan.points[step.name].items():
             name = instance(step.name, label)
             made[name] = _section(workflow, step, sections[step.name], chosen)
-            inputs = {}
-            for given, kind in step.inputs.items():
-                for at in _labels_of(given, step, reaching, makers, points, chosen):
-                    inputs[instance(given, at)] = kind
-            outputs = {instance(output, label): kind for output, kind in step.outputs.items()}
+            inputs = {
+                instance(given, at): kind
+                for given, kind in step.inputs.items()
+                for at in plan.taken(given, step, chosen)
+            }
+            outputs = {
+                instance(output, at): kind
+                for output, kind in step.outputs.items()
+                for at in plan.left(step.name, chosen)
+            }
             steps.append(replace(step, name=name, inputs=inputs, outputs=outputs))
     return Workflow(workflow.name, steps, workflow.description), made
+
+
+def _spreads(workflow: Workflow, sections: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Axis]]:
+    """Step -> what its outputs vary by, as its section says; only steps that make several of each.
+
+    Raises:
+        ConfigError: a value is there twice.
+    """
+    found: dict[str, list[Axis]] = {}
+    for step in workflow.steps:
+        if step.varies is not None:
+            varied = step.varies(parse(step.config_class, sections[step.name], step.name))
+            axes = [
+                Axis([Point({axis: label(value)}, {}) for value in _values(f"{step.name} varies by {axis}", [*values])])
+                for axis, values in varied.items()
+                if values
+            ]
+            found |= {step.name: axes} if axes else {}
+    return found
 
 
 def values_of_instances(sweep: Any, workflow: Graph) -> dict[str, dict[str, dict[str, Any]]]:
@@ -285,38 +309,78 @@ def values_of_instances(sweep: Any, workflow: Graph) -> dict[str, dict[str, dict
     Raises:
         ConfigError: the sweep is wrong.
     """
-    if sweep is None:
-        return {step.name: {"": {}} for step in workflow.steps}
-    axes = axes_of(sweep, workflow)
-    points = _points(workflow, axes, _axes_reaching(workflow, axes), sweep.get("exclude"))
+    spread = {
+        step.name: [Axis([Point({axis: text}, {}) for text in texts]) for axis, texts in varied.items()]
+        for step in workflow.steps
+        if (varied := getattr(step, "spread", {}))
+    }
+    points = _Plan.of({} if sweep is None else sweep, workflow, spread).points
     return {name: {label: _sets(name, chosen) for label, chosen in found.items()} for name, found in points.items()}
 
 
-def _points(
-    workflow: Graph, axes: Sequence[Axis], reaching: Mapping[str, Sequence[int]], exclude: Any
-) -> dict[str, dict[str, tuple[Point, ...]]]:
-    """Step -> label of an instance -> what that sets."""
-    combinations = _combinations(axes, exclude)
-    points: dict[str, dict[str, tuple[Point, ...]]] = {}
-    for step in workflow.steps:
-        found = points[step.name] = {}
-        for combination in combinations:
-            chosen = tuple(combination[number] for number in reaching[step.name])
-            found.setdefault(_told(chosen), chosen)
-    return points
+@dataclass(frozen=True)
+class _Plan:
+    """Which instances there are.
 
+    Attributes:
+        axes: those that the sweep declares, then those by which the outputs of steps vary.
+        reaching: step -> the numbers of the axes that it varies by.
+        leaving: step -> the same of its outputs.
+        makers: output -> the step that makes it.
+        points: step -> label of an instance -> what holds there.
+    """
 
-def _axes_reaching(workflow: Graph, axes: Sequence[Axis]) -> dict[str, list[int]]:
-    """Step -> the numbers of the axes that it varies by: those of its own section, and of the steps it takes from."""
-    makers = {output: step.name for step in workflow.steps for output in step.outputs}
-    found: dict[str, list[int]] = {}
-    for step in workflow.steps:
-        numbers = {number for number, axis in enumerate(axes) if step.name in axis.steps}
-        for given in step.inputs:
-            if given in makers and given not in step.gathers:
-                numbers |= set(found[makers[given]])
-        found[step.name] = sorted(numbers)
-    return found
+    axes: Sequence[Axis]
+    reaching: Mapping[str, Sequence[int]]
+    leaving: Mapping[str, Sequence[int]]
+    makers: Mapping[str, str]
+    points: Mapping[str, Mapping[str, tuple[Point, ...]]]
+
+    @classmethod
+    def of(cls, sweep: Any, workflow: Graph, spread: Mapping[str, Sequence[Axis]]) -> _Plan:
+        axes = axes_of(sweep, workflow)
+        own: dict[str, list[int]] = {}
+        for name, varied in spread.items():
+            own[name] = list(range(len(axes), len(axes) + len(varied)))
+            axes += varied
+        names = [name for axis in axes for name in axis.names]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ConfigError(f"sweep: several axes are called {listed(twice)}. Leave one of them out.")
+        makers = {output: step.name for step in workflow.steps for output in step.outputs}
+        reaching, leaving = dict[str, list[int]](), dict[str, list[int]]()
+        for step in workflow.steps:
+            numbers = {number for number, axis in enumerate(axes) if step.name in axis.steps}
+            for given in step.inputs:
+                if given in makers and given not in step.gathers:
+                    numbers |= set(leaving[makers[given]])
+            reaching[step.name] = sorted(numbers)
+            leaving[step.name] = sorted({*numbers, *own.get(step.name, [])})
+        points: dict[str, dict[str, tuple[Point, ...]]] = {}
+        combinations = _combinations(axes, sweep.get("exclude"))
+        for step in workflow.steps:
+            found = points[step.name] = {}
+            for combination in combinations:
+                chosen = tuple(combination[number] for number in reaching[step.name])
+                found.setdefault(_told(chosen), chosen)
+        return cls(axes, reaching, leaving, makers, points)
+
+    def left(self, step: str, chosen: Sequence[Point]) -> list[str]:
+        """The labels of what an instance makes of each of its outputs: all that its config says, whatever is excluded
+        of what is made of them."""
+        at = {number: [point] for number, point in zip(self.reaching[step], chosen, strict=True)}
+        rows = itertools.product(*(at.get(number, self.axes[number].points) for number in self.leaving[step]))
+        return [_told(row) for row in rows]
+
+    def taken(self, given: str, step: Wired, chosen: Sequence[Point]) -> list[str]:
+        """The labels of those instances of an input that an instance of a step takes."""
+        maker = self.makers.get(given)
+        if maker is None:
+            return [""]
+        if given in step.gathers:
+            every = (self.left(maker, points) for points in self.points[maker].values())
+            return [label for labels in every for label in labels]
+        at = dict(zip(self.reaching[step.name], chosen, strict=True))
+        return [_told([at[number] for number in self.leaving[maker]])]
 
 
 def _combinations(axes: Sequence[Axis], exclude: Any) -> list[tuple[Point, ...]]:
@@ -360,24 +424,6 @@ def _meets(combination: Sequence[Point], labels: Mapping[str, str]) -> bool:
 
 def _told(points: Sequence[Point]) -> str:
     return ",".join(f"{name}={text}" for point in points for name, text in point.labels.items())
-
-
-def _labels_of(
-    given: str,
-    step: Step,
-    reaching: Mapping[str, Sequence[int]],
-    makers: Mapping[str, str],
-    points: Mapping[str, Mapping[str, tuple[Point, ...]]],
-    chosen: Sequence[Point],
-) -> list[str]:
-    """The labels of those instances of an input that an instance of a step takes."""
-    maker = makers.get(given)
-    if maker is None:
-        return [""]
-    if given in step.gathers:
-        return list(points[maker])
-    at = dict(zip(reaching[step.name], chosen, strict=True))
-    return [_told([at[number] for number in reaching[maker]])]
 
 
 def _sets(step: str, points: Sequence[Point]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from motools.atom import costs
 from motools.atom.records import Record
 from motools.code.search_path import Place
+from motools.compiler.stage_graph import StageNode
 from motools.definition.instances import axes_in, base_of, instance, label_of
 from motools.engine import failures
 from motools.engine.outdated import Folder
@@ -69,8 +70,14 @@ class _Collector:
             above = {end.name, *standing.graph.above[end.name]}
             for stage in [*asked, *(others if self._stale else [])]:
                 state, why = self._state(stage, standing, [each for each in troubles if base_of(each[0]) in above])
-                for output in end.outputs:
-                    yield self._row(folder, stage, output, state, why, standing)
+                for name in self._made(stage, end, standing):
+                    yield self._row(folder, stage, name, state, why, standing)
+
+    def _made(self, stage: str, end: StageNode, standing: Folder) -> list[str]:
+        """The outputs of a stage, of which one execution may make several of each."""
+        paths = [str(out["path"]) for out in standing.locked(stage).get("outs", [])]
+        made = [pipeline.name_at(path) for path in paths if path.startswith("atoms/")]
+        return made or [instance(output, label_of(stage)) for output in end.outputs]
 
     def _state(
         self, stage: str, standing: Folder, troubles: Sequence[tuple[str, State, str]]
@@ -105,19 +112,19 @@ class _Collector:
         for stage in sorted(found):
             yield stage, "running", f"{stage} is running"
 
-    def _row(self, folder: Path, stage: str, output: str, state: State, why: tuple[str, ...], standing: Folder) -> Row:
-        name = instance(output, label_of(stage))
+    def _row(self, folder: Path, stage: str, name: str, state: State, why: tuple[str, ...], standing: Folder) -> Row:
+        output, axes = base_of(name), axes_in(name)
         outs = {out["path"]: str(out.get("md5", "")) for out in standing.locked(stage).get("outs", [])}
         md5 = outs.get(pipeline.atom_path(name), "").removesuffix(".dir")
         told = folder.relative_to(self._project.root).as_posix()
-        row = Row(told, output, axes_in(stage), state, why)
+        row = Row(told, output, axes, state, why)
         if not md5 or (state != "current" and not self._stale):
             return row
         known, record = self.figures.of(md5), standing.record(stage)
         return Row(
             told,
             output,
-            axes_in(stage),
+            axes,
             state,
             why,
             {} if known is None else known.figures,
