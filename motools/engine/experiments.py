@@ -68,10 +68,10 @@ def _moved(value: Any, place: Place, there: Place) -> Any:
         if file is None or not file.is_file() or (other is not None and other.file == file):
             return value
         return f"{_seen_from(there, file)}{value[-len(reference.name) - 1]}{reference.name}"
-    if "/" not in value and "." not in value:
+    if ("/" not in value and "." not in value) or not references.can_be_path(value):
         return value
-    found = [next((path for path in references.candidates(value, at) if path.exists()), None) for at in (place, there)]
-    return value if found[0] is None or found[0] == found[1] else _seen_from(there, found[0])
+    file = place.folder / value  # opened from there, since that is where steps are executed
+    return _seen_from(there, file) if file.exists() else value
 
 
 def _seen_from(place: Place, path: Path) -> str:

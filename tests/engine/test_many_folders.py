@@ -115,7 +115,7 @@ def test_a_named_experiment_has_a_folder_of_its_own_and_its_params_say_what_diff
     assert done.code == 0, done.err
     folder = chain.path("experiments", "other-seed")
     written = yaml12.load(folder / "params.yaml")
-    assert (written["workflow"], written["train"]["seed"]) == ("../../chain.py:workflow", 4)
+    assert (written["workflow"], written["train"]["seed"]) == ("chain.py:workflow", 4)
     assert written["prepare"]["more"] == {"file": "../../chain.py"}
     assert chain.path("params.yaml").read_text() == before
     assert [name for name in chain.executed() if name != "dataset"] == ["model", "results"]
@@ -137,7 +137,7 @@ def test_an_experiment_of_an_experiment_lies_beside_it(chain: Chain) -> None:
     [
         (("--as", "a/b"), "--as a/b: an experiment is named with letters"),
         (("--as", "there", "--set", "train.seed=9"), "experiments/there is there already, with other parameters"),
-        (("--seeds", "0"), "0 is not in the range"),
+        (("--seeds", "0"), "greater than or equal to 1"),
         (("--as", "x", "--set", "trian.seed=1"), "trian: there is no such step. Did you mean 'train'?"),
     ],
 )

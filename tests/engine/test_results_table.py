@@ -154,7 +154,7 @@ def test_the_table_is_written_as_csv_markdown_and_parquet(chain: Chain) -> None:
         (("--csv", "--json"), "--csv and --json are two forms of one table"),
         (("--where", "seed"), "--where takes COLUMN=VALUE or COLUMN=A,B"),
         (("--where", "sed=1"), "There is no column 'sed'. Did you mean 'seed'?"),
-        (("nowhere",), "nowhere is no folder"),
+        (("nowhere",), "There is no folder nowhere"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(chain: Chain, words: tuple[str, ...], said: str) -> None:
