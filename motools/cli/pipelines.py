@@ -61,12 +61,12 @@ def run(
 
     changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
     if name is None:
-        pipelines = [Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places]
-    elif len(places) > 1:
+        carry_out([Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places], asked)
+        return
+    if len(places) > 1:
         raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
-    else:
-        pipelines = [new_experiment(places[0], name, changes)]
-    carry_out(pipelines, asked)
+    with new_experiment(places[0], name, changes) as pipeline:
+        carry_out([pipeline], asked)
 
 
 def _value(text: str) -> tuple[str, list[Any]]:

@@ -472,10 +472,10 @@ def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -
     for key, values in given.items():
         if "." not in key:
             raise ConfigError(f"{key!r} is no key of a step. Write STEP.KEY=VALUE, such as train_model.suffix=b.")
-        sweep.pop(key, None)
         if len(values) > 1:
-            sweep[key] = list(values)
+            sweep[key] = list(values)  # where it stands: the order of axes is that of names and folders
         else:
+            sweep.pop(key, None)
             at, last = _place(changed, key)
             at[last] = values[0]
     changed.pop("sweep", None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,9 @@ FOLDER = "experiments"
 """Where experiments of the pipeline at a project's root lie; those of any other lie beside it."""
 
 
-def new_experiment(place: Place, name: str, changes: Changes) -> Pipeline:
-    """The pipeline of a folder with changes, in a folder of another name; nothing is written before it is run.
+@contextmanager
+def new_experiment(place: Place, name: str, changes: Changes) -> Iterator[Pipeline]:
+    """The pipeline of a folder with changes, in a folder of another name, which goes where nothing is written into it.
 
     What its params.yaml says of files, by paths from the folder, it says of the same files; inputs are the same atoms.
 
@@ -51,7 +54,14 @@ def new_experiment(place: Place, name: str, changes: Changes) -> Pipeline:
             )
         return prepared
 
-    return Pipeline(there, made)
+    new = [each for each in (above, there.folder) if not each.exists()]
+    there.folder.mkdir(parents=True, exist_ok=True)  # what checks the steps looks for it
+    try:
+        yield Pipeline(there, made)
+    finally:
+        for folder in reversed(new):
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def _moved(value: Any, place: Place, there: Place) -> Any:

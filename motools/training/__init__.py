@@ -19,11 +19,9 @@ __all__ = [
     "TrainedModel",
     "Trainer",
     "TrainingRequest",
-    "check_checkpoints",
     "check_suffix",
     "find_trainer",
     "model_name",
-    "step_numbers",
 ]
 
 

@@ -40,7 +40,9 @@ def names(text: str, folder: Path) -> list[str]:
 def test_a_folder_is_what_its_pipeline_ends_in(chain: Chain) -> None:
     assert names(".", chain.folder) == ["results"]
     assert find_atom(".", chain.folder).id == find_atom("results", chain.folder).id
-    assert names("sweep", chain.folder) == [f"results@seed={seed},fill={fill}" for seed in (0, 1) for fill in (10, 11)]
+    assert sorted(names("sweep", chain.folder)) == [
+        f"results@seed={seed},fill={fill}" for seed in (0, 1) for fill in (10, 11)
+    ]
     with pytest.raises(AtomError, match=r"sweep is 4 results: results@seed=0,fill=10, .*\. Name one of them\."):
         find_atom("sweep", chain.folder)
 

@@ -125,6 +125,16 @@ def test_a_named_experiment_has_a_folder_of_its_own_and_its_params_say_what_diff
     assert (again.code, set(again.statuses)) == (0, {"current"})
 
 
+def test_an_experiment_that_is_refused_or_only_planned_leaves_no_folder(chain: Chain) -> None:
+    chain.edit("chain.py", "def prepare(", "def refuse(config):\n    raise ConfigError('no')\n\n\ndef prepare(")
+    chain.edit("chain.py", "import os\n", "import os\nfrom motools.errors import ConfigError\n")
+    assert chain.run("--as", "planned", "--dry-run").code == 0
+    chain.edit("chain.py", "Config, prepare)", "Config, prepare, check=refuse)")
+    done = chain.run("--as", "refused")
+    assert (done.code, done.sentence) == (2, "no")
+    assert not chain.path("experiments").exists()
+
+
 def test_an_experiment_of_an_experiment_lies_beside_it(chain: Chain) -> None:
     first = lay(chain, "first")
     assert chain.command("run", str(first), "--as", "second", "--set", "train.seed=3,4").code == 0
