@@ -44,12 +44,9 @@ def results(*folders: Path | str, stale: bool = False) -> Table:
     collector = _Collector(project, stale)
     rows = [row for folder in pipelines_in(project, asked) for row in collector.rows(folder)]
     collector.figures.save()
-    lacking = sum(row.state == "current" and row.atom is not None and row.models is _UNKNOWN for row in rows)
+    lacking = collector.lacking
     notes = [f"{lacking} results are not at hand: `motools pull` brings them."] if lacking else []
     return Table(rows, collector.settings.currency, notes)
-
-
-_UNKNOWN: tuple[str, ...] = ("(not at hand)",)
 
 
 class _Collector:
@@ -59,6 +56,7 @@ class _Collector:
         self._project, self._stale = project, stale
         self.settings: Settings = read_settings(project)
         self.figures = Figures(Survey(project))
+        self.lacking = 0
         self._written = PathLocks(project.root).written
 
     def rows(self, folder: Path) -> Iterator[Row]:
@@ -121,6 +119,7 @@ class _Collector:
         if not md5 or (state != "current" and not self._stale):
             return row
         known, record = self.figures.of(md5), standing.record(stage)
+        self.lacking += known is None
         return Row(
             told,
             output,
@@ -129,7 +128,7 @@ class _Collector:
             why,
             {} if known is None else known.figures,
             md5 if known is None else f"{known.kind}-{md5}",
-            models=_UNKNOWN if known is None else known.models,
+            models=() if known is None else known.models,
             **self._about(record),
         )
 
