@@ -55,7 +55,7 @@ def refuse_mixed(word: str, evals: Mapping[str, object]) -> None:
             f"{word} has several kinds of evaluations, {listed(bases)}: name one, such as {_of(word, bases[0])}."
         )
     if varied:
-        one = f"{bases[0]}@{varied[0]}={axes[0].get(varied[0])}"
+        one = f"{bases[0]}@{','.join(f'{name}={text}' for name, text in axes[0].items())}"
         raise UserError(
             f"{word} has {len(evals)} evaluations that differ by {listed(varied)}, and are no trainings of one recipe. "
             f"Name those of one, such as {_of(word, one)}."

@@ -173,7 +173,7 @@ def _trained(base: Base, plan: Plan, chosen: Hyperparameters, about: str, steps:
     is_rounded = precision == "bf16" and chosen.method == "full"
     of_this = hashlib.sha256(kept.about.encode()).hexdigest()[:16]
     models = Models(current_step().kept() / f"{PROVIDER}-models" / of_this, is_rounded)
-    losses = Loop(model, plan, chosen, settings, precision, kept, steps, models.keep).to_the_end()
+    losses = Loop(model, plan, chosen, settings, precision, kept, steps=steps, keep_model=models.keep).to_the_end()
     usage: dict[str, Any] = {"device": device.type}
     if device.type == "cuda":
         usage |= {"device": torch.cuda.get_device_name(), "peak_memory": torch.cuda.max_memory_allocated()}
