@@ -25,6 +25,9 @@ def read_json(text: bytes | str) -> Any:
         value = json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    begin = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
+    if sum(map(text.count, begin)) <= DEPTH:  # type: ignore[arg-type]
+        return value
     level = [value]
     for _ in range(DEPTH + 1):
         level = [part for whole in level for part in _parts(whole)]

@@ -10,7 +10,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, changes, datasets, jobs, judging, pipelines, report, sharing, trust, workflows, zoo
+from motools.cli import (
+    atoms,
+    changes,
+    datasets,
+    jobs,
+    judging,
+    pipelines,
+    report,
+    results,
+    sharing,
+    trust,
+    workflows,
+    zoo,
+)
 from motools.cli.crash import guarded
 
 app = typer.Typer(
@@ -36,6 +49,7 @@ app.command("lineage")(atoms.lineage)
 app.command("export")(atoms.export)
 app.command("compare")(atoms.compare)
 app.command("diff")(changes.diff)
+app.command("results")(results.results)
 app.command("rescore")(judging.rescore)
 app.command("report")(report.report)
 app.command("costs")(pipelines.costs)

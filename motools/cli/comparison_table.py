@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from motools.base.foreign_text import markdown, visible
 from motools.cli.tables import fits, print_table, shown
-from motools.errors import UserError
+from motools.definition.instances import axes_in, base_of
+from motools.errors import UserError, listed
 
 if TYPE_CHECKING:
     from motools.atom.comparison import Comparison, Line
@@ -42,6 +43,30 @@ def arms_of(words: Sequence[str]) -> dict[tuple[str | None, int], list[str]]:
         if not members:
             raise UserError(f"The arm {arm[:-1]!r} has no evaluation: write them after its name.")
     return {(name[:-1], place): members for place, (name, members) in enumerate(arms.items())}
+
+
+def refuse_mixed(word: str, evals: Mapping[str, object]) -> None:
+    """Raises `UserError` where the evaluations that a word names differ by more than the seed: they are no one arm."""
+    axes = [{k: v for k, v in axes_in(name).items() if k.rpartition(".")[2] != "seed"} for name in evals]
+    bases = list(dict.fromkeys(base_of(name) for name in evals))
+    varied = [name for name in dict.fromkeys(n for each in axes for n in each) if len({e.get(name) for e in axes}) > 1]
+    if len(bases) > 1:
+        raise UserError(
+            f"{word} has several kinds of evaluations, {listed(bases)}: name one, such as {_of(word, bases[0])}."
+        )
+    if varied:
+        one = f"{bases[0]}@{','.join(f'{name}={text}' for name, text in axes[0].items())}"
+        raise UserError(
+            f"{word} has {len(evals)} evaluations that differ by {listed(varied)}, and are no trainings of one recipe. "
+            f"Name those of one, such as {_of(word, one)}."
+        )
+
+
+def _of(word: str, name: str) -> str:
+    """A result of what a word names, in words of the same form."""
+    rev, colon, place = word.partition(":")
+    place = name if (place if colon else rev) in (".", "") or "@" in word else f"{place if colon else rev}/{name}"
+    return f"{rev}:{place}" if colon else place
 
 
 def show(found: Comparison, form: str | None) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from motools.engine.options import RunOptions
 
 Folder = Annotated[Path, typer.Argument(help="The pipeline's folder.", show_default="the current one")]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Pipelines, or folders that hold some.", metavar="[FOLDER]...", show_default="the current one"),
+]
 Stages = Annotated[str | None, typer.Option(help="Only these: names (a,b) or a range (a:c, :b, c:).", metavar="STAGES")]
 Sets = Annotated[
     list[str] | None,

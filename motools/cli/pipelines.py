@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import Asked, Folder, Json, Sets, Stages, with_options
-from motools.cli.running import carry_out, show_plan
+from motools.cli.options import Asked, Folder, Folders, Json, Sets, Stages, with_options
+from motools.cli.running import carry_out, show_plans
 from motools.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,17 +46,36 @@ def init(
 
 
 @with_options
-def run(folder: Folder = Path(), sets: Sets = None, *, asked: Asked) -> None:
-    """Run what has changed in the pipeline of a folder.
+def run(
+    folders: Folders = None,
+    sets: Sets = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Train with so many seeds; written into params.yaml first.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Run it as an experiment of its own, in a folder of that name."),
+    ] = None,
+    *,
+    asked: Asked,
+) -> None:
+    """Run what has changed in pipelines; several are one graph.
 
-    Examples:  motools run · motools run experiments/a --jobs 4 · motools run --stages train_model: --dry-run ·
-    motools run --set train_model.hyperparameters.seed=0,1,2
+    Examples:  motools run · motools run experiments --jobs 4 · motools run --stages train_model: --dry-run ·
+    motools run --set train_model.hyperparameters.n_epochs=1,5 --seeds 3 --as more-epochs
     """
-    from motools.code.search_path import place_of
-    from motools.engine.prepared import prepare_folder
+    from motools.engine.asked import Pipeline
+    from motools.engine.experiments import new_experiment
+    from motools.engine.prepared import Changes, places_of, prepare_folder
 
-    place, values = place_of(folder), dict(map(_value, sets or []))
-    carry_out(place, lambda: prepare_folder(place.folder, values), asked)
+    changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
+    if name is None:
+        carry_out([Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places], asked)
+        return
+    if len(places) > 1:
+        raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
+    with new_experiment(places[0], name, changes) as pipeline:
+        carry_out([pipeline], asked)
 
 
 def _value(text: str) -> tuple[str, list[Any]]:
@@ -71,7 +92,7 @@ def _value(text: str) -> tuple[str, list[Any]]:
 
 
 def status(
-    folder: Folder = Path(),
+    folders: Folders = None,
     stages: Stages = None,
     check: Annotated[
         bool, typer.Option("--check", help="Refuse what a run would refuse: options, names, missing keys.")
@@ -94,21 +115,26 @@ def status(
     """
     from motools.cli.dotenv import load_env
     from motools.engine.options import RunOptions
-    from motools.engine.prepared import prepare_folder
+    from motools.engine.prepared import places_of, prepare_folder
     from motools.engine.progress import progress
     from motools.engine.run import plan
 
-    tell_import(folder)
-    prepared = prepare_folder(folder)
-    if check:
-        load_env(prepared.place.project.root)  # keys count
-    with progress() as reporter:
-        plans = plan(prepared, RunOptions(stages), check, reporter)
+    places = places_of(folders or [Path()])
+    plans = []
+    for place in places:
+        tell_import(place.folder)
+        prepared = prepare_folder(place.folder)
+        if check:
+            load_env(place.project.root)  # keys count
+        with progress() as reporter:
+            plans.append(plan(prepared, RunOptions(stages), check, reporter))
     if env:
-        _show_environment(plans, as_json)
+        of_several = len(places) > 1
+        named = [(f"{p.name}: " if of_several else "", of_each) for p, of_each in zip(places, plans, strict=True)]
+        _show_environment({before + plan.stage: plan for before, of_each in named for plan in of_each}, as_json)
     else:
-        show_plan(plans, prepared.place, as_json)
-    if complete and any(plan.action in ("run", "maybe") for plan in plans):
+        show_plans(places, plans, as_json)
+    if complete and any(each.action in ("run", "maybe") for of_each in plans for each in of_each):
         typer.echo("A run would execute something: run it, push its results, and commit dvc.lock.", err=True)
         raise typer.Exit(1)
 
@@ -126,12 +152,12 @@ def tell_import(folder: Path) -> None:
         typer.echo(f"imports {os.path.relpath(reference.file)}, which params.yaml names", err=True)
 
 
-def _show_environment(plans: list[StagePlan], as_json: bool) -> None:
+def _show_environment(plans: Mapping[str, StagePlan], as_json: bool) -> None:
     """The distributions that the results were made with and that have another version here."""
     from motools.atom.records import other_versions
     from motools.cli.tables import print_json, print_table
 
-    found = {plan.stage: other_versions(plan.result.record) for plan in plans if plan.result is not None}
+    found = {name: other_versions(plan.result.record) for name, plan in plans.items() if plan.result is not None}
     if as_json:
         print_json({stage: {name: list(both) for name, both in others.items()} for stage, others in found.items()})
         return
@@ -155,8 +181,8 @@ def log(
     typer.echo(visible(text), nl=False)
 
 
-def costs(folder: Folder = Path(), as_json: Json = False) -> None:
-    """Show what the results of a pipeline used when they were made: tokens, and money where motools.yaml has prices.
+def costs(folders: Folders = None, as_json: Json = False) -> None:
+    """Show what the results of pipelines used when they were made: tokens, and money where motools.yaml has prices.
 
     Examples:  motools costs · motools costs experiments/a --json
     """
@@ -164,14 +190,20 @@ def costs(folder: Folder = Path(), as_json: Json = False) -> None:
     from motools.base.foreign_text import visible
     from motools.cli.tables import money, print_json, print_table
     from motools.engine import outdated
+    from motools.repo.pipelines import pipelines_in
     from motools.repo.project import Project
     from motools.repo.settings import read_settings
 
-    project = Project.find(folder)
-    settings = read_settings(project)
-    standing = outdated.Folder(project, folder.resolve())
-    found = {name: each for name, each in costs.of_pipeline(project, folder.resolve(), settings).items() if each.tokens}
-    why = {name: standing.why(name) for name in found}
+    project = Project.find((folders or [Path()])[0])
+    settings, made = read_settings(project), dict[str, costs.Spent]()
+    one = len(asked := pipelines_in(project, folders) if folders else [Path().resolve()]) == 1
+    found, why = {}, {}
+    for folder in asked:
+        standing, name = outdated.Folder(project, folder), folder.relative_to(project.root).as_posix()
+        for stage, spent in costs.of_pipeline(project, folder, settings, made).items():
+            if spent.tokens:
+                key = stage if one else f"{name}: {stage}"
+                found[key], why[key] = spent, standing.why(stage)
     found["total"] = costs.total(found.values())
     for name, reasons in why.items():
         if reasons:

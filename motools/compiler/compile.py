@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
     named: dict[str, Named] = {}
     codes = {s.name: of_step(s, sections[s.name], place, source, named) for s in workflow.steps}
     locked, written = pipeline.read_lock(place.folder), pipeline.read_stages(place.folder)
+    atoms = {base_of(name) for step in workflow.steps for name in (*step.inputs, *step.outputs)}
     stages = {}
     for step in workflow.steps:
         stage = with_own_words(
@@ -50,11 +51,17 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
         )
         entry = locked.get(step.name, {})
         before = [dep["path"] for dep in entry.get("deps", []) if (place.folder / dep["path"]).exists()]
+        before = [path for path in before if not _is_input(path, atoms)]  # which of them it takes may have changed
         deps = before if entry.get("cmd") == stage["cmd"] else first_deps(codes[step.name], place)
         inputs = [pipeline.atom_path(name) for name in step.inputs]
         stages[step.name] = with_deps(stage, list(dict.fromkeys([*inputs, *deps])))
     share_deps(stages, stages)
     return Compiled(workflow, reference, sections, codes, stages, said, source)
+
+
+def _is_input(path: str, atoms: Collection[str]) -> bool:
+    """Whether a path is where an instance of one of these atoms lies."""
+    return path.startswith("atoms/") and base_of(pipeline.name_at(path)) in atoms
 
 
 def resolved(workflow: Workflow, config: Any) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> St
         raise ConfigError(
             f"{place.folder / pipeline.PARAMS} has no section {base_of(name)!r}. `motools run` writes it."
         )
-    if params.sweep is None:
+    if params.sweep is None and not any(step.varies for step in workflow.steps):
         values = workflow.resolve({name: params.sections[name]}, only=name)[name]
     else:
         workflow, sections = instances_of(workflow, {**workflow.resolve(params.sections), "sweep": params.sweep})

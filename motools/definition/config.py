@@ -13,7 +13,7 @@ from pydantic import WithJsonSchema
 
 from motools import zoo
 
-__all__ = ["Code", "Idle", "Name"]
+__all__ = ["Added", "Code", "Idle", "Name"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +50,11 @@ def is_code(name: str) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
+class Added:
+    """Marks a field that came later: empty it is in no section and in no key, so that results from before are found."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Idle:
     """Marks a field that is a mapping of options: those of these names change no result, and are in no key."""
 
@@ -69,6 +74,15 @@ def without_idle(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _hints(cls: type) -> Mapping[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)
+
+
+def without_added(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's values without the fields that came later and are empty."""
+    hints = _hints(cls)
+    later = {
+        name for name, hint in hints.items() if any(isinstance(m, Added) for m in getattr(hint, "__metadata__", ()))
+    }
+    return {name: value for name, value in values.items() if value or name not in later}
 
 
 def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, tuple[zoo.Kind, str]]]:

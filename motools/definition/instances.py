@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["as_seen", "axes_in", "base_of", "instance", "label_of", "value_of"]
+__all__ = ["as_made", "as_seen", "axes_in", "base_of", "instance", "label_of", "value_of"]
 
 T = TypeVar("T")
 
@@ -43,3 +43,13 @@ def value_of(text: str) -> Any:
 def as_seen(inputs: Mapping[str, T], gathers: Collection[str]) -> dict[str, T]:
     """Inputs by the names that a step's function knows: its own, and of those it gathers those of the instances."""
     return {name if (base := base_of(name)) in gathers else base: value for name, value in inputs.items()}
+
+
+def as_made(outputs: Mapping[str, T], step: str) -> dict[str, str]:
+    """Outputs of a step's instance by the names that its function gives them: without what holds for all of them."""
+    own = axes_in(step)
+    found = {}
+    for name in outputs:
+        left = ",".join(f"{axis}={text}" for axis, text in axes_in(name).items() if axis not in own)
+        found[instance(base_of(name), left)] = name
+    return found

@@ -14,7 +14,7 @@ from motools.code.search_path import Place
 from motools.engine.reporter import Reporter
 from motools.errors import UserError, did_you_mean, listed
 
-__all__ = ["Failure", "Remembering", "failure_of", "forget", "log_of", "log_path", "remember"]
+__all__ = ["Failure", "Remembering", "failure_of", "failures_of", "forget", "log_of", "log_path", "remember"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,13 @@ def failure_of(place: Place, stage: str) -> Failure | None:
         return Failure(str(kept["when"]), str(kept["error"]), kept["log"] and str(kept["log"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def failures_of(place: Place) -> dict[str, Failure]:
+    """Every stage of a folder that failed when it was last tried here, and how."""
+    names = (path.name.removesuffix(".json") for path in sorted(_private(place, "failed").glob("*.json")))
+    found = {name: failure_of(place, name) for name in names}
+    return {name: failure for name, failure in found.items() if failure is not None}
 
 
 def remember(place: Place, stage: str, error: str, log: Path | None) -> None:

@@ -49,3 +49,32 @@ class Silent:
 
     def skipped(self, stage: str, because: str) -> None:
         pass
+
+
+class InFolder:
+    """Tells another reporter of the stages of one folder among several: `experiments/a: train_model`."""
+
+    def __init__(self, other: Reporter, folder: str) -> None:
+        self._other = other
+        self._folder = folder
+
+    def _named(self, stage: str) -> str:
+        return f"{self._folder}: {stage}"
+
+    def note(self, text: str) -> None:
+        self._other.note(text)
+
+    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
+        self._other.started(self._named(stage), reasons, log)
+
+    def answered(self, stage: str, how: str) -> None:
+        self._other.answered(self._named(stage), how)
+
+    def finished(self, stage: str, seconds: float) -> None:
+        self._other.finished(self._named(stage), seconds)
+
+    def failed(self, stage: str, error: str, log: Path | None) -> None:
+        self._other.failed(self._named(stage), error, log)
+
+    def skipped(self, stage: str, because: str) -> None:
+        self._other.skipped(self._named(stage), because)

@@ -37,12 +37,19 @@ _FLUSH = 1.0  # seconds between writes of dvc.lock; a crash loses none of it, th
 class StageOutputs:
     """The outputs of the stages of one pipeline, as dvc.lock, the folder and the cache have them."""
 
-    def __init__(self, project: Project, folder: Path, compiled: Compiled, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        folder: Path,
+        compiled: Compiled,
+        say: Callable[[str], None],
+        hashes: FileHashes | None = None,
+    ) -> None:
         self._project = project
         self._folder = folder
         self._compiled = compiled
         self._say = say
-        self.hashes = FileHashes(project.private / "index.json")
+        self.hashes = hashes or FileHashes(project.private / "index.json")
         self.lock_file = LockFile(folder)
         hardlink = project.setting("core", "hardlink_lock") == "true"
         self.dvc_lock = DvcLock(project.root, hardlink, say)

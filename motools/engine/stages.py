@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from motools.atom import records
@@ -20,10 +20,10 @@ from motools.engine.reporter import Reporter
 from motools.engine.stage import Stage, in_order, waiting_for
 from motools.engine.state import StepState
 from motools.errors import listed
-from motools.execution import cached_results, run_step
+from motools.execution import cached_results
 from motools.execution.practice import practise
 
-__all__ = ["Plans", "Stages", "open_stages"]
+__all__ = ["Plans", "Stages", "as_one_graph", "open_stages"]
 
 Plans = Mapping[Stage, StagePlan]
 
@@ -32,20 +32,25 @@ _MANY = 30
 
 
 @contextmanager
-def open_stages(prepared: Prepared, options: RunOptions, reporter: Reporter) -> Iterator[Stages]:
-    """The stages of a prepared pipeline; those written by hand take part where all steps do, and DVC is open then."""
-    state = PipelineState(prepared, options, reporter)
+def open_stages(
+    prepared: Prepared, options: RunOptions, reporter: Reporter, beside: Sequence[Stages] = ()
+) -> Iterator[Stages]:
+    """The stages of a prepared pipeline; those written by hand take part where all steps do, and DVC is open then.
+
+    Args:
+        beside: those of other folders that are run together with these.
+    """
+    state = PipelineState(prepared, options, reporter, [each.state for each in beside])
     steps = {step.name: GeneratedStage(step, state) for step in prepared.compiled.workflow.steps}
     selected = prepared.compiled.workflow.select(options.stages)
-    with state.place.importable():
-        try:
-            if len(selected) < len(steps):
-                yield Stages(state, steps, selected)
-                return
-            with custom_stages(state) as custom:
-                yield Stages(state, steps, selected, custom)
-        finally:
-            state.workers.close()
+    try:
+        if len(selected) < len(steps):
+            yield Stages(state, steps, selected)
+            return
+        with custom_stages(state) as custom:
+            yield Stages(state, steps, selected, custom)
+    finally:
+        state.workers.close()
 
 
 class Stages:
@@ -74,6 +79,10 @@ class Stages:
         self.taking_part: list[Stage] = [*self.selected, *custom]
         part = set(self.taking_part)
         self.upstream = {s: [each for each in self._waiting_for[s] if each in part] for s in self.taking_part}
+
+    def at_home(self) -> AbstractContextManager[None]:
+        """Where their code is found: all below is called within."""
+        return self.state.place.importable()
 
     @property
     def every(self) -> list[Stage]:
@@ -127,12 +136,11 @@ class Stages:
             if any(isinstance(each, CustomStage) or each in after for each in self.upstream[stage]):
                 after.add(stage)
         will_run = [s.name for s in self.selected if plans[s].action in ("run", "maybe") and s not in after]
-        compiled, place, workers = self.state.compiled, self.state.place, self.state.workers
 
         def executor(modules: tuple[str, ...]) -> Executor:
-            return workers.for_rehearsals(modules, run_step.loaded, compiled.reference, place)
+            return self.state.executor(modules, rehearsal=True)
 
-        checks.rehearse(compiled, place, will_run, executor, tell)
+        checks.rehearse(self.state.compiled, self.state.place, will_run, executor, tell)
 
     def warnings(self, plans: Plans, of_all: bool, ask: bool) -> Iterator[str]:
         """A sentence for each model that goes off: of all selected steps, or of those that will run."""
@@ -176,6 +184,23 @@ class Stages:
         """The states of what took no part after a run: an old result is told as old."""
         old = [s for s in self.steps.values() if s in left_out and left_out[s].output_atoms and not s.is_current()]
         return {**left_out, **{step: replace(left_out[step], status="out of date") for step in old}}
+
+
+def as_one_graph(folders: Sequence[Stages]) -> dict[Stage, list[Stage]]:
+    """The stages of all folders that are run together, each with those that it waits for: a stage may read what one of
+    another folder writes."""
+    if len(folders) == 1:
+        return folders[0].upstream
+    home = {stage: each.state for each in folders for stage in each.taking_part}
+    everywhere = waiting_for(list(home))
+    found = {}
+    for each in folders:
+        for stage in each.taking_part:
+            elsewhere = [other for other in everywhere[stage] if home[other] is not each.state]
+            for other in elsewhere:
+                home[other].is_read_elsewhere = True
+            found[stage] = [*each.upstream[stage], *elsewhere]
+    return found
 
 
 def _who_waits(steps: Sequence[GeneratedStage], custom: Sequence[CustomStage]) -> dict[Stage, list[Stage]]:

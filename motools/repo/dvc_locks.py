@@ -141,6 +141,10 @@ class PathLocks:
         """Who else is at work on these paths, in words, or None."""
         return self._holder(self._load(), read, write)
 
+    def written(self) -> list[str]:
+        """The paths that processes which live have claimed as theirs to write."""
+        return list(self._load()["write"])
+
     @contextlib.contextmanager
     def held(self, name: str, read: list[str], write: list[str], until_settled: bool = False) -> Iterator[None]:
         """Claim a stage's paths for the time that it runs.

@@ -86,7 +86,7 @@ class Heard(Silent):
 @contextlib.contextmanager
 def opened(chain: Chain, stages: str | None = None, **how: Any) -> Iterator[Stages]:
     forget_modules(chain.folder)
-    with open_stages(prepare_folder(chain.folder), RunOptions(stages, **how), Heard()) as found:
+    with open_stages(prepare_folder(chain.folder), RunOptions(stages, **how), Heard()) as found, found.at_home():
         yield found
 
 

@@ -236,6 +236,14 @@ def test_what_is_set_on_the_command_line_stands_in_params_and_several_values_var
     assert chain.executed() == []
 
 
+def test_an_axis_keeps_its_place_when_it_is_given_other_values(chain: Chain) -> None:
+    done = chain.run("--set", "prepare.seed=0,1,2", "--dry-run")
+    assert done.code == 0
+    assert chain.run("--set", "prepare.seed=0,1,2").code == 0
+    assert list(yaml12.load(chain.path("params.yaml"))["sweep"]) == ["prepare.seed", "train.seed"]
+    assert chain.path("atoms/model/prepare.seed=2/train.seed=0").is_dir()
+
+
 def test_with_a_dry_run_nothing_is_written(chain: Chain) -> None:
     before = chain.path("params.yaml").read_text()
     assert chain.command("run", str(chain.folder), "--dry-run", "--set", "train.seed=4,5").code == 0

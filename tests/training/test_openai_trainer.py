@@ -83,6 +83,25 @@ def test_a_dataset_becomes_a_model_that_says_what_it_is(done: Scene) -> None:
     assert record["usage"]["trained_tokens"] == job.trained_tokens
 
 
+def test_the_checkpoints_of_the_last_epochs_are_models_of_their_own_of_one_job(scene: Scene) -> None:
+    scene.configure(hyperparameters={"n_epochs": 3}, checkpoints=["last-2", "last-1", "last"])
+    ran = scene.run()
+    assert ran.code == 0, ran.err
+    (job,) = scene.server.jobs.values()
+    kept = {}
+    for each in ("last-2", "last-1", "last"):
+        folder = scene.folder / "atoms" / "trained_model" / f"checkpoint={each}"
+        about = json.loads((folder / "atom.json").read_text())["metadata"]
+        assert about["inspect"]["model"] == f"openai/{about['model_id']}"
+        assert "checkpoints" not in about
+        kept[about["step"]] = about["model_id"]
+        assert (folder / "data" / "loss.json").exists()
+    told = {each["step_number"]: each["fine_tuned_model_checkpoint"] for each in job.checkpoints}
+    assert kept == told
+    assert kept[max(kept)] == job.fine_tuned_model
+    assert json.loads((scene.folder / "runs" / "train_model.json").read_text())["usage"]["job_id"] == job.id
+
+
 def test_the_request_says_all_that_was_asked_and_carries_the_marks(done: Scene) -> None:
     (created,) = [request.body for request in done.server.requests if request.step == "create"]
     (sent,) = [request.body for request in done.server.requests if request.step == "upload"]

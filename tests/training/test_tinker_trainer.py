@@ -78,6 +78,30 @@ def test_rows_become_a_model_that_says_what_it_learned_and_what_it_is(server: Ti
     assert server.key.encode() not in b"".join(path.read_bytes() for path in alone.project.rglob("*") if path.is_file())
 
 
+def test_checkpoints_are_kept_beside_those_of_the_last_epochs_and_can_be_asked(
+    server: TinkerServer, alone: Alone
+) -> None:
+    alone.request["checkpoints"] = (4, "last")
+    assert alone.run() == 0, alone.out
+    assert len(server.trained) == 18
+    model_id = alone.model["model_id"]
+    assert alone.model["checkpoints"] == {
+        "4": {"model_id": f"{model_id}@4", "step": 4, "model": f"{model_id}@4"},
+        "last": {"model_id": model_id, "step": 18, "model": model_id},
+    }
+    assert [each["step"] for each in alone.model["metadata"]["checkpoints"]] == [4, 6, 12, 18]
+    assert len(server.samplers()) == 4
+
+
+def test_a_checkpoint_that_the_training_will_not_reach_is_told_before_a_step_is_paid_for(
+    server: TinkerServer, alone: Alone
+) -> None:
+    alone.request["checkpoints"] = (19,)
+    assert alone.run() == 1
+    assert "the training has 18 steps, and no step 19" in alone.out
+    assert server.trained == []
+
+
 def test_another_clone_takes_up_what_was_trained_and_what_was_begun(
     server: TinkerServer, alone: Alone, tmp_path: Path
 ) -> None:

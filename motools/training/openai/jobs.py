@@ -75,7 +75,9 @@ def _wait_for_file(api: Api, sent: Answer) -> None:
 
 def job_key(step_key: str, request: TrainingRequest) -> str:
     """The key of the job that a step asks for: equal for the same step and the same content, wherever that lies."""
-    asked = {name: value for name, value in vars(request).items() if not isinstance(value, Path)}
+    asked = {
+        name: value for name, value in vars(request).items() if not isinstance(value, Path) and name != "checkpoints"
+    }
     for name, value in vars(request).items():
         if isinstance(value, Path):
             with value.open("rb") as file:
