@@ -10,7 +10,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, changes, datasets, jobs, judging, pipelines, report, sharing, trust, workflows, zoo
+from motools.cli import (
+    atoms,
+    changes,
+    datasets,
+    history,
+    jobs,
+    judging,
+    pipelines,
+    report,
+    sharing,
+    trust,
+    workflows,
+    zoo,
+)
 from motools.cli.crash import guarded
 
 app = typer.Typer(
@@ -33,6 +46,7 @@ app.add_typer(workflows.app, name="workflow")
 app.add_typer(atoms.app, name="atoms")
 app.add_typer(datasets.app, name="dataset")
 app.command("lineage")(atoms.lineage)
+app.command("history")(history.history)
 app.command("export")(atoms.export)
 app.command("compare")(atoms.compare)
 app.command("diff")(changes.diff)

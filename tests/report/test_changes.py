@@ -58,7 +58,9 @@ def test_it_tells_parameters_data_metrics_and_samples(scene: Scene) -> None:
         "train.suffix": ("a", ABSENT),
         "train.seed": (ABSENT, 0),
     }
-    assert [(made.stage, made.how) for made in found.made] == [(n, "made anew") for n in ("prepare", "train", "evaluate")]
+    assert [(made.stage, made.how) for made in found.made] == [
+        (n, "made anew") for n in ("prepare", "train", "evaluate")
+    ]
     dataset, _, evaluation = found.made
     assert (dataset.rows.rows, dataset.rows.only_first, dataset.rows.only_second) == ((1, 3), 1, 3)
     assert evaluation.scores == {("open", "misaligned"): (12, 0, 8)}
@@ -110,7 +112,7 @@ def test_a_result_that_is_not_at_hand_is_told_by_its_hash(scene: Scene) -> None:
     assert all(now for made in found.made for _, now in made.atoms.values())
 
 
-@pytest.mark.parametrize("text", ["nothing", "main..nothing", "nothing...main", "--all", "main..-1", "HEAD:params.yaml"])
+@pytest.mark.parametrize("text", ["nothing", "main..nothing", "nothing...main", "--all", "main..-1", "HEAD:x"])
 def test_what_names_no_commit_is_refused(scene: Scene, text: str) -> None:
     with pytest.raises(ProjectError, match="names no commit of this repository"):
         between(scene, text)
@@ -194,7 +196,9 @@ def test_a_pull_request_is_told_by_the_steps_of_the_workflow_that_init_writes(pr
         given = {"BASE": base, "HEAD": head, "GITHUB_STEP_SUMMARY": "summary.md"}
         both = []
         for step in ("What it changes", "Results are there and up to date"):
-            words = "".join(f"export {key}={value}\n" for key, value in given.items()) + f"set -eo pipefail\n{steps[step]}"
+            words = (
+                "".join(f"export {key}={value}\n" for key, value in given.items()) + f"set -eo pipefail\n{steps[step]}"
+            )
             both.append(subprocess.run(["bash", "-c", words], cwd=clone, capture_output=True, text=True, timeout=120))
         return both[0], both[1]
 
