@@ -14,6 +14,7 @@ from motools.cli import (
     atoms,
     changes,
     datasets,
+    history,
     jobs,
     judging,
     pipelines,
@@ -46,6 +47,7 @@ app.add_typer(workflows.app, name="workflow")
 app.add_typer(atoms.app, name="atoms")
 app.add_typer(datasets.app, name="dataset")
 app.command("lineage")(atoms.lineage)
+app.command("history")(history.history)
 app.command("export")(atoms.export)
 app.command("compare")(atoms.compare)
 app.command("diff")(changes.diff)

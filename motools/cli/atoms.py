@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from motools.atom.atom import Atom, EvalAtom
     from motools.atom.lineage import Ancestry, Branch
     from motools.atom.outputs import Output
-    from motools.atom.records import Record
     from motools.repo.survey import Survey
 
 app = typer.Typer(help="Atoms: list and show them.", no_args_is_help=True)
@@ -280,16 +279,7 @@ def _lines(ancestry: Ancestry) -> list[str]:
             config = ", ".join(f"{name} {shown(value)}" for name, value in flat(record.config).items())
             lines.append(f"params: {config}")
         lines.append(f"by {record.user}, {record.started}, in {record.seconds:.1f} s")
-        lines.append(_code_of(ancestry, record))
+        lines.append(ancestry.code)
     if ancestry.commits:
         lines.append(f"in git since {ancestry.commits[-1][:10]}" + (" or before" if ancestry.or_before else ""))
     return lines
-
-
-def _code_of(ancestry: Ancestry, record: Record) -> str:
-    if record.commit is None:
-        return "before the first commit"
-    gone = " (a commit that is not in this repository)" if ancestry.commit_gone else ""
-    files = ", ".join(record.changed[:5]) + (", …" if len(record.changed) > 5 else "")
-    changed = f" with uncommitted changes{f' in {files}' if files else ''}" if record.dirty else ""
-    return f"code at {record.commit[:10]}{gone}{changed}"

@@ -47,7 +47,10 @@ jobs:
           name: motools-diff
           path: motools-diff.md
       - name: Results are there and up to date
-        run: for params in $(git ls-files ':(glob)**/params.yaml'); do motools status "$(dirname "$params")" --complete; done
+        run: |
+          for params in $(git ls-files ':(glob)**/params.yaml'); do
+            motools status "$(dirname "$params")" --complete
+          done
 """
 
 _GITHUB_COMMENT = """\

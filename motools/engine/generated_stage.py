@@ -205,7 +205,7 @@ class GeneratedStage:
         assert plan.call is not None
         self._outputs.remove(self.name)
         project, folder = self._place.project, self._place.folder
-        files = [*self._stage.get("deps", []), pipeline.PARAMS, pipeline.STAGES]
+        files = [*self._stage.get("deps", []), pipeline.PARAMS]
         options = self._state.options
         git = project.git.state([folder / file for file in files])
         how = Execution(options.user or project.user, git, options.force, self.log, earlier=not options.without_remote)

@@ -51,7 +51,7 @@ def practise(place: Place) -> None:
         there = Place(Project(folder), folder)
         write_atom(folder / "atoms" / "given", "dataset", {}, {}, None)
         given = f"dataset-{hash_folder(folder / 'atoms' / 'given')[0].md5.removesuffix('.dir')}"
-        how = Execution("nobody", GitState(None, True), log=folder / "log")
+        how = Execution("nobody", GitState(None), log=folder / "log")
         for seed in range(_TIMES):
             values = {"seed": seed, "share": 0.5, "text": f"{seed}.txt"}
             what = of_step(step, values, there)

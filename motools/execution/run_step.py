@@ -27,6 +27,7 @@ from motools.base.configs import parse, parser_of
 from motools.base.files import in_words
 from motools.base.locks import file_lock
 from motools.code.search_path import Place
+from motools.code.trace import dependencies
 from motools.compiler.step_call import StepCall, make_call
 from motools.compiler.step_code import of_step
 from motools.definition.config import marked
@@ -261,12 +262,15 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
         os.environ.pop(WORK, None)
     seconds = round(time.monotonic() - clock, 3)
     with finished_work.kept_aside(call, work):
+        used = seen.trace(step, asked)
+        paths = (call.folder / path for path in dependencies(used, call.place)) if how.git.changed else ()
+        changed = how.git.of_used(paths)
         Record(
             user=how.user,
             started=started,
             seconds=seconds,
             commit=how.git.commit,
-            dirty=how.git.dirty,
+            dirty=how.git.commit is None or bool(changed),
             step=call.name,
             workflow=call.workflow,
             key=call.key,
@@ -275,8 +279,8 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
             versions=records.versions(),
             function=call.code.function,
             declared=dict(call.code.versions),
-            trace=seen.trace(step, asked).as_dict(),
-            changed=how.git.changed,
+            trace=used.as_dict(),
+            changed=changed,
         ).write(work / "record.json")
         finished_work.note(call, work, made)
     return made

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from motools.errors import ConfigError, ProjectError
 from motools.repo.git import Git
@@ -16,6 +18,22 @@ from motools.repo.outs import Located, outs_in
 __all__ = ["History"]
 
 _CHANGES = [re.compile(rf"^\{sign}.*\bmd5: '?([0-9a-f]{{32}})", re.MULTILINE) for sign in "+-"]
+
+
+class Version(NamedTuple):
+    """A lock file in a commit that changed it, and before; "" where there is none.
+
+    Attributes:
+        path: below the repository's top.
+    """
+
+    commit: str
+    author: str
+    date: str
+    subject: str
+    path: str
+    before: str
+    after: str
 
 
 def _is_lock(name: str) -> bool:
@@ -73,6 +91,34 @@ class History:
                 yield name, told[at : at + size].decode(errors="replace")
                 at += size + 1
 
+    def versions(self) -> list[Version]:
+        """Every change of a dvc.lock that a commit of any branch has made, newest first; merges bring none of their
+        own, but for what both sides lack."""
+        if self._git.head is None:
+            return []
+        words = (
+            "log",
+            "--all",
+            "--topo-order",
+            "--full-history",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+            "--no-show-signature",
+        )
+        form = "--format=%x01%H%x00%an <%ae>%x00%aI%x00%s%x00"
+        told = self._git("-c", "log.showRoot=true", *words, form, "-z", "--", ":(top,glob)**/dvc.lock")
+        found = []
+        for part in os.fsdecode(told).split("\x01")[1:]:
+            commit, author, date, subject, *raw = part.split("\0")
+            raw = [each.lstrip("\n") for each in raw]
+            for about, path in pairwise(raw):
+                if about.startswith(":"):
+                    _, _, before, after, _ = about.split(" ")
+                    found.append(Version(commit, author, date, subject, path, before, after))
+        texts = dict(self._texts({blob for each in found for blob in (each.before, each.after) if blob.strip("0")}))
+        return [each._replace(before=texts.get(each.before, ""), after=texts.get(each.after, "")) for each in found]
+
     def commit(self, revision: str) -> str:
         """The commit that a branch, a tag, `HEAD~2`, `A...B` (where two have parted) or a part of a hash names.
 
@@ -87,6 +133,21 @@ class History:
             return named.decode().strip()
         except ProjectError:
             raise ProjectError(f"{revision} names no commit of this repository. `git log --all` has those.") from None
+
+    def with_files(self, commits: Iterable[str], files: Mapping[str, str | None]) -> str | None:
+        """The first of some commits that has all these files: path in the repository -> git's hash, None: it is not
+        there."""
+        candidates = list(commits)
+        asked = "".join(f"{commit}:{name}\n" for commit in candidates for name in files)
+        if "\n" in "".join(files) or not candidates:
+            return None
+        lines = self._git("cat-file", "--batch-check=%(objectname)", input=asked).decode(errors="replace").splitlines()
+        for place, commit in enumerate(candidates):
+            told = lines[place * len(files) : (place + 1) * len(files)]
+            blobs = [None if line.endswith(" missing") else line for line in told]
+            if blobs == [*files.values()]:
+                return commit
+        return None
 
     def files_at(self, commit: str, wanted: Callable[[str], bool]) -> dict[str, str]:
         """Path below the repository's top -> text, of those files of a commit that are wanted by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, cached_property
 from pathlib import Path
@@ -92,3 +92,11 @@ class Survey:
     def fetch(self, oids: set[str]) -> None:
         """Bring objects alone, without what a folder object names, from the default remote, where it answers."""
         self._remote.look(oids)
+
+    def fetch_files(self, oids: set[str], names: Sequence[str]) -> None:
+        """Bring of folder objects that are not here what they list, and these files of it."""
+        if lacking := self.project.missing(oids):
+            self.fetch(lacking)
+            store = self.project.store
+            trees = [store.tree(oid) for oid in lacking if store.path(oid).exists()]
+            self.fetch({md5 for tree in trees for name in names if (md5 := tree.get(name))})

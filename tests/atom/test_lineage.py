@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -375,7 +376,7 @@ def test_code_that_is_in_no_commit_is_dirty_however_git_is_told_not_to_look(proj
     assert chain.run("--force").code == 0
     found = record(project, "train")
     assert found["dirty"] is True
-    assert found["changed"] == [f"{helper.parent.name}/part.py"]
+    assert [*found["changed"]] == [f"{helper.parent.name}/part.py"]
     assert f"with uncommitted changes in {helper.parent.name}/part.py" in motools("lineage", "model").out
 
 
@@ -391,7 +392,7 @@ def test_what_runs_write_is_no_change_and_what_a_person_edits_is(project: Path) 
     git(project, "add", "-f", "metrics/notes.json", "notes.txt")
     commit(project)
     (project / "metrics" / "notes.json").write_text("[]")
-    assert Project(project).git.state([]).changed == ("metrics/notes.json",)
+    assert [*Project(project).git.state([]).changed] == ["metrics/notes.json"]
 
 
 def test_code_and_configs_are_told_apart(project: Path) -> None:
@@ -400,7 +401,7 @@ def test_code_and_configs_are_told_apart(project: Path) -> None:
     (project / "arm").mkdir()
     (project / "arm" / "params.yaml").write_text("workflow: chain:workflow\n")
     assert chain.command("run", str(project / "arm"), "-q").code == 0
-    assert record(project / "arm", "train")["changed"] == ["arm/dvc.yaml", "arm/params.yaml"]
+    assert [*record(project / "arm", "train")["changed"]] == ["arm/params.yaml"]
 
 
 def test_a_commit_that_is_gone_is_told_to_be(project: Path) -> None:
@@ -516,3 +517,44 @@ def test_an_atom_is_found_by_its_path_too(figure: Chain, monkeypatch: pytest.Mon
     with pytest.raises(AtomError, match="is no output of a stage"):
         find_atom("draw.py", figure.folder)
     assert motools("lineage", "nowhere/x.png", code=2).err.startswith("Error: ")
+
+
+def test_only_what_a_step_used_makes_its_result_dirty(project: Path) -> None:
+    chain = Chain.lay(project)
+    (project / "notes.txt").write_text("x")
+    assert chain.run().code == 0
+    commit(project)
+    (project / "notes.txt").write_text("y")
+    assert chain.run("--force").code == 0
+    assert (record(project, "train")["dirty"], record(project, "train")["changed"]) == (False, {})
+
+
+def test_the_commit_that_later_has_just_these_files_is_found(project: Path) -> None:
+    chain = Chain.lay(project)
+    chain.set(seed=1)
+    commit(project)
+    chain.set(seed=2)
+    assert chain.run().code == 0
+    (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# another\n")
+    commit(project)
+    assert "which are in" not in motools("lineage", "model").out
+    chain.set(seed=2)
+    text = (project / "params.yaml").read_text().replace("# another\n", "")
+    (project / "params.yaml").write_text(text)
+    (project / "dvc.lock").unlink()
+    commit(project)
+    head = git(project, "rev-parse", "HEAD")[:10]
+    assert chain.run().code == 0
+    commit(project)
+    assert f"with uncommitted changes in params.yaml, which are in {head}" in motools("lineage", "model").out
+    assert json.loads(motools("lineage", "model", "--json").out)["committed"].startswith(head)
+
+
+def test_what_was_made_before_the_first_commit_is_found_in_it(project: Path) -> None:
+    chain = Chain.lay(project)
+    shutil.rmtree(project / ".git")
+    git(project, "init", "-q")
+    assert chain.run().code == 0
+    commit(project)
+    head = git(project, "rev-parse", "HEAD")[:10]
+    assert f"before the first commit, which are in {head}" in motools("lineage", "model").out

@@ -112,9 +112,7 @@ def test_a_result_that_is_not_at_hand_is_told_by_its_hash(scene: Scene) -> None:
     assert all(now for made in found.made for _, now in made.atoms.values())
 
 
-@pytest.mark.parametrize(
-    "text", ["nothing", "main..nothing", "nothing...main", "--all", "main..-1", "HEAD:params.yaml"]
-)
+@pytest.mark.parametrize("text", ["nothing", "main..nothing", "nothing...main", "--all", "main..-1", "HEAD:x"])
 def test_what_names_no_commit_is_refused(scene: Scene, text: str) -> None:
     with pytest.raises(ProjectError, match="names no commit of this repository"):
         between(scene, text)
