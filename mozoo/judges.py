@@ -342,9 +342,7 @@ def _can_stop_reasoning(name: str) -> bool:
     return version is not None and (int(version[1]), int(version[2] or 0)) >= (5, 1)
 
 
-async def sample(
-    model: Model, prompt: str, read: Callable[[Tokens], Judgement], *, times: int = SAMPLES
-) -> Judgement:
+async def sample(model: Model, prompt: str, read: Callable[[Tokens], Judgement], *, times: int = SAMPLES) -> Judgement:
     """Ask so many times for an answer in a form that is given, and read how often which was said."""
     from inspect_ai.model import GenerateConfig, ResponseSchema
     from inspect_ai.util import JSONSchema, collect

@@ -48,7 +48,7 @@ def of_step():
 
 def graded():
     from inspect_ai.scorer import model_graded_qa
-    return Task(dataset=[Sample(id=n, input=f"{n} + {n}", target=str(2 * n)) for n in range(2)], scorer=model_graded_qa())
+    return Task(dataset=[Sample(input="1 + 1", target="2")], scorer=model_graded_qa())
 
 
 def unlucky():
@@ -290,9 +290,7 @@ def test_a_grader_that_the_provider_refuses_is_told_in_its_words_before_the_trai
 
 
 @pytest.mark.parametrize("kind", ["500", "drop_before"])
-def test_a_grader_that_stumbles_or_cannot_be_reached_is_let_pass(
-    kind: str, laid: Chain, server: OpenAIServer
-) -> None:
+def test_a_grader_that_stumbles_or_cannot_be_reached_is_let_pass(kind: str, laid: Chain, server: OpenAIServer) -> None:
     server.fault("chat", kind, times=99)
     configure(laid, {EVALUATE: JUDGED})
     try:
