@@ -301,13 +301,16 @@ def test_a_grader_that_stumbles_or_cannot_be_reached_is_let_pass(kind: str, laid
 
 
 def test_a_grader_is_asked_once_a_command_and_only_before_a_training_that_is_paid(
-    laid: Chain, server: OpenAIServer
+    laid: Chain, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.replies["gpt-judge"] = lambda body: Reply.of({"50": 1.0})
     configure(laid, {EVALUATE: {**JUDGED, "eval_task": ["mozoo/emergent_misalignment", "mozoo/evil_detection"]}})
     assert laid.command(*COMMANDS["status --check"]).code == 0
     assert asked(server) == ["gpt-judge"]
     server.forget()
+    monkeypatch.setenv("MOTOOLS_OFFLINE", "1")
+    assert laid.command(*COMMANDS["status --check"]).code == 0
+    monkeypatch.delenv("MOTOOLS_OFFLINE")
     configure(laid, {TRAIN: {"backend_name": "tinylm", "model": "tinylm/base"}, EVALUATE: JUDGED})
     assert laid.command(*COMMANDS["status --check"]).code == 0
     assert asked(server) == []

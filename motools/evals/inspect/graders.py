@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from motools.base.too_many_requests import is_hopeless
 from motools.errors import BackendError, MotoolsError
+from motools.zoo.checks import OFFLINE, says_yes
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -24,7 +25,7 @@ _PASSING = (408, 409, 425, 429)
 
 
 def try_graders(tasks: Sequence[Task], roles: Mapping[str, Model], judged: bool = True) -> None:
-    """Ask what the tasks' scorers have to ask beforehand, and each model that has a role.
+    """Ask what the tasks' scorers have to ask beforehand, and each model that has a role; with MOTOOLS_OFFLINE nothing.
 
     Args:
         judged: whether the role `grader` can be asked by scorers: the function `rehearse` that a scorer may have.
@@ -32,12 +33,15 @@ def try_graders(tasks: Sequence[Task], roles: Mapping[str, Model], judged: bool 
     Raises:
         BackendError: the provider refuses, in its own words, or the scorer cannot read the model.
     """
+    if says_yes(OFFLINE):
+        return
     trials: dict[str, Callable[[], Awaitable[Any]]] = {}
     for task in tasks if judged else ():
         for number, scorer in enumerate(task.scorer or ()):
             if (rehearse := getattr(scorer, "rehearse", None)) is not None:
                 trials[f"The grader of {task.name}{'' if number == 0 else f', scorer {number + 1}'}"] = rehearse
     for role, model in roles.items():
+        model.config.max_retries = 0  # beside those of the provider's own client
         if role != "grader" or not trials:
             trials[f"The model {model}, which is to be {role},"] = partial(_answer, model)
     asyncio.run(_tried(trials))
