@@ -270,6 +270,7 @@ _TRIED_OUT: set[tuple[str, str, Kind]] = set()
 
 async def try_out(model: Model, kind: Kind) -> None:
     """Ask a model for a number, as a judge of this kind asks, and once in a process; raises as `ask` does."""
+    model.config.max_retries = 0  # beside those of the provider's own client: a rehearsal waits for nobody
     asked = (str(model), model.config.model_dump_json(), kind)
     if asked in _TRIED_OUT:
         return

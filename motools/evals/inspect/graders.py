@@ -41,7 +41,7 @@ def try_graders(tasks: Sequence[Task], roles: Mapping[str, Model], judged: bool 
             if (rehearse := getattr(scorer, "rehearse", None)) is not None:
                 trials[f"The grader of {task.name}{'' if number == 0 else f', scorer {number + 1}'}"] = rehearse
     for role, model in roles.items():
-        model.config.max_retries = 0  # beside those of the provider's own client
+        model.config.max_retries = 0  # beside those of the provider's own client: a rehearsal waits for nobody
         if role != "grader" or not trials:
             trials[f"The model {model}, which is to be {role},"] = partial(_answer, model)
     asyncio.run(_tried(trials))
