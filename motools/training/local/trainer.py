@@ -63,7 +63,7 @@ class LocalTrainer:
 
     provider = PROVIDER
     loss_columns = ("step", "train_loss")
-    preload = ("torch", "transformers", "peft")  # 6 s; most of transformers is imported by peft
+    preload = ("torch", "transformers")
 
     @property
     def cores(self) -> float:
