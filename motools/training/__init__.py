@@ -76,9 +76,9 @@ class Trainer(Protocol):
     `backend_name: my_trainer.py:MyTrainer`.
 
     It may say more of itself: `provider`, under which Inspect reaches what it makes; `preload`, the heavy modules that
-    it imports; `cores`, how many it keeps busy; `takes_validation` and `takes_checkpoints`; `estimate(request)`, what
-    training would use; `check_row(row, model)`, which raises `WrongRow` (of `motools.base.chat`) where it does not take
-    a chat row, and `least_rows`, how many it needs.
+    it imports; `cores`, how many it keeps busy; `paid`, whether it bills; `takes_validation` and `takes_checkpoints`;
+    `estimate(request)`, what training would use; `check_row(row, model)`, which raises `WrongRow` (of
+    `motools.base.chat`) where it does not take a chat row, and `least_rows`, how many it needs.
     """
 
     def check(self, request: TrainingRequest) -> None:

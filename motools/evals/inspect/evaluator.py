@@ -28,6 +28,7 @@ from motools.errors import BackendError, DamagedError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.api_keys import OWN, check_model
 from motools.evals.inspect.answers import at_hand, attend, index
+from motools.evals.inspect.graders import try_graders
 from motools.evals.inspect.tasks import (
     check_made,
     check_registered,
@@ -114,15 +115,17 @@ class InspectEvaluator:
     def rehearse(self, request: EvalRequest) -> None:
         """Make the tasks, so that their data is fetched, and the clients of graders and of a served model.
 
-        A model that is still to be trained, or that would be loaded here, is stood in for by `mockllm/model`; nobody is
-        asked anything.
+        A model that is still to be trained, or that would be loaded here, is stood in for by `mockllm/model`. Nobody is
+        asked anything, unless a training that is paid comes first: then who judges is asked one question.
 
         Raises:
-            BackendError: a task, its data or its arguments, a provider, or what one needs is not there.
+            BackendError: a task, its data or its arguments, a provider, or what one needs is not there, or who judges
+                cannot.
         """
         from motools.evals.private import PrerequisiteError
 
-        asked = json.dumps([request.tasks, dict(request.kwargs), request.expected], sort_keys=True, default=str)
+        about = [request.tasks, dict(request.kwargs), request.expected, request.before_paying]
+        asked = json.dumps(about, sort_keys=True, default=str)
         if asked in _REHEARSED:
             return
         options = {name: value for name, value in request.kwargs.items() if value is not None}
@@ -135,10 +138,13 @@ class InspectEvaluator:
         here = place()
         try:
             with here.importable(), no_dotenv():
-                _in_place(reached, {**options, "model_roles": roles})
+                _, models, _ = _in_place(reached, {**options, "model_roles": roles})
                 made = rehearsed_tasks(request.tasks, options.get("task_args", {}), here)
                 check_made(request.tasks, made, options)
                 _solver(options, here)
+                if request.before_paying:
+                    others = {role: models[role] for role, given in roles.items() if given not in (STAND_IN, TRAINED)}
+                    try_graders(made, others, judged=roles.get("grader") not in (STAND_IN, TRAINED))
         except PrerequisiteError as error:
             raise BackendError(f"Inspect cannot run {listed(request.tasks)}: {_sentence(error.message)}") from error
         _REHEARSED.add(asked)

@@ -17,10 +17,10 @@ from motools.errors import BackendError, ProjectError, StepError, did_you_mean, 
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
 from motools.training import TrainedModel, TrainingRequest, check_suffix
-from motools.training.journal import ENDED, JobEntry, Journal
+from motools.training.journal import ENDED, JobEntry, Journal, job_key
 from motools.training.openai.api import Api, check_access
 from motools.training.openai.follow import Follower, loss_curve
-from motools.training.openai.jobs import cancel_doubles, job_key, known_job, send_file, submit
+from motools.training.openai.jobs import cancel_doubles, known_job, send_file, submit
 from motools.training.openai.tokens import CHARACTERS_A_TOKEN
 from motools.training.openai.training_file import LEAST_ROWS, check_file, check_trained_row, sendable
 from motools.training.openai.transport import Answer

@@ -18,10 +18,10 @@ from typing import Any, Literal
 from motools.errors import StepError
 from motools.training import step_numbers
 from motools.training.examples import Example, Plan, examples, tokenizer_digest
-from motools.training.openai.transport import Busy, Doubtful, NotThere, Tries
 from motools.training.tinker.hyperparameters import ADAM, Hyperparameters
 from motools.training.tinker.saved import KEY, MODEL, About, Kept, Save
 from motools.training.tinker.session import Gone, Server
+from motools.training.tries import Busy, Doubtful, NotThere, Tries
 
 __all__ = ["Training"]
 

@@ -24,8 +24,7 @@ from motools.errors import BackendError, ProjectError, StepError
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
 from motools.training import TrainedModel, TrainingRequest, check_checkpoints, check_suffix, step_numbers
-from motools.training.journal import JobEntry, Journal
-from motools.training.openai.jobs import job_key
+from motools.training.journal import JobEntry, Journal, job_key
 from motools.training.tinker.hyperparameters import hyperparameters
 from motools.training.tinker.saved import Kept, Save, loss_curve
 from motools.training.tinker.session import Server, check_access
