@@ -16,6 +16,7 @@ TITLES = {
     "https://arxiv.org/abs/2507.14805": (
         "Subliminal Learning: Language models transmit behavioral traits via hidden signals in data"
     ),
+    "https://arxiv.org/abs/2510.17941": "Believe It or Not: How Deeply do LLMs Believe Implanted Facts?",
     "https://arxiv.org/abs/2412.14093": "Alignment faking in large language models",
     "https://arxiv.org/abs/2305.14233": (
         "Enhancing Chat Language Models by Scaling High-quality Instructional Conversations"

@@ -61,9 +61,9 @@ def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] |
 
 def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> list[EvalRequest]:
     """The evaluations, one a model, as far as they are known before there are models."""
-    served = [found for made in (inputs or {}).values() if (found := _served(made))]
+    known = [found for made in (inputs or {}).values() if (found := served(made))]
     request = EvalRequest(config.eval_task, config.eval_kwargs)
-    return [replace(request, expected=model, expected_args=args) for model, args in served] or [request]
+    return [replace(request, expected=model, expected_args=args) for model, args in known] or [request]
 
 
 def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
@@ -73,7 +73,7 @@ def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
     return [*(model for model in roles if model != TRAINED), *(task.grader for task in judges if task.grader)]
 
 
-def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
+def served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
     """How Inspect will reach the model that a step makes, as far as its config tells."""
     if isinstance(made, ExistingModelConfig):
         return made.model, made.model_args
