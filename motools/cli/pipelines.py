@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,11 @@ from motools.errors import UserError
 
 if TYPE_CHECKING:
     from motools.engine.plan import StagePlan
+
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Run again when what a step has read changes; ask before what costs money.")
+]
+Ask = Annotated[bool, typer.Option("--ask", help="Ask before what costs money; off a terminal, leave it out.")]
 
 step_app = typer.Typer(help="What the stages of a dvc.yaml call.", no_args_is_help=True)
 
@@ -35,17 +42,26 @@ def init(
 
 
 @with_options
-def run(folder: Folder = Path(), sets: Sets = None, *, asked: Asked) -> None:
+def run(folder: Folder = Path(), sets: Sets = None, watch: Watch = False, ask: Ask = False, *, asked: Asked) -> None:
     """Run what has changed in the pipeline of a folder.
 
     Examples:  motools run · motools run experiments/a --jobs 4 · motools run --stages train_model: --dry-run ·
     motools run --set train_model.hyperparameters.seed=0,1,2
     """
+    from motools.cli import watching
     from motools.code.search_path import place_of
     from motools.engine.prepared import prepare_folder
 
     place, values = place_of(folder), dict(map(_value, sets or []))
-    carry_out(place, lambda: prepare_folder(place.folder, values), asked)
+    prepare = partial(prepare_folder, place.folder, values)
+    if watch:
+        if asked.dry_run or asked.as_json:
+            raise UserError("--watch runs again and again: leave --dry-run and --json out.")
+        watching.watch(place, [*(word for word in sys.argv[1:] if word != "--watch"), "--ask"], asked.quiet)
+    elif not ask or asked.dry_run:
+        carry_out(place, prepare, asked)
+    elif (left := watching.without_declined(place, prepare, asked)) is not None:
+        carry_out(place, prepare, left)
 
 
 def _value(text: str) -> tuple[str, list[Any]]:
@@ -127,17 +143,26 @@ def _show_environment(plans: list[StagePlan], as_json: bool) -> None:
 def log(
     step: Annotated[str, typer.Argument(help="The step's name.", metavar="STEP")],
     folder: Folder = Path(),
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what it says, until no run is going on.")
+    ] = False,
 ) -> None:
-    """Print what a step said when it was last executed here.
+    """Print what a step said when it was last executed here, or is saying.
 
-    Example:  motools log train_model
+    Examples:  motools log train_model · motools log train_model -f
     """
     from motools.base.foreign_text import visible
     from motools.code.search_path import place_of
+    from motools.engine import following
     from motools.engine.failures import log_of
 
-    text = log_of(place_of(folder), step).read_text(encoding="utf-8", errors="replace")
-    typer.echo(visible(text), nl=False)
+    place = place_of(folder)
+    if not follow:
+        typer.echo(visible(log_of(place, step).read_text(encoding="utf-8", errors="replace")), nl=False)
+        return
+    for part in following.follow(place, step):
+        typer.echo(visible(part), nl=False)
+    log_of(place, step)  # there was none, nor a run that would make one
 
 
 def costs(folder: Folder = Path(), as_json: Json = False) -> None:

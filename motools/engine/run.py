@@ -11,8 +11,9 @@ from motools.atom.atom import Atom
 from motools.atom.costs import Estimate
 from motools.base.configs import parse
 from motools.base.files import in_words
+from motools.base.foreign_text import read_json
 from motools.code.search_path import Place, place_of
-from motools.compiler.find_workflow import reference_to
+from motools.compiler.find_workflow import placed
 from motools.definition.instances import as_seen
 from motools.definition.workflow import Workflow
 from motools.engine import snapshot
@@ -27,9 +28,10 @@ from motools.engine.reporter import Reporter, Silent
 from motools.engine.run_lock import one_run
 from motools.engine.scheduler import Scheduler
 from motools.engine.stage import Stage
-from motools.engine.stages import Plans, Stages, open_stages
+from motools.engine.stages import Plans, Stages, in_turn, open_stages
 from motools.engine.state import StepState, WorkflowState
 from motools.errors import MotoolsError, RemoteError, RunFailed
+from motools.repo import pipeline
 
 __all__ = ["estimates", "execute", "plan", "run_in_folder"]
 
@@ -45,8 +47,8 @@ def run_in_folder(
     """What `run_workflow` does; see there."""
     place = place_of(folder)
     with place.importable():
-        reference = reference_to(workflow, place)
-        state = execute(place, lambda: prepare(workflow, reference, place, config, input_atoms), options, reporter)
+        found, reference = placed(workflow, place)
+        state = execute(place, lambda: prepare(found, reference, place, config, input_atoms), options, reporter)
     if state.failed:
         told = " ".join(f"{s.step_name}: {s.error}{f' (log: {s.log})' if s.log else ''}" for s in state.failed)
         raise RunFailed(f"{len(state.failed)} of {len(state.step_states)} steps failed. {told}", state)
@@ -86,6 +88,7 @@ def execute(
             _install(prepared, stages, reporter)
             stages.warm_up(plans)
             left_out = stages.leave_out()
+            _tell_expected(stages, plans, reporter)
             states = {**_carried_out(stages, options, reporter), **stages.tell_old(left_out)}
             if stages.is_whole:
                 _remember(prepared, stages, states)
@@ -100,6 +103,18 @@ def _install(prepared: Prepared, stages: Stages, reporter: Reporter) -> None:
     stages.state.outputs.claims.repair()
     stages.state.outputs.clear_the_way()
     stages.state.outputs.ignore_outs([step.name for step in stages.selected])
+
+
+def _tell_expected(stages: Stages, plans: Plans, reporter: Reporter) -> None:
+    """Which stages the run is about, and how long they took before."""
+    folder = stages.state.place.folder
+
+    def before(stage: str) -> float | None:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return float(read_json((folder / pipeline.record_path(stage)).read_bytes())["seconds"])
+        return None
+
+    reporter.expects([stage.name for stage, plan in plans.items() if plan.action != "current"], before)
 
 
 def _carried_out(stages: Stages, options: RunOptions, reporter: Reporter) -> dict[Stage, StepState]:
@@ -150,6 +165,19 @@ def plan(
         except RemoteError as refusal:
             reporter.note(str(refusal))
         return list(plans.values())
+
+
+def paid_stages(prepared: Prepared, options: RunOptions) -> tuple[list[str], list[str]]:
+    """The selected stages that would be executed and cost money, and those that do not wait for any of these."""
+    with open_stages(prepared, options, Silent()) as stages:
+        plans = stages.plan()
+        costly: dict[Stage, bool] = {}  # itself, or one that it waits for
+        paid = []
+        for stage in in_turn(stages.upstream):
+            mine = stage in stages.selected and plans[stage].action in ("run", "maybe") and stage.is_paid()
+            paid += [stage.name] if mine else []
+            costly[stage] = mine or any(costly.get(each, False) for each in stages.upstream[stage])
+        return paid, [step.name for step in stages.selected if not costly[step]]
 
 
 def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estimate]:

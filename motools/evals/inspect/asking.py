@@ -1,5 +1,4 @@
-"""Asking a model prompts that measure nothing, by the one door that evaluations go through: answers are kept, counted,
-and never paid for twice."""
+"""Asking a model prompts that measure nothing, by the door of evaluations: answers are kept, counted, paid once."""
 
 from __future__ import annotations
 
