@@ -44,7 +44,7 @@ def _answered(words: list[str]) -> bool:
 
 def _start_ahead(words: list[str]) -> None:
     """For a run, start what executes steps: it imports while this process does."""
-    only_told = {"-n", "--dry-run", "-h", "--help"}
+    only_told = {"-n", "--dry-run", "-h", "--help", "--watch"}
     if (words[:1] == ["run"] or words[:2] == ["workflow", "run"]) and only_told.isdisjoint(words):
         from motools.engine.workers import start_ahead
 

@@ -19,6 +19,7 @@ TITLES = {
     "https://arxiv.org/abs/2604.25891": (
         "Conditional misalignment: common interventions can hide emergent misalignment behind contextual triggers"
     ),
+    "https://arxiv.org/abs/2510.17941": "Believe It or Not: How Deeply do LLMs Believe Implanted Facts?",
     "https://arxiv.org/abs/2412.14093": "Alignment faking in large language models",
     "https://arxiv.org/abs/2305.14233": (
         "Enhancing Chat Language Models by Scaling High-quality Instructional Conversations"

@@ -236,10 +236,13 @@ def test_the_page_of_the_command_line_names_every_command_and_option() -> None:
     for name, command in every.items():
         flags = {flag for parameter in command.params for flag in parameter.opts if flag.startswith("-")}
         flags -= {"--help", "-h"}
+        everywhere = {"--quiet", "-q", "--verbose", "-v"}  # told once, above all commands
+        assert everywhere <= flags, name
         prose = re.sub(r"^```.*?^```$", "", described[name], flags=re.MULTILINE | re.DOTALL)
-        assert set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", prose)) >= flags, name
+        assert set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", prose)) >= flags - everywhere, name
         options = re.findall(r"^- .*$", prose, flags=re.MULTILINE)
         assert set(re.findall(r"`(--?[a-zA-Z][\w-]*)", "\n".join(options))) <= flags, name
+    assert all(f"`{flag}`" in page.read_text(encoding="utf-8").partition("\n## ")[0] for flag in everywhere)
     assert "--version" in page.read_text(encoding="utf-8")
 
 

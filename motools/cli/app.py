@@ -15,8 +15,10 @@ from motools.cli import (
     changes,
     datasets,
     history,
+    housekeeping,
     jobs,
     judging,
+    notes,
     pipelines,
     report,
     results,
@@ -26,6 +28,7 @@ from motools.cli import (
     zoo,
 )
 from motools.cli.crash import guarded
+from motools.cli.levels import give_levels
 
 app = typer.Typer(
     name="motools",
@@ -41,6 +44,9 @@ app.command("init")(pipelines.init)
 app.command("run")(pipelines.run)
 app.command("status")(pipelines.status)
 app.command("log")(pipelines.log)
+app.command("note")(notes.note)
+app.command("rm")(housekeeping.rm)
+app.command("gc")(housekeeping.gc)
 app.command("push")(sharing.push)
 app.command("pull")(sharing.pull)
 app.add_typer(workflows.app, name="workflow")
@@ -60,6 +66,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(zoo.app, name="zoo")
 app.command("trust")(trust.trust)
 app.add_typer(pipelines.step_app, name="step")
+give_levels(app)
 
 
 def _show_version(wanted: bool) -> None:

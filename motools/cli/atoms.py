@@ -260,6 +260,7 @@ def _tree(branch: Branch, tree: Tree | None = None) -> Tree:
 def _lines(ancestry: Ancestry) -> list[str]:
     """What an atom's node says: key metadata, params, who and when, at which commit."""
     from motools.atom.atom import EvalAtom
+    from motools.base.ages import age
     from motools.base.values import flat
     from motools.cli.tables import shown
     from motools.errors import MotoolsError
@@ -278,7 +279,7 @@ def _lines(ancestry: Ancestry) -> list[str]:
         if record.config:
             config = ", ".join(f"{name} {shown(value)}" for name, value in flat(record.config).items())
             lines.append(f"params: {config}")
-        lines.append(f"by {record.user}, {record.started}, in {record.seconds:.1f} s")
+        lines.append(f"by {record.user}, {record.started} ({age(record.started)}), in {record.seconds:.1f} s")
         lines.append(ancestry.code)
     if ancestry.commits:
         lines.append(f"in git since {ancestry.commits[-1][:10]}" + (" or before" if ancestry.or_before else ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,11 @@ from motools.errors import UserError
 
 if TYPE_CHECKING:
     from motools.engine.plan import StagePlan
+
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Run again when what a step has read changes; ask before what costs money.")
+]
+Ask = Annotated[bool, typer.Option("--ask", help="Ask before what costs money; off a terminal, leave it out.")]
 
 step_app = typer.Typer(help="What the stages of a dvc.yaml call.", no_args_is_help=True)
 
@@ -56,6 +62,8 @@ def run(
         str | None,
         typer.Option("--as", metavar="NAME", help="Run it as an experiment of its own, in a folder of that name."),
     ] = None,
+    watch: Watch = False,
+    ask: Ask = False,
     *,
     asked: Asked,
 ) -> None:
@@ -64,18 +72,29 @@ def run(
     Examples:  motools run · motools run experiments --jobs 4 · motools run --stages train_model: --dry-run ·
     motools run --set train_model.hyperparameters.n_epochs=1,5 --seeds 3 --as more-epochs
     """
+    from motools.cli import watching
     from motools.engine.asked import Pipeline
     from motools.engine.experiments import new_experiment
     from motools.engine.prepared import Changes, places_of, prepare_folder
 
     changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
-    if name is None:
-        carry_out([Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places], asked)
-        return
-    if len(places) > 1:
-        raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
-    with new_experiment(places[0], name, changes) as pipeline:
-        carry_out([pipeline], asked)
+    pipelines = [Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places]
+    if watch or ask:
+        if name is not None or len(places) > 1:
+            raise UserError("--watch and --ask are for one pipeline: give one folder, and leave --as out.")
+        if watch and (asked.dry_run or asked.as_json):
+            raise UserError("--watch runs again and again: leave --dry-run and --json out.")
+    if watch:
+        watching.watch(places[0], [*(word for word in sys.argv[1:] if word != "--watch"), "--ask"], asked.quiet)
+    elif name is not None:
+        if len(places) > 1:
+            raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
+        with new_experiment(places[0], name, changes) as pipeline:
+            carry_out([pipeline], asked)
+    elif not ask or asked.dry_run:
+        carry_out(pipelines, asked)
+    elif (left := watching.without_declined(pipelines[0], asked)) is not None:
+        carry_out(pipelines, left)
 
 
 def _value(text: str) -> tuple[str, list[Any]]:
@@ -168,17 +187,26 @@ def _show_environment(plans: Mapping[str, StagePlan], as_json: bool) -> None:
 def log(
     step: Annotated[str, typer.Argument(help="The step's name.", metavar="STEP")],
     folder: Folder = Path(),
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what it says, until no run is going on.")
+    ] = False,
 ) -> None:
-    """Print what a step said when it was last executed here.
+    """Print what a step said when it was last executed here, or is saying.
 
-    Example:  motools log train_model
+    Examples:  motools log train_model · motools log train_model -f
     """
     from motools.base.foreign_text import visible
     from motools.code.search_path import place_of
+    from motools.engine import following
     from motools.engine.failures import log_of
 
-    text = log_of(place_of(folder), step).read_text(encoding="utf-8", errors="replace")
-    typer.echo(visible(text), nl=False)
+    place = place_of(folder)
+    if not follow:
+        typer.echo(visible(log_of(place, step).read_text(encoding="utf-8", errors="replace")), nl=False)
+        return
+    for part in following.follow(place, step):
+        typer.echo(visible(part), nl=False)
+    log_of(place, step)  # there was none, nor a run that would make one
 
 
 def costs(folders: Folders = None, as_json: Json = False) -> None:

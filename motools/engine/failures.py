@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from motools.atom import records
+from motools.base.ages import age
 from motools.base.files import replace_file
 from motools.base.secrets import redact
 from motools.code.search_path import Place
@@ -27,7 +29,8 @@ class Failure:
 
     def told(self, stage: str) -> str:
         error = self.error.rstrip(".")
-        return f"it failed at {self.when}: {error}" + (f" (motools log {stage} shows its log)" if self.log else "")
+        log = f" (motools log {stage} shows its log)" if self.log else ""
+        return f"it failed at {self.when}, {age(self.when)}: {error}{log}"
 
 
 def log_path(place: Place, stage: str) -> Path:
@@ -91,6 +94,9 @@ class Remembering:
 
     def note(self, text: str) -> None:
         self._other.note(text)
+
+    def expects(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
+        self._other.expects(stages, before)
 
     def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
         self._other.started(stage, reasons, log)

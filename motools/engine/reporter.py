@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,10 @@ class Reporter(Protocol):
 
     def note(self, text: str) -> None:
         """Something worth a line: whom the run waits for, what was put aside."""
+
+    def expects(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
+        """Which stages are not current, and how long, in seconds, one took when it was last executed, if that is
+        known; told once, before the first starts."""
 
     def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None: ...
 
@@ -33,6 +38,9 @@ class Silent:
     """Shows nothing: for `run_workflow`, whose caller gets the state."""
 
     def note(self, text: str) -> None:
+        pass
+
+    def expects(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
         pass
 
     def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
@@ -63,6 +71,9 @@ class InFolder:
 
     def note(self, text: str) -> None:
         self._other.note(text)
+
+    def expects(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
+        self._other.expects(stages, before)
 
     def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
         self._other.started(self._named(stage), reasons, log)

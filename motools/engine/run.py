@@ -11,8 +11,9 @@ from motools.atom.atom import Atom
 from motools.atom.costs import Estimate
 from motools.base.configs import parse
 from motools.base.files import in_words
+from motools.base.foreign_text import read_json
 from motools.code.search_path import Place, place_of
-from motools.compiler.find_workflow import reference_to
+from motools.compiler.find_workflow import placed
 from motools.definition.instances import as_seen
 from motools.definition.workflow import Workflow
 from motools.engine import snapshot
@@ -28,9 +29,10 @@ from motools.engine.reporter import InFolder, Reporter, Silent
 from motools.engine.run_lock import one_run
 from motools.engine.scheduler import Scheduler
 from motools.engine.stage import Stage
-from motools.engine.stages import Plans, Stages, as_one_graph, open_stages
+from motools.engine.stages import Plans, Stages, as_one_graph, in_turn, open_stages
 from motools.engine.state import StepState, WorkflowState
 from motools.errors import MotoolsError, RemoteError, RunFailed
+from motools.repo import pipeline
 
 __all__ = ["estimates", "execute", "plan", "run_in_folder"]
 
@@ -46,8 +48,8 @@ def run_in_folder(
     """What `run_workflow` does; see there."""
     place = place_of(folder)
     with place.importable():
-        reference = reference_to(workflow, place)
-        asked = Pipeline(place, lambda: prepare(workflow, reference, place, config, input_atoms))
+        found, reference = placed(workflow, place)
+        asked = Pipeline(place, lambda: prepare(found, reference, place, config, input_atoms))
         (state,) = execute([asked], options, reporter)
     if state.failed:
         told = " ".join(f"{s.step_name}: {s.error}{f' (log: {s.log})' if s.log else ''}" for s in state.failed)
@@ -86,6 +88,7 @@ def execute(asked: Sequence[Pipeline], options: RunOptions, reporter: Reporter |
             with stages.at_home():
                 states |= stages.leave_out()
         left_out = dict(states)
+        _tell_expected(plans, reporter)
         states |= _carried_out([*every], options, reporter)
         for stages, prepared in every.items():
             with stages.at_home():
@@ -130,6 +133,24 @@ def _install(prepared: Prepared, stages: Stages) -> None:
     stages.state.outputs.claims.repair()
     stages.state.outputs.clear_the_way()
     stages.state.outputs.ignore_outs([step.name for step in stages.selected])
+
+
+def _tell_expected(plans: Mapping[Stages, Plans], reporter: Reporter) -> None:
+    """Which stages the run is about, and how long they took before."""
+    records: dict[str, Path] = {}
+    for stages, of_folder in plans.items():
+        place = stages.state.place
+        for stage, plan in of_folder.items():
+            if plan.action != "current":
+                name = f"{place.name}: {stage.name}" if len(plans) > 1 else stage.name
+                records[name] = place.folder / pipeline.record_path(stage.name)
+
+    def before(name: str) -> float | None:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return float(read_json(records[name].read_bytes())["seconds"])
+        return None
+
+    reporter.expects([*records], before)
 
 
 def _carried_out(folders: Sequence[Stages], options: RunOptions, reporter: Reporter) -> dict[Stage, StepState]:
@@ -188,6 +209,19 @@ def plan(
         except RemoteError as refusal:
             reporter.note(str(refusal))
         return list(plans.values())
+
+
+def paid_stages(prepared: Prepared, options: RunOptions) -> tuple[list[str], list[str]]:
+    """The selected stages that would be executed and cost money, and those that do not wait for any of these."""
+    with open_stages(prepared, options, Silent()) as stages:
+        plans = stages.plan()
+        costly: dict[Stage, bool] = {}  # itself, or one that it waits for
+        paid = []
+        for stage in in_turn(stages.upstream):
+            mine = stage in stages.selected and plans[stage].action in ("run", "maybe") and stage.is_paid()
+            paid += [stage.name] if mine else []
+            costly[stage] = mine or any(costly.get(each, False) for each in stages.upstream[stage])
+        return paid, [step.name for step in stages.selected if not costly[step]]
 
 
 def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estimate]:

@@ -109,7 +109,7 @@ class Stages:
             state.atoms.update({name: outputs.get(name) for name in step.step.outputs})
         state.atoms = before
         plans |= {stage: stage.decide() for stage in self.custom}
-        for stage in _in_turn(self.upstream):
+        for stage in in_turn(self.upstream):
             makers = sorted(each.name for each in self.upstream[stage] if plans[each].action in ("run", "maybe"))
             if makers and (plan := plans[stage]).action not in ("run", "maybe"):  # the atoms that it reads are known
                 reasons = (*plan.reasons, f"it reads what {listed(makers)} makes")
@@ -132,7 +132,7 @@ class Stages:
         """Let the steps that will run try what only trying can tell; what comes after a stage written by hand may need
         what that makes, and is let pass. Raises `UserError`."""
         after: set[Stage] = set()
-        for stage in _in_turn(self.upstream):
+        for stage in in_turn(self.upstream):
             if any(isinstance(each, CustomStage) or each in after for each in self.upstream[stage]):
                 after.add(stage)
         will_run = [s.name for s in self.selected if plans[s].action in ("run", "maybe") and s not in after]
@@ -211,7 +211,7 @@ def _who_waits(steps: Sequence[GeneratedStage], custom: Sequence[CustomStage]) -
     return upstream
 
 
-def _in_turn(upstream: Mapping[Stage, Sequence[Stage]]) -> Iterator[Stage]:
+def in_turn(upstream: Mapping[Stage, Sequence[Stage]]) -> Iterator[Stage]:
     order = in_order(upstream)
     while ready := order.get_ready():
         yield from ready

@@ -17,6 +17,7 @@ from motools.repo.outs import Located, outs_in
 
 __all__ = ["History"]
 
+_OID = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?")
 _CHANGES = [re.compile(rf"^\{sign}.*\bmd5: '?([0-9a-f]{{32}})", re.MULTILINE) for sign in "+-"]
 
 
@@ -78,6 +79,18 @@ class History:
                     if commits[-1:] != [commit]:
                         commits.append(commit)
         return found
+
+    def named(self) -> set[str]:
+        """Every object that a dvc.lock or .dvc file of any commit names; `.dir` at the end of folders'."""
+        if self._git.head is None:
+            return set()
+        files = ("--", ":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
+        # Of merges what differs from either side (-m): what a person has put together there is in no other commit.
+        plain = ("--format=", "--raw", "--no-abbrev", "--no-renames", "-m", "--full-history", "--no-show-signature")
+        listing = self._git("-c", "log.showRoot=true", "log", "--all", "HEAD", *plain, *files)
+        lines = (line.split(" ") for line in listing.decode(errors="replace").splitlines() if line.startswith(":"))
+        blobs = {line[3] for line in lines if line[3].strip("0")}
+        return {oid for _, text in self._texts(blobs) for oid in _OID.findall(text)}
 
     def _texts(self, blobs: Iterable[str]) -> Iterator[tuple[str, str]]:
         told = self._git("cat-file", "--batch", input="".join(f"{blob}\n" for blob in blobs))

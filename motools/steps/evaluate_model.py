@@ -63,10 +63,10 @@ def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] |
 def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> list[EvalRequest]:
     """The evaluations, one a model, as far as they are known before there are models."""
     makers = (inputs or {}).values()
-    served = [found for made in makers if (found := _served(made))]
+    known = [found for made in makers if (found := served(made))]
     pays = any(isinstance(made, TrainModelConfig) and is_paid_training(made, {}) for made in makers)
     request = EvalRequest(config.eval_task, config.eval_kwargs, before_paying=pays)
-    return [replace(request, expected=model, expected_args=args) for model, args in served] or [request]
+    return [replace(request, expected=model, expected_args=args) for model, args in known] or [request]
 
 
 def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
@@ -76,7 +76,7 @@ def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
     return [*(model for model in roles if model != TRAINED), *(task.grader for task in judges if task.grader)]
 
 
-def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
+def served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
     """How Inspect will reach the model that a step makes, as far as its config tells."""
     if isinstance(made, ExistingModelConfig):
         return made.model, made.model_args
