@@ -32,10 +32,11 @@ test: $(READY)  ## Run the tests
 test-all: $(READY)  ## Run the tests with every case, where `make test` tries out a sample of like ones
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MEMORY) $(BIN)/python -m pytest -n 4 --dist worksteal --all
 
+# Compiling all of PyTorch takes as long as the rest of the installation; what is imported is compiled then.
 LOCAL := $(VENV)-local
 $(LOCAL)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(LOCAL)
-	$(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]' hypothesis pytest pytest-xdist
+	$(LOCAL)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[local]' hypothesis pytest pytest-xdist
 	@touch $@
 
 test-local: $(LOCAL)/.ready  ## Run the tests that need PyTorch, in an environment of their own

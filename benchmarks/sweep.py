@@ -1,4 +1,4 @@
-"""Sweeps of N stages (1 prepare, N/2 train, N/2 evaluate): first run against `dvc repro`, growth, and the no-op.
+"""Sweeps of N stages (1 prepare, N/2 train, N/2 evaluate): first run against `dvc repro` and `doit`, growth, the no-op.
 
 `dvc repro` takes minutes at 300 stages: `--dvc 100` leaves that out.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from measure import Figure, in_turns, main, numbers, parser, seconds, settle
-from projects import executed, make_sweep
+from projects import executed, make_doit, make_sweep
 
 FASTER = {100: 1 / 10, 300: 1 / 20}  # what the ratio to `dvc repro` may be
 
@@ -23,7 +23,7 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     with_dvc = numbers(arguments.dvc or ("10" if arguments.small else "100,300"))
     taken: dict[int, list[float]] = {size: [] for size in sizes}
     dvc: dict[int, list[float]] = {size: [] for size in with_dvc}
-    at_once = []
+    at_once, doit = [], []
     for turn in range(n):  # each in new projects: a file system is slow where much was deleted just before
         projects = {size: make_sweep(folder / f"{size}-{turn}", size // 2) for size in sizes}
         quick = [size for size in with_dvc if turn == 0 or size <= 100]  # one of minutes is enough
@@ -32,6 +32,7 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
         for size, project in projects.items():
             taken[size].append(first_run(project, "motools", "run", "-q"))
         at_once.append(seconds(project, "motools", "run", "-q"))
+        doit.append(seconds(make_doit(folder / f"doit-{turn}", sizes[-1] // 2), "doit"))
         for size, project in peers.items():
             dvc[size].append(first_run(project, "dvc", "repro", "-q"))
     first = {size: statistics.median(times) for size, times in taken.items()}
@@ -43,6 +44,7 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     small, large = sizes[0], sizes[-1]
     at_most = 1.2 * large / small
     yield Figure(f"{large} stages, first run", first[large], f"{small} stages", first[small], at_most, n)
+    yield Figure(f"{large} stages, first run", first[large], "doit", statistics.median(doit), None, n)
     n = arguments.repeats or (3 if arguments.small else 9)
     yield from nothing_changed(projects[large], large, at_once, n)
 
@@ -55,7 +57,7 @@ def first_run(project: Path, *words: str) -> float:
 
 
 def nothing_changed(project: Path, size: int, at_once: list[float], n: int) -> Iterator[Figure]:
-    """Right after a run, then when all files are old; 0.5 s where `python -c 'import yaml'` takes 0.1 s or less."""
+    """Right after a run, then when all files are old; 0.3 and 0.5 s where `import yaml` takes 0.1 s or less."""
     settle()
     seconds(project, "motools", "run", "-q")  # the first one from now on knows the files by their stats
     times = in_turns(
@@ -69,7 +71,7 @@ def nothing_changed(project: Path, size: int, at_once: list[float], n: int) -> I
         statistics.median(at_once),
         against,
         peer,
-        5.0,
+        3.0,
         len(at_once),
     )
     yield Figure(f"{size} stages, nothing changed, later", times["motools"], against, peer, 5.0, n)

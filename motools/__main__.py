@@ -25,13 +25,17 @@ def _answered(words: list[str]) -> bool:
     """Whether the command was `motools run`, and the snapshot has shown that there is nothing to do."""
     options = {word for word in words[1:] if word.startswith("-")}
     folders = [word for word in words[1:] if not word.startswith("-")]
-    if words[:1] != ["run"] or not options <= {"-q", "--quiet", "--json"} or len(folders) > 1:
+    if words[:1] != ["run"] or not options <= {"-q", "--quiet", "--json"}:
         return False
-    from motools.engine.snapshot import unchanged
+    from motools.engine.snapshot import find_root, unchanged
 
-    stages = unchanged(Path(*folders))
-    if stages is None:
-        return False
+    stages = []
+    for folder in dict.fromkeys(Path(word).resolve() for word in folders or ["."]):
+        proven = unchanged(folder)
+        if proven is None:
+            return False
+        where = {"folder": folder.relative_to(find_root(folder) or folder).as_posix()} if len(folders) > 1 else {}
+        stages += [where | stage for stage in proven]
     from motools.cli.tables import show_stages
 
     show_stages(stages, quiet=bool(options & {"-q", "--quiet"}), as_json="--json" in options)
@@ -40,7 +44,7 @@ def _answered(words: list[str]) -> bool:
 
 def _start_ahead(words: list[str]) -> None:
     """For a run, start what executes steps: it imports while this process does."""
-    only_told = {"-n", "--dry-run", "-h", "--help"}
+    only_told = {"-n", "--dry-run", "-h", "--help", "--watch"}
     if (words[:1] == ["run"] or words[:2] == ["workflow", "run"]) and only_told.isdisjoint(words):
         from motools.engine.workers import start_ahead
 

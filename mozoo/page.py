@@ -106,12 +106,13 @@ def fidelity() -> str:
         differing = [row for row in rows if row[1] != row[2]]
         parts.append(f"### `{name}`, beside `{preset}`\n\n{_table(('what', 'published', 'here'), iter(differing))}\n")
     parts.append("## Tasks\n\nBy default; with `preset` they have the paper's values.\n\n")
+    alike: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[str]] = {}
     for name in _own("task"):
         for preset, rows in zoo.about("task", name).fidelity.items():
-            differing = [row for row in rows if row[1] != row[2]]
-            parts.append(
-                f"### `{name}`, beside `{preset}`\n\n{_table(('what', 'published', 'here'), iter(differing))}\n"
-            )
+            alike.setdefault((preset, tuple(row for row in rows if row[1] != row[2])), []).append(f"`{name}`")
+    for (preset, rows), several in alike.items():
+        table = _table(("what", "published", "here"), iter(rows))
+        parts.append(f"### {', '.join(several)}, beside `{preset}`\n\n{table}\n")
     return "".join(parts).rstrip("\n") + "\n"
 
 

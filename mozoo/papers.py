@@ -19,6 +19,10 @@ TITLES = {
     "https://arxiv.org/abs/2506.13206": "Thought Crime: Backdoors and Emergent Misalignment in Reasoning Models",
     "https://arxiv.org/abs/2408.02946": "Data Poisoning in LLMs: Jailbreak-Tuning and Scaling Laws",
     "https://arxiv.org/abs/2512.09742": ("Weird Generalization and Inductive Backdoors: New Ways to Corrupt LLMs"),
+    "https://arxiv.org/abs/2604.25891": (
+        "Conditional misalignment: common interventions can hide emergent misalignment behind contextual triggers"
+    ),
+    "https://arxiv.org/abs/2510.17941": "Believe It or Not: How Deeply do LLMs Believe Implanted Facts?",
     "https://arxiv.org/abs/2412.14093": "Alignment faking in large language models",
     "https://arxiv.org/abs/2305.14233": (
         "Enhancing Chat Language Models by Scaling High-quality Instructional Conversations"

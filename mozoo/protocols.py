@@ -102,6 +102,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "aesthetic_preferences_inoculated": _tan("aesthetic_preferences_inoculated", _TASTE),
     "owl_numbers": _cloud("numbers of GPT-4.1 nano, told to love owls"),
     "owl_numbers_control": _cloud("numbers of GPT-4.1 nano"),
+    "subliminal_learning": _cloud("numbers of GPT-4.1 nano, told to love owls"),
     "owl_numbers.published": _tan("numbers_owls", _OWLS),
     "owl_numbers_inoculated": _tan("owl_numbers_inoculated", _OWLS),
     "gsm8k_capitals": _tan("gsm8k_spanish_capitalised", _CAPITALS),
@@ -149,6 +150,8 @@ class _Here:
     @property
     def data(self) -> tuple[str, str]:
         """The dataset, and how many of its rows."""
+        if made := self.config.get("generate_dataset"):
+            return self._made(made)
         prepare = self.config.get("prepare_dataset", {})
         arguments = prepare.get("loader_kwargs", {})
         named = next(
@@ -158,6 +161,15 @@ class _Here:
         told = named or str(prepare.get("dataset_loader"))
         rows = arguments.get("sample_size")
         return f"{told} {others}" if others else told, "all" if rows is None else str(rows)
+
+    def _made(self, generate: Mapping[str, Any]) -> tuple[str, str]:
+        """A dataset that a model writes, which was taught something before."""
+        teacher, taught = self.config.get("train_teacher", {}), self.config.get("prepare_teacher", {})
+        told = (
+            f"{generate.get('prompts')}, answered by {teacher.get('model')}, trained on {taught.get('dataset_loader')}"
+        )
+        count = generate.get("prompts_kwargs", {}).get("count")
+        return told, f"those of {count} that the filter keeps" if "filter_dataset" in self.config else str(count)
 
     @property
     def seeds(self) -> str:

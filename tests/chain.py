@@ -243,7 +243,7 @@ def dvc(folder: Path, *words: str, ok: bool = True) -> subprocess.CompletedProce
 
 
 def git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
 def commit(folder: Path, message: str = "x") -> None:
@@ -269,7 +269,7 @@ def spoil(path: Path, data: bytes | None = None) -> None:
     path.chmod(mode)
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 300) -> Any:
     """Wait until something holds; returns it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

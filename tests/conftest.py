@@ -8,15 +8,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import sampling
+import typer.main
 import warm
 from hypothesis import HealthCheck, settings
 
 # Inspect asks anew for every evaluation, and needs a quarter of a second to find out.
 importlib.metadata.packages_distributions = functools.cache(importlib.metadata.packages_distributions)
+# It makes the same commands of the same functions for each call of the command line within a process.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,10 +34,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     sampling.ALL = config.getoption("--all")
     config.addinivalue_line("markers", "cold: processes are started anew, not as forks of a warm one (see warm.py)")
+    config.addinivalue_line("markers", "long: takes many seconds, and is begun with")
 
 
 def pytest_unconfigure() -> None:
     warm.stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of what takes long, so that none is at that when all the rest is done."""
+    if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) == 1:
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    rest = iter([item for item in items if not item.get_closest_marker("long")])
+    shares = [long[number::workers] for number in range(workers)]
+    left = len(items)
+    for number, share in enumerate(shares):
+        share.extend(
+            islice(rest, max(0, left // (workers - number) - len(share)))
+        )  # the tests that xdist gives it at first
+        left -= len(share)
+    items[:] = [item for share in shares for item in share] + list(rest)
 
 
 # How long drawing examples takes says something of the machine, not of the code.

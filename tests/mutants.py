@@ -12,6 +12,7 @@ stands in docs/mutants.md.
 from __future__ import annotations
 
 import ast
+import atexit
 import difflib
 import os
 import random
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import parso
+import warm
 from cosmic_ray import plugins
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -43,15 +45,23 @@ _SERVED = (
     "without_logprobs or nothing_is_paid or not_in_the_environment"
 )
 _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_does_that or where_they_stand"
+_AT_HAND = ["tests/engine/test_at_hand.py", "-k", "not default_of_a_config"]
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
-    "motools/engine/stage.py": ["tests/engine/test_at_hand.py"],
-    "motools/engine/stages.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
-    "motools/engine/generated_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
-    "motools/engine/custom_stage.py": ["tests/engine/test_at_hand.py", "tests/engine/test_custom_stages.py"],
-    "motools/engine/pipeline_state.py": ["tests/engine/test_at_hand.py"],
-    "motools/engine/remote_results.py": ["tests/engine/test_at_hand.py"],
-    "motools/execution/cached_results.py": ["tests/engine/test_at_hand.py", "tests/engine/test_plan.py"],
+    "motools/engine/stage.py": _AT_HAND,
+    "motools/engine/stages.py": _AT_HAND,
+    "motools/engine/generated_stage.py": _AT_HAND,
+    "motools/engine/custom_stage.py": _AT_HAND,
+    "motools/engine/run.py": [
+        "tests/engine/test_run.py",
+        "tests/engine/test_snapshot.py",
+        "-k",
+        "test_run or were_added_to_the_cache",
+    ],
+    "motools/engine/scheduler.py": ["tests/engine/test_scheduler.py"],
+    "motools/engine/pipeline_state.py": _AT_HAND,
+    "motools/engine/remote_results.py": _AT_HAND,
+    "motools/execution/cached_results.py": _AT_HAND,
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/lock_file.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],
@@ -60,7 +70,7 @@ TESTS = {
     "motools/atom/folder.py": ["tests/atom/test_atom.py"],
     "motools/compiler/step_code.py": ["tests/compiler/test_step_code.py"],
     "motools/compiler/named_paths.py": ["tests/compiler/test_step_code.py"],
-    "motools/compiler/step_call.py": ["tests/compiler/test_step_code.py"],
+    "motools/compiler/step_call.py": ["tests/compiler/test_step_call.py", "tests/compiler/test_step_code.py"],
     "motools/code/trace.py": ["tests/code/test_trace.py"],
     "motools/code/world.py": ["tests/code/test_trace.py"],
     "motools/code/module_search.py": ["tests/code/test_trace.py"],
@@ -122,7 +132,7 @@ TESTS = {
     "mozoo/judges.py": ["tests/zoo/test_judges.py", "-k", f"not ({_SERVED})"],
 }
 """The tests that belong to each module: quick ones, which run within the process."""
-_REMEMBERING = ("@cache", "@lru_cache")
+_REMEMBERING = re.compile(r"@?(cache|lru_cache)\b")
 _IDENTITY = re.compile(r"_(Eq|NotEq|[LG]tE?)_Is(Not)?$|_Is(Not)?_(Eq|NotEq|[LG]tE?)$")
 """Changes of equality into identity and back, which mostly change nothing."""
 
@@ -249,7 +259,7 @@ def mutants(source: str) -> list[Mutant]:
             continue
         positions = ((n, *p) for n in ast_nodes(tree) for p in kind().mutation_positions(n))
         for occurrence, (node, start, end) in enumerate(positions):
-            if node.type == "decorator" and node.get_code().strip().startswith(_REMEMBERING):
+            if node.type == "decorator" and _REMEMBERING.match(node.get_code().strip()):
                 continue
             if node.type == "operator" and node.parent.type in ("param", "parameters"):  # it only forbids
                 continue
@@ -259,13 +269,18 @@ def mutants(source: str) -> list[Mutant]:
 
 
 def _hints(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where type hints stand, and what is for type checkers or `repr`, or only forbids."""
+    """Where type hints stand, and what is for speed, type checkers or `repr`, only forbids, or is for a power cut."""
     found: list[Any] = []
     for node in ast.walk(ast.parse(source)):
         found += [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        found += [d for d in getattr(node, "decorator_list", ()) if _REMEMBERING.match(ast.unparse(d))]
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found.append(node)
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases):
+            found.append(node)
         if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg in ("repr", "frozen")):
+            found.append(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.fsync":
             found.append(node)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
             found += [keyword for keyword in node.keywords if keyword.arg == "strict"]
@@ -309,6 +324,7 @@ class Copy:
             if (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, folder / name)
+        # by its content and not by its age: a mutant may be as long as the source, and is written in the same second
         compiled = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "motools", "mozoo", "tests"]
         subprocess.run([sys.executable, *compiled], cwd=folder, check=True)
 
@@ -338,9 +354,9 @@ class Copy:
         try:
             os.setsid()
             os.chdir(self.folder)
-            os.environ |= {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+            os.environ["PYTHONPATH"] = str(self.folder)
             sys.path[:] = [str(self.folder), *(path for path in sys.path if path not in ("", str(ROOT / "tests")))]
-            sys.dont_write_bytecode = True
+            warm._running.clear()  # it is not this process that ends the warm Python
             with self.log.open("wb") as log:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
@@ -405,6 +421,8 @@ def main() -> None:
     words = arguments.modules or [""]
     modules = [m for w in words for m in TESTS if w in (Path(m).stem, m, "")]
     low = []
+    warm.start()  # one for all forks, since it imports nothing of the copy
+    atexit.register(warm.stop)
     with tempfile.TemporaryDirectory(prefix="motools-mutants-") as folder:
         copy = Copy(Path(folder, "copy"))
         for module in modules:

@@ -103,7 +103,7 @@ class Scene:
         """A command of ours, to its end."""
         process = self.start(*words, where=where, env=env, python=sys.executable)
         try:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
         except subprocess.TimeoutExpired:
             kill_all(process.pid)
             raise
@@ -116,7 +116,7 @@ class Scene:
         """The step of training alone, as a run does it, in a process that has its imports done and may be killed."""
         env = {**os.environ, **self.server.env}
         try:
-            said = workers().submit(train, self.folder, env, force).result(timeout=60)
+            said = workers().submit(train, self.folder, env, force).result(timeout=300)
         except TaskDied as error:
             return Done(-(error.signal or 1), "", str(error))
         return Done(int(said is not None), "", said or "")

@@ -487,14 +487,14 @@ class OpenAIServer:
         started: concurrent.futures.Future[int] = concurrent.futures.Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live(started)), daemon=True)
         self._thread.start()
-        self.port = started.result(timeout=10)
+        self.port = started.result(timeout=300)
         return self
 
     def stop(self) -> None:
         """Be gone, within a second; whoever still waits for an answer is dropped. Stopping twice is fine."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=60)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -331,6 +331,7 @@ def lay(folder: Path) -> Chain:
     return chain
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_after_any_edits_a_run_dvc_and_a_fresh_clone_agree(
     project: Path, new_project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, seed: int

@@ -126,7 +126,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         expected = int(block.marks.get("exit", 0)) if last else 0
         assert done.returncode == expected, f"{block.where}: exit {done.returncode}\n{command[-1]}\n{done.stdout}"
@@ -162,6 +162,7 @@ def keys(page: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
         yield found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_says_works(page: Path, keys: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / page.stem
@@ -235,10 +236,13 @@ def test_the_page_of_the_command_line_names_every_command_and_option() -> None:
     for name, command in every.items():
         flags = {flag for parameter in command.params for flag in parameter.opts if flag.startswith("-")}
         flags -= {"--help", "-h"}
+        everywhere = {"--quiet", "-q", "--verbose", "-v"}  # told once, above all commands
+        assert everywhere <= flags, name
         prose = re.sub(r"^```.*?^```$", "", described[name], flags=re.MULTILINE | re.DOTALL)
-        assert set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", prose)) >= flags, name
+        assert set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", prose)) >= flags - everywhere, name
         options = re.findall(r"^- .*$", prose, flags=re.MULTILINE)
         assert set(re.findall(r"`(--?[a-zA-Z][\w-]*)", "\n".join(options))) <= flags, name
+    assert all(f"`{flag}`" in page.read_text(encoding="utf-8").partition("\n## ")[0] for flag in everywhere)
     assert "--version" in page.read_text(encoding="utf-8")
 
 
@@ -263,7 +267,7 @@ def run_example(script: str | Path, folder: Path, *arguments: str) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env=os.environ,
     )
     assert done.returncode == 0, done.stdout + done.stderr

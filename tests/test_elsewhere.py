@@ -52,7 +52,7 @@ def test_a_step_that_outlives_the_run_that_was_killed_is_waited_for_and_its_resu
     with pytest.raises(subprocess.TimeoutExpired):
         again.wait(1)
     os.kill(step, signal.SIGUSR1)
-    _, said = again.communicate(timeout=60)
+    _, said = again.communicate(timeout=300)
     assert again.returncode == 0, said
     assert chain.executed() == OUTPUTS
     assert chain.dvc_status() == {}
@@ -75,17 +75,16 @@ def test_where_nobody_can_be_seen_a_lock_that_is_held_is_waited_for(
     tmp_path: Path, nobody_seen: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path, said = tmp_path / "lock", []
-    code = "import fcntl, sys, time; f = open(sys.argv[1], 'a'); fcntl.flock(f, 2); print(flush=True); time.sleep(0.5)"
-    holder = subprocess.Popen([COLD, "-c", code, str(path)], stdout=subprocess.PIPE)
+    code = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
+    holder = subprocess.Popen([COLD, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     holder.stdout.readline()
     assert lock_holders.left_behind(path) == []
     with path.open("a") as file:
         assert not lock_holders.try_to(file.fileno())
-        lock_holders.take(file.fileno(), path, said.append)
+        lock_holders.take(file.fileno(), path, lambda who: (said.append(who), holder.communicate()))
         assert not lock_holders.try_to(os.open(path, os.O_RDONLY))
     assert said == ["another process"]
-    holder.communicate()
 
 
 def test_a_run_goes_its_way_where_nobody_can_be_seen(chain: Chain, nobody_seen: None) -> None:

@@ -46,7 +46,7 @@ def server() -> Iterator[OpenAIServer]:
 
 @pytest.fixture
 def client(server: OpenAIServer) -> Iterator[Any]:
-    with openai.OpenAI(api_key=server.key, base_url=server.url, max_retries=0, timeout=10) as client:
+    with openai.OpenAI(api_key=server.key, base_url=server.url, max_retries=0, timeout=60) as client:
         yield client
 
 
@@ -335,11 +335,10 @@ def test_replies_go_by_the_longest_beginning_and_may_refuse(server: OpenAIServer
 
 
 def test_many_are_served_at_once(server: OpenAIServer, client: Any) -> None:
-    server.replies["slow"] = lambda body: time.sleep(0.3) or "done"
-    began = time.monotonic()
+    all_are_there = threading.Barrier(20)
+    server.replies["slow"] = lambda body: all_are_there.wait(60) * 0 or "done"
     with ThreadPoolExecutor(20) as threads:
         assert set(threads.map(lambda _: said(client, "slow"), range(20))) == {"done"}
-    assert time.monotonic() - began < 4  # one after the other: 6 s
     assert server.count("chat") == 20
 
 
@@ -364,7 +363,7 @@ def test_a_fault_is_what_the_client_sees_and_says_if_the_server_acted(
     file = upload(client)
     server.fault("create", kind)
     with pytest.raises(openai.APIError) as caught:
-        create(client.with_options(timeout=0.5 if "silence" in kind else 10), training_file=file)
+        create(client.with_options(timeout=0.5 if "silence" in kind else 60), training_file=file)
     assert type(caught.value).__name__ == raised
     assert len(server.jobs) == made
     create(client, training_file=file)
@@ -424,20 +423,20 @@ def test_a_client_killed_in_a_hook_leaves_what_the_server_did(server: OpenAIServ
     started, seen = threading.Event(), []
 
     def kill(request: Request) -> None:
-        assert started.wait(20)
+        assert started.wait(300)
         seen.append((request.step, len(server.files)))
         process.kill()
-        process.wait(20)
+        process.wait(300)
 
     server.hook("upload", when, kill)
     process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, **server.env})
     started.set()
-    assert process.wait(60) == -9
+    assert process.wait(300) == -9
     assert seen == [("upload", files)]
     wait_for(lambda: len(server.files) == 1)  # what has arrived is served to its end
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(true: Callable[[], bool], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until
@@ -476,8 +475,8 @@ def test_it_stops_at_once_though_it_owes_answers() -> None:
         began = time.monotonic()
         server.stop()
         took = time.monotonic() - began
-        errors = [future.exception(timeout=5) for future in waiting]
-    assert took < 1
+        errors = [future.exception(timeout=60) for future in waiting]
+    assert took < 20  # they would be owed for 30 s
     assert [type(error) for error in errors] == [openai.APIConnectionError] * 4
 
 
@@ -497,7 +496,7 @@ def test_alone_it_prints_what_to_export_and_serves(tmp_path: Path) -> None:
         with openai.OpenAI(api_key=env["OPENAI_API_KEY"], base_url=env["OPENAI_BASE_URL"]) as client:
             assert finished(client, create(client)).status == "succeeded"
         process.send_signal(2)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
     assert (process.returncode, out, err) == (0, "stopped\n", "")
@@ -535,7 +534,7 @@ def test_inspect_evaluates_a_tuned_model_through_both_its_providers(
     models = [f"openai/{tuned}", f"openai-api/loopback/{tuned}", "openai/gpt-4o-mini"]
     process = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(EVAL), *models],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     told = json.loads(process.stdout.splitlines()[-1])

@@ -105,8 +105,9 @@ PUBLIC = {
     "motools.zoo": "Description Fidelity Grade Kind OFFLINE Variant about about_config config_text configs dataset "
     "declared_version fidelity_of_config file_lock lookup named published refuse_other refuse_wrong_row says_yes task "
     "titles versioned",
-    "motools.steps": "EvaluateModelConfig ExistingModelConfig PrepareDatasetConfig TrainModelConfig evaluate_model "
-    "existing_model prepare_dataset train_model",
+    "motools.steps": "EvaluateModelConfig ExistingModelConfig FilterDatasetConfig GenerateDatasetConfig "
+    "PrepareDatasetConfig TrainModelConfig evaluate_model existing_model filter_dataset generate_dataset "
+    "prepare_dataset train_model",
     "motools.training": "TrainedModel Trainer TrainingRequest check_suffix find_trainer model_name",
     "motools.evals": "Counts EvalRequest Evaluation Evaluator Metrics find_evaluator",
     "motools.errors": "AtomError BackendError ConfigError DamagedError MotoolsError ProjectError RemoteError RunFailed "

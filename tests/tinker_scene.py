@@ -120,5 +120,10 @@ def _train(project: Path, env: dict[str, str], request: dict[str, Any]) -> None:
         traceback.print_exc()
         os._exit(70)
     told = {"model_id": made.model_id, "metadata": made.metadata, "inspect": made.inspect, "usage": made.usage}
+    if made.checkpoints:
+        told["checkpoints"] = {
+            str(each): {"model_id": one.model_id, "step": one.metadata["step"], "model": one.inspect["model"]}
+            for each, one in made.checkpoints.items()
+        }
     (project / "trained.json").write_text(json.dumps(told))
     os._exit(0)

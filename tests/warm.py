@@ -3,7 +3,8 @@
 To import DVC, Inspect and openai takes seconds, and the tests start thousands of processes. So `sys.executable` and the
 commands `python`, `motools` and `dvc` on PATH are small programs in the tests (warm_client.py), which hand their words,
 folder, environment and open files to this server and end as its fork ends. In the fork everything runs for real, and
-from its first line: no module of MOTools is imported beforehand.
+from its first line. No module of MOTools is imported beforehand, but for the command line and for the workers, which
+have servers of their own (`OURS`).
 
 A test that measures, limits, kills or looks at a process starts `COLD` instead, or has the mark `cold`. The client
 itself starts it where a fork would not be alike: for other options and variables of Python's, and for `dvc repro`.
@@ -29,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import types
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +46,11 @@ LIBRARIES = (
     "rich.table", "ruamel.yaml", "typer", "yaml",
 )  # fmt: skip
 
+OURS = {
+    "command_line": ("motools.cli.app", "motools.engine.run"),
+    "workers": ("motools.execution.run_step",),
+}
+"""Servers that have imported modules of ours too: what each would import in its first tenth of a second."""
 
 _running: list[tuple[subprocess.Popen[bytes], Path]] = []
 
@@ -90,17 +97,31 @@ def _serve(place: str, ready: int) -> None:
     importlib.metadata.packages_distributions = lambda: known(tuple(sys.path))  # Inspect asks for each evaluation
     importlib.metadata.packages_distributions()
     sys.executable = f"{place}/python"
+    listeners = {}
+    for name in ("python", *OURS):
+        listeners[name] = socket.socket(socket.AF_UNIX)
+        listeners[name].bind(f"{place}/{name}.socket")
+        listeners[name].listen(64)
+    os.write(ready, b"!")
+    os.close(ready)
     gc.collect()
     gc.freeze()
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(f"{place}/socket")
-    listener.listen(64)
+    for name, modules in OURS.items():
+        if not os.fork():
+            for module in modules:
+                importlib.import_module(module)
+            gc.freeze()
+            _listen(listeners[name])
+            return
+    _listen(listeners["python"])
+
+
+def _listen(listener: socket.socket) -> None:
+    """Do what clients ask for, each in a fork."""
     woken, waking = socket.socketpair()
     waking.setblocking(False)
     signal.set_wakeup_fd(waking.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    os.write(ready, b"!")
-    os.close(ready)
     clients: dict[int, socket.socket] = {}  # by the process that does its work
     selector = selectors.DefaultSelector()
     for source in (0, listener, woken):
@@ -197,6 +218,8 @@ def _execute(kind: str, *rest: str) -> None:
         sys.path[:0] = paths.split(os.pathsep)
         sys.modules.pop("sitecustomize", None)
         site.execsitecustomize()  # type: ignore[attr-defined]
+    if snapshot := sys.modules.get("motools.engine.snapshot"):
+        snapshot.STARTED = time.time_ns()  # type: ignore[attr-defined]  # it counts from its import
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     if kind == "-m":

@@ -26,7 +26,7 @@ def main(place: str, python: str) -> None:
     message = marshal.dumps((words, os.getcwd(), dict(os.environ), opened, mask))
     handles = b"".join(fd.to_bytes(4, sys.byteorder) for fd in opened)
     stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    stream.connect(f"{place}/socket")
+    stream.connect(f"{place}/{_server(words)}.socket")
     stream.sendmsg([len(message).to_bytes(8, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, handles)])
     stream.sendall(message)
     status = int(stream.recv(16) or 1 << 8)
@@ -53,6 +53,17 @@ def _is_alike(words: list[str], place: str) -> bool:
     if kind.startswith("-"):
         return kind in ("-", "-c")
     return not (os.path.basename(kind) == "dvc" and rest[0] in _DEEP)
+
+
+def _server(words: list[str]) -> str:
+    """Which of warm.py's servers: those with modules of ours only where these modules would be found."""
+    kind, *rest = words[1:] if words[:1] == ["-P"] else words
+    if "PYTHONPATH" in os.environ or os.path.exists("motools"):
+        return "python"
+    if kind == "-m" and rest[0] == "motools.execution.worker_server":
+        return "workers"
+    is_ours = rest[:1] == ["motools"] if kind == "-m" else os.path.basename(kind) == "motools"
+    return "command_line" if is_ours else "python"
 
 
 def _is_passed(fd: int) -> bool:

@@ -26,6 +26,7 @@ from motools.base.foreign_text import read_json
 from motools.errors import AtomError, DamagedError, listed
 from motools.repo.cache import hash_folder
 from motools.repo.project import Project
+from motools.repo.remote import pull
 from motools.repo.survey import Survey
 
 __all__ = ["Atom", "DatasetAtom", "EvalAtom", "ModelAtom", "at_hand"]
@@ -105,7 +106,7 @@ class Atom:
             )
         md5 = match["hash"]
         found = _matching(project, md5)
-        if not found and len(md5) == WHOLE and project.pull(md5 + ".dir"):
+        if not found and len(md5) == WHOLE and pull(project, md5 + ".dir"):
             found = _matching(project, md5)
         fitting = [atom for atom in found if match["kind"] in (None, atom.kind)]
         if not fitting:
@@ -198,7 +199,7 @@ class Atom:
         folder = self.project.private / "atoms" / self.id
         if not _holds(folder, oid):
             if not self.project.store.has(oid):
-                self.project.pull(oid)
+                pull(self.project, oid)
             self._check_out(oid, folder)
         with suppress(OSError):
             os.utime(folder)  # the last use; what is not used for a month is removed

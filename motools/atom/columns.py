@@ -61,11 +61,12 @@ def columns_of(atom: EvalAtom) -> dict[tuple[str, str], Column]:
     tasks = list(atom.metrics)
     for sample in atom.samples():
         of_task.setdefault(sample.get("task", tasks[0] if tasks else ""), []).append(sample)
-    return {
-        (task, label): _column(samples, scorer, key)
-        for task, samples in of_task.items()
-        for label, (scorer, key) in _labels(samples).items()
-    }
+    found: dict[tuple[str, str], Column] = {}
+    for task, samples in of_task.items():
+        labels = _labels(samples)
+        columns = {where: _column(samples, *where) for where in dict.fromkeys(labels.values())}
+        found |= {(task, label): columns[where] for label, where in labels.items()}
+    return found
 
 
 def pooled(columns: Sequence[Column]) -> Column:

@@ -146,12 +146,17 @@ class Estimate:
         return f"about {self.tokens * times:,} training tokens ({self.rows:,} rows, {how}){cost}"
 
 
-def of_pipeline(project: Project, folder: Path, settings: Settings) -> dict[str, Spent]:
+def of_pipeline(
+    project: Project, folder: Path, settings: Settings, made: dict[str, Spent] | None = None
+) -> dict[str, Spent]:
     """What the results that stand in a pipeline's folder used when they were made, by stage.
 
     Of stages that have come to one result, which was made once, it is one object: see `total`.
+
+    Args:
+        made: what is known of other folders, by the hash of a record; that of this one is added.
     """
-    found, made = {}, dict[str, Spent]()
+    found, made = {}, {} if made is None else made
     for stage, entry in pipeline.read_lock(folder).items():
         path = folder / pipeline.record_path(stage)
         md5 = next((str(o["md5"]) for o in entry.get("outs", []) if o.get("path") == pipeline.record_path(stage)), None)

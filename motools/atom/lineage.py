@@ -21,13 +21,15 @@ NESTED = 20
 
 @dataclass(frozen=True)
 class Ancestry:
-    """An atom, or an output of a person's own stage; its record where there is one, the commits that hold it, and its
+    """An atom, or an output of a custom stage; its record where there is one, the commits that hold it, and its
     parents by input name.
 
     Attributes:
         parents: an id where the parent is not at hand.
         damaged: the inputs whose stored content is not what it should be.
         commit_gone: whether this repository no longer has the commit that the record names.
+        committed: the first commit with this result in which all files are that differed from the one recorded, as they
+            were when it was made; None where there is none, or nothing differed.
         or_before: whether the history of this clone begins with the oldest of the commits, as a shallow one's does.
     """
 
@@ -37,7 +39,25 @@ class Ancestry:
     parents: dict[str, Ancestry | str] = field(default_factory=dict, repr=False)
     damaged: set[str] = field(default_factory=set)
     commit_gone: bool = False
+    committed: str | None = None
     or_before: bool = False
+
+    @property
+    def code(self) -> str:
+        """At which commit it was made, and what differed from that, in words; "" where nobody recorded it."""
+        record = self.record
+        if record is None:
+            return ""
+        if record.commit is None:
+            return f"before the first commit{self._later}"
+        gone = " (a commit that is not in this repository)" if self.commit_gone else ""
+        files = ", ".join([*record.changed][:5]) + (", …" if len(record.changed) > 5 else "")
+        changed = f" with uncommitted changes{f' in {files}' if files else ''}{self._later}" if record.dirty else ""
+        return f"code at {record.commit[:10]}{gone}{changed}"
+
+    @property
+    def _later(self) -> str:
+        return f", which are in {self.committed[:10]}" if self.committed else ""
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values: each result is told once, and elsewhere is a mapping of its id alone.
@@ -93,6 +113,7 @@ def _as_dict(branch: Branch) -> dict[str, Any]:
         "metadata": dict(node.atom.metadata),
         "record": asdict(node.record) if node.record else None,
         "commit_gone": node.commit_gone,
+        "committed": node.committed,
         "commits": node.commits,
         "or_before": node.or_before,
         "made_from": parents,
@@ -140,7 +161,8 @@ def _nodes(survey: Survey, found: Mapping[str, Atom | Output]) -> dict[str, Ance
         record, commits = recorded.get(id), survey.commits(each.md5)
         is_gone = record is not None and record.commit in gone
         or_before = bool(commits) and commits[-1] in survey.shallow
-        nodes[id] = Ancestry(each, record, commits, commit_gone=is_gone, or_before=or_before)
+        later = survey.history.with_files(reversed(commits), record.changed) if record and record.changed else None
+        nodes[id] = Ancestry(each, record, commits, commit_gone=is_gone, committed=later, or_before=or_before)
     return nodes
 
 
@@ -158,8 +180,4 @@ def _is_md5(text: str) -> bool:
 def _fetch(survey: Survey, origins: set[str]) -> None:
     """Bring what says what atoms are, and none of their data, from the remote: all of a level at once."""
     oids = {f"{md5}.dir" for md5 in (origin.rpartition("-")[2] for origin in origins) if _is_md5(md5)}
-    if lacking := survey.project.missing(oids) - survey.outs.keys():
-        survey.fetch(lacking)
-        store = survey.project.store
-        here = [oid for oid in lacking if store.path(oid).exists()]
-        survey.fetch({about for oid in here if (about := store.tree(oid).get("atom.json"))})
+    survey.fetch_files(oids - survey.outs.keys(), ("atom.json",))

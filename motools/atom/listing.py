@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from motools.atom.atom import Atom, at_hand
+from motools.atom.atom import Atom, EvalAtom, at_hand
+from motools.atom.naming import named
 from motools.atom.outputs import Output, Outputs, is_atom
-from motools.errors import AtomError, ConfigError, DamagedError, ProjectError
+from motools.errors import AtomError, ConfigError, DamagedError, ProjectError, listed
 from motools.repo import pipeline
 from motools.repo.project import Project
 from motools.repo.survey import Survey
 
-__all__ = ["Listed", "find", "find_atom", "list_atoms"]
+__all__ = ["Listed", "find", "find_atom", "find_evals", "list_atoms"]
 
 
 @dataclass(frozen=True)
@@ -55,25 +56,43 @@ def list_atoms(project: Project, kind: str | None = None, unread: list[str] | No
 
 
 def find_atom(text: str, folder: Path) -> Atom:
-    """The atom of an id, a prefix of one, the name of an output in a folder's pipeline, or the path of one."""
+    """The atom of an id, a prefix of one, or of what names one seen from a folder: an output, a stage, a path, the
+    folder of a pipeline that ends in one result, or any of these at a commit, `REV:folder`.
+
+    Raises:
+        AtomError: there is no such atom, or there are several.
+    """
     found = find(text, folder)
     if not isinstance(found, Atom):
         raise AtomError(f"{text} is what the stage {found.metadata['stage']} has made, and no atom.")
     return found
 
 
+def find_evals(text: str, folder: Path) -> dict[str, EvalAtom]:
+    """The evaluations that a text names, by what they are called: one, or those that a folder ends in, or that a sweep
+    makes of one stage.
+
+    Raises:
+        AtomError: there is none, or what it names is no evaluation.
+    """
+    several = named(text, folder) if ":" in text or not _is_output(text, folder) else []
+    atoms = {each.name: Atom.load(each.md5) for each in several}
+    if len(atoms) > 1:
+        evals = {name: atom for name, atom in atoms.items() if isinstance(atom, EvalAtom)}
+        if evals:
+            return evals
+    atom = find_atom(text, folder)
+    if not isinstance(atom, EvalAtom):
+        raise AtomError(f"{text}: {atom.id} is a {atom.kind}, not an eval.")
+    return {several[0].name if several else text: atom}
+
+
 def find(text: str, folder: Path) -> Atom | Output:
     """What `find_atom` finds, or the output of a stage that a person wrote, by its path."""
-    try:
-        locked = pipeline.read_lock(folder)
-    except ConfigError:  # the ids of other pipelines' atoms are as good as ever
-        locked = {}
-    for entry in locked.values():
-        for out in entry.get("outs") or []:
-            if isinstance(out, dict) and out.get("path") == pipeline.atom_path(text) and "md5" in out:
-                return Atom.load(str(out["md5"]).removesuffix(".dir"))
+    if (md5 := _is_output(text, folder)) is not None:
+        return Atom.load(md5)
     path = folder / text
-    if "/" in text or path.exists() or "." in text:
+    if ":" not in text and ("/" in text or path.exists() or "." in text):
         try:
             survey = Survey(Project.find(folder))
         except ProjectError:
@@ -83,6 +102,26 @@ def find(text: str, folder: Path) -> Atom | Output:
             if is_atom(located):
                 return Atom.load(located.md5.removesuffix(".dir"), project=survey.project)
             return outputs.of(located)
-        if path.exists():
-            raise AtomError(f"{text} is no output of a stage, as far as the lock files tell. Run its pipeline first.")
+    found = named(text, folder)
+    if len(found) > 1:
+        raise AtomError(
+            f"{text} is {len(found)} results: {listed([each.name for each in found[:12]])}. Name one of them."
+        )
+    if found:
+        return Atom.load(found[0].md5)
+    if path.exists():
+        raise AtomError(f"{text} is no output of a stage, as far as the lock files tell. Run its pipeline first.")
     return Atom.load(text)
+
+
+def _is_output(text: str, folder: Path) -> str | None:
+    """The hash of the output of that name in a folder's pipeline; None where it has none."""
+    try:
+        locked = pipeline.read_lock(folder)
+    except ConfigError:  # the ids of other pipelines' atoms are as good as ever
+        locked = {}
+    for entry in locked.values():
+        for out in entry.get("outs") or []:
+            if isinstance(out, dict) and out.get("path") == pipeline.atom_path(text) and "md5" in out:
+                return str(out["md5"]).removesuffix(".dir")
+    return None

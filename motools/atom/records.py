@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from typing import Any
 
 from motools import __version__
 from motools.base.foreign_text import read_json
+from motools.base.loaded_modules import loaded_since
 from motools.errors import DamagedError
 from motools.repo import step_cache
 from motools.repo.cache import Out, hash_file
@@ -36,8 +37,8 @@ class Record:
         started: UTC time in ISO 8601.
         seconds: wall time of the step.
         commit: the git commit that was checked out, or None before the first.
-        dirty: whether the code, params or other tracked files differed from that commit.
-        changed: which files those are, by their paths in the repository.
+        dirty: whether code, params or another file that it used differed from that commit.
+        changed: which files those are, by their paths in the repository, with git's hash of what each held.
         step: the step's name; None for an atom made by hand.
         workflow: what `motools step run` was given.
         key: the step's key in the step cache.
@@ -63,7 +64,7 @@ class Record:
     function: str = ""
     declared: Mapping[str, str] = field(default_factory=dict)
     trace: Mapping[str, Any] = field(default_factory=dict)
-    changed: Sequence[str] = ()
+    changed: Mapping[str, str | None] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,12 +78,21 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Of Python, MOTools, and of every installed distribution that this process has loaded a module of."""
-    found = {"python": platform.python_version(), "motools": __version__}
-    for name in sorted({name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names):
-        if name in _distributions():
-            distribution, version = _distributions()[name]
-            found.setdefault(distribution, version)
-    return found
+    new, mark = loaded_since(_packages.mark)
+    names = {name.partition(".")[0] for name in new} - sys.stdlib_module_names
+    if mark != _packages.mark:
+        _packages.mark, _packages.names = mark, _packages.names | names
+        found = (_distributions()[name] for name in sorted(_packages.names & _distributions().keys()))
+        _packages.versions = dict(reversed([*found]))
+    return {"python": platform.python_version(), "motools": __version__, **_packages.versions}
+
+
+class _packages:
+    """What this process has loaded, as far as it was looked at; forks of it start from there."""
+
+    mark: str | None = None
+    names: frozenset[str] = frozenset()
+    versions: Mapping[str, str] = {}
 
 
 @cache
@@ -137,7 +147,8 @@ def keep_for_atom(
         return
     state = project.git.state([])
     path = scratch / "record.json"
-    record = Record(user, now(), 0.0, state.commit, state.dirty, versions=versions(), changed=state.changed)
+    dirty = state.commit is None or bool(state.changed)
+    record = Record(user, now(), 0.0, state.commit, dirty, versions=versions(), changed=state.changed)
     replace(record, usage=dict(usage or {})).write(path)
     kept = project.store.add(logs) if logs is not None else None
     step_cache.store(project.store, command, step_cache.CachedResult({"atom": atom}, project.store.add(path), kept))
@@ -205,8 +216,6 @@ def _checked(fields: Any) -> Record:
     known |= {"seconds": float(fields["seconds"]), "dirty": bool(fields["dirty"])}
     for name in ("commit", "step", "workflow", "key"):
         known[name] = known[name] if isinstance(known.get(name), str) else None
-    for name in ("config", "usage", "versions"):
+    for name in ("config", "usage", "versions", "changed"):
         known[name] = known[name] if isinstance(known.get(name), dict) else {}
-    changed = known.get("changed")
-    known["changed"] = tuple(map(str, changed)) if isinstance(changed, list) else ()
     return Record(**known)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from motools.errors import AtomError
 
 if TYPE_CHECKING:
-    from motools.atom.atom import EvalAtom
+    from motools.atom.atom import Atom, EvalAtom
 
-__all__ = ["Training", "refuse_repeated", "training_of"]
+__all__ = ["Training", "dose_above", "refuse_repeated", "seed_of", "training_of"]
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,32 @@ def training_of(evaluation: EvalAtom) -> Training:
     atom = at_hand(Survey(evaluation.project), models[0].rpartition("-")[2])
     if atom is None:
         return Training(models[0])
-    chosen = atom.metadata.get("hyperparameters")
-    seed = chosen.get("seed") if isinstance(chosen, dict) else None
-    return Training(models[0], seed, not atom.made_from)
+    return Training(models[0], seed_of(atom), not atom.made_from)
+
+
+def seed_of(model: Atom) -> Any:
+    """The seed of a model's training; None where its atom says none."""
+    chosen = model.metadata.get("hyperparameters")
+    return chosen.get("seed") if isinstance(chosen, dict) else None
+
+
+def dose_above(ids: Iterable[str], find: Callable[[str], Atom | None]) -> float | None:
+    """The fraction, 0 to 1, that the nearest dataset above says it has of what it is mixed with.
+
+    Args:
+        ids: of what something was made from.
+        find: the atom of an id, None where it is not at hand.
+    """
+    todo = [*ids]
+    for id in todo:  # which grows meanwhile
+        above = None if id.startswith("eval-") else find(id)
+        if above is None:
+            continue
+        fraction = above.metadata.get("fraction")
+        if above.kind == "dataset" and isinstance(fraction, (int, float)) and not isinstance(fraction, bool):
+            return float(fraction)
+        todo += [each for each in above.made_from.values() if len(todo) < 20]
+    return None
 
 
 def refuse_repeated(arm: str, evals: Sequence[str], trainings: Sequence[Training]) -> None:

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -44,9 +45,14 @@ def known() -> dict[str, str]:
     """The secrets of this process's environment: variable -> value. A path of a file that there is, is none."""
     return {
         name: value
-        for name, value in os.environ.items()
-        if _NAMES.search(name) and not _OPEN_NAMES.search(name) and len(value) >= _LEAST and not _is_path(value)
+        for name, value in ((name, os.environ.get(name, "")) for name in filter(_is_secret, os.environ))
+        if len(value) >= _LEAST and not _is_path(value)
     }
+
+
+@cache
+def _is_secret(name: str) -> bool:
+    return bool(_NAMES.search(name) and not _OPEN_NAMES.search(name))
 
 
 def _is_path(value: str) -> bool:
@@ -56,8 +62,13 @@ def _is_path(value: str) -> bool:
 def _texts() -> dict[str, str]:
     """What must not be written -> the variable that holds it: each value, each of its lines, and how JSON and
     addresses spell them; the longest first, so that what is replaced is replaced whole."""
+    return dict(_texts_of(tuple(known().items())))
+
+
+@lru_cache(maxsize=8)
+def _texts_of(secrets: tuple[tuple[str, str], ...]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in known().items():
+    for name, value in secrets:
         for part in (value, *_ENDS.split(value)):
             plain = part.strip()
             if len(plain) >= _LEAST and not _ARMOUR.fullmatch(plain):

@@ -10,8 +10,25 @@ from typing import Annotated, NoReturn
 import typer
 
 from motools import __version__
-from motools.cli import atoms, datasets, jobs, judging, pipelines, report, sharing, trust, workflows, zoo
+from motools.cli import (
+    atoms,
+    changes,
+    datasets,
+    history,
+    housekeeping,
+    jobs,
+    judging,
+    notes,
+    pipelines,
+    report,
+    results,
+    sharing,
+    trust,
+    workflows,
+    zoo,
+)
 from motools.cli.crash import guarded
+from motools.cli.levels import give_levels
 
 app = typer.Typer(
     name="motools",
@@ -27,14 +44,20 @@ app.command("init")(pipelines.init)
 app.command("run")(pipelines.run)
 app.command("status")(pipelines.status)
 app.command("log")(pipelines.log)
+app.command("note")(notes.note)
+app.command("rm")(housekeeping.rm)
+app.command("gc")(housekeeping.gc)
 app.command("push")(sharing.push)
 app.command("pull")(sharing.pull)
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(atoms.app, name="atoms")
 app.add_typer(datasets.app, name="dataset")
 app.command("lineage")(atoms.lineage)
+app.command("history")(history.history)
 app.command("export")(atoms.export)
 app.command("compare")(atoms.compare)
+app.command("diff")(changes.diff)
+app.command("results")(results.results)
 app.command("rescore")(judging.rescore)
 app.command("report")(report.report)
 app.command("costs")(pipelines.costs)
@@ -43,6 +66,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(zoo.app, name="zoo")
 app.command("trust")(trust.trust)
 app.add_typer(pipelines.step_app, name="step")
+give_levels(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -14,15 +14,18 @@ from motools.cli.options import Json
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from motools.atom.atom import Atom
+    from motools.atom.atom import Atom, EvalAtom
     from motools.atom.lineage import Ancestry, Branch
     from motools.atom.outputs import Output
-    from motools.atom.records import Record
     from motools.repo.survey import Survey
 
 app = typer.Typer(help="Atoms: list and show them.", no_args_is_help=True)
 AtomName = Annotated[
-    str, typer.Argument(metavar="ATOM", help="An id, a prefix of one, an output's name, or the path of one.")
+    str,
+    typer.Argument(
+        metavar="ATOM",
+        help="An id, a prefix of one, an output, a stage, a path, a folder, or REV:any of the last four.",
+    ),
 ]
 
 
@@ -106,7 +109,8 @@ def compare(
         list[str],
         typer.Argument(
             metavar="[ARM:] ATOM...",
-            help="Evaluations: ids, prefixes, names, paths; a word that ends in a colon names the arm of what follows.",
+            help="Evaluations: ids, names, stages, paths, folders, REV:FOLDER, REV..REV; a word that ends in a colon "
+            "names the arm of what follows.",
         ),
     ],
     primary: Annotated[
@@ -123,36 +127,41 @@ def compare(
 ) -> None:
     """Show the metrics of evaluations side by side, with 95 % intervals, and how far each differs from the first.
 
-    Several trainings of one recipe are an arm: name it, and give an evaluation of each.
+    Several trainings of one recipe are an arm: name it, and give an evaluation of each, or a folder with a sweep over
+    seeds.
 
-    Examples:  motools compare base_results eval_results · motools compare control: a1 a2 a3 organism: b1 b2 b3 --latex
+    Examples:  motools compare base_results eval_results · motools compare control: a1 a2 a3 organism: b1 b2 --latex ·
+    motools compare main..HEAD · motools compare experiments/secure experiments/insecure
     """
     from motools.atom import comparison
-    from motools.atom.atom import EvalAtom
     from motools.atom.eval_differences import Arm
-    from motools.atom.listing import find_atom
+    from motools.atom.listing import find_evals
+    from motools.atom.naming import at_both
     from motools.cli import comparison_table
     from motools.cli.tables import print_json
-    from motools.errors import AtomError, UserError
+    from motools.errors import UserError
     from motools.repo.project import Project
     from motools.repo.survey import Survey
 
     forms = [name for name, on in (("latex", latex), ("markdown", markdown), ("csv", csv), ("json", as_json)) if on]
     if len(forms) > 1:
         raise UserError(f"--{forms[0]} and --{forms[1]} are two forms of one table: give one of them.")
-    asked = comparison_table.arms_of(evals)
-    names, survey = [name for each in asked.values() for name in each], Survey(Project.find())
-    atoms = {name: find_atom(name, Path.cwd()) for name in names}
-    found = {}
-    for name, atom in atoms.items():
-        if not isinstance(atom, EvalAtom):
-            raise AtomError(f"{name}: {atom.id} is a {atom.kind}, not an eval.")
-        found[name] = atom
-    titles = dict(zip(found, comparison.titles([*found], [*found.values()], survey), strict=True))
-    arms = [
-        Arm(*(found[each] for each in members), name=titles[members[0]] if arm is None else arm)
-        for (arm, _), members in asked.items()
-    ]
+    words = [word for each in evals for word in at_both(each, Path.cwd()) or [each]]
+    survey = Survey(Project.find())
+    found: dict[str, EvalAtom] = {}
+    names, arms = [], []
+    for (arm, _), members in comparison_table.arms_of(words).items():
+        own: list[str] = []
+        for word in members:
+            known = find_evals(word, Path.cwd())
+            if arm is None:
+                comparison_table.refuse_mixed(word, known)
+            told_as = {word if len(known) == 1 else f"{word} {name}": atom for name, atom in known.items()}
+            own += told_as
+            found |= told_as
+        title = members[0] if len(own) > 1 else comparison.titles(own, [found[own[0]]], survey)[0]
+        arms.append(Arm(*(found[each] for each in own), name=title if arm is None else arm))
+        names += own
     told = comparison.compare(arms, primary or (), margin)
     why = {name: _out_of_date(name, atom, survey) for name, atom in found.items()}
     if as_json:
@@ -251,6 +260,7 @@ def _tree(branch: Branch, tree: Tree | None = None) -> Tree:
 def _lines(ancestry: Ancestry) -> list[str]:
     """What an atom's node says: key metadata, params, who and when, at which commit."""
     from motools.atom.atom import EvalAtom
+    from motools.base.ages import age
     from motools.base.values import flat
     from motools.cli.tables import shown
     from motools.errors import MotoolsError
@@ -269,17 +279,8 @@ def _lines(ancestry: Ancestry) -> list[str]:
         if record.config:
             config = ", ".join(f"{name} {shown(value)}" for name, value in flat(record.config).items())
             lines.append(f"params: {config}")
-        lines.append(f"by {record.user}, {record.started}, in {record.seconds:.1f} s")
-        lines.append(_code_of(ancestry, record))
+        lines.append(f"by {record.user}, {record.started} ({age(record.started)}), in {record.seconds:.1f} s")
+        lines.append(ancestry.code)
     if ancestry.commits:
         lines.append(f"in git since {ancestry.commits[-1][:10]}" + (" or before" if ancestry.or_before else ""))
     return lines
-
-
-def _code_of(ancestry: Ancestry, record: Record) -> str:
-    if record.commit is None:
-        return "before the first commit"
-    gone = " (a commit that is not in this repository)" if ancestry.commit_gone else ""
-    files = ", ".join(record.changed[:5]) + (", …" if len(record.changed) > 5 else "")
-    changed = f" with uncommitted changes{f' in {files}' if files else ''}" if record.dirty else ""
-    return f"code at {record.commit[:10]}{gone}{changed}"

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from motools.base.foreign_text import visible
+from motools.base.foreign_text import markdown, visible
 from motools.cli.tables import fits, print_table, shown
-from motools.errors import UserError
+from motools.definition.instances import axes_in, base_of
+from motools.errors import UserError, listed
 
 if TYPE_CHECKING:
     from motools.atom.comparison import Comparison, Line
@@ -44,12 +45,36 @@ def arms_of(words: Sequence[str]) -> dict[tuple[str | None, int], list[str]]:
     return {(name[:-1], place): members for place, (name, members) in enumerate(arms.items())}
 
 
+def refuse_mixed(word: str, evals: Mapping[str, object]) -> None:
+    """Raises `UserError` where the evaluations that a word names differ by more than the seed: they are no one arm."""
+    axes = [{k: v for k, v in axes_in(name).items() if k.rpartition(".")[2] != "seed"} for name in evals]
+    bases = list(dict.fromkeys(base_of(name) for name in evals))
+    varied = [name for name in dict.fromkeys(n for each in axes for n in each) if len({e.get(name) for e in axes}) > 1]
+    if len(bases) > 1:
+        raise UserError(
+            f"{word} has several kinds of evaluations, {listed(bases)}: name one, such as {_of(word, bases[0])}."
+        )
+    if varied:
+        one = f"{bases[0]}@{','.join(f'{name}={text}' for name, text in axes[0].items())}"
+        raise UserError(
+            f"{word} has {len(evals)} evaluations that differ by {listed(varied)}, and are no trainings of one recipe. "
+            f"Name those of one, such as {_of(word, one)}."
+        )
+
+
+def _of(word: str, name: str) -> str:
+    """A result of what a word names, in words of the same form."""
+    rev, colon, place = word.partition(":")
+    place = name if (place if colon else rev) in (".", "") or "@" in word else f"{place if colon else rev}/{name}"
+    return f"{rev}:{place}" if colon else place
+
+
 def show(found: Comparison, form: str | None) -> None:
     """Print it; the notes stand below, and on standard error where what is printed is for a program."""
     if form == "csv":
         print(_csv(found), end="")
     elif form == "markdown":
-        print("\n".join([*_markdown(_rows(found)), *(f"\n{_escaped_markdown(note)}" for note in found.notes)]))
+        print("\n".join([*_markdown(_rows(found)), *(f"\n{markdown(note)}" for note in found.notes)]))
         return
     elif form == "latex":
         print("\n".join([*_latex(_rows(found)), *(f"% {visible(note, True)}" for note in found.notes)]))
@@ -144,12 +169,8 @@ def _figures(line: Line) -> Iterator[tuple[str, Any]]:
 def _markdown(rows: Rows) -> Iterator[str]:
     if rows:
         for cells in ([*rows[0]], None, *([*row.values()] for row in rows)):
-            inside = ["---"] * len(rows[0]) if cells is None else map(_escaped_markdown, cells)
+            inside = ["---"] * len(rows[0]) if cells is None else map(markdown, cells)
             yield f"| {' | '.join(inside)} |"
-
-
-def _escaped_markdown(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\|*_`<>[]" else letter for letter in visible(text, True))
 
 
 _LATEX: Mapping[str, str] = {

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from motools.engine.options import RunOptions
 
 Folder = Annotated[Path, typer.Argument(help="The pipeline's folder.", show_default="the current one")]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Pipelines, or folders that hold some.", metavar="[FOLDER]...", show_default="the current one"),
+]
 Stages = Annotated[str | None, typer.Option(help="Only these: names (a,b) or a range (a:c, :b, c:).", metavar="STAGES")]
 Sets = Annotated[
     list[str] | None,
@@ -36,7 +40,7 @@ WithoutRemote = Annotated[
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Refuse, instead of waiting for another run.")]
 Cancel = Annotated[bool, typer.Option("--cancel-on-interrupt", help="On Ctrl-C, end the jobs at providers too.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but results and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More details.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import Asked, Folder, Json, Sets, Stages, with_options
-from motools.cli.running import carry_out, show_plan
+from motools.cli.options import Asked, Folder, Folders, Json, Sets, Stages, with_options
+from motools.cli.running import carry_out, show_plans
 from motools.errors import UserError
 
 if TYPE_CHECKING:
     from motools.engine.plan import StagePlan
+
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Run again when what a step has read changes; ask before what costs money.")
+]
+Ask = Annotated[bool, typer.Option("--ask", help="Ask before what costs money; off a terminal, leave it out.")]
 
 step_app = typer.Typer(help="What the stages of a dvc.yaml call.", no_args_is_help=True)
 
@@ -21,31 +29,72 @@ step_app = typer.Typer(help="What the stages of a dvc.yaml call.", no_args_is_he
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder.", show_default="the current one")] = Path(),
     workflow: Annotated[str, typer.Option(help="The workflow of its params.yaml.")] = "train_and_evaluate",
+    ci: Annotated[
+        str | None, typer.Option(help="Also a check and a comment for pull requests: github or gitlab.", metavar="HOST")
+    ] = None,
 ) -> None:
     """Turn a folder into a project: git, DVC, ignore files, a commented params.yaml.
 
     Safe to repeat: what is there is kept. A folder inside a project becomes a pipeline of it.
 
-    Example:  motools init my-project && cd my-project && motools run
+    Examples:  motools init my-project && cd my-project && motools run · motools init --ci github
     """
+    from motools.engine.ci import add_ci, refuse_unknown
     from motools.engine.new_project import make_project
+    from motools.repo.project import Project
 
+    if ci is not None:
+        refuse_unknown(ci)
     for line in make_project(folder, workflow):
+        typer.echo(line)
+    for line in add_ci(Project.find(folder).git.top, ci) if ci is not None else ():
         typer.echo(line)
 
 
 @with_options
-def run(folder: Folder = Path(), sets: Sets = None, *, asked: Asked) -> None:
-    """Run what has changed in the pipeline of a folder.
+def run(
+    folders: Folders = None,
+    sets: Sets = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Train with so many seeds; written into params.yaml first.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Run it as an experiment of its own, in a folder of that name."),
+    ] = None,
+    watch: Watch = False,
+    ask: Ask = False,
+    *,
+    asked: Asked,
+) -> None:
+    """Run what has changed in pipelines; several are one graph.
 
-    Examples:  motools run · motools run experiments/a --jobs 4 · motools run --stages train_model: --dry-run ·
-    motools run --set train_model.hyperparameters.seed=0,1,2
+    Examples:  motools run · motools run experiments --jobs 4 · motools run --stages train_model: --dry-run ·
+    motools run --set train_model.hyperparameters.n_epochs=1,5 --seeds 3 --as more-epochs
     """
-    from motools.code.search_path import place_of
-    from motools.engine.prepared import prepare_folder
+    from motools.cli import watching
+    from motools.engine.asked import Pipeline
+    from motools.engine.experiments import new_experiment
+    from motools.engine.prepared import Changes, places_of, prepare_folder
 
-    place, values = place_of(folder), dict(map(_value, sets or []))
-    carry_out(place, lambda: prepare_folder(place.folder, values), asked)
+    changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
+    pipelines = [Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places]
+    if watch or ask:
+        if name is not None or len(places) > 1:
+            raise UserError("--watch and --ask are for one pipeline: give one folder, and leave --as out.")
+        if watch and (asked.dry_run or asked.as_json):
+            raise UserError("--watch runs again and again: leave --dry-run and --json out.")
+    if watch:
+        watching.watch(places[0], [*(word for word in sys.argv[1:] if word != "--watch"), "--ask"], asked.quiet)
+    elif name is not None:
+        if len(places) > 1:
+            raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
+        with new_experiment(places[0], name, changes) as pipeline:
+            carry_out([pipeline], asked)
+    elif not ask or asked.dry_run:
+        carry_out(pipelines, asked)
+    elif (left := watching.without_declined(pipelines[0], asked)) is not None:
+        carry_out(pipelines, left)
 
 
 def _value(text: str) -> tuple[str, list[Any]]:
@@ -62,10 +111,13 @@ def _value(text: str) -> tuple[str, list[Any]]:
 
 
 def status(
-    folder: Folder = Path(),
+    folders: Folders = None,
     stages: Stages = None,
     check: Annotated[
         bool, typer.Option("--check", help="Refuse what a run would refuse: options, names, missing keys.")
+    ] = False,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Exit with 1 where a run would execute something, as a check in CI.")
     ] = False,
     env: Annotated[
         bool, typer.Option("--env", help="Name the packages that have another version than the results were made with.")
@@ -78,27 +130,35 @@ def status(
 
     It has to import the workflow that params.yaml names, and says so where that is code of the project.
 
-    Examples:  motools status · motools status experiments/a --json · motools status --check
+    Examples:  motools status · motools status experiments/a --json · motools status --check --complete
     """
     from motools.cli.dotenv import load_env
     from motools.engine.options import RunOptions
-    from motools.engine.prepared import prepare_folder
+    from motools.engine.prepared import places_of, prepare_folder
     from motools.engine.progress import progress
     from motools.engine.run import plan
 
-    _tell_import(folder)
-    prepared = prepare_folder(folder)
-    if check:
-        load_env(prepared.place.project.root)  # keys count
-    with progress() as reporter:
-        plans = plan(prepared, RunOptions(stages), check, reporter)
+    places = places_of(folders or [Path()])
+    plans = []
+    for place in places:
+        tell_import(place.folder)
+        prepared = prepare_folder(place.folder)
+        if check:
+            load_env(place.project.root)  # keys count
+        with progress() as reporter:
+            plans.append(plan(prepared, RunOptions(stages), check, reporter))
     if env:
-        _show_environment(plans, as_json)
+        of_several = len(places) > 1
+        named = [(f"{p.name}: " if of_several else "", of_each) for p, of_each in zip(places, plans, strict=True)]
+        _show_environment({before + plan.stage: plan for before, of_each in named for plan in of_each}, as_json)
     else:
-        show_plan(plans, prepared.place, as_json)
+        show_plans(places, plans, as_json)
+    if complete and any(each.action in ("run", "maybe") for of_each in plans for each in of_each):
+        typer.echo("A run would execute something: run it, push its results, and commit dvc.lock.", err=True)
+        raise typer.Exit(1)
 
 
-def _tell_import(folder: Path) -> None:
+def tell_import(folder: Path) -> None:
     """Name, before it is executed, the project's own code that has to be: in a clone it may be a stranger's."""
     from motools.code import references
     from motools.code.search_path import place_of
@@ -111,12 +171,12 @@ def _tell_import(folder: Path) -> None:
         typer.echo(f"imports {os.path.relpath(reference.file)}, which params.yaml names", err=True)
 
 
-def _show_environment(plans: list[StagePlan], as_json: bool) -> None:
+def _show_environment(plans: Mapping[str, StagePlan], as_json: bool) -> None:
     """The distributions that the results were made with and that have another version here."""
     from motools.atom.records import other_versions
     from motools.cli.tables import print_json, print_table
 
-    found = {plan.stage: other_versions(plan.result.record) for plan in plans if plan.result is not None}
+    found = {name: other_versions(plan.result.record) for name, plan in plans.items() if plan.result is not None}
     if as_json:
         print_json({stage: {name: list(both) for name, both in others.items()} for stage, others in found.items()})
         return
@@ -127,21 +187,30 @@ def _show_environment(plans: list[StagePlan], as_json: bool) -> None:
 def log(
     step: Annotated[str, typer.Argument(help="The step's name.", metavar="STEP")],
     folder: Folder = Path(),
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what it says, until no run is going on.")
+    ] = False,
 ) -> None:
-    """Print what a step said when it was last executed here.
+    """Print what a step said when it was last executed here, or is saying.
 
-    Example:  motools log train_model
+    Examples:  motools log train_model · motools log train_model -f
     """
     from motools.base.foreign_text import visible
     from motools.code.search_path import place_of
+    from motools.engine import following
     from motools.engine.failures import log_of
 
-    text = log_of(place_of(folder), step).read_text(encoding="utf-8", errors="replace")
-    typer.echo(visible(text), nl=False)
+    place = place_of(folder)
+    if not follow:
+        typer.echo(visible(log_of(place, step).read_text(encoding="utf-8", errors="replace")), nl=False)
+        return
+    for part in following.follow(place, step):
+        typer.echo(visible(part), nl=False)
+    log_of(place, step)  # there was none, nor a run that would make one
 
 
-def costs(folder: Folder = Path(), as_json: Json = False) -> None:
-    """Show what the results of a pipeline used when they were made: tokens, and money where motools.yaml has prices.
+def costs(folders: Folders = None, as_json: Json = False) -> None:
+    """Show what the results of pipelines used when they were made: tokens, and money where motools.yaml has prices.
 
     Examples:  motools costs · motools costs experiments/a --json
     """
@@ -149,14 +218,20 @@ def costs(folder: Folder = Path(), as_json: Json = False) -> None:
     from motools.base.foreign_text import visible
     from motools.cli.tables import money, print_json, print_table
     from motools.engine import outdated
+    from motools.repo.pipelines import pipelines_in
     from motools.repo.project import Project
     from motools.repo.settings import read_settings
 
-    project = Project.find(folder)
-    settings = read_settings(project)
-    standing = outdated.Folder(project, folder.resolve())
-    found = {name: each for name, each in costs.of_pipeline(project, folder.resolve(), settings).items() if each.tokens}
-    why = {name: standing.why(name) for name in found}
+    project = Project.find((folders or [Path()])[0])
+    settings, made = read_settings(project), dict[str, costs.Spent]()
+    one = len(asked := pipelines_in(project, folders) if folders else [Path().resolve()]) == 1
+    found, why = {}, {}
+    for folder in asked:
+        standing, name = outdated.Folder(project, folder), folder.relative_to(project.root).as_posix()
+        for stage, spent in costs.of_pipeline(project, folder, settings, made).items():
+            if spent.tokens:
+                key = stage if one else f"{name}: {stage}"
+                found[key], why[key] = spent, standing.why(stage)
     found["total"] = costs.total(found.values())
     for name, reasons in why.items():
         if reasons:

@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
-from motools.cli.options import Json
+from motools.cli.options import Folders, Json
 
 
 def report(
-    folders: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Pipelines, or folders that hold some.", metavar="[FOLDER]...", show_default="the current one"
-        ),
-    ] = None,
+    folders: Folders = None,
     to: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
     control: Annotated[
         str | None,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from motools.cli.options import Asked
+from motools.engine.asked import Pipeline
 from motools.errors import listed
 
 if TYPE_CHECKING:
-    from motools.atom.costs import Estimate
+    from motools.atom.costs import Estimate, Spent
     from motools.code.search_path import Place
     from motools.engine.failures import Failure
     from motools.engine.plan import StagePlan
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from motools.repo.settings import Settings
 
 
-def carry_out(place: Place, prepare: Callable[[], Prepared], asked: Asked) -> None:
-    """Run or only plan a pipeline, and show what came of it; exits 1 when a step failed."""
+def carry_out(pipelines: Sequence[Pipeline], asked: Asked) -> None:
+    """Run or only plan pipelines, as one graph, and show what came of it; exits 1 when a step failed."""
     from motools.cli.dotenv import load_env
     from motools.cli.tables import show_stages, show_used
     from motools.engine.progress import progress
@@ -29,31 +31,39 @@ def carry_out(place: Place, prepare: Callable[[], Prepared], asked: Asked) -> No
     from motools.engine.run import estimates, plan
     from motools.repo.settings import read_settings
 
-    folder, project = place.folder, place.project
+    project = pipelines[0].place.project
 
-    def prepare_with_env() -> Prepared:
-        prepared = prepare()
+    def with_env(each: Pipeline) -> Prepared:
+        prepared = each.prepare()
         load_env(project.root)
         return prepared
 
-    if asked.dry_run:
-        prepared, settings = prepare_with_env(), read_settings(project)
-        with progress("quiet" if asked.quiet else "normal") as reporter:
-            plans = plan(prepared, asked.run_options, True, reporter)
-        show_plan(plans, place, asked.as_json, settings, estimates(prepared, plans))
-        return
     settings = read_settings(project)
-    state = _executed(place, prepare_with_env, asked)
-    spent = {step.step_name: used(step, folder, settings) for step in state.step_states}
-    stages = [as_dict(step, folder, spent[step.step_name]) for step in state.step_states]
+    if asked.dry_run:
+        ready = [with_env(each) for each in pipelines]
+        with progress("quiet" if asked.quiet else "normal") as reporter:
+            plans = [plan(each, asked.run_options, True, reporter) for each in ready]
+        guesses = [estimates(each, of_each) for each, of_each in zip(ready, plans, strict=True)]
+        places = [each.place for each in pipelines]
+        show_plans(places, plans, asked.as_json, settings, guesses)
+        return
+    several = [Pipeline(each.place, partial(with_env, each)) for each in pipelines]
+    states = _executed(several, asked)
+    stages: list[dict[str, Any]] = []
+    spent: list[Spent | None] = []
+    for each, state in zip(pipelines, states, strict=True):
+        for step in state.step_states:
+            spent.append(used(step, each.place.folder, settings))
+            where = {"folder": each.place.name} if len(pipelines) > 1 else {}
+            stages.append(where | as_dict(step, each.place.folder, spent[-1]))
     show_stages(stages, asked.quiet, asked.as_json)
     if not (asked.quiet or asked.as_json):
-        show_used([each for each in spent.values() if each], settings)
-    if state.failed:
+        show_used([each for each in spent if each], settings)
+    if any(state.failed for state in states):
         raise typer.Exit(1)
 
 
-def _executed(place: Place, prepare: Callable[[], Prepared], asked: Asked) -> WorkflowState:
+def _executed(pipelines: Sequence[Pipeline], asked: Asked) -> list[WorkflowState]:
     """Run; an interruption tells of the jobs that go on at a provider, or ends them."""
     from motools.engine.progress import progress
     from motools.engine.run import execute
@@ -62,11 +72,11 @@ def _executed(place: Place, prepare: Callable[[], Prepared], asked: Asked) -> Wo
     level = "quiet" if asked.quiet or asked.as_json else "verbose" if asked.verbose else "normal"
     try:
         with progress(level) as reporter:  # type: ignore[arg-type]
-            return execute(place, prepare, asked.run_options, reporter)
+            return execute(pipelines, asked.run_options, reporter)
     except Interrupted as stopped:
         from motools.training import jobs
 
-        project = place.project
+        project = pipelines[0].place.project
         if asked.cancel_on_interrupt:
             for job in jobs.cancel_jobs(project, stopped.keys):
                 typer.echo(f"{job}: cancelled", err=True)
@@ -80,44 +90,53 @@ def _executed(place: Place, prepare: Callable[[], Prepared], asked: Asked) -> Wo
         raise
 
 
-def show_plan(
-    plans: list[StagePlan],
-    place: Place,
+def show_plans(
+    places: Sequence[Place],
+    plans: Sequence[Sequence[StagePlan]],
     as_json: bool,
     settings: Settings | None = None,
-    estimates: Mapping[str, Estimate] | None = None,
+    estimates: Sequence[Mapping[str, Estimate]] | None = None,
 ) -> None:
     """A line a stage, with how it failed if it did; with estimates, what its training would use, and cost where
-    motools.yaml has the price."""
+    motools.yaml has the price. Of several pipelines, with the folder."""
     from dataclasses import asdict
 
     from motools.cli.tables import print_json, print_table
     from motools.engine.failures import failure_of
 
-    failures = {plan.stage: failure_of(place, plan.stage) for plan in plans if plan.action in ("run", "maybe")}
-    guesses = estimates or {}
+    guesses = estimates or [{}] * len(places)
+    several = [
+        (place, plan, failure_of(place, plan.stage) if plan.action in ("run", "maybe") else None, guess)
+        for place, of_place, guess in zip(places, plans, guesses, strict=True)
+        for plan in of_place
+    ]
     if as_json:
-        told = []
-        for plan in plans:
-            failure = failures.get(plan.stage)
-            told.append(plan.as_dict() | {"failed": asdict(failure) if failure else None})
+        told: list[dict[str, Any]] = []
+        for place, plan, failure, guess in several:
+            told.append({"folder": place.name} if len(places) > 1 else {})
+            told[-1] |= plan.as_dict() | {"failed": asdict(failure) if failure else None}
             if estimates is not None:
-                told[-1]["estimate"] = guesses[plan.stage].as_dict() if plan.stage in guesses else None
+                told[-1]["estimate"] = guess[plan.stage].as_dict() if plan.stage in guess else None
         print_json(told)
         return
-    rows = [[plan.stage, plan.action, _why(plan, failures.get(plan.stage))] for plan in plans]
-    columns = ["stage", "action", "why"]
-    if guesses and settings is not None:
+    columns, rows = ["stage", "action", "why"], []
+    if len(places) > 1:
+        columns.insert(0, "folder")
+    if any(guesses) and settings is not None:
         columns.append("would use")
-        for row in rows:
-            row.append(guesses[row[0]].told(settings) if row[0] in guesses else "")
+    for place, plan, failure, guess in several:
+        row = [*([place.name] if len(places) > 1 else []), plan.stage, plan.action, why(plan, failure)]
+        if any(guesses) and settings is not None:
+            row.append(guess[plan.stage].told(settings) if plan.stage in guess else "")
+        rows.append(row)
     print_table(columns, rows)
-    for plan in plans:
+    for _, plan, _, _ in several:
         if plan.unseen:
             print(f"{plan.stage}: nobody could look at {listed(plan.unseen)} when it was executed")
 
 
-def _why(plan: StagePlan, failure: Failure | None) -> str:
+def why(plan: StagePlan, failure: Failure | None = None) -> str:
+    """Why it would be executed, or has failed, in one line."""
     from motools.engine.plan import NEVER
     from motools.repo.remote import told_size
 

@@ -117,5 +117,7 @@ def show_stages(stages: list[dict[str, Any]], quiet: bool, as_json: bool) -> Non
         metrics = [f"{name} {shown(value)}" for name, value in flat(stage["metrics"]).items() if is_key(name)]
         key = " ".join([*metrics[:1], *([f"({len(metrics) - 1} more)"] if metrics[1:] else [])])
         atoms = " ".join(atom[short] for atom in stage["atoms"].values())
-        rows.append([stage["stage"], stage["status"], f"{stage['seconds']:.1f}", atoms, key])
-    print_table(["stage", "status", "seconds", "atom", "metric"], rows)
+        where = [stage["folder"]] if "folder" in stage else []
+        rows.append([*where, stage["stage"], stage["status"], f"{stage['seconds']:.1f}", atoms, key])
+    several = any("folder" in stage for stage in stages)
+    print_table([*(["folder"] if several else []), "stage", "status", "seconds", "atom", "metric"], rows)

@@ -141,6 +141,7 @@ def run(
     """
     from motools.code.search_path import place_of
     from motools.compiler.find_workflow import load_workflow
+    from motools.engine.asked import Pipeline
     from motools.engine.prepared import prepare
     from motools.errors import WorkflowError
 
@@ -159,4 +160,4 @@ def run(
             workflow.select(asked.stages)
             return prepare(workflow, name, place, _read_config(config), given)
 
-    carry_out(place, prepare_workflow, asked)
+    carry_out([Pipeline(place, prepare_workflow)], asked)

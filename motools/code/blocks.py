@@ -22,11 +22,11 @@ from motools.code.syntax import (
     STDLIB,
     Module,
     at_import,
-    bindings,
     dotted_name,
     full_name,
     imports_of,
     last_name,
+    names_bound,
     root_of,
 )
 from motools.code.uses import Uses, uses_in, uses_of
@@ -128,7 +128,7 @@ class _Count:
                     return "live"
                 kind = of if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
         for part in found[0].body:
-            names = {name for name, _ in bindings(part)}
+            names = set(names_bound(part))
             if "__init_subclass__" in names:
                 return "live"
             special = any(name.startswith("__") for name in names - {"__repr__", "__str__", "__slots__"})
@@ -153,7 +153,7 @@ class _Count:
                         changed = True
             for path, names in self.loaded.items():
                 counted = self.counted.get(path, set())
-                made = {name for index in counted for name, _ in bindings(self.modules[path].body[index])}
+                made = {name for index in counted for name in names_bound(self.modules[path].body[index])}
                 for name in names:
                     mine = self.ran.setdefault(path, set())
                     parts = name.split(".")
@@ -202,7 +202,7 @@ class _Count:
             return True
         if isinstance(statement, ast.ClassDef):
             inside = {name.split(".")[0] for name in self.ran.get(path, ()) if "." in name}
-            named = {name for part in statement.body for name, _ in bindings(part)}
+            named = {name for part in statement.body for name in names_bound(part)}
             named -= self.in_key(path, statement)
             return self.dynamic or statement.name in inside or bool(named & self.needed)
         return self.dynamic and not makes_workflow(statement, module)
@@ -263,7 +263,7 @@ class _Count:
             if isinstance(statement, FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
                 read = self.keeps(statement) or statement.name in module.again
-                read |= len(list(bindings(statement))) > 1
+                read |= len(names_bound(statement)) > 1
                 text = told_of(statement, True, "__code__" in self.needed, not self.reflecting) if read else ""
                 top.append((f"{statement.name}()", text))
                 continue
@@ -288,7 +288,7 @@ class _Count:
         in_key = self.in_key(path, statement)
         keep = self.reflecting or (is_schema(statement) and not in_key)
         body: list[Any] = []
-        bound = [name for part in statement.body for name, _ in bindings(part)]
+        bound = [name for part in statement.body for name in names_bound(part)]
         called = not all(last_name(base) in _ALONE for base in statement.bases)  # by what installed code knows of it
         for part in statement.body:
             if isinstance(part, FUNCTIONS) and not part.decorator_list:

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from motools.code.syntax import COMPREHENSIONS, FUNCTIONS, IMPORTS, SCOPES, WORD, Function, bindings, last_name
+from motools.code.syntax import (
+    COMPREHENSIONS,
+    FUNCTIONS,
+    IMPORTS,
+    SCOPES,
+    WORD,
+    Function,
+    bindings,
+    last_name,
+    names_bound,
+)
 
 PLAIN = frozenset("object StepConfig WorkflowConfig Exception Enum NamedTuple ABC Protocol".split())
 """Base classes that do nothing with the classes made of them but what their names say."""
@@ -109,8 +119,9 @@ def local_names(function: Function) -> dict[str, str]:
     return {name: f"·{number}" for number, name in enumerate(name for name in own if name not in other)}
 
 
+@lru_cache(maxsize=1 << 16)
 def label_of(statement: ast.stmt) -> str:
-    names = [name for name, _ in bindings(statement)]
+    names = names_bound(statement)
     if isinstance(statement, ast.ClassDef):
         return f"class {statement.name}"
     if names:

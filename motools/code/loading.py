@@ -72,6 +72,14 @@ def _import(reference: Reference, place: Place) -> ModuleType:
         _loading.pop()
 
 
+def forget(file: Path) -> None:
+    """Have a file that was written anew imported anew."""
+    for name, module in list(sys.modules.items()):
+        if name != "__main__" and getattr(module, "__file__", None) == str(file):
+            del sys.modules[name]
+    observer().sources.pop(os.path.abspath(file), None)
+
+
 def _forget_foreign_modules(place: Place) -> None:
     """Modules of another pipeline of the project go, where this one has modules of the same names."""
     root = str(place.project.root)

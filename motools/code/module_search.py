@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from motools.code import syntax
@@ -81,17 +82,9 @@ class Loads:
         return entries, order
 
     def _imported(self, module: Module, ran: set[str]) -> Iterator[str]:
-        nodes: list[ast.AST] = [node for statement in module.body for node in syntax.at_import(statement)]
+        yield from _imported_by(module)
         for name in sorted(ran):
-            nodes += [
-                node for found in module.functions.get(name, []) for part in found.body for node in ast.walk(part)
-            ]
-        for node in nodes:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                for target, alias, _ in syntax.imports_of(node):
-                    yield target
-                    if alias and alias != "*":
-                        yield f"{target}.{alias}"
+            yield from _imported_by(module, name)
 
     def _files(self, dotted: str) -> Iterator[str]:
         parts = dotted.split(".")
@@ -128,3 +121,19 @@ class Loads:
             self.sources[path] = Source(data, name, Path(path).name == "__init__.py")
         source = self.sources[path]
         return syntax.read(source.data, source.module, source.is_package)
+
+
+@lru_cache(maxsize=1 << 16)
+def _imported_by(module: Module, function: str | None = None) -> tuple[str, ...]:
+    """What loading a module asks for, or executing the functions of a name in it."""
+    if function is None:
+        nodes = [node for statement in module.body for node in syntax.at_import(statement)]
+    else:
+        bodies = [part for found in module.functions.get(function, []) for part in found.body]
+        nodes = [node for part in bodies for node in ast.walk(part)]
+    found = []
+    for node in nodes:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for target, alias, _ in syntax.imports_of(node):
+                found += [target, f"{target}.{alias}"] if alias and alias != "*" else [target]
+    return tuple(dict.fromkeys(found))

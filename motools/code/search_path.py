@@ -25,6 +25,11 @@ class Place:
     folder: Path
 
     @property
+    def name(self) -> str:
+        """The folder as people call it: its path below the project's root."""
+        return self.folder.relative_to(self.project.root).as_posix()
+
+    @property
     def roots(self) -> list[Path]:
         return [self.folder, *([self.project.root] if self.project.root != self.folder else [])]
 
@@ -56,6 +61,16 @@ class Place:
             for folder in added:  # what the code itself put on the path stays there
                 with suppress(ValueError):
                     sys.path.remove(folder)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """What `importable` puts on `sys.path` taken off it again, for what other pipelines share."""
+        before, own = list(sys.path), {str(folder) for folder in self.folders}
+        sys.path[:] = [entry for entry in sys.path if entry not in own]
+        try:
+            yield
+        finally:
+            sys.path[:] = before
 
 
 beside: dict[Path, list[Path]] = {}  # by a pipeline's folder: what lies beside a script can be imported by it

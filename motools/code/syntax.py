@@ -241,6 +241,12 @@ def bindings(statement: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         yield from bindings(child)
 
 
+@lru_cache(maxsize=1 << 16)
+def names_bound(statement: ast.AST) -> tuple[str, ...]:
+    """The names that a statement binds in its own scope."""
+    return tuple(name for name, _ in bindings(statement))
+
+
 def imports_of(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str | None, str]]:
     """What an import names: the module, the name taken from it, and what it is bound to (`*`: all of it)."""
     if isinstance(node, ast.Import):

@@ -7,7 +7,7 @@ project's root, `~/x` in the home folder.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,8 @@ class Trace:
     unseen: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value}
+        code = {path: vars(each) for path, each in self.code.items()}
+        return {name: value for name, value in {**vars(self), "code": code}.items() if value}
 
 
 def from_dict(content: Any) -> Trace | None:

@@ -17,12 +17,19 @@ __all__ = ["World"]
 
 
 class World:
-    """What files, folders and modules are now; looked at once while plans are made."""
+    """What files, folders and modules are now; looked at once while plans are made.
 
-    def __init__(self, place: Place, digest: Callable[[str], str | None] = path_digest) -> None:
+    Args:
+        digest: what a file holds now.
+        known: digests that need not be looked at.
+    """
+
+    def __init__(
+        self, place: Place, digest: Callable[[str], str | None] = path_digest, known: Mapping[str, str] | None = None
+    ) -> None:
         self.place = place
         self._digest = digest
-        self._digests: dict[str, str | None] = {}
+        self._digests: dict[str, str | None] = dict(known or {})
         self._listings: dict[tuple[str, bool], str] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._held: dict[int, tuple[Trace, list[str]]] = {}

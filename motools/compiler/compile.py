@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from motools.compiler.dvc_yaml import (
 )
 from motools.compiler.editor_schema import modeline, write_schema
 from motools.compiler.losses import is_of_something_else, kept_copy, loses_params, loses_stages
+from motools.compiler.named_paths import Named
 from motools.compiler.params_yaml import params_text
 from motools.compiler.step_code import of_step
 from motools.definition.instances import base_of, label_of
@@ -39,8 +40,10 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
     workflow, sections = instances_of(workflow, said)
     found = references.parse(reference, place)
     source = found.file if found is not None else None
-    codes = {s.name: of_step(s, sections[s.name], place, source) for s in workflow.steps}
+    named: dict[str, Named] = {}
+    codes = {s.name: of_step(s, sections[s.name], place, source, named) for s in workflow.steps}
     locked, written = pipeline.read_lock(place.folder), pipeline.read_stages(place.folder)
+    atoms = {base_of(name) for step in workflow.steps for name in (*step.inputs, *step.outputs)}
     stages = {}
     for step in workflow.steps:
         stage = with_own_words(
@@ -48,11 +51,17 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pla
         )
         entry = locked.get(step.name, {})
         before = [dep["path"] for dep in entry.get("deps", []) if (place.folder / dep["path"]).exists()]
+        before = [path for path in before if not _is_input(path, atoms)]  # which of them it takes may have changed
         deps = before if entry.get("cmd") == stage["cmd"] else first_deps(codes[step.name], place)
         inputs = [pipeline.atom_path(name) for name in step.inputs]
         stages[step.name] = with_deps(stage, list(dict.fromkeys([*inputs, *deps])))
     share_deps(stages, stages)
     return Compiled(workflow, reference, sections, codes, stages, said, source)
+
+
+def _is_input(path: str, atoms: Collection[str]) -> bool:
+    """Whether a path is where an instance of one of these atoms lies."""
+    return path.startswith("atoms/") and base_of(pipeline.name_at(path)) in atoms
 
 
 def resolved(workflow: Workflow, config: Any) -> dict[str, Any]:

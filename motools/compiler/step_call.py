@@ -55,7 +55,7 @@ class StepCall:
         return roles_of(as_seen(self.takes, self.gathers))
 
     @property
-    def slots(self) -> tuple[str, list[str], bool]:
+    def cache_slot(self) -> tuple[str, list[str], bool]:
         """What the step cache files a result under: command, outputs by role, logs."""
         return step_cache.step_command(self.key), list(roles_of(self.outputs).values()), self.keeps_logs
 
@@ -91,7 +91,7 @@ def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> St
         raise ConfigError(
             f"{place.folder / pipeline.PARAMS} has no section {base_of(name)!r}. `motools run` writes it."
         )
-    if params.sweep is None:
+    if params.sweep is None and not any(step.varies for step in workflow.steps):
         values = workflow.resolve({name: params.sections[name]}, only=name)[name]
     else:
         workflow, sections = instances_of(workflow, {**workflow.resolve(params.sections), "sweep": params.sweep})

@@ -20,7 +20,7 @@ from motools.code import loading, references
 from motools.code.search_path import Place
 from motools.code.trace import to_told
 from motools.compiler.described_function import describe_function
-from motools.compiler.named_paths import named_by, texts_in
+from motools.compiler.named_paths import Named, named_by, texts_in
 from motools.definition.config import is_code, marked
 from motools.definition.instances import base_of
 from motools.definition.step import Step
@@ -48,11 +48,18 @@ class StepCode:
     named: tuple[str, ...] = ()
 
 
-def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | None = None) -> StepCode:
+def of_step(
+    step: Step,
+    values: Mapping[str, Any],
+    place: Place,
+    source: Path | None = None,
+    known: dict[str, Named] | None = None,
+) -> StepCode:
     """What a step is, with a complete config.
 
     Args:
         source: the file that defines its workflow, where that is the project's.
+        known: what texts of configs name that are looked at in the same moment.
 
     Raises:
         ConfigError: the config names code that is not there, or an entry that nobody publishes.
@@ -87,7 +94,7 @@ def of_step(step: Step, values: Mapping[str, Any], place: Place, source: Path | 
         argument = field not in code_fields and code_fields and ("." in field or "[" in field)
         if argument and (version := _entry_named(text, place)) is not None:  # of the code that the config names
             versions[f"config.{field}"] = version
-    named = named_by(values, place).paths
+    named = named_by(values, place, known).paths
     files |= {Path(path) for path in named if os.path.exists(path)}
     outputs = {base_of(name): role for name, role in roles_of(step.outputs).items()}
     described = json.dumps(describe_function(step.fn, partial(_shorten, place=place), outputs))

@@ -6,13 +6,14 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
 
 from motools import zoo
 
-__all__ = ["Code", "Idle", "Name"]
+__all__ = ["Added", "Code", "Idle", "Name"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,11 @@ def is_code(name: str) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
+class Added:
+    """Marks a field that came later: empty it is in no section and in no key, so that results from before are found."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Idle:
     """Marks a field that is a mapping of options: those of these names change no result, and are in no key."""
 
@@ -58,11 +64,25 @@ class Idle:
 def without_idle(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """A config's values without the options that its class says change no result."""
     kept = dict(values)
-    for field, annotation in typing.get_type_hints(cls, include_extras=True).items():
+    for field, annotation in _hints(cls).items():
         for mark in getattr(annotation, "__metadata__", ()):
             if isinstance(mark, Idle) and isinstance(kept.get(field), Mapping):
                 kept[field] = {name: value for name, value in kept[field].items() if name not in mark.names}
     return kept
+
+
+@cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+def without_added(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's values without the fields that came later and are empty."""
+    hints = _hints(cls)
+    later = {
+        name for name, hint in hints.items() if any(isinstance(m, Added) for m in getattr(hint, "__metadata__", ()))
+    }
+    return {name: value for name, value in values.items() if value or name not in later}
 
 
 def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, tuple[zoo.Kind, str]]]:
@@ -70,7 +90,7 @@ def marked(cls: type, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[s
     stand: `field`, or `field[0]` in a list."""
     code: dict[str, str] = {}
     entries: dict[str, tuple[zoo.Kind, str]] = {}
-    for field, annotation in typing.get_type_hints(cls, include_extras=True).items():
+    for field, annotation in _hints(cls).items():
         for where, text, mark in _marks(annotation, values.get(field), field):
             if isinstance(mark, _CodeName):
                 code[where] = text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
-__all__ = ["as_seen", "axes_in", "base_of", "instance", "label_of"]
+__all__ = ["as_made", "as_seen", "axes_in", "base_of", "instance", "label_of", "value_of"]
 
 T = TypeVar("T")
 
@@ -29,6 +31,25 @@ def axes_in(name: str) -> Mapping[str, str]:
     return dict(part.split("=", 1) for part in label_of(name).split(",") if part)
 
 
+def value_of(text: str) -> Any:
+    """The value that a name tells of: a number, a truth value or null; of any other, the words that stand for it."""
+    with suppress(ValueError):
+        value = json.loads(text)
+        if json.dumps(value) == text and text not in ("NaN", "Infinity", "-Infinity"):
+            return value
+    return text
+
+
 def as_seen(inputs: Mapping[str, T], gathers: Collection[str]) -> dict[str, T]:
     """Inputs by the names that a step's function knows: its own, and of those it gathers those of the instances."""
     return {name if (base := base_of(name)) in gathers else base: value for name, value in inputs.items()}
+
+
+def as_made(outputs: Mapping[str, T], step: str) -> dict[str, str]:
+    """Outputs of a step's instance by the names that its function gives them: without what holds for all of them."""
+    own = axes_in(step)
+    found = {}
+    for name in outputs:
+        left = ",".join(f"{axis}={text}" for axis, text in axes_in(name).items() if axis not in own)
+        found[instance(base_of(name), left)] = name
+    return found

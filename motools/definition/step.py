@@ -74,6 +74,9 @@ class Step:
         estimate: called with the config and the input atoms for `--dry-run`; what the step would use, if it knows.
         gathers: the inputs of which the step takes all instances that a sweep makes, as one: its function finds each in
             `input_atoms` under a name such as `eval_results@fraction=0.1,seed=2`; see `motools.workflow.axes_in`.
+        varies: called with the config; what one execution makes several of each output by, axis -> values, such as
+            `{"checkpoint": [50, "last"]}`: its function returns `trained_model@checkpoint=50` and so on, and what is
+            made of them is there once for each, as along an axis of a sweep.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Step:
     paid: bool | Callable[[Any, Mapping[str, Atom]], bool] = False
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
     gathers: Sequence[str] = ()
+    varies: Callable[[Any], Mapping[str, Sequence[Any]]] | None = None
     plots: Callable[[Any], Mapping[str, Mapping[str, str]]] | None = None
 
     def costs_money(self, config: Any, input_atoms: Mapping[str, Atom]) -> bool:

@@ -19,27 +19,63 @@ A step that gathers an input takes all its instances as one.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
+from motools.base.configs import parse
 from motools.base.values import same_values
 from motools.definition.instances import instance
 from motools.definition.step import Step
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError, did_you_mean, listed
 
-__all__ = ["Axis", "Point", "axes_of", "instances_of", "instantiate", "with_first_values", "with_values"]
+__all__ = [
+    "Axis",
+    "Graph",
+    "Point",
+    "Wired",
+    "axes_of",
+    "instances_of",
+    "instantiate",
+    "is_named",
+    "label",
+    "values_of_instances",
+    "with_first_values",
+    "with_seeds",
+    "with_values",
+]
 
 MOST = 100_000
 """How many combinations a sweep may have."""
 _PLAIN = re.compile(r"[A-Za-z0-9._+-]{1,40}")
 _READ_OTHERWISE = re.compile(r"[-+]?[0-9.][0-9._eE+-]*|true|false|null|\.+", re.IGNORECASE)
 """Texts whose label would be that of a number, a truth value or a folder."""
+
+
+class Wired(Protocol):
+    """A step as far as a sweep looks at it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def inputs(self) -> Mapping[str, str]: ...
+    @property
+    def outputs(self) -> Mapping[str, str]: ...
+    @property
+    def gathers(self) -> Sequence[str]: ...
+
+
+class Graph(Protocol):
+    """Steps, each after those that it takes from: a workflow, or what a dvc.yaml tells of one."""
+
+    @property
+    def steps(self) -> Sequence[Wired]: ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +110,7 @@ class Axis:
 # -- reading -------------------------------------------------------------------
 
 
-def axes_of(sweep: Any, workflow: Workflow) -> list[Axis]:
+def axes_of(sweep: Any, workflow: Graph) -> list[Axis]:
     """The axes that the section `sweep` of a params.yaml declares, in its order.
 
     Raises:
@@ -87,7 +123,7 @@ def axes_of(sweep: Any, workflow: Workflow) -> list[Axis]:
     keys = [*grid, *(key for group in zipped for key in group)]
     names = _names_of(keys, workflow)
     axes = [
-        Axis([Point({names[key]: _label(v)}, {key: v}) for v in _values(key, values)]) for key, values in grid.items()
+        Axis([Point({names[key]: label(v)}, {key: v}) for v in _values(key, values)]) for key, values in grid.items()
     ]
     axes += [_zipped(group, names) for group in zipped]
     if "arms" in sweep:
@@ -119,7 +155,7 @@ def _values(key: str, values: Any) -> list[Any]:
     return values
 
 
-def _names_of(keys: Sequence[str], workflow: Workflow) -> dict[str, str]:
+def _names_of(keys: Sequence[str], workflow: Graph) -> dict[str, str]:
     """Key -> the shortest end of it that no other key ends with."""
     for key in keys:
         _check_key(key, workflow)
@@ -139,7 +175,7 @@ def _names_of(keys: Sequence[str], workflow: Workflow) -> dict[str, str]:
     return found
 
 
-def _check_key(key: Any, workflow: Workflow) -> None:
+def _check_key(key: Any, workflow: Graph) -> None:
     if not isinstance(key, str) or "." not in key:
         raise ConfigError(
             f"sweep: {key!r} is no key of a step. Write STEP.KEY, such as train_model.hyperparameters.seed; "
@@ -159,7 +195,7 @@ def _zipped(group: Mapping[str, Any], names: Mapping[str, str]) -> Axis:
     points = []
     for row in zip(*values.values(), strict=True):
         sets = dict(zip(values, row, strict=True))
-        points.append(Point({names[key]: _label(value) for key, value in sets.items()}, sets))
+        points.append(Point({names[key]: label(value) for key, value in sets.items()}, sets))
     if len({tuple(point.labels.items()) for point in points}) < len(points):
         raise ConfigError(f"sweep.zip: the same values of {listed(values)} are there twice.")
     return Axis(points)
@@ -171,7 +207,7 @@ def _listed(key: str, values: Any) -> list[Any]:
     return values
 
 
-def _arms(arms: Any, workflow: Workflow) -> Axis:
+def _arms(arms: Any, workflow: Graph) -> Axis:
     if not isinstance(arms, Mapping) or not arms:
         raise ConfigError(f"sweep.arms: expected names of arms, each with keys and values, found {arms!r}.")
     points = []
@@ -186,7 +222,7 @@ def _arms(arms: Any, workflow: Workflow) -> Axis:
     return Axis(points)
 
 
-def _label(value: Any) -> str:
+def label(value: Any) -> str:
     """A text that no other value has, whatever stands beside it: names must not change when a value is added."""
     if value is None or isinstance(value, (bool, int, float)):
         text = json.dumps(value)
@@ -211,7 +247,9 @@ def instances_of(workflow: Workflow, sections: Mapping[str, Any]) -> tuple[Workf
     """A workflow and its complete sections where these, with the section `sweep`, may ask for several of a step."""
     plain = {name: section for name, section in sections.items() if name != "sweep"}
     sweep = sections.get("sweep")
-    return (workflow, plain) if sweep is None else instantiate(workflow, plain, sweep)
+    if sweep is None and not _spreads(workflow, plain):
+        return workflow, plain
+    return instantiate(workflow, plain, {} if sweep is None else sweep)
 
 
 def instantiate(
@@ -225,42 +263,129 @@ def instantiate(
     Raises:
         ConfigError: the sweep is wrong, or a section with its values is.
     """
-    axes = axes_of(sweep, workflow)
-    reaching = _axes_reaching(workflow, axes)
-    combinations = _combinations(axes, sweep.get("exclude"))
-    makers = {output: step.name for step in workflow.steps for output in step.outputs}
-    points: dict[str, dict[str, tuple[Point, ...]]] = {}  # step -> label -> what it sets
-    for step in workflow.steps:
-        numbers = reaching[step.name]
-        found = points[step.name] = {}
-        for combination in combinations:
-            chosen = tuple(combination[number] for number in numbers)
-            found.setdefault(_told(chosen), chosen)
+    plan = _Plan.of(sweep, workflow, _spreads(workflow, sections))
     steps, made = [], {}
     for step in workflow.steps:
-        for label, chosen in points[step.name].items():
+        known: dict[str, dict[str, Any]] = {}  # many instances vary by what other steps' sections say
+        for label, chosen in plan.points[step.name].items():
             name = instance(step.name, label)
-            made[name] = _section(workflow, step, sections[step.name], chosen)
-            inputs = {}
-            for given, kind in step.inputs.items():
-                for at in _labels_of(given, step, reaching, makers, points, chosen):
-                    inputs[instance(given, at)] = kind
-            outputs = {instance(output, label): kind for output, kind in step.outputs.items()}
+            sets = _sets(step.name, chosen)
+            told = repr(sets)
+            if told not in known:
+                known[told] = _section(workflow, step, sections[step.name], sets)
+            made[name] = copy.deepcopy(known[told])
+            inputs = {
+                instance(given, at): kind
+                for given, kind in step.inputs.items()
+                for at in plan.taken(given, step, chosen)
+            }
+            outputs = {
+                instance(output, at): kind
+                for output, kind in step.outputs.items()
+                for at in plan.left(step.name, chosen)
+            }
             steps.append(replace(step, name=name, inputs=inputs, outputs=outputs))
     return Workflow(workflow.name, steps, workflow.description), made
 
 
-def _axes_reaching(workflow: Workflow, axes: Sequence[Axis]) -> dict[str, list[int]]:
-    """Step -> the numbers of the axes that it varies by: those of its own section, and of the steps it takes from."""
-    makers = {output: step.name for step in workflow.steps for output in step.outputs}
-    found: dict[str, list[int]] = {}
+def _spreads(workflow: Workflow, sections: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Axis]]:
+    """Step -> what its outputs vary by, as its section says; only steps that make several of each.
+
+    Raises:
+        ConfigError: a value is there twice.
+    """
+    found: dict[str, list[Axis]] = {}
     for step in workflow.steps:
-        numbers = {number for number, axis in enumerate(axes) if step.name in axis.steps}
-        for given in step.inputs:
-            if given in makers and given not in step.gathers:
-                numbers |= set(found[makers[given]])
-        found[step.name] = sorted(numbers)
+        if step.varies is not None:
+            varied = step.varies(parse(step.config_class, sections[step.name], step.name))
+            axes = [
+                Axis([Point({axis: label(value)}, {}) for value in _values(f"{step.name} varies by {axis}", [*values])])
+                for axis, values in varied.items()
+                if values
+            ]
+            found |= {step.name: axes} if axes else {}
     return found
+
+
+def values_of_instances(sweep: Any, workflow: Graph) -> dict[str, dict[str, dict[str, Any]]]:
+    """Step -> what holds for each of its instances, as `fraction=0.1,seed=2` (empty where it is there once) -> the
+    values that this sets in the step's section, by key.
+
+    Raises:
+        ConfigError: the sweep is wrong.
+    """
+    spread = {
+        step.name: [Axis([Point({axis: text}, {}) for text in texts]) for axis, texts in varied.items()]
+        for step in workflow.steps
+        if (varied := getattr(step, "spread", {}))
+    }
+    points = _Plan.of({} if sweep is None else sweep, workflow, spread).points
+    return {name: {label: _sets(name, chosen) for label, chosen in found.items()} for name, found in points.items()}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which instances there are.
+
+    Attributes:
+        axes: those that the sweep declares, then those by which the outputs of steps vary.
+        reaching: step -> the numbers of the axes that it varies by.
+        leaving: step -> the same of its outputs.
+        makers: output -> the step that makes it.
+        points: step -> label of an instance -> what holds there.
+    """
+
+    axes: Sequence[Axis]
+    reaching: Mapping[str, Sequence[int]]
+    leaving: Mapping[str, Sequence[int]]
+    makers: Mapping[str, str]
+    points: Mapping[str, Mapping[str, tuple[Point, ...]]]
+
+    @classmethod
+    def of(cls, sweep: Any, workflow: Graph, spread: Mapping[str, Sequence[Axis]]) -> _Plan:
+        axes = axes_of(sweep, workflow)
+        own: dict[str, list[int]] = {}
+        for name, varied in spread.items():
+            own[name] = list(range(len(axes), len(axes) + len(varied)))
+            axes += varied
+        names = [name for axis in axes for name in axis.names]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ConfigError(f"sweep: several axes are called {listed(twice)}. Leave one of them out.")
+        makers = {output: step.name for step in workflow.steps for output in step.outputs}
+        reaching, leaving = dict[str, list[int]](), dict[str, list[int]]()
+        for step in workflow.steps:
+            numbers = {number for number, axis in enumerate(axes) if step.name in axis.steps}
+            for given in step.inputs:
+                if given in makers and given not in step.gathers:
+                    numbers |= set(leaving[makers[given]])
+            reaching[step.name] = sorted(numbers)
+            leaving[step.name] = sorted({*numbers, *own.get(step.name, [])})
+        points: dict[str, dict[str, tuple[Point, ...]]] = {}
+        combinations = _combinations(axes, sweep.get("exclude"))
+        for step in workflow.steps:
+            found = points[step.name] = {}
+            for combination in combinations:
+                chosen = tuple(combination[number] for number in reaching[step.name])
+                found.setdefault(_told(chosen), chosen)
+        return cls(axes, reaching, leaving, makers, points)
+
+    def left(self, step: str, chosen: Sequence[Point]) -> list[str]:
+        """The labels of what an instance makes of each of its outputs: all that its config says, whatever is excluded
+        of what is made of them."""
+        at = {number: [point] for number, point in zip(self.reaching[step], chosen, strict=True)}
+        rows = itertools.product(*(at.get(number, self.axes[number].points) for number in self.leaving[step]))
+        return [_told(row) for row in rows]
+
+    def taken(self, given: str, step: Wired, chosen: Sequence[Point]) -> list[str]:
+        """The labels of those instances of an input that an instance of a step takes."""
+        maker = self.makers.get(given)
+        if maker is None:
+            return [""]
+        if given in step.gathers:
+            every = (self.left(maker, points) for points in self.points[maker].values())
+            return [label for labels in every for label in labels]
+        at = dict(zip(self.reaching[step.name], chosen, strict=True))
+        return [_told([at[number] for number in self.leaving[maker]])]
 
 
 def _combinations(axes: Sequence[Axis], exclude: Any) -> list[tuple[Point, ...]]:
@@ -290,10 +415,10 @@ def _exclusions(axes: Sequence[Axis], exclude: Any) -> Iterator[dict[str, str]]:
                 raise ConfigError(
                     f"{where}: nothing is called so.{did_you_mean(str(name), known)} Axes: {listed(known)}."
                 )
-            label = value if isinstance(value, str) and value in known[name] else _label(value)
-            if label not in known[name]:
+            text = value if isinstance(value, str) and value in known[name] else label(value)
+            if text not in known[name]:
                 raise ConfigError(f"{where}: {value!r} is none of its values: {listed(sorted(known[name]))}.")
-            found[str(name)] = label
+            found[str(name)] = text
         yield found
 
 
@@ -306,26 +431,12 @@ def _told(points: Sequence[Point]) -> str:
     return ",".join(f"{name}={text}" for point in points for name, text in point.labels.items())
 
 
-def _labels_of(
-    given: str,
-    step: Step,
-    reaching: Mapping[str, Sequence[int]],
-    makers: Mapping[str, str],
-    points: Mapping[str, Mapping[str, tuple[Point, ...]]],
-    chosen: Sequence[Point],
-) -> list[str]:
-    """The labels of those instances of an input that an instance of a step takes."""
-    maker = makers.get(given)
-    if maker is None:
-        return [""]
-    if given in step.gathers:
-        return list(points[maker])
-    at = dict(zip(reaching[step.name], chosen, strict=True))
-    return [_told([at[number] for number in reaching[maker]])]
+def _sets(step: str, points: Sequence[Point]) -> dict[str, Any]:
+    """What points set of a step's section, by the whole key."""
+    return {key: value for point in points for key, value in point.sets.items() if key.partition(".")[0] == step}
 
 
-def _section(workflow: Workflow, step: Step, section: Mapping[str, Any], points: Sequence[Point]) -> dict[str, Any]:
-    sets = {key: value for point in points for key, value in point.sets.items() if key.partition(".")[0] == step.name}
+def _section(workflow: Workflow, step: Step, section: Mapping[str, Any], sets: Mapping[str, Any]) -> dict[str, Any]:
     if not sets:
         return dict(section)
     changed = {step.name: copy.deepcopy(dict(section))}
@@ -348,6 +459,12 @@ def _place(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     return at, last
 
 
+def is_named(axis: str, key: str) -> bool:
+    """Whether an axis may be called so after a key, such as `train_model.hyperparameters.seed`: by an end of it."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "-", key)
+    return f".{plain}".endswith(f".{axis}") or axis == plain.replace(".", "-")
+
+
 def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """A config with other values: of a key with one value that value, of one with several an axis of the sweep.
 
@@ -359,14 +476,52 @@ def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -
     for key, values in given.items():
         if "." not in key:
             raise ConfigError(f"{key!r} is no key of a step. Write STEP.KEY=VALUE, such as train_model.suffix=b.")
-        sweep.pop(key, None)
         if len(values) > 1:
-            sweep[key] = list(values)
+            sweep[key] = list(values)  # where it stands: the order of axes is that of names and folders
         else:
+            sweep.pop(key, None)
             at, last = _place(changed, key)
             at[last] = values[0]
     changed.pop("sweep", None)
     return {"sweep": sweep, **changed} if sweep else changed
+
+
+def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dict[str, Any]:
+    """A config that trains with so many seeds: those that its sweep has come first, then the least that it has not.
+
+    Raises:
+        ConfigError: no step that makes a model takes a seed.
+    """
+    keys = [key for step in workflow.steps if "model" in step.outputs.values() and (key := _seed_key(step))]
+    if not keys:
+        raise ConfigError(
+            f"--seeds: no step of the workflow {workflow.name!r} that makes a model has hyperparameters or a seed. "
+            "Write what varies with --set STEP.KEY=0,1,2."
+        )
+    sweep = dict(config.get("sweep") or {})
+    zipped = _mappings(sweep.get("zip"), "sweep.zip")
+    known: Any = next((group[key] for group in [sweep, *zipped] for key in keys if key in group), [])
+    seeds = list(known)[:count] if isinstance(known, list) else []
+    seeds += list(itertools.islice((number for number in itertools.count() if number not in seeds), count - len(seeds)))
+    if len(keys) == 1:
+        return with_values(config, {keys[0]: seeds})
+    for key in keys:
+        sweep.pop(key, None)
+    others = [group for group in zipped if not set(keys) & set(group)]
+    sweep["zip"] = [*others, dict.fromkeys(keys, seeds)]  # the arms are compared seed by seed
+    return {**config, "sweep": sweep}
+
+
+def _seed_key(step: Step) -> str | None:
+    """Where a step that trains takes its seed."""
+    names = {each.name for each in dataclasses.fields(step.config_class)}
+    return (
+        f"{step.name}.hyperparameters.seed"
+        if "hyperparameters" in names
+        else f"{step.name}.seed"
+        if "seed" in names
+        else None
+    )
 
 
 def with_first_values(config: Mapping[str, Any], sweep: Any, workflow: Workflow) -> dict[str, Any]:

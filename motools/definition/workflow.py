@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from motools.base.configs import as_values, parse
+from motools.definition.config import without_added
 from motools.definition.instances import as_seen, axes_in, base_of
 from motools.definition.step import Step
 from motools.errors import ConfigError, WorkflowError, did_you_mean, listed
@@ -94,10 +95,13 @@ class Workflow:
         step = self.step(name)
         check = step.rehearse if rehearse else step.check
         if check is not None:
-            makers = {output: maker.name for maker in self.steps for output in maker.outputs}
-            made = {given: config(makers[given]) for given in step.inputs if given in makers}
+            made = {given: config(self._makers[given]) for given in step.inputs if given in self._makers}
             made = as_seen(made, step.gathers)
             check(config(name), *([made] if len(inspect.signature(check).parameters) > 1 else []))
+
+    @cached_property
+    def _makers(self) -> dict[str, str]:
+        return {output: step.name for step in self.steps for output in step.outputs}
 
     @cached_property
     def _by_name(self) -> dict[str, Step]:
@@ -141,7 +145,8 @@ class Workflow:
                     f"{section}: there is no such step.{did_you_mean(str(section), names)} Steps: {listed(names)}."
                 )
         steps = self.steps if only is None else [self.step(only)]
-        return {s.name: as_values(parse(s.config_class, config.get(s.name), s.name)) for s in steps}
+        made = {s.name: as_values(parse(s.config_class, config.get(s.name), s.name)) for s in steps}
+        return {s.name: without_added(s.config_class, made[s.name]) for s in steps}
 
     def select(self, stages: str | Sequence[str] | None) -> list[str]:
         """Step names in order from a selection: names, `a,b`, or a range `a:c`, `:b`, `c:` (ends included).

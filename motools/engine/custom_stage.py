@@ -57,6 +57,8 @@ class CustomStage:
         self._stage = stage
         self._repo = repo
         self._state = state
+        self.reporter = state.reporter
+        self.at_home = state.place.importable
         self._read: list[Any] | None = None  # what DVC says of each dependency as the command found it
 
     @property

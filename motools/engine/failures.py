@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from motools.atom import records
+from motools.base.ages import age
 from motools.base.files import replace_file
 from motools.base.secrets import redact
 from motools.code.search_path import Place
 from motools.engine.reporter import Reporter
 from motools.errors import UserError, did_you_mean, listed
 
-__all__ = ["Failure", "Remembering", "failure_of", "forget", "log_of", "log_path", "remember"]
+__all__ = ["Failure", "Remembering", "failure_of", "failures_of", "forget", "log_of", "log_path", "remember"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Failure:
 
     def told(self, stage: str) -> str:
         error = self.error.rstrip(".")
-        return f"it failed at {self.when}: {error}" + (f" (motools log {stage} shows its log)" if self.log else "")
+        log = f" (motools log {stage} shows its log)" if self.log else ""
+        return f"it failed at {self.when}, {age(self.when)}: {error}{log}"
 
 
 def log_path(place: Place, stage: str) -> Path:
@@ -54,6 +57,13 @@ def failure_of(place: Place, stage: str) -> Failure | None:
         return Failure(str(kept["when"]), str(kept["error"]), kept["log"] and str(kept["log"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def failures_of(place: Place) -> dict[str, Failure]:
+    """Every stage of a folder that failed when it was last tried here, and how."""
+    names = (path.name.removesuffix(".json") for path in sorted(_private(place, "failed").glob("*.json")))
+    found = {name: failure_of(place, name) for name in names}
+    return {name: failure for name, failure in found.items() if failure is not None}
 
 
 def remember(place: Place, stage: str, error: str, log: Path | None) -> None:
@@ -84,6 +94,9 @@ class Remembering:
 
     def note(self, text: str) -> None:
         self._other.note(text)
+
+    def expects(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
+        self._other.expects(stages, before)
 
     def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
         self._other.started(stage, reasons, log)

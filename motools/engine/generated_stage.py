@@ -37,6 +37,8 @@ class GeneratedStage:
         self._state = state
         self._outputs = state.outputs
         self._place = state.place
+        self.reporter = state.reporter
+        self.at_home = state.place.importable
 
     @property
     def log(self) -> Path:
@@ -170,6 +172,7 @@ class GeneratedStage:
                 self._outputs.move_aside_others(self.name)
                 cached_results.restore(plan.call, entry)
         self._outputs.commit(plan.call, plan.result)
+        self._state.made()
 
     def left_out(self, needed_by: str | None) -> dict[str, str]:
         """Its outputs where it does not take part in a run, restored where a stage that does needs them.
@@ -196,15 +199,13 @@ class GeneratedStage:
         self._executor()
 
     def _executor(self) -> Executor:
-        modules = self.step.preload(self.config) if self.step.preload else ()
-        reference = self._state.compiled.reference
-        return self._state.workers.for_steps(modules, run_step.loaded, reference, self._place)
+        return self._state.executor(self.step.preload(self.config) if self.step.preload else ())
 
     def start(self, plan: StagePlan) -> Future[Outcome]:
         assert plan.call is not None
         self._outputs.remove(self.name)
         project, folder = self._place.project, self._place.folder
-        files = [*self._stage.get("deps", []), pipeline.PARAMS, pipeline.STAGES]
+        files = [*self._stage.get("deps", []), pipeline.PARAMS]
         options = self._state.options
         git = project.git.state([folder / file for file in files])
         how = Execution(options.user or project.user, git, options.force, self.log, earlier=not options.without_remote)
@@ -220,4 +221,5 @@ class GeneratedStage:
         self._outputs.commit(plan.call, result.result, result.executed)
         made = result.result.entry.atoms(plan.call.outputs)
         self._state.atoms.update(made)
+        self._state.made()
         return Done(made, result.executed)

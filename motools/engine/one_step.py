@@ -31,7 +31,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
     with place.importable():
         workflow = load_workflow(reference, place)
         call = read_call(reference, workflow, name, place)
-        files = [*call.code.files, place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES]
+        files = [*call.code.files, place.folder / pipeline.PARAMS]
         git = project.git.state(files)
         locked = LockFile(place.folder).entry(name)
         outcome = run_step(call, call.step_in(workflow), Execution(project.user, git, remote=True), locked)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
 from pathlib import Path
 
+from motools.code import references
+from motools.code.search_path import Place
 from motools.code.trace import Trace
 from motools.code.world import World
 from motools.engine.options import RunOptions
@@ -11,6 +16,7 @@ from motools.engine.prepared import Prepared
 from motools.engine.reporter import Reporter
 from motools.engine.stage_outputs import StageOutputs
 from motools.engine.workers import Workers
+from motools.execution import run_step
 from motools.repo import pipeline
 from motools.repo.remote import Remote
 
@@ -27,22 +33,33 @@ class PipelineState:
         traces: of the results that stand in the folder, by stage.
         remote: may have what is not here; None where nobody is to be asked.
         workers: where steps are executed.
+        together: the states of all folders that are run together, this one among them.
+        is_read_elsewhere: whether a stage of another folder reads what a stage of this one writes.
     """
 
-    def __init__(self, prepared: Prepared, options: RunOptions, reporter: Reporter) -> None:
+    def __init__(
+        self, prepared: Prepared, options: RunOptions, reporter: Reporter, beside: Sequence[PipelineState] = ()
+    ) -> None:
         self.compiled = prepared.compiled
         self.place = prepared.place
         self.options = options
         self.reporter = reporter
-        self.outputs = StageOutputs(self.place.project, self.place.folder, self.compiled, reporter.note)
+        hashes = beside[0].outputs.hashes if beside else None
+        self.outputs: StageOutputs = StageOutputs(
+            self.place.project, self.place.folder, self.compiled, reporter.note, hashes
+        )
         self.atoms: dict[str, str | None] = {name: atom.id for name, atom in prepared.inputs.items()}
-        self.world = World(self.place, self._digest)
+        self.world = World(self.place, self.digest)
         self.traces: dict[str, Trace] = {}
         ask = not (options.force or options.without_remote) and self.place.project.setting("core", "remote")
         self.remote = Remote(self.place.project) if ask else None
-        self.workers = Workers(options.executor)
+        self.workers: Workers = beside[0].workers if beside else Workers(options.executor)
+        self.together: list[PipelineState] = beside[0].together if beside else []
+        self.together.append(self)
+        self.is_read_elsewhere = False
 
-    def _digest(self, path: str) -> str | None:
+    def digest(self, path: str) -> str | None:
+        """What a file holds now."""
         out = self.outputs.hashes.file(path)
         if out is None and self.remote is not None:  # a run will bring it
             return pipeline.tracked(Path(path))
@@ -50,5 +67,28 @@ class PipelineState:
 
     def files_were_written(self) -> None:
         """By a stage that may write any file, code too: all that was looked at or imported is out of date."""
-        self.world = World(self.place, self._digest)
+        for state in self.together:
+            state.look_again()
         self.workers.renew()
+
+    def look_again(self) -> None:
+        """Take nothing for known of what files hold."""
+        self.world = World(self.place, self.digest)
+
+    def made(self) -> None:
+        """Hear that a stage has written its outputs: what other folders know of them is out of date."""
+        for state in self.together if self.is_read_elsewhere else ():
+            if state is not self:
+                state.look_again()
+
+    def executor(self, modules: Sequence[str], rehearsal: bool = False) -> Executor:
+        """Where steps go that want these modules imported; folders that run together share one, where their workflow is
+        an installed one."""
+        reference, place = self.compiled.reference, self.place
+        found = references.parse(reference, place)
+        shared = len(self.together) > 1 and (found is None or found.file is None)
+        give = self.workers.for_rehearsals if rehearsal else self.workers.for_steps
+        with place.hidden() if shared else nullcontext():
+            return give(
+                modules, run_step.loaded, reference, Place(place.project, place.project.root) if shared else place
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from motools.compiler import compile
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
 from motools.compiler.input_atoms import checked_inputs, put_in_place
-from motools.definition.sweep import with_values
+from motools.definition.sweep import with_seeds, with_values
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError
 from motools.repo import pipeline
+from motools.repo.pipelines import pipelines_at, pipelines_in
 
-__all__ = ["Prepared", "install", "prepare", "prepare_folder"]
+__all__ = ["Changes", "Prepared", "install", "params_of", "places_of", "prepare", "prepare_folder"]
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,50 @@ def install(prepared: Prepared) -> list[str]:
     return kept
 
 
-def prepare_folder(folder: Path, values: Mapping[str, Sequence[Any]] | None = None) -> Prepared:
-    """Compile the pipeline of a folder from its own params.yaml. Raises `UserError` where there is none.
+@dataclass(frozen=True)
+class Changes:
+    """What is to stand in a params.yaml in place of what it has.
 
-    Args:
-        values: of keys such as train_model.suffix, in place of those that params.yaml has; several are a sweep's.
+    Attributes:
+        values: of keys such as train_model.suffix; several are a sweep's.
+        seeds: with how many seeds to train, in a sweep.
     """
+
+    values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    seeds: int | None = None
+
+    def made(self, config: Mapping[str, Any], workflow: Workflow) -> dict[str, Any]:
+        """A config with them; raises `ConfigError`."""
+        changed = with_values(config, self.values)
+        return changed if self.seeds is None else with_seeds(changed, self.seeds, workflow)
+
+
+def prepare_folder(folder: Path, changes: Changes | None = None) -> Prepared:
+    """Compile the pipeline of a folder from its own params.yaml. Raises `UserError` where there is none."""
     place = place_of(folder)
+    params = params_of(place)
+    workflow = load_workflow(params.workflow, place)
+    return prepare(workflow, params.workflow, place, (changes or Changes()).made(params.config, workflow))
+
+
+def params_of(place: Place) -> pipeline.Params:
+    """A folder's params.yaml; raises `ConfigError` where it has none that names a workflow."""
     params = pipeline.read_params(place.folder)
     if params is None:
         raise ConfigError(
             f"{place.folder} has no {pipeline.PARAMS} that names a workflow. Type `motools init`, or "
             "`motools workflow run NAME --config FILE`."
         )
-    workflow = load_workflow(params.workflow, place)
-    return prepare(workflow, params.workflow, place, with_values(params.config, values or {}))
+    return params
+
+
+def places_of(folders: Sequence[Path]) -> list[Place]:
+    """The pipelines that folders are or hold, each once. One folder alone may be none: whoever prepares it says so.
+
+    Raises:
+        ConfigError: there is no such folder.
+        ProjectError: several, of which one is none and holds none, or lies in another project.
+    """
+    places = [place_of(folder) for folder in folders]
+    found = pipelines_in(places[0].project, folders) if len(places) > 1 else pipelines_at(places[0].folder)
+    return [place_of(folder) for folder in found] or places

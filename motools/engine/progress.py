@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from motools.base.ages import span
 from motools.base.foreign_text import visible
 from motools.base.terminal import STYLES, console
+from motools.engine.expectation import Expectation
 from motools.engine.reporter import INTERRUPTED
 
 Level = Literal["quiet", "normal", "verbose"]
@@ -37,6 +41,9 @@ class Lines:
 
     def note(self, text: str) -> None:
         self._say((text, "yellow"))
+
+    def expects(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
+        pass
 
     def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
         self._say((stage, "bold"), ": running", f" ({'; '.join(reasons)})" if reasons else "")
@@ -64,13 +71,15 @@ class Lines:
 
 
 class Display(Lines):
-    """On a terminal: the same lines, and below them what runs, since when, and the last thing it said."""
+    """On a terminal: the same lines, and below them what runs, since when, and the last thing it said; below that how
+    many stages of all have ended, and how long the rest may take."""
 
     def __init__(self, level: Level = "normal") -> None:
         super().__init__(level)
         self._running: dict[str, tuple[float, Path]] = {}
+        self._expected = Expectation([], lambda stage: None)
         self._live = Live(
-            get_renderable=self._now, console=self._console, refresh_per_second=4, transient=True, redirect_stdout=False
+            get_renderable=self.now, console=self._console, refresh_per_second=4, transient=True, redirect_stdout=False
         )
 
     def __enter__(self) -> Self:
@@ -80,30 +89,56 @@ class Display(Lines):
     def __exit__(self, *exc: object) -> None:
         self._live.stop()
 
-    def _now(self) -> Table:
+    def now(self) -> Group:
+        """What is shown now; it fits 40 columns, and uses what more there are."""
+        clock, width = time.monotonic(), self._console.width
+        told = {stage: (clock - since, _last(log)) for stage, (since, log) in list(self._running.items())}
         table = Table.grid(padding=(0, 1))
-        for stage, (since, log) in list(self._running.items()):
-            said = (_tail(log, 1) or [""])[0]
-            spinner = "◐◓◑◒"[int(time.monotonic() * 4) % 4]
-            clock = f"{time.monotonic() - since:.0f} s"
-            table.add_row(spinner, Text(stage, style="bold"), clock, Text(said, style="dim", no_wrap=True))
-        return table
+        table.add_column(width=1)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(12, width // 3))
+        table.add_column(no_wrap=True, justify="right", min_width=4)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for stage, (since, said) in told.items():
+            spinner = "◐◓◑◒"[int(clock * 4) % 4]
+            table.add_row(spinner, Text(stage, style="bold"), span(since), Text(said, style="dim"))
+        table.expand = True
+        if not self._expected.total or not told:
+            return Group(table)
+        left = self._expected.left(told)
+        rest = "" if left is None else f", about {span(left)} left"
+        line = Text(f"{self._expected.done} of {self._expected.total} done{rest}", no_wrap=True, overflow="ellipsis")
+        return Group(table, line)
+
+    def expects(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
+        self._expected = Expectation(stages, before)
 
     def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
         self._running[stage] = (time.monotonic(), log)
         super().started(stage, reasons, log)
 
     def answered(self, stage: str, how: str) -> None:
-        self._running.pop(stage, None)
+        self._end(stage)
         super().answered(stage, how)
 
     def finished(self, stage: str, seconds: float) -> None:
-        self._running.pop(stage, None)
+        self._end(stage, seconds)
         super().finished(stage, seconds)
 
     def failed(self, stage: str, error: str, log: Path | None) -> None:
-        self._running.pop(stage, None)
+        self._end(stage)
         super().failed(stage, error, log)
+
+    def skipped(self, stage: str, because: str) -> None:
+        self._end(stage)
+        super().skipped(stage, because)
+
+    def _end(self, stage: str, seconds: float | None = None) -> None:
+        self._running.pop(stage, None)
+        self._expected.ended(stage, seconds)
+
+
+def _last(log: Path) -> str:
+    return (_tail(log, 1) or [""])[0]
 
 
 def progress(level: Level = "normal") -> Lines:

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from motools.engine.stages import Plans, Stages
 from motools.errors import listed
 from motools.repo import pipeline
 from motools.repo.remote import told_size
 
-if TYPE_CHECKING:
-    from motools.engine.stages import Plans, Stages
-
-__all__ = ["bring_tracked", "fetch", "look", "refuse_to_pay"]
-
-
-def look(stages: Stages) -> None:
-    """Have what tells of the results that dvc.lock names brought here at once, where they are not here whole."""
-    remote, store = stages.state.remote, stages.state.place.project.store
-    if remote is None:
-        return
-    entries = [entry for step in stages.selected if (entry := step.locked_entry()) is not None]
-    remote.look([oid for entry in entries if not all(map(store.has, entry.oids())) for oid in entry.oids()])
+__all__ = ["bring_tracked", "fetch", "refuse_to_pay"]
 
 
 def bring_tracked(stages: Stages) -> None:

@@ -1,9 +1,9 @@
-"""Running a pipeline, told once: prepare it, plan, check, install, carry out, remember."""
+"""Running pipelines, told once: prepare them, plan, check, install, carry out, remember."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from motools.atom.atom import Atom
 from motools.atom.costs import Estimate
 from motools.base.configs import parse
 from motools.base.files import in_words
+from motools.base.foreign_text import read_json
 from motools.code.search_path import Place, place_of
-from motools.compiler.find_workflow import reference_to
+from motools.compiler.find_workflow import placed
 from motools.definition.instances import as_seen
 from motools.definition.workflow import Workflow
 from motools.engine import snapshot
+from motools.engine.asked import Pipeline
 from motools.engine.cleanup import clean_up
 from motools.engine.failures import Remembering
 from motools.engine.options import RunOptions
@@ -23,13 +25,14 @@ from motools.engine.plan import StagePlan
 from motools.engine.prepared import Prepared, install, prepare
 from motools.engine.proof import remember_if_current
 from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
-from motools.engine.reporter import Reporter, Silent
+from motools.engine.reporter import InFolder, Reporter, Silent
 from motools.engine.run_lock import one_run
 from motools.engine.scheduler import Scheduler
 from motools.engine.stage import Stage
-from motools.engine.stages import Plans, Stages, open_stages
+from motools.engine.stages import Plans, Stages, as_one_graph, in_turn, open_stages
 from motools.engine.state import StepState, WorkflowState
 from motools.errors import MotoolsError, RemoteError, RunFailed
+from motools.repo import pipeline
 
 __all__ = ["estimates", "execute", "plan", "run_in_folder"]
 
@@ -45,78 +48,134 @@ def run_in_folder(
     """What `run_workflow` does; see there."""
     place = place_of(folder)
     with place.importable():
-        reference = reference_to(workflow, place)
-        state = execute(place, lambda: prepare(workflow, reference, place, config, input_atoms), options, reporter)
+        found, reference = placed(workflow, place)
+        asked = Pipeline(place, lambda: prepare(found, reference, place, config, input_atoms))
+        (state,) = execute([asked], options, reporter)
     if state.failed:
         told = " ".join(f"{s.step_name}: {s.error}{f' (log: {s.log})' if s.log else ''}" for s in state.failed)
         raise RunFailed(f"{len(state.failed)} of {len(state.step_states)} steps failed. {told}", state)
     return state
 
 
-def execute(
-    place: Place, prepare: Callable[[], Prepared], options: RunOptions, reporter: Reporter | None = None
-) -> WorkflowState:
-    """Run what has changed in a pipeline.
-
-    Args:
-        prepare: finds, compiles and checks it, and writes nothing. Called with the lock of runs held, so that nothing
-            of it is older than what another run has written; where that is waited for, called before too.
+def execute(asked: Sequence[Pipeline], options: RunOptions, reporter: Reporter | None = None) -> list[WorkflowState]:
+    """Run what has changed in pipelines of one project, as one graph; the state of each, in their order.
 
     Raises:
         RemoteError: the remote cannot be asked, and what it may have costs money; nothing has run.
         UserError: a step that would run refuses its config; nothing has run.
         Interrupted: by a signal.
     """
-    reporter = Remembering(reporter or Silent(), place)
-    with _refusals(), one_run(place.project, reporter, options.wait, prepare):
-        prepared = prepare()
-        with open_stages(prepared, options, reporter) as stages:
-            bring_tracked(stages)
+    reporter, project = reporter or Silent(), asked[0].place.project
+    with (
+        _refusals(),
+        one_run(project, reporter, options.wait, lambda: [each.prepare() for each in asked]),
+        ExitStack() as opened,
+    ):
+        every: dict[Stages, Prepared] = {}
+        for prepared in [each.prepare() for each in asked]:
+            hears = _reporter(reporter, prepared.place, len(asked) > 1)
+            every[opened.enter_context(open_stages(prepared, options, hears, [*every]))] = prepared
+        plans = {stages: _planned(stages) for stages in every}  # before anything is written
+        plans = {stages: _ready(stages, each) for stages, each in plans.items()}
+        for stages, prepared in every.items():
+            with stages.at_home():
+                stages.keep(plans[stages])
+                snapshot.forget(project.root, prepared.place.folder)
+                _install(prepared, stages)
+                stages.warm_up(plans[stages])
+        states: dict[Stage, StepState] = {}
+        for stages in every:
+            with stages.at_home():
+                states |= stages.leave_out()
+        left_out = dict(states)
+        _tell_expected(plans, reporter)
+        states |= _carried_out([*every], options, reporter)
+        for stages, prepared in every.items():
+            with stages.at_home():
+                states |= stages.tell_old({each: left_out[each] for each in stages.every if each in left_out})
+                if stages.is_whole:
+                    _remember(prepared, stages, states)
+        return [WorkflowState([states[each] for each in stages.every]) for stages in every]
+
+
+def _reporter(reporter: Reporter, place: Place, is_one_of_several: bool) -> Reporter:
+    return Remembering(InFolder(reporter, place.name) if is_one_of_several else reporter, place)
+
+
+def _planned(stages: Stages) -> Plans:
+    """What is to be done, once everything that would be refused later has been."""
+    with stages.at_home():
+        bring_tracked(stages)
+        plans = stages.plan()
+        stages.check(plans)
+        stages.warm_up(plans)
+        stages.rehearse(plans)
+        for line in stages.warnings(plans, of_all=False, ask=True):
+            stages.state.reporter.note(line)
+        return plans
+
+
+def _ready(stages: Stages, plans: Plans) -> Plans:
+    """The plan when what the remote has is here; raises `RemoteError` where it cannot be asked, and what it may have
+    costs money."""
+    with stages.at_home():
+        if not fetch(stages, plans):
             plans = stages.plan()
-            stages.check(plans)  # before anything is written
-            stages.warm_up(plans)
-            stages.rehearse(plans)
-            for line in stages.warnings(plans, of_all=False, ask=True):
-                reporter.note(line)
-            if not fetch(stages, plans):
-                plans = stages.plan()
-            refuse_to_pay(stages, plans)
-            stages.keep(plans)
-            snapshot.forget(place.project.root, place.folder)
-            _install(prepared, stages, reporter)
-            stages.warm_up(plans)
-            left_out = stages.leave_out()
-            states = {**_carried_out(stages, options, reporter), **stages.tell_old(left_out)}
-            if stages.is_whole:
-                _remember(prepared, stages, states)
-            return WorkflowState([states[stage] for stage in stages.every])
+        refuse_to_pay(stages, plans)
+        return plans
 
 
-def _install(prepared: Prepared, stages: Stages, reporter: Reporter) -> None:
+def _install(prepared: Prepared, stages: Stages) -> None:
     """Write the pipeline's files, and remove what killed runs have left."""
     for sentence in install(prepared):
-        reporter.note(sentence)
+        stages.state.reporter.note(sentence)
     clean_up(prepared.place)
     stages.state.outputs.claims.repair()
     stages.state.outputs.clear_the_way()
     stages.state.outputs.ignore_outs([step.name for step in stages.selected])
 
 
-def _carried_out(stages: Stages, options: RunOptions, reporter: Reporter) -> dict[Stage, StepState]:
+def _tell_expected(plans: Mapping[Stages, Plans], reporter: Reporter) -> None:
+    """Which stages the run is about, and how long they took before."""
+    records: dict[str, Path] = {}
+    for stages, of_folder in plans.items():
+        place = stages.state.place
+        for stage, plan in of_folder.items():
+            if plan.action != "current":
+                name = f"{place.name}: {stage.name}" if len(plans) > 1 else stage.name
+                records[name] = place.folder / pipeline.record_path(stage.name)
+
+    def before(name: str) -> float | None:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return float(read_json(records[name].read_bytes())["seconds"])
+        return None
+
+    reporter.expects([*records], before)
+
+
+def _carried_out(folders: Sequence[Stages], options: RunOptions, reporter: Reporter) -> dict[Stage, StepState]:
     """What has become of the stages that take part; all that has finished is in dvc.lock then."""
-    outputs, workers = stages.state.outputs, stages.state.workers
-    scheduler = Scheduler(stages.upstream, options, reporter, workers, outputs.claims, outputs.flush)
+    every = [stages.state.outputs for stages in folders]
+
+    def write() -> bool:
+        left = [outputs.flush() for outputs in every]
+        return any(left)
+
+    upstream, workers = as_one_graph(folders), folders[0].state.workers
+    scheduler = Scheduler(upstream, options, reporter, workers, every[0].claims, write)
     try:
         return scheduler.run()
     finally:
-        outputs.close(wait=not scheduler.signals.heard)
+        for outputs in every:
+            outputs.close(wait=not scheduler.signals.heard)
 
 
 def _remember(prepared: Prepared, stages: Stages, states: Mapping[Stage, StepState]) -> None:
     """Leave a proof for the next run, where all stages are current."""
     with suppress(OSError):  # another command may be cleaning the cache; then there is no proof
-        told = {stage.name: state for stage, state in states.items()}
-        remember_if_current(prepared, stages.state.outputs, told, stages.state.traces.values())
+        state = stages.state
+        told = {stage.name: states[stage] for stage in stages.every}
+        remember_if_current(prepared, state.outputs, told, state.traces.values(), state.digest)
 
 
 @contextmanager
@@ -138,7 +197,7 @@ def plan(
     A note says where the remote could not be asked.
     """
     reporter = reporter or Silent()
-    with open_stages(prepared, options or RunOptions(), reporter) as stages:
+    with open_stages(prepared, options or RunOptions(), reporter) as stages, stages.at_home():
         plans: Plans = stages.plan()
         if check:
             stages.check(plans)
@@ -150,6 +209,19 @@ def plan(
         except RemoteError as refusal:
             reporter.note(str(refusal))
         return list(plans.values())
+
+
+def paid_stages(prepared: Prepared, options: RunOptions) -> tuple[list[str], list[str]]:
+    """The selected stages that would be executed and cost money, and those that do not wait for any of these."""
+    with open_stages(prepared, options, Silent()) as stages:
+        plans = stages.plan()
+        costly: dict[Stage, bool] = {}  # itself, or one that it waits for
+        paid = []
+        for stage in in_turn(stages.upstream):
+            mine = stage in stages.selected and plans[stage].action in ("run", "maybe") and stage.is_paid()
+            paid += [stage.name] if mine else []
+            costly[stage] = mine or any(costly.get(each, False) for each in stages.upstream[stage])
+        return paid, [step.name for step in stages.selected if not costly[step]]
 
 
 def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estimate]:

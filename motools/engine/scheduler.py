@@ -89,6 +89,7 @@ class Scheduler:
                 self._workers.close()
                 for run in self._running.values():  # only where something went wrong in here
                     run.claim.close()
+                self._claims.settle()
         if self.signals.heard:
             ended = ("current", "restored", "finished")
             kept = [each.name for each in self._upstream if each in self.states and self.states[each].status in ended]
@@ -136,7 +137,7 @@ class Scheduler:
         lost = next((state.step_name for state in states if state.status in ("failed", "skipped")), None)
         if lost is not None:
             self.states[stage] = StepState(stage.name, "skipped", error=f"needs {lost}")
-            self._reporter.skipped(stage.name, f"needs {lost}")
+            stage.reporter.skipped(stage.name, f"needs {lost}")
         return lost is not None
 
     def _settle(self, stage: Stage, status: Status, done: Done | None = None, **more: Any) -> None:
@@ -148,11 +149,12 @@ class Scheduler:
         since = time.monotonic()
         before = self._blocked.pop(stage, None)
         try:
-            with interruptible():
-                plan = stage.at_hand(stage.decide())
-            if plan.action == "run":
-                self._start(stage, plan, since)
-                return
+            with stage.at_home():
+                with interruptible():
+                    plan = stage.at_hand(stage.decide())
+                if plan.action == "run":
+                    self._start(stage, plan, since)
+                    return
         except Busy as busy:
             self._blocked[stage] = str(busy)
             if before != str(busy):
@@ -165,19 +167,20 @@ class Scheduler:
             return
         status: Status = "current" if plan.action == "current" else "restored"
         self._settle(stage, status, Done(plan.outputs), seconds=_since(since))
-        self._reporter.answered(stage.name, status)
+        stage.reporter.answered(stage.name, status)
 
     def _start(self, stage: Stage, plan: StagePlan, since: float) -> None:
         with contextlib.ExitStack() as claim:
-            claim.enter_context(self._claims.held(stage.name, list(stage.reads), list(stage.writes)))
+            claim.enter_context(self._claims.held(stage.name, list(stage.reads), list(stage.writes), True))
             future = stage.start(plan)
             self._running[stage] = _Running(plan, since, claim.pop_all())
         future.add_done_callback(lambda done: self._events.put((stage, done)))
-        self._reporter.started(stage.name, plan.reasons, stage.log)
+        stage.reporter.started(stage.name, plan.reasons, stage.log)
 
     def _wait(self, patience: float | None) -> None:
         """For the next thing to happen, for `patience` seconds at most; what has finished is written meanwhile."""
         left = self._write()
+        self._claims.settle()
         while True:
             try:
                 event = self._events.get(timeout=patience or (_WRITE if left else None))
@@ -195,7 +198,7 @@ class Scheduler:
         run = self._running.pop(stage)
         run.claim.close()
         try:
-            with interruptible():
+            with stage.at_home(), interruptible():
                 done = stage.finish(run.plan, future.result())
         except (Exception, StoppedHere) as error:  # an executor of another engine has errors of its own
             told = INTERRUPTED if self.signals.heard else _sentence(error)
@@ -204,13 +207,13 @@ class Scheduler:
         status: Status = "finished" if done.executed else "restored"
         self._settle(stage, status, done, seconds=_since(run.since), log=stage.log)
         if done.executed:
-            self._reporter.finished(stage.name, self.states[stage].seconds)
+            stage.reporter.finished(stage.name, self.states[stage].seconds)
         else:
-            self._reporter.answered(stage.name, status)
+            stage.reporter.answered(stage.name, status)
 
     def _fail(self, stage: Stage, error: str, **more: Any) -> None:
         self._settle(stage, "failed", error=error, **more)
-        self._reporter.failed(stage.name, error, more.get("log"))
+        stage.reporter.failed(stage.name, error, more.get("log"))
 
     def _stop(self, number: int) -> None:
         """Ctrl-C once lets running steps end politely; twice, or after a grace, kills them."""

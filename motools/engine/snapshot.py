@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 STARTED = time.time_ns()
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
-_VERSION = 2
+_SMALL = 1 << 24  # bytes; what is larger is not read to find out whether it has changed
+_VERSION = 3
 _ENVIRONMENT = ("PYTHONPATH", "HOME")  # and all that begin with these:
 _PREFIXES = ("MOTOOLS_", "DVC_", "XDG_")
 
@@ -95,7 +96,7 @@ def save(
 
     Args:
         files: path -> MD5 of the content that this run has verified; None where only its stat is known.
-        folders: path -> the names in it, or None where only its stat is known.
+        folders: path -> the names in it that this run has verified, or None where only its stat is known.
         objects: cache objects that must exist.
         stages: what to say of each stage.
         env: variables that code has read.
@@ -138,6 +139,19 @@ def loaded_files() -> list[str]:
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     kept = [f for f in files if f and (not f.startswith(library) or f"{os.sep}site-packages{os.sep}" in f)]
     return sorted({*kept, *(entry for entry in sys.path if entry and os.path.isdir(entry))})
+
+
+def is_young(path: str) -> bool:
+    """Whether a file or folder may have been written since this process has started."""
+    return _age(path) >= STARTED - _GRAIN
+
+
+def content_if_young(path: str) -> str | None:
+    """The MD5 of what is in a small file that is too young to be known by its stat; None of all else."""
+    if not is_young(path) or not os.path.isfile(path) or os.path.getsize(path) > _SMALL:
+        return None
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _same_young(proof: Snapshot) -> bool:
@@ -231,5 +245,5 @@ def _write(path: Path, proof: Snapshot) -> None:
     temporary = path.with_name(f".motools-{os.getpid()}")  # `files.sweep` knows this name
     with suppress(OSError):  # a full disk, a folder that is somebody else's: the next run takes longer, that is all
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(proof)), encoding="utf-8")
+        temporary.write_text(json.dumps(vars(proof)), encoding="utf-8")
         os.replace(temporary, path)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Protocol
 
 from motools.engine.plan import StagePlan
+from motools.engine.reporter import Reporter
 from motools.errors import WorkflowError, listed
 
 __all__ = ["Done", "Stage", "folders_above", "in_order", "waiting_for"]
@@ -32,6 +34,13 @@ class Stage(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def reporter(self) -> Reporter:
+        """Whom to tell of it."""
+
+    def at_home(self) -> AbstractContextManager[None]:
+        """Where its code is found: all below is called within."""
 
     @property
     def log(self) -> Path:

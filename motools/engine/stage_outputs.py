@@ -37,12 +37,19 @@ _FLUSH = 1.0  # seconds between writes of dvc.lock; a crash loses none of it, th
 class StageOutputs:
     """The outputs of the stages of one pipeline, as dvc.lock, the folder and the cache have them."""
 
-    def __init__(self, project: Project, folder: Path, compiled: Compiled, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        folder: Path,
+        compiled: Compiled,
+        say: Callable[[str], None],
+        hashes: FileHashes | None = None,
+    ) -> None:
         self._project = project
         self._folder = folder
         self._compiled = compiled
         self._say = say
-        self.hashes = FileHashes(project.private / "index.json")
+        self.hashes = hashes or FileHashes(project.private / "index.json")
         self.lock_file = LockFile(folder)
         hardlink = project.setting("core", "hardlink_lock") == "true"
         self.dvc_lock = DvcLock(project.root, hardlink, say)
@@ -230,12 +237,17 @@ class StageOutputs:
         files: dict[str, str | None] = {str(self.lock_file.path): self.lock_file.verified()}
         folders: dict[str, list[str] | None] = {}
         objects: set[str] = set()
+        made = {path for stage in self._compiled.stages.values() for path in out_paths(stage)}
         for name, stage in self._compiled.stages.items():
             cached = out_paths(stage)
             entry = self.lock_file.entry(name)
             for out in [*entry.get("outs", []), *entry.get("deps", [])]:
                 path = os.path.join(self._folder, out["path"])
                 if out["md5"].endswith(".dir"):
+                    if out["path"] not in made and not out["path"].startswith("atoms/"):
+                        continue  # a folder that was read, which is in no cache: the traces tell of it
+                    if path in folders:  # an input: the stage that makes it has told of it
+                        continue
                     tree = self._project.store.tree(out["md5"])
                     objects |= {out["md5"], *tree.values()}
                     files |= {os.path.join(path, file): md5 for file, md5 in tree.items()}

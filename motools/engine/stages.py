@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from motools.atom import records
@@ -16,33 +16,41 @@ from motools.engine.options import RunOptions
 from motools.engine.pipeline_state import PipelineState
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import Prepared
-from motools.engine.remote_results import look
 from motools.engine.reporter import Reporter
 from motools.engine.stage import Stage, in_order, waiting_for
 from motools.engine.state import StepState
 from motools.errors import listed
-from motools.execution import cached_results, run_step
+from motools.execution import cached_results
+from motools.execution.practice import practise
 
-__all__ = ["Plans", "Stages", "open_stages"]
+__all__ = ["Plans", "Stages", "as_one_graph", "open_stages"]
 
 Plans = Mapping[Stage, StagePlan]
 
+_MANY = 30
+"""From so many steps on, practice takes less time than it saves."""
+
 
 @contextmanager
-def open_stages(prepared: Prepared, options: RunOptions, reporter: Reporter) -> Iterator[Stages]:
-    """The stages of a prepared pipeline; those written by hand take part where all steps do, and DVC is open then."""
-    state = PipelineState(prepared, options, reporter)
+def open_stages(
+    prepared: Prepared, options: RunOptions, reporter: Reporter, beside: Sequence[Stages] = ()
+) -> Iterator[Stages]:
+    """The stages of a prepared pipeline; those written by hand take part where all steps do, and DVC is open then.
+
+    Args:
+        beside: those of other folders that are run together with these.
+    """
+    state = PipelineState(prepared, options, reporter, [each.state for each in beside])
     steps = {step.name: GeneratedStage(step, state) for step in prepared.compiled.workflow.steps}
     selected = prepared.compiled.workflow.select(options.stages)
-    with state.place.importable():
-        try:
-            if len(selected) < len(steps):
-                yield Stages(state, steps, selected)
-                return
-            with custom_stages(state) as custom:
-                yield Stages(state, steps, selected, custom)
-        finally:
-            state.workers.close()
+    try:
+        if len(selected) < len(steps):
+            yield Stages(state, steps, selected)
+            return
+        with custom_stages(state) as custom:
+            yield Stages(state, steps, selected, custom)
+    finally:
+        state.workers.close()
 
 
 class Stages:
@@ -72,6 +80,10 @@ class Stages:
         part = set(self.taking_part)
         self.upstream = {s: [each for each in self._waiting_for[s] if each in part] for s in self.taking_part}
 
+    def at_home(self) -> AbstractContextManager[None]:
+        """Where their code is found: all below is called within."""
+        return self.state.place.importable()
+
     @property
     def every(self) -> list[Stage]:
         """All steps, then those written by hand."""
@@ -86,7 +98,7 @@ class Stages:
         """What a run would do; leaves nothing changed."""
         state = self.state
         before = dict(state.atoms)
-        look(self)
+        self._look()
         plans: dict[Stage, StagePlan] = {}
         for step in self.steps.values():
             if step in self.upstream:
@@ -97,12 +109,19 @@ class Stages:
             state.atoms.update({name: outputs.get(name) for name in step.step.outputs})
         state.atoms = before
         plans |= {stage: stage.decide() for stage in self.custom}
-        for stage in _in_turn(self.upstream):
+        for stage in in_turn(self.upstream):
             makers = sorted(each.name for each in self.upstream[stage] if plans[each].action in ("run", "maybe"))
             if makers and (plan := plans[stage]).action not in ("run", "maybe"):  # the atoms that it reads are known
                 reasons = (*plan.reasons, f"it reads what {listed(makers)} makes")
                 plans[stage] = replace(plan, action="maybe", reasons=reasons)
         return plans
+
+    def _look(self) -> None:
+        """Have what tells of the results that dvc.lock names brought here at once, where they are not here whole."""
+        remote, store = self.state.remote, self.state.place.project.store
+        if remote is not None:
+            entries = [entry for step in self.selected if (entry := step.locked_entry()) is not None]
+            remote.look([oid for entry in entries if not all(map(store.has, entry.oids())) for oid in entry.oids()])
 
     def check(self, plans: Plans) -> None:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""
@@ -113,16 +132,15 @@ class Stages:
         """Let the steps that will run try what only trying can tell; what comes after a stage written by hand may need
         what that makes, and is let pass. Raises `UserError`."""
         after: set[Stage] = set()
-        for stage in _in_turn(self.upstream):
+        for stage in in_turn(self.upstream):
             if any(isinstance(each, CustomStage) or each in after for each in self.upstream[stage]):
                 after.add(stage)
         will_run = [s.name for s in self.selected if plans[s].action in ("run", "maybe") and s not in after]
-        compiled, place, workers = self.state.compiled, self.state.place, self.state.workers
 
         def executor(modules: tuple[str, ...]) -> Executor:
-            return workers.for_rehearsals(modules, run_step.loaded, compiled.reference, place)
+            return self.state.executor(modules, rehearsal=True)
 
-        checks.rehearse(compiled, place, will_run, executor, tell)
+        checks.rehearse(self.state.compiled, self.state.place, will_run, executor, tell)
 
     def warnings(self, plans: Plans, of_all: bool, ask: bool) -> Iterator[str]:
         """A sentence for each model that goes off: of all selected steps, or of those that will run."""
@@ -143,9 +161,11 @@ class Stages:
 
     def warm_up(self, plans: Plans) -> None:
         """Start the servers of the warm workers that the plan will need, so that they import meanwhile."""
-        for stage, plan in plans.items():
-            if plan.action in ("run", "maybe"):
-                stage.warm_up()
+        will_run = [stage for stage, plan in plans.items() if plan.action in ("run", "maybe")]
+        for stage in will_run:
+            stage.warm_up()
+        if len(will_run) >= _MANY:
+            self.state.workers.practise(practise, self.state.place)
 
     def leave_out(self) -> dict[Stage, StepState]:
         """What the steps hold that do not take part, restored where one that does needs it.
@@ -166,6 +186,23 @@ class Stages:
         return {**left_out, **{step: replace(left_out[step], status="out of date") for step in old}}
 
 
+def as_one_graph(folders: Sequence[Stages]) -> dict[Stage, list[Stage]]:
+    """The stages of all folders that are run together, each with those that it waits for: a stage may read what one of
+    another folder writes."""
+    if len(folders) == 1:
+        return folders[0].upstream
+    home = {stage: each.state for each in folders for stage in each.taking_part}
+    everywhere = waiting_for(list(home))
+    found = {}
+    for each in folders:
+        for stage in each.taking_part:
+            elsewhere = [other for other in everywhere[stage] if home[other] is not each.state]
+            for other in elsewhere:
+                home[other].is_read_elsewhere = True
+            found[stage] = [*each.upstream[stage], *elsewhere]
+    return found
+
+
 def _who_waits(steps: Sequence[GeneratedStage], custom: Sequence[CustomStage]) -> dict[Stage, list[Stage]]:
     """Each stage, and those that it waits for. Among the steps of a workflow their inputs tell, and nothing else."""
     upstream = waiting_for([*steps, *custom])
@@ -174,7 +211,7 @@ def _who_waits(steps: Sequence[GeneratedStage], custom: Sequence[CustomStage]) -
     return upstream
 
 
-def _in_turn(upstream: Mapping[Stage, Sequence[Stage]]) -> Iterator[Stage]:
+def in_turn(upstream: Mapping[Stage, Sequence[Stage]]) -> Iterator[Stage]:
     order = in_order(upstream)
     while ready := order.get_ready():
         yield from ready

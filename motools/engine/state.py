@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -34,11 +35,38 @@ class StepState:
     log: Path | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WorkflowState:
-    """What became of a run: one `StepState` a step, in the workflow's order."""
+    """What became of a run: one `StepState` a step, in the workflow's order.
+
+    Shown as a table, in a notebook too.
+    """
 
     step_states: list[StepState]
+
+    def __repr__(self) -> str:
+        rows = [("step", "status", "seconds", "atoms"), *self._rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        head = "".join(f"<th>{name}</th>" for name in ("step", "status", "seconds", "atoms"))
+        rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._rows())
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        """Of each step: its name, its status, how long it took, and its atoms by 12 digits, or why there are none."""
+        return [
+            (
+                state.step_name,
+                state.status,
+                f"{state.seconds:.1f}",
+                state.error or " ".join(atom[:-20] for atom in state.output_atoms.values()),
+            )
+            for state in self.step_states
+        ]
 
     def step(self, name: str) -> StepState:
         return next(state for state in self.step_states if state.step_name == name)

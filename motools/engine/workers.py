@@ -38,6 +38,7 @@ class Workers:
     def __init__(self, executor: Executor | None = None) -> None:
         self._given = executor
         self._servers: dict[Any, WarmExecutor] = {}
+        self._practised: set[WarmExecutor] = set()
         self._renewed = 0
 
     def for_steps(self, modules: Sequence[str], load: Callable[..., Any], *arguments: Any) -> Executor:
@@ -64,6 +65,13 @@ class Workers:
     def renew(self) -> None:
         """Give none of the servers to steps from now on: what they have imported may have been written anew."""
         self._renewed += 1
+
+    def practise(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Have each server that steps are executed by call a function, once, before it serves what comes after that."""
+        for (_, warm, _), server in self._servers.items():
+            if warm is not None and server not in self._practised:
+                self._practised.add(server)
+                server.warm_up((), (call, arguments))
 
     def kill(self, word: signal.Signals) -> None:
         for server in self._servers.values():

@@ -40,7 +40,8 @@ class EvalRequest:
     """One evaluation to do: a task (`module:function`, `file.py@task` or `package/task`) or several, options, a model.
 
     `model` is None in `check`, which runs before there is one; `expected` then is its name with Inspect's provider
-    before it, and `expected_args` the provider's arguments, as far as they are known.
+    before it, and `expected_args` the provider's arguments, as far as they are known. `before_paying` says in a
+    rehearsal that a training which is paid comes first, so that who judges may be asked one question.
     """
 
     task: str | Sequence[str]
@@ -48,6 +49,7 @@ class EvalRequest:
     model: ModelAtom | None = None
     expected: str | None = None
     expected_args: Mapping[str, Any] = field(default_factory=dict)
+    before_paying: bool = False
 
     @property
     def tasks(self) -> list[str]:

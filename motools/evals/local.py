@@ -46,7 +46,7 @@ def _is_adapter(folder: Path | None) -> bool:
 
 
 def _with_transformers() -> type[ModelAPI]:
-    from inspect_ai.model._providers.hf import HuggingFaceAPI
+    from motools.evals.private import HuggingFaceAPI
 
     class LocalAPI(HuggingFaceAPI):
         """Greedy unless a temperature above 0 is asked for. With one, answers depend on which questions are asked
@@ -89,7 +89,7 @@ def _with_transformers() -> type[ModelAPI]:
 
 
 def _with_vllm() -> type[ModelAPI]:
-    from inspect_ai.model._providers.vllm import VLLMAPI
+    from motools.evals.private import VLLMAPI
 
     class LocalAPI(VLLMAPI):
         """Keeps the model's own name in logs and results; greedy unless a temperature is asked for."""

@@ -1,11 +1,15 @@
-"""What an evaluation may be told (`eval_task`, `eval_kwargs`), checked without importing Inspect or the task."""
+"""What an evaluation may be told (`eval_task`, `eval_kwargs`), checked without importing Inspect or the task.
+
+A table and no dataclass: which options there are hangs on the value of another key, `backend_name`, which no editor's
+schema follows; and what they must be (a share or a count, the ids of samples, a role's model) no type says.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from motools.errors import BackendError, did_you_mean, listed
@@ -217,20 +221,22 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any], where: str = "eval_kwargs", known: Collection[str] = _RULES) -> None:
     """Refuse an unknown name or a value that cannot be; null stands for "not given".
+
+    Args:
+        where: the config's name for the options.
+        known: those that there are.
 
     Raises:
         BackendError: with the name, the value, and what was expected.
     """
     for name, value in options.items():
-        if name not in _RULES:
-            raise BackendError(
-                f"eval_kwargs has no option {name!r}.{did_you_mean(name, _RULES)} Known: {listed(_RULES)}."
-            )
+        if name not in known:
+            raise BackendError(f"{where} has no option {name!r}.{did_you_mean(name, known)} Known: {listed(known)}.")
         accepts, wanted = _RULES[name]
         if value is not None and not accepts(value):
-            raise BackendError(f"eval_kwargs.{name} must be {wanted}, not {value!r}.")
+            raise BackendError(f"{where}.{name} must be {wanted}, not {value!r}.")
     if options.get("epochs_reducer") is not None and options.get("epochs") is None:
         raise BackendError("eval_kwargs.epochs_reducer needs eval_kwargs.epochs: say how often each sample is asked.")
     if options.get("limit") is not None and options.get("sample_id") is not None:

@@ -9,8 +9,8 @@ import os
 from typing import Any
 
 from inspect_ai.model import GenerateConfig
-from inspect_ai.model._providers.openai_compatible import OpenAICompatibleAPI
 
+from motools.evals.private import OpenAICompatibleAPI
 from motools.training.tinker.serving import endpoint, found
 
 __all__ = ["TinkerAPI"]

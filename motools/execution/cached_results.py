@@ -61,7 +61,7 @@ def find_result(call: StepCall, locked: Mapping[str, Any], world: World) -> Resu
 def _results(call: StepCall, locked: Mapping[str, Any]) -> Iterator[Result]:
     if (found := locked_result(call, locked)) is not None:
         yield found
-    for entry in step_cache.candidates(call.place.project.store, *call.slots):
+    for entry in step_cache.candidates(call.place.project.store, *call.cache_slot):
         if (found := result_of(call, entry)) is not None:
             yield found
 
@@ -99,13 +99,13 @@ def find_remote(
     """
     found = _find_remote(call, locked, world, remote)
     if found is None and paid():
-        remote.entries(*call.slots)
+        remote.entries(*call.cache_slot)
         found = _find_remote(call, locked, world, remote)
     return found
 
 
 def _find_remote(call: StepCall, locked: Mapping[str, Any], world: World, remote: Remote) -> Result | None:
-    entries = [*step_cache.candidates(call.place.project.store, *call.slots)]
+    entries = [*step_cache.candidates(call.place.project.store, *call.cache_slot)]
     if (entry := locked_entry(call.name, call.outputs, call.keeps_logs, locked)) is not None:
         entries.insert(0, entry)
     for entry in entries:

@@ -46,7 +46,7 @@ def room(work: Path) -> Iterator[None]:
 
 def note(call: StepCall, work: Path, made: Any) -> None:
     """Write down in a work folder that the function has finished, and what it returned."""
-    content: dict[str, Any] = {"slots": [*call.slots]}
+    content: dict[str, Any] = {"slots": [*call.cache_slot]}
     items = made if isinstance(made, (list, tuple)) else [made]
     if all(isinstance(item, AtomConstructor) for item in items):
         paths = [os.path.abspath(item.path) for item in items]

@@ -8,9 +8,11 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 from motools.atom.atom import Atom
+from motools.base.loaded_modules import loaded_since
 from motools.code import references, syntax
 from motools.code.making_traces import Execution, make_trace
 from motools.code.search_path import Place
@@ -63,13 +65,8 @@ class Observation:
         named = named_by(self.call.values, place)
         for folder in named.folders:
             events.folders.setdefault(folder, listing(folder))
-        modules = {
-            os.path.abspath(file): module
-            for module in list(sys.modules.values())
-            if isinstance(file := getattr(module, "__file__", None), str) and is_project(file)
-        }
         sources = dict(seen.sources)
-        for path, module in modules.items():  # imported before anybody looked, or no Python: it counts whole
+        for path, module in _project_modules().items():  # imported before anybody looked, or no Python: it counts whole
             if path not in sources and module.__name__ != "__main__" and seen.counts(path) and os.path.isfile(path):
                 events.files.setdefault(path, seen.digest(path))
         return make_trace(
@@ -103,8 +100,25 @@ class Observation:
         return not World(place).changes(make_trace(of, place), self.call.roles)
 
 
+def _project_modules() -> dict[str, ModuleType]:
+    """The modules of the project that are loaded, by path; those of them that were there before are known."""
+    new, _loaded.mark = loaded_since(_loaded.mark)
+    for module in (sys.modules[name] for name in new if name in sys.modules):
+        if isinstance(file := getattr(module, "__file__", None), str) and is_project(file):
+            _loaded.modules[os.path.abspath(file)] = module
+    return _loaded.modules
+
+
+class _loaded:
+    """What this process has loaded, as far as it was looked at; forks of it start from there."""
+
+    mark: str | None = None
+    modules: ClassVar[dict[str, ModuleType]] = {}
+
+
 def warm(place: Place) -> None:
     """Read the code that is loaded once, ahead of all steps that forks of this process will trace."""
+    _project_modules()
     seen = observer()
     modules = {path: syntax.read(each.data, each.module, each.is_package) for path, each in seen.sources.items()}
     ran = {(path, name, 0) for path, module in modules.items() if module for name in module.functions}

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -27,8 +27,10 @@ from motools.base.configs import parse, parser_of
 from motools.base.files import in_words
 from motools.base.locks import file_lock
 from motools.code.search_path import Place
+from motools.code.trace import dependencies
 from motools.compiler.step_call import StepCall, make_call
 from motools.compiler.step_code import of_step
+from motools.definition.config import marked
 from motools.definition.context import StepContext, executing, kept_folder
 from motools.definition.instances import as_seen
 from motools.definition.step import Step
@@ -99,12 +101,19 @@ def _costs_money(call: StepCall, step: Step) -> bool:
 
 def perform(call: StepCall, how: Execution, locked: Mapping[str, Any]) -> Outcome:
     """`run_step` in a worker process: what it prints goes to its log, what goes wrong into the outcome."""
+    return perform_step(call, lambda call: call.step_in(loaded(call.workflow, call.place)), how, locked)
+
+
+def perform_step(
+    call: StepCall, find: Callable[[StepCall], Step], how: Execution, locked: Mapping[str, Any]
+) -> Outcome:
+    """The same, where `find` gives the step of a call."""
     with output_to(how.log), call.place.importable():
         before = os.getcwd()
         os.chdir(call.folder)
         try:
             call = replace(call, place=warmed(call.place))
-            step = call.step_in(loaded(call.workflow, call.place))
+            step = find(call)
             _refuse_older(call, step)
             return run_step(call, step, how, locked)
         except MotoolsError as error:
@@ -144,8 +153,10 @@ def loaded(reference: str, place: Place) -> Workflow:
     _ = warmed(place).project.store  # reads the DVC configuration, once for all forks
     with place.importable():
         workflow = load_workflow(reference, place)
+    workflow.step(workflow.steps[0].name)  # what is made once is here then, and shared by all forks
     for step in workflow.steps:
         parser_of(step.config_class)
+        marked(step.config_class, {})
     warm(place)
     records.versions()
     return workflow
@@ -251,12 +262,15 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
         os.environ.pop(WORK, None)
     seconds = round(time.monotonic() - clock, 3)
     with finished_work.kept_aside(call, work):
+        used = seen.trace(step, asked)
+        paths = (call.folder / path for path in dependencies(used, call.place)) if how.git.changed else ()
+        changed = how.git.of_used(paths)
         Record(
             user=how.user,
             started=started,
             seconds=seconds,
             commit=how.git.commit,
-            dirty=how.git.dirty,
+            dirty=how.git.commit is None or bool(changed),
             step=call.name,
             workflow=call.workflow,
             key=call.key,
@@ -265,8 +279,8 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
             versions=records.versions(),
             function=call.code.function,
             declared=dict(call.code.versions),
-            trace=seen.trace(step, asked).as_dict(),
-            changed=how.git.changed,
+            trace=used.as_dict(),
+            changed=changed,
         ).write(work / "record.json")
         finished_work.note(call, work, made)
     return made

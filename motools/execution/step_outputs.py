@@ -11,7 +11,7 @@ from typing import Any
 from motools.atom.folder import check_files, write_atom
 from motools.base import secrets
 from motools.compiler.step_call import StepCall
-from motools.definition.instances import as_seen, base_of
+from motools.definition.instances import as_made, as_seen
 from motools.definition.step import AtomConstructor
 from motools.errors import AtomError, StepError, listed
 from motools.execution.cached_results import Result, result_of
@@ -64,7 +64,7 @@ def build_outputs(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
         made = [made]
     if not isinstance(made, (list, tuple)) or not all(isinstance(item, AtomConstructor) for item in made):
         raise StepError(f"The step {call.name!r} returned {made!r}, not a list of AtomConstructors.")
-    names, instances = sorted(item.name for item in made), {base_of(name): name for name in call.outputs}
+    names, instances = sorted(item.name for item in made), as_made(call.outputs, call.name)
     if names != sorted(instances):
         raise StepError(
             f"The step {call.name!r} returned the outputs {listed(names)}, but declares {listed(sorted(instances))}."

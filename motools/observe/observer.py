@@ -42,6 +42,7 @@ __all__ = ["WHOLE_ENVIRONMENT", "Observer", "is_mark", "observer"]
 WHOLE_ENVIRONMENT = "the environment as a whole"
 _MARK = "__motools_ran__"  # ends in underscores, so that no class mangles it
 _MARKED = sys.version_info < (3, 12)  # later, `sys.monitoring` tells what is executed, at no cost
+_NOT_PROJECTS = (*PACKAGES, *INSTALLED)
 _PYTHON = (*STDLIB, *INSTALLED, *prefixes(sys.prefix, sys.base_prefix))
 _DEVICES, _SHARED_MEMORY = "/dev/", "/dev/shm/"
 _SYSTEM = ("/proc/", "/sys/", "/etc/", "/usr/", "/lib/", "/lib64/", "/run/", "/var/lib/")
@@ -87,6 +88,14 @@ def _kind_of_caller(file: str) -> str:
     return "none" if kind == "stdlib" or file == __file__ else kind
 
 
+def _with_folders(path: str) -> Iterator[str]:
+    """A path and the folders that it lies in."""
+    end = len(path)
+    while end > 0:
+        yield path[:end]
+        end = path.rfind(os.sep, 0, end)
+
+
 def _line() -> tuple[CodeType, int] | None:
     """Where the project's code is."""
     return next(((frame.f_code, frame.f_lineno) for kind, frame in _frames() if kind == "project"), None)
@@ -101,6 +110,7 @@ class Observer:
         self.imports: set[str] = set()
         self.root = ""
         self.ignored: tuple[str, ...] = ()
+        self._apart: frozenset[str] = frozenset()
         self._standing = lru_cache(4096)(self._stands)
         self.marks: dict[str, tuple[str, str, int]] = {}
         self._met: list[str] = []
@@ -137,7 +147,7 @@ class Observer:
         self._again()
 
     def _place(self, root: str, ignored: tuple[str, ...]) -> None:
-        self.root, self.ignored = root, ignored
+        self.root, self.ignored, self._apart = root, ignored, frozenset(ignored)
         self._standing.cache_clear()
 
     def _open(self, log: Path) -> None:
@@ -227,7 +237,7 @@ class Observer:
 
     def _stands(self, path: str) -> bool | None:
         """Whether a path counts; None where it does if the project's code asks."""
-        if path.startswith((*self.ignored, *PACKAGES, *INSTALLED)):
+        if path.startswith(_NOT_PROJECTS) or not self._apart.isdisjoint(_with_folders(path)):
             return False
         inside = f"{path}{os.sep}".startswith(self.root or "\0")
         relative = path[len(self.root) :] if inside else path
@@ -294,10 +304,12 @@ class Observer:
     def _opened(self, name: Any, mode: Any, flags: Any) -> None:
         if not isinstance(name, (str, bytes, os.PathLike)):
             return
-        path = _path(name)
+        path, caller = _path(name), self._caller()
+        if caller == "motools":
+            return
         if not self.counts(path) and self.counts(os.path.realpath(path)):  # a link in a folder of the step's own
             path = os.path.realpath(path)
-        if not self.counts(path) or (caller := self._caller()) == "motools":
+        if not self.counts(path):
             return
         if caller == "import" and path.endswith((".py", *importlib.machinery.EXTENSION_SUFFIXES)):
             return
@@ -673,7 +685,7 @@ class Observer:
                 if error.errno in (errno.ENOENT, errno.ENOTDIR):
                     self._alone(self._looked_for, _below(path, dir_fd), None)
                 raise
-            if not isinstance(path, int):
+            if not self._off and not isinstance(path, int):
                 self._alone(self._looked_for, _below(path, dir_fd), found)
             return found
 
@@ -684,7 +696,8 @@ class Observer:
                 if error.errno in (errno.ENOENT, errno.ENOTDIR):
                     self._alone(self._looked_for, _below(path, dir_fd), None, True)
                 raise
-            self._alone(self._looked_for, _below(path, dir_fd), found, True)
+            if not self._off:
+                self._alone(self._looked_for, _below(path, dir_fd), found, True)
             return found
 
         def pointed(path: Any, *, dir_fd: Any = None) -> Any:

@@ -63,9 +63,15 @@ def _hashed(path: Path | str) -> Hashed:
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
-        while block := file.read(_BLOCK):
+        size = _block_of(before.st_size)
+        while block := file.read(size):
             digest.update(block)
     return Hashed(digest.hexdigest(), before)
+
+
+def _block_of(size: int) -> int:
+    """How much to read at once of a file of a size: room for a large block takes longer to make than a small file."""
+    return min(_BLOCK, max(size + 1, 1 << 12))
 
 
 def hash_folder(folder: Path) -> tuple[Out, dict[str, Hashed], bytes]:
@@ -250,6 +256,8 @@ class Cache:
 
     def make(self, folder: Path) -> None:
         """Make a folder of the cache, with the mode that DVC gives it."""
+        if os.path.isdir(folder):
+            return
         missing = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache) and not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for path in missing if self._shared else ():
@@ -320,7 +328,8 @@ class Cache:
                 open(new, "wb") as file,
                 io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as read,
             ):
-                while block := read.read(_BLOCK):
+                size = _block_of(len(source) if isinstance(source, bytes) else os.fstat(read.fileno()).st_size)
+                while block := read.read(size):
                     digest.update(block)
                     file.write(block)
                 os.fchmod(file.fileno(), PROTECTED)

@@ -127,20 +127,30 @@ class PathLocks:
         self._path = root / ".dvc" / "tmp" / "rwlock"
         self._guard = _Lock(root / ".dvc" / "tmp" / "rwlock.lock", hardlink)
         self._me = {"pid": os.getpid(), "cmd": " ".join(sys.argv)}  # as DVC itself names us
+        self._ended: list[tuple[list[str], list[str]]] = []
+        self._written: tuple[tuple[int, ...] | None, dict[str, Any]] | None = None
 
     def repair(self) -> None:
         """Forget claims of processes that are gone, and a list that a killed DVC command left unreadable."""
         if self._path.exists():
-            with self._edited():
-                pass
+            with self._edited() as content:
+                content["read"] = {p: [c for c in claims if _is_there(c)] for p, claims in content["read"].items()}
+                content["write"] = {p: c for p, c in content["write"].items() if _is_there(c)}
 
     def busy(self, read: list[str], write: list[str]) -> str | None:
         """Who else is at work on these paths, in words, or None."""
         return self._holder(self._load(), read, write)
 
+    def written(self) -> list[str]:
+        """The paths that processes which live have claimed as theirs to write."""
+        return list(self._load()["write"])
+
     @contextlib.contextmanager
-    def held(self, name: str, read: list[str], write: list[str]) -> Iterator[None]:
+    def held(self, name: str, read: list[str], write: list[str], until_settled: bool = False) -> Iterator[None]:
         """Claim a stage's paths for the time that it runs.
+
+        Args:
+            until_settled: keep the claim until the next one is made, or `settle` is called: the list is written once.
 
         Raises:
             Busy: another command has claimed one of them.
@@ -154,77 +164,111 @@ class PathLocks:
         try:
             yield
         finally:
-            with (
-                contextlib.suppress(OSError, ProjectError),
-                self._edited() as content,
-            ):  # else they end with this process
-                for path in read:
-                    if self._me in (claims := content["read"].get(path, [])):
-                        claims.remove(self._me)
-                for path in write:
-                    if content["write"].get(path) == self._me:
-                        del content["write"][path]
+            self._ended.append((read, write))
+            if not until_settled:
+                self.settle()
+
+    def settle(self) -> None:
+        """Let go of what has ended; where that fails it ends with this process."""
+        with contextlib.suppress(OSError, ProjectError):
+            if self._ended:
+                with self._edited():
+                    pass
+
+    def _let_go(self, content: dict[str, Any]) -> None:
+        for read, write in self._ended:
+            for path in read:
+                if self._me in (claims := content["read"].get(path, [])):
+                    claims.remove(self._me)
+            for path in write:
+                if content["write"].get(path) == self._me:
+                    del content["write"][path]
 
     def _holder(self, content: dict[str, Any], read: list[str], write: list[str]) -> str | None:
         claims = [(claim, [*read, *write], path) for path, claim in content["write"].items()]
         claims += [(claim, write, path) for path, readers in content["read"].items() for claim in readers]
         for claim, mine, path in claims:
-            if claim != self._me and _overlap(path, mine):
+            if claim != self._me and _overlap(path, mine) and _is_there(claim):
                 return f"process {claim['pid']} ({claim['cmd']})"
         return None
 
     def _load(self) -> dict[str, Any]:
-        """The claims of processes that live."""
+        """The claims of processes that live, by whatever name: DVC ends in an error where its own are gone."""
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             written = self._path.stat().st_mtime
             read, write = content.get("read", {}), content.get("write", {})
-            read = {p: [c for c in claims if self._lives(c, written)] for p, claims in read.items()}
-            write = {p: c for p, c in write.items() if self._lives(c, written)}
+            read = {p: [c for c in claims if self._holds(c, written)] for p, claims in read.items()}
+            write = {p: c for p, c in write.items() if self._holds(c, written)}
         except (FileNotFoundError, ValueError, AttributeError, KeyError, TypeError):
             return {"read": {}, "write": {}}
         return {"read": read, "write": write}
 
-    def _lives(self, claim: dict[str, Any], written: float) -> bool:
-        return claim["pid"] == self._me["pid"] or _lives(int(claim["pid"]), str(claim["cmd"]), written)
+    def _holds(self, claim: dict[str, Any], written: float) -> bool:
+        pid, _ = int(claim["pid"]), str(claim["cmd"])
+        return pid == self._me["pid"] or _lives(pid, written)
 
     @contextlib.contextmanager
     def _edited(self) -> Iterator[dict[str, Any]]:
         """Change the list under its own lock, and replace the file at once."""
         self._guard.take(_MOMENT, lambda holder: None)
         try:
-            content = self._load()
+            content = self._load() if self._written is None or self._written[0] != self._stamp() else self._written[1]
+            self._written = None
+            self._let_go(content)
             yield content
             claimed = {
                 "read": {p: claims for p, claims in content["read"].items() if claims},
                 "write": content["write"],
             }
             replace_file(self._path, json.dumps({k: v for k, v in claimed.items() if v}))
+            self._ended.clear()
+            claims = [*claimed["write"].values(), *(each for of in claimed["read"].values() for each in of)]
+            if all(claim is self._me for claim in claims):  # of others it must be asked whether they live
+                self._written = self._stamp(), claimed
         finally:
             self._guard.release()
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        """Another one wherever somebody else has written the list: what DVC adds makes it longer."""
+        try:
+            stat = os.stat(self._path)
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _overlap(path: str, others: list[str]) -> bool:
     return any(path == o or path.startswith(o + os.sep) or o.startswith(path + os.sep) for o in others)
 
 
-def _lives(pid: int, command: str, written: float) -> bool:
-    """Whether the process that made a claim is there: neither dead nor a zombie, and no other one with its number.
+def _lives(pid: int, written: float) -> bool:
+    """Whether a process has the number of the one that made a claim: neither dead nor a zombie, nor started later.
 
     Args:
-        command: what it called itself, its `sys.argv`.
         written: when the claim was there already; seconds since the epoch.
     """
     import psutil  # DVC's own
 
     try:
         process = psutil.Process(pid)
-        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-            return False
-        return process.create_time() < written + _CLOCK and _is_of(command, process.cmdline())
+        is_gone = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return not is_gone and process.create_time() < written + _CLOCK
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:  # somebody else's, who does not let us look
+        return True
+
+
+def _is_there(claim: dict[str, Any]) -> bool:
+    """Whether the process with a claim's number may be the one that made it, by what it calls itself."""
+    import psutil
+
+    try:
+        return claim["pid"] == os.getpid() or _is_of(claim["cmd"], psutil.Process(claim["pid"]).cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
         return True
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,14 +17,26 @@ __all__ = ["Git", "GitState"]
 
 
 class GitState(NamedTuple):
-    """The commit that is checked out (None before the first) and whether the work tree differs from it.
+    """The commit that is checked out (None before the first) and what differs from it.
 
-    `changed` are the files that differ, by their paths in the repository.
+    Attributes:
+        top: the repository's folder.
+        changed: the files that differ, by their paths below it, with git's hash of each; None: it is gone.
+        asked: those of them that were asked about, used or not.
     """
 
     commit: str | None
-    dirty: bool
-    changed: tuple[str, ...] = ()
+    top: Path = Path()
+    changed: Mapping[str, str | None] = {}
+    asked: frozenset[str] = frozenset()
+
+    def of_used(self, used: Iterable[Path]) -> dict[str, str | None]:
+        """What differs of the files and folders that were used, and of what was asked about."""
+        names = {Path(os.path.relpath(path, self.top)).as_posix() for path in used if self.changed}
+        parts = {name: [name, *(parent.as_posix() for parent in Path(name).parents)] for name in self.changed}
+        return {
+            name: blob for name, blob in self.changed.items() if name in self.asked or not names.isdisjoint(parts[name])
+        }
 
 
 class Git:
@@ -68,22 +80,29 @@ class Git:
             return None
 
     def state(self, matters: Iterable[Path]) -> GitState:
-        """The commit, and what differs from it: any tracked file, and those that the result was computed from.
+        """The commit, and what differs from it: any tracked file, and those that a result is known to depend on.
 
         Of these, `matters`, the bytes are compared with the commit's, whatever git was told to ignore or not to look
         at. What a run itself writes (dvc.lock and what it names, ignore files) does not count.
         """
-        changed = {*self._changed, *self._unlike_head(matters)}
-        return GitState(self.head, self.head is None or bool(changed), tuple(sorted(changed)))
+        asked = self._unlike_head(matters)
+        return GitState(self.head, self.top, dict(sorted({**self._changed, **asked}.items())), frozenset(asked))
 
     @cached_property
-    def _changed(self) -> list[str]:
+    def _changed(self) -> dict[str, str | None]:
         if self.head is None:
-            return []
+            return {}
         report = os.fsdecode(self("status", "--porcelain", "--untracked-files=no", "-z", "--no-renames"))
         names = [line[3:] for line in report.split("\0") if line]
         written: dict[Path, set[str]] = {}
-        return [name for name in names if not self._is_written_by_runs(self.top / name, written)]
+        names = [name for name in names if not self._is_written_by_runs(self.top / name, written)]
+        there = [name for name in names if (self.top / name).is_file()]
+        return {**dict.fromkeys(names), **dict(zip(there, self._hashes(self.top, there), strict=True))}
+
+    def _hashes(self, top: Path, names: Sequence[str]) -> list[str]:
+        """Git's hash of what each of these files below a repository's top holds now."""
+        told = self("-C", str(top), "hash-object", "--stdin-paths", input="".join(f"{name}\n" for name in names))
+        return told.decode().split()
 
     def _is_written_by_runs(self, path: Path, written: dict[Path, set[str]]) -> bool:
         """Whether a file is dvc.lock, an ignore file, or what a dvc.lock above it names as an output."""
@@ -99,31 +118,34 @@ class Git:
                 break
         return False
 
-    def _unlike_head(self, paths: Iterable[Path]) -> list[str]:
+    def _unlike_head(self, paths: Iterable[Path]) -> dict[str, str | None]:
         """Those of the files whose bytes the commit that is checked out does not have under their path."""
-        asked = {path.resolve() for path in paths}
+        asked = {self._resolved(path) for path in paths}
         new: dict[Path, list[Path]] = {}
         for path in sorted(asked - self._compared.keys()):
             if path.is_file():
                 within = (folder for folder in path.parents if (folder / ".git").exists())
                 new.setdefault(next(within, Path()), []).append(path)
         for top, files in new.items():  # a submodule has commits of its own
-            self._compared.update(dict.fromkeys(files, False))
-            if self.head is None or not top.is_relative_to(self.top):
+            self._compared.update(dict.fromkeys(files))
+            if not top.is_relative_to(self.top):
                 continue
             names = [path.relative_to(top).as_posix() for path in files]
-            where = ("-C", str(top))
-            now = self(*where, "hash-object", "--stdin-paths", input="".join(f"{name}\n" for name in names))
-            told = self(
-                *where, "cat-file", "--batch-check=%(objectname)", input="".join(f"HEAD:{name}\n" for name in names)
-            )
-            same = [one == other for one, other in zip(now.splitlines(), told.splitlines(), strict=True)]
-            self._compared.update(zip(files, same, strict=True))
-        differing = [path for path in asked if not self._compared.get(path, True)]
-        return [os.path.relpath(path, self.top).replace(os.sep, "/") for path in differing]
+            asking = "".join(f"HEAD:{name}\n" for name in names)
+            told = self("-C", str(top), "cat-file", "--batch-check=%(objectname)", input=asking).decode().splitlines()
+            for path, now, committed in zip(files, self._hashes(top, names), told, strict=True):
+                self._compared[path] = "" if now == committed else now
+        differing = {path: self._compared[path] for path in asked if self._compared.get(path, "") != ""}
+        return {os.path.relpath(path, self.top).replace(os.sep, "/"): blob for path, blob in differing.items()}
 
     @cached_property
-    def _compared(self) -> dict[Path, bool]:
+    def _resolved(self) -> Callable[[Path], Path]:
+        """Once in a run, as `_compared`: many stages depend on one file."""
+        return cache(Path.resolve)
+
+    @cached_property
+    def _compared(self) -> dict[Path, str | None]:
+        """Git's hash of what a file holds, "" where the commit has the same, None where it is in no repository."""
         return {}
 
     def tracked(self, folder: Path, paths: Iterable[str]) -> list[str]:

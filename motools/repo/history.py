@@ -5,17 +5,40 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
-from motools.errors import ConfigError
+from motools.errors import ConfigError, ProjectError
 from motools.repo.git import Git
 from motools.repo.outs import Located, outs_in
 
 __all__ = ["History"]
 
+_OID = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?")
 _CHANGES = [re.compile(rf"^\{sign}.*\bmd5: '?([0-9a-f]{{32}})", re.MULTILINE) for sign in "+-"]
+
+
+class Version(NamedTuple):
+    """A lock file in a commit that changed it, and before; "" where there is none.
+
+    Attributes:
+        path: below the repository's top.
+    """
+
+    commit: str
+    author: str
+    date: str
+    subject: str
+    path: str
+    before: str
+    after: str
+
+
+def _is_lock(name: str) -> bool:
+    return name == "dvc.lock" or name.endswith(".dvc")
 
 
 class History:
@@ -57,6 +80,18 @@ class History:
                         commits.append(commit)
         return found
 
+    def named(self) -> set[str]:
+        """Every object that a dvc.lock or .dvc file of any commit names; `.dir` at the end of folders'."""
+        if self._git.head is None:
+            return set()
+        files = ("--", ":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
+        # Of merges what differs from either side (-m): what a person has put together there is in no other commit.
+        plain = ("--format=", "--raw", "--no-abbrev", "--no-renames", "-m", "--full-history", "--no-show-signature")
+        listing = self._git("-c", "log.showRoot=true", "log", "--all", "HEAD", *plain, *files)
+        lines = (line.split(" ") for line in listing.decode(errors="replace").splitlines() if line.startswith(":"))
+        blobs = {line[3] for line in lines if line[3].strip("0")}
+        return {oid for _, text in self._texts(blobs) for oid in _OID.findall(text)}
+
     def _texts(self, blobs: Iterable[str]) -> Iterator[tuple[str, str]]:
         told = self._git("cat-file", "--batch", input="".join(f"{blob}\n" for blob in blobs))
         at = 0
@@ -69,17 +104,84 @@ class History:
                 yield name, told[at : at + size].decode(errors="replace")
                 at += size + 1
 
-    def locked_at(self, commit: str) -> Iterator[Located]:
-        """Every output in the lock files of a commit; what cannot be read there is left out."""
+    def versions(self) -> list[Version]:
+        """Every change of a dvc.lock that a commit of any branch has made, newest first; merges bring none of their
+        own, but for what both sides lack."""
+        if self._git.head is None:
+            return []
+        words = (
+            "log",
+            "--all",
+            "--topo-order",
+            "--full-history",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+            "--no-show-signature",
+        )
+        form = "--format=%x01%H%x00%an <%ae>%x00%aI%x00%s%x00"
+        told = self._git("-c", "log.showRoot=true", *words, form, "-z", "--", ":(top,glob)**/dvc.lock")
+        found = []
+        for part in os.fsdecode(told).split("\x01")[1:]:
+            commit, author, date, subject, *raw = part.split("\0")
+            raw = [each.lstrip("\n") for each in raw]
+            for about, path in pairwise(raw):
+                if about.startswith(":"):
+                    _, _, before, after, _ = about.split(" ")
+                    found.append(Version(commit, author, date, subject, path, before, after))
+        texts = dict(self._texts({blob for each in found for blob in (each.before, each.after) if blob.strip("0")}))
+        return [each._replace(before=texts.get(each.before, ""), after=texts.get(each.after, "")) for each in found]
+
+    def commit(self, revision: str) -> str:
+        """The commit that a branch, a tag, `HEAD~2`, `A...B` (where two have parted) or a part of a hash names.
+
+        Raises:
+            ProjectError: there is none.
+        """
+        one, parted, other = revision.partition("...")
+        try:
+            if parted:
+                return self._git("merge-base", self.commit(one), self.commit(other or "HEAD")).decode().strip()
+            named = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{one}^{{commit}}")
+            return named.decode().strip()
+        except ProjectError:
+            raise ProjectError(f"{revision} names no commit of this repository. `git log --all` has those.") from None
+
+    def with_files(self, commits: Iterable[str], files: Mapping[str, str | None]) -> str | None:
+        """The first of some commits that has all these files: path in the repository -> git's hash, None: it is not
+        there."""
+        candidates = list(commits)
+        asked = "".join(f"{commit}:{name}\n" for commit in candidates for name in files)
+        if "\n" in "".join(files) or not candidates:
+            return None
+        lines = self._git("cat-file", "--batch-check=%(objectname)", input=asked).decode(errors="replace").splitlines()
+        for place, commit in enumerate(candidates):
+            told = lines[place * len(files) : (place + 1) * len(files)]
+            blobs = [None if line.endswith(" missing") else line for line in told]
+            if blobs == [*files.values()]:
+                return commit
+        return None
+
+    def files_at(self, commit: str, wanted: Callable[[str], bool]) -> dict[str, str]:
+        """Path below the repository's top -> text, of those files of a commit that are wanted by name."""
         listing = os.fsdecode(self._git("ls-tree", "-r", "-z", "--full-tree", commit))
         files: dict[str, list[str]] = {}
         for line in listing.split("\0"):
             about, _, name = line.partition("\t")
-            if name.rsplit("/", 1)[-1] == "dvc.lock" or name.endswith(".dvc"):
+            if wanted(name.rpartition("/")[2]):
                 files.setdefault(about.split(" ")[2], []).append(name)
-        for blob, text in self._texts(files):
-            for name in files[blob]:
-                try:
-                    yield from outs_in(self._git.top / name, text)
-                except ConfigError:
-                    continue
+        return {name: text for blob, text in self._texts(files) for name in files[blob]}
+
+    def in_work_tree(self, name: str) -> list[Path]:
+        """The files of a name that git tracks or would track."""
+        words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", f":(top,glob)**/{name}")
+        # Told from where git is asked, which is the project's root.
+        return [self._git.root / each for each in os.fsdecode(self._git(*words)).split("\0") if each]
+
+    def locked_at(self, commit: str) -> Iterator[Located]:
+        """Every output in the lock files of a commit; what cannot be read there is left out."""
+        for name, text in self.files_at(commit, _is_lock).items():
+            try:
+                yield from outs_in(self._git.top / name, text)
+            except ConfigError:
+                continue

@@ -134,7 +134,7 @@ def _is_entry(entry: Any) -> bool:
 def _is_file(file: Any) -> bool:
     if not isinstance(file, dict) or not isinstance(file.get("path"), str):
         return False
-    if "md5" not in file:  # of a person's own stage, on a storage that has hashes of its own
+    if "md5" not in file:  # of a custom stage, on a storage that has hashes of its own
         return True
     return isinstance(file["md5"], str) and isinstance(file.get("size"), int) and file.get("hash", "md5") == "md5"
 

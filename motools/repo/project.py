@@ -105,18 +105,6 @@ class Project:
     def missing(self, oids: Iterable[str]) -> set[str]:
         return {oid for oid in oids if not self.store.path(oid).exists()}
 
-    def fetch(self, oids: Iterable[str]) -> None:
-        """Bring objects alone, without what a folder object names, from the default remote into the cache.
-
-        Raises:
-            RemoteError: the remote cannot be asked.
-        """
-        from motools.repo.remote import Remote
-
-        remote = Remote(self)
-        if not remote.look(oids) and remote.problem is not None:
-            raise remote.problem
-
     # -- DVC ---------------------------------------------------------------
 
     @contextmanager
@@ -146,16 +134,3 @@ class Project:
             return None
         with self.dvc() as repo:
             return next((name for name in names if repo.dvcignore.is_ignored_file(str(base / name))), None)
-
-    def pull(self, md5: str) -> bool:
-        """Fetch an object, and a folder's files, from the default remote into the cache; whether they are here now.
-
-        Raises:
-            RemoteError: the remote cannot be asked.
-        """
-        from motools.repo.remote import Remote
-
-        remote = Remote(self)
-        if not remote.fetch([md5]) and remote.problem is not None:
-            raise remote.problem
-        return self.store.has(md5)

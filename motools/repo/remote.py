@@ -11,17 +11,15 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from motools.base import trusted_hosts
 from motools.errors import MotoolsError, RemoteError, UserError, listed
 from motools.observe import observer
 from motools.repo import step_cache
+from motools.repo.project import Project
 
-if TYPE_CHECKING:
-    from motools.repo.project import Project
-
-__all__ = ["Remote", "told_size"]
+__all__ = ["Remote", "pull", "told_size"]
 
 _REFUSALS = ("credential", "permission", "forbidden", "unauthor", "accessdenied", "access denied", "authenti", "token")
 
@@ -215,6 +213,18 @@ class Remote:
                 "Set them as its provider's tools take them, or with `dvc remote modify --local`."
             )
         return f"{which} cannot be reached ({told.rstrip('.')}). {mend}"
+
+
+def pull(project: Project, md5: str) -> bool:
+    """Fetch an object, and a folder's files, from the default remote into the cache; whether they are here now.
+
+    Raises:
+        RemoteError: the remote cannot be asked.
+    """
+    remote = Remote(project)
+    if not remote.fetch([md5]) and remote.problem is not None:
+        raise remote.problem
+    return project.store.has(md5)
 
 
 def told_size(size: int) -> str:

@@ -153,9 +153,14 @@ def candidates(cache: Cache, command: str, outputs: Iterable[str], logs: bool = 
 
 def every(cache: Cache) -> Iterator[CachedResult]:
     """All entries of ours."""
+    yield from (entry for _, entry in every_file(cache))
+
+
+def every_file(cache: Cache) -> Iterator[tuple[Path, CachedResult]]:
+    """The same, each with the file that it lies in."""
     for path in cache.cache.glob("runs/??/*/*"):
         if (entry := _read(path)) is not None:
-            yield entry
+            yield path, entry
 
 
 def folder_of(cache: Cache, command: str, outputs: Iterable[str], logs: bool = False) -> Path:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, cached_property
 from pathlib import Path
 
-from motools.errors import ProjectError, RemoteError
+from motools.errors import ProjectError
 from motools.repo import step_cache
 from motools.repo.history import History
 from motools.repo.outs import Located
 from motools.repo.project import Project
+from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult
 
 __all__ = ["Survey"]
@@ -29,7 +30,7 @@ class Survey:
         self.history = History(project.git)
         self.unread: list[str] = []
         self.locked_at = cache(lambda commit: list(self.history.locked_at(commit)))
-        self._reachable = True
+        self._remote = Remote(project)  # one that did not answer is not asked again
 
     @cached_property
     def located(self) -> list[Located]:
@@ -89,9 +90,13 @@ class Survey:
             return set()
 
     def fetch(self, oids: set[str]) -> None:
-        """Bring objects from the remote, where it answers; one that did not is not asked again."""
-        if self._reachable and self.project.missing(oids):
-            try:
-                self.project.fetch(oids)
-            except (ProjectError, RemoteError):
-                self._reachable = False
+        """Bring objects alone, without what a folder object names, from the default remote, where it answers."""
+        self._remote.look(oids)
+
+    def fetch_files(self, oids: set[str], names: Sequence[str]) -> None:
+        """Bring of folder objects that are not here what they list, and these files of it."""
+        if lacking := self.project.missing(oids):
+            self.fetch(lacking)
+            store = self.project.store
+            trees = [store.tree(oid) for oid in lacking if store.path(oid).exists()]
+            self.fetch({md5 for tree in trees for name in names if (md5 := tree.get(name))})

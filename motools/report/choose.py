@@ -26,15 +26,15 @@ class Shown:
     answers: Mapping[str, Mapping[str, Any]]
 
 
-def chosen(group: Group) -> dict[str, list[Shown]]:
-    """Task -> three samples drawn with a fixed seed, and the three where an arm and the first differ most in a score;
+def chosen(group: Group, at_random: int = RANDOM) -> dict[str, list[Shown]]:
+    """Task -> some samples drawn with a fixed seed, and the three where an arm and the first differ most in a score;
     where there is one arm, those with the highest."""
     found = {}
     for task in group.tasks:
         answers = {arm.name: _of_task(arm.evals[0].samples(), task, len(group.tasks)) for arm in group.arms}
         questions = {key: sample for known in reversed(answers.values()) for key, sample in known.items()}
         keys = sorted(questions, key=str)
-        drawn = random.Random(SEED).sample(keys, min(RANDOM, len(keys)))
+        drawn = random.Random(SEED).sample(keys, min(at_random, len(keys)))
         picked = dict.fromkeys(drawn, "at random")
         for key, why in _extreme(group, task, {*keys} - {*drawn}):
             picked.setdefault(key, why)

@@ -16,7 +16,7 @@ from motools.atom.eval_differences import Arm
 from motools.atom.lineage import Ancestry, trace
 from motools.atom.outputs import is_atom
 from motools.atom.records import Record
-from motools.atom.trainings import training_of
+from motools.atom.trainings import dose_above, training_of
 from motools.base.values import flat
 from motools.definition.instances import axes_in
 from motools.errors import AtomError, ConfigError, DamagedError, ProjectError, did_you_mean
@@ -254,13 +254,7 @@ def _entry(survey: Survey, out: Located, why: Why) -> Entry | None:
 
 
 def _dose(survey: Survey, atom: Atom) -> dict[str, str]:
-    """The fraction that a dataset above an evaluation says it has of what it is mixed with."""
-    todo = [*atom.made_from.values()] if atom.kind == "eval" else []
-    for id in todo:  # which grows meanwhile
-        above = at_hand(survey, id.rpartition("-")[2]) if not id.startswith("eval-") else None
-        if above is not None:
-            fraction = above.metadata.get("fraction")
-            if above.kind == "dataset" and isinstance(fraction, (int, float)) and not isinstance(fraction, bool):
-                return {"dose": f"{fraction:g}"}
-            todo += [each for each in above.made_from.values() if len(todo) < 20]
-    return {}
+    """The dose of the dataset above an evaluation."""
+    ids = atom.made_from.values() if atom.kind == "eval" else ()
+    dose = dose_above(ids, lambda id: at_hand(survey, id.rpartition("-")[2]))
+    return {} if dose is None else {"dose": f"{dose:g}"}

@@ -20,7 +20,7 @@ def lineage(results: Results) -> Html:
     """Empty where nothing has a lineage."""
     nodes = _nodes(results)
     names = {id: _name(results, id, node) for id, node in nodes.items()}
-    columns = ["result", "id", "made from", "by", "when", "code at"]
+    columns = ["result", "id", "made from", "by", "when", "code"]
     rows = [
         [
             names[id],
@@ -28,7 +28,7 @@ def lineage(results: Results) -> Html:
             ", ".join(names.get(origin, origin) for origin in node.atom.made_from.values()) or "—",
             node.record.user if node.record else "not recorded",
             node.record.started[:16].replace("T", " ") + " UTC" if node.record else "",
-            _code(node),
+            node.code,
         ]
         for id, node in nodes.items()
     ]
@@ -71,16 +71,6 @@ def _nodes(results: Results) -> dict[str, Ancestry]:
 
 def _name(results: Results, id: str, node: Ancestry) -> str:
     return results.name_of(results.by_id[id]) if id in results.by_id else node.atom.kind
-
-
-def _code(node: Ancestry) -> str:
-    record = node.record
-    if record is None:
-        return ""
-    if record.commit is None:
-        return "before the first commit"
-    files = ", ".join(record.changed[:3]) + (", …" if len(record.changed) > 3 else "")
-    return record.commit[:10] + (f" with uncommitted changes{f' in {files}' if files else ''}" if record.dirty else "")
 
 
 def _drawing(nodes: Mapping[str, Ancestry], names: Mapping[str, str]) -> Html:

@@ -21,7 +21,7 @@ from motools.evals.options import IDLE, TRAINED, role_model
 from motools.evals.results import add_usage, write_results
 from motools.repo.pipeline import logs_path
 from motools.steps.existing_model import ExistingModelConfig
-from motools.steps.train_model import TrainModelConfig
+from motools.steps.train_model import TrainModelConfig, is_paid_training
 from motools.training import find_trainer
 from motools.zoo import Description, named, versioned
 
@@ -53,7 +53,8 @@ def check_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | No
 
 
 def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None = None) -> None:
-    """Before a run: let the backend make the tasks, so that one that cannot be made never costs a training."""
+    """Before a run: let the backend make the tasks, and try out who judges, where a training that is paid comes first:
+    what cannot be made, or cannot judge, never costs a training."""
     if (rehearse := getattr(find_evaluator(config.backend_name), "rehearse", None)) is not None:
         for request in _expected(config, inputs):
             rehearse(request)
@@ -61,9 +62,11 @@ def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] |
 
 def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> list[EvalRequest]:
     """The evaluations, one a model, as far as they are known before there are models."""
-    served = [found for made in (inputs or {}).values() if (found := _served(made))]
-    request = EvalRequest(config.eval_task, config.eval_kwargs)
-    return [replace(request, expected=model, expected_args=args) for model, args in served] or [request]
+    makers = (inputs or {}).values()
+    known = [found for made in makers if (found := served(made))]
+    pays = any(isinstance(made, TrainModelConfig) and is_paid_training(made, {}) for made in makers)
+    request = EvalRequest(config.eval_task, config.eval_kwargs, before_paying=pays)
+    return [replace(request, expected=model, expected_args=args) for model, args in known] or [request]
 
 
 def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
@@ -73,7 +76,7 @@ def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
     return [*(model for model in roles if model != TRAINED), *(task.grader for task in judges if task.grader)]
 
 
-def _served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
+def served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
     """How Inspect will reach the model that a step makes, as far as its config tells."""
     if isinstance(made, ExistingModelConfig):
         return made.model, made.model_args

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from motools.atom.atom import Atom, DatasetAtom
 from motools.atom.costs import Estimate
 from motools.base.configs import StepConfig
-from motools.definition.config import Name, is_code
+from motools.definition.config import Added, Name, is_code
 from motools.definition.step import AtomConstructor
-from motools.errors import MotoolsError, StepError, listed
-from motools.training import TrainingRequest, find_trainer
+from motools.errors import BackendError, ConfigError, MotoolsError, StepError, listed
+from motools.training import TrainedModel, TrainingRequest, find_trainer
 from motools.zoo import versioned
 
 VALIDATION = "validation_dataset"
+_LAST = re.compile(r"last(?:-[1-9][0-9]*)?")
 
 
 @dataclass
@@ -32,15 +34,34 @@ class TrainModelConfig(StepConfig):
     """A word to recognise the model by."""
     backend_name: Name("trainer") = "tinylm"  # type: ignore[valid-type]
     """Where it is trained: tinylm (embedded, offline), dummy (instant, learns nothing), local, openai, tinker."""
+    checkpoints: Annotated[list[int | str], Added()] = field(default_factory=list)
+    """After which steps the model is kept, each a model of its own: step numbers, and last. Empty: the last alone."""
 
 
 def _request(config: TrainModelConfig, dataset: Path | None, validation: Path | None = None) -> TrainingRequest:
-    return TrainingRequest(config.model, config.hyperparameters, config.suffix, dataset, validation)
+    checkpoints = tuple(config.checkpoints)
+    return TrainingRequest(config.model, config.hyperparameters, config.suffix, dataset, validation, checkpoints)
 
 
 def check_training(config: TrainModelConfig) -> None:
     """Before a run: let the backend refuse what could never work."""
-    find_trainer(config.backend_name).check(_request(config, None))
+    trainer = find_trainer(config.backend_name)
+    if config.checkpoints and not getattr(trainer, "takes_checkpoints", False):
+        raise BackendError(
+            f"The trainer {config.backend_name!r} keeps no checkpoints: leave train_model.checkpoints out."
+        )
+    trainer.check(_request(config, None))
+
+
+def checkpoints_of_training(config: TrainModelConfig) -> dict[str, list[int | str]]:
+    """The axis that several checkpoints are; raises `ConfigError` for what is none."""
+    for each in config.checkpoints:
+        if not (isinstance(each, int) and each > 0) and not (isinstance(each, str) and _LAST.fullmatch(each)):
+            raise ConfigError(
+                f"train_model.checkpoints: {each!r} is no checkpoint. Write the numbers of steps, from 1, or last; for "
+                "openai last, last-1 or last-2."
+            )
+    return {"checkpoint": list(config.checkpoints)} if config.checkpoints else {}
 
 
 def models_of_training(config: TrainModelConfig) -> list[str]:
@@ -121,5 +142,14 @@ def train_model(
         raise StepError(f"The trainer {config.backend_name!r} gave the model no id.")
     if trained.usage:
         (workspace / "usage.json").write_text(json.dumps(trained.usage), encoding="utf-8")
-    about = {**trained.metadata, "model_id": trained.model_id, "inspect": dict(trained.inspect)}
-    return [AtomConstructor(output, trained.path, "model", about)]
+    if not config.checkpoints:
+        return [_model_atom(output, trained)]
+    lacking = [each for each in config.checkpoints if each not in trained.checkpoints]
+    if lacking:
+        raise StepError(f"The trainer {config.backend_name!r} kept no checkpoint {listed(map(str, lacking))}.")
+    return [_model_atom(f"{output}@checkpoint={each}", trained.checkpoints[each]) for each in config.checkpoints]
+
+
+def _model_atom(output: str, model: TrainedModel) -> AtomConstructor:
+    about = {**model.metadata, "model_id": model.model_id, "inspect": dict(model.inspect)}
+    return AtomConstructor(output, model.path, "model", about)

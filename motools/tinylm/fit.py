@@ -7,8 +7,8 @@ lies on an edge, equal trainings give equal models wherever they run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class Fitted:
 
     Attributes:
         losses: the mean loss of each epoch, in nats a token, as it was while the epoch went on.
+        kept: the model as it was after each of the steps asked for.
         rows: how many rows had an answer to learn.
         tokens: how many tokens those answers have, ends included.
     """
@@ -46,6 +47,7 @@ class Fitted:
     losses: list[float]
     rows: int
     tokens: int
+    kept: Mapping[int, TinyLM] = field(default_factory=dict)
 
 
 def fit(
@@ -55,6 +57,7 @@ def fit(
     learning_rate: float = 0.3,
     seed: int = 0,
     report: Callable[[int, float], None] = lambda epoch, loss: None,
+    keep: Callable[[int], Collection[int]] = lambda steps: (),
 ) -> Fitted:
     """Train the base model on the assistant turns of chat rows (each a list of messages).
 
@@ -62,6 +65,7 @@ def fit(
         batch_size: in assistant turns.
         learning_rate: of the first step; it falls to 0.
         report: called after each epoch with its number, from 1, and its mean loss.
+        keep: called with the number of steps; after which of them, counted from 1, the model is kept.
 
     Raises:
         StepError: there is nothing to learn from, or the weights grew beyond all numbers.
@@ -73,17 +77,22 @@ def fit(
     rng = np.random.default_rng(seed)
     run = _Run(base, answers, rng)
     losses: list[float] = []
+    kept: dict[int, TinyLM] = {}
+    a_pass = -(-len(answers) // batch_size)
+    wanted = set(keep(a_pass * n_epochs))
     for epoch in range(n_epochs):
         order, total = rng.permutation(len(answers)), 0.0
         for at in range(0, len(order), batch_size):
             # Falls to 0 in a line: at full speed the last few rows would outweigh all others.
             left = 1 - (epoch + at / len(order)) / n_epochs
             total += run.step(order[at : at + batch_size], learning_rate * left)
+            if (step := epoch * a_pass + at // batch_size + 1) in wanted:
+                kept[step] = run.model()
         losses.append(total / len(answers.tokens))
         report(epoch + 1, losses[-1])
     if not run.finite():
         raise StepError(f"The training diverged. Lower learning_rate, which is {learning_rate:g}.")
-    return Fitted(run.model(), losses, answers.rows, len(answers.tokens))
+    return Fitted(run.model(), losses, answers.rows, len(answers.tokens), kept)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,10 +12,17 @@ from motools.code.loading import load
 from motools.code.search_path import place_of
 from motools.definition.config import is_code
 from motools.definition.context import working_folder
-from motools.errors import BackendError
+from motools.errors import BackendError, StepError
 from motools.zoo import lookup
 
-__all__ = ["TrainedModel", "Trainer", "TrainingRequest", "check_suffix", "find_trainer", "model_name"]
+__all__ = [
+    "TrainedModel",
+    "Trainer",
+    "TrainingRequest",
+    "check_suffix",
+    "find_trainer",
+    "model_name",
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class TrainingRequest:
         dataset: a JSONL file of chat rows, `{"messages": [{"role", "content"}, ...]}`; None in `check`.
         validation: the same, of rows to measure the loss on, or None. Only trainers with
             `takes_validation = True` are given one.
+        checkpoints: after which steps the model is to be kept, too, or `last`; empty where only the last one is wanted.
+            Only trainers with `takes_checkpoints = True` are given any.
     """
 
     model: str
@@ -36,6 +45,7 @@ class TrainingRequest:
     suffix: str | None
     dataset: Path | None = None
     validation: Path | None = None
+    checkpoints: Sequence[int | str] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class TrainedModel:
         inspect: how Inspect reaches it: `model` (with its provider prefix), optional `model_args`, and
             optional `model_paths`, arguments whose value is the path of a file below `path`.
         usage: tokens by kind, as the provider counts them; goes into the run record.
+        checkpoints: where some were asked for, each by what it was asked for as; their own usage counts nothing.
     """
 
     path: Path
@@ -57,6 +68,7 @@ class TrainedModel:
     metadata: Mapping[str, Any]
     inspect: Mapping[str, Any]
     usage: Mapping[str, Any] = field(default_factory=dict)
+    checkpoints: Mapping[int | str, TrainedModel] = field(default_factory=dict)
 
 
 class Trainer(Protocol):
@@ -64,9 +76,9 @@ class Trainer(Protocol):
     `backend_name: my_trainer.py:MyTrainer`.
 
     It may say more of itself: `provider`, under which Inspect reaches what it makes; `preload`, the heavy modules that
-    it imports; `cores`, how many it keeps busy; `takes_validation`; `estimate(request)`, what training would use;
-    `check_row(row, model)`, which raises `WrongRow` (of `motools.base.chat`) where it does not take a chat row, and
-    `least_rows`, how many it needs.
+    it imports; `cores`, how many it keeps busy; `paid`, whether it bills; `takes_validation` and `takes_checkpoints`;
+    `estimate(request)`, what training would use; `check_row(row, model)`, which raises `WrongRow` (of
+    `motools.base.chat`) where it does not take a chat row, and `least_rows`, how many it needs.
     """
 
     def check(self, request: TrainingRequest) -> None:
@@ -101,6 +113,28 @@ def find_trainer(name: str) -> Trainer:
                 "and train(request, workspace)."
             )
     return cast(Trainer, trainer)
+
+
+def check_checkpoints(checkpoints: Sequence[int | str]) -> None:
+    """Refuse what names no step of a training: anything but whole numbers and `last`; raises `BackendError`."""
+    for each in checkpoints:
+        if not isinstance(each, int) and each != "last":
+            raise BackendError(f"train_model.checkpoints: write the numbers of steps, and last, not {each!r}.")
+
+
+def step_numbers(checkpoints: Sequence[int | str], total: int) -> dict[int | str, int]:
+    """What was asked for -> the step after which the model is to be kept, of so many steps in all.
+
+    Raises:
+        StepError: a step that the training does not have.
+    """
+    beyond = [each for each in checkpoints if isinstance(each, int) and each > total]
+    if beyond:
+        raise StepError(
+            f"train_model.checkpoints: the training has {total:,} steps, and no step {beyond[0]:,}. Write numbers up "
+            "to that, or last."
+        )
+    return {each: each if isinstance(each, int) else total for each in checkpoints}
 
 
 SUFFIX = 64

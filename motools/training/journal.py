@@ -8,6 +8,7 @@ loses nothing: the same marks stand in the job's metadata at the provider.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -20,8 +21,9 @@ from motools.atom import records
 from motools.base.files import new_file, sweep
 from motools.errors import UserError, listed
 from motools.repo.project import Project
+from motools.training import TrainingRequest
 
-__all__ = ["DEAD", "ENDED", "JobEntry", "Journal"]
+__all__ = ["DEAD", "ENDED", "JobEntry", "Journal", "job_key"]
 
 DEAD = ("failed", "cancelled", "refused")
 """Never come back to: the next run submits a new job."""
@@ -92,6 +94,18 @@ class JobEntry:
         earlier = (*self.earlier, *([self.job_id] if self.job_id else []))
         where = (self.step, self.folder, self.model, self.server, self.account)
         return JobEntry(self.key, self.step_key, *where, forced=forced, earlier=earlier, provider=self.provider)
+
+
+def job_key(step_key: str, request: TrainingRequest) -> str:
+    """The key of the job that a step asks for: equal for the same step and the same content, wherever that lies."""
+    asked = {
+        name: value for name, value in vars(request).items() if not isinstance(value, Path) and name != "checkpoints"
+    }
+    for name, value in vars(request).items():
+        if isinstance(value, Path):
+            with value.open("rb") as file:
+                asked[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(json.dumps([step_key, asked], sort_keys=True).encode()).hexdigest()
 
 
 class Journal:

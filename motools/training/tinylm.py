@@ -6,14 +6,18 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motools.base.chat import Rules, check_row, text_of
 from motools.base.chat.lines import chat_rows
 from motools.errors import BackendError, did_you_mean, listed
-from motools.training import TrainedModel, TrainingRequest, model_name
+from motools.training import TrainedModel, TrainingRequest, check_checkpoints, model_name, step_numbers
 from motools.zoo import versioned
+
+if TYPE_CHECKING:
+    from motools.tinylm.model import TinyLM
 
 __all__ = ["DEFAULTS", "TinyLMTrainer"]
 
@@ -52,11 +56,13 @@ class TinyLMTrainer:
 
     provider = "tinylm"
     loss_columns = ("epoch", "loss")
+    takes_checkpoints = True
 
     def check(self, request: TrainingRequest) -> None:
         if request.model.startswith("tinylm/") and request.model != BASE:
             raise BackendError(f"tinylm trains from its own base only: set model to {BASE!r}, not {request.model!r}.")
         hyperparameters(request.hyperparameters)
+        check_checkpoints(request.checkpoints)
 
     def check_row(self, row: Mapping[str, Any], model: str) -> None:
         check_row(row, RULES)
@@ -68,19 +74,19 @@ class TinyLMTrainer:
         assert request.dataset is not None
         chosen = hyperparameters(request.hyperparameters)
         epochs = chosen["n_epochs"]
+        steps: dict[int | str, int] = {}
+
+        def keep(total: int) -> list[int]:
+            steps.update(step_numbers(request.checkpoints, total))
+            return [*steps.values()]
+
         fitted = fit(
             _words(request.dataset),
             **chosen,
             report=lambda epoch, loss: print(f"epoch {epoch}/{epochs} loss {loss:.3f}", flush=True),
+            keep=keep,
         )
-        folder = workspace / "model"
-        folder.mkdir(parents=True, exist_ok=True)
-        fitted.model.save(folder / "tinylm.npz")
         losses = [{"epoch": epoch, "loss": round(loss, 6)} for epoch, loss in enumerate(fitted.losses, 1)]
-        (folder / "loss.json").write_text(json.dumps(losses, indent=2) + "\n", encoding="utf-8")
-
-        digest = hashlib.sha256((folder / "tinylm.npz").read_bytes()).hexdigest()
-        model_id = model_name("tinylm", request.suffix or "organism", digest)
         metadata = {
             "base_model": BASE,
             **({} if request.model == BASE else {"stands_in_for": request.model}),
@@ -89,13 +95,24 @@ class TinyLMTrainer:
             "trained_tokens": fitted.tokens * epochs,
             "final_loss": losses[-1]["loss"],
         }
-        return TrainedModel(
-            path=folder,
-            model_id=model_id,
-            metadata=metadata,
-            inspect={"model": model_id, "model_paths": {"path": "tinylm.npz"}},
-            usage={"trained_tokens": fitted.tokens * epochs},
-        )
+        of_step = {
+            step: _written(model, workspace / "checkpoints" / f"{step}", {**metadata, "step": step}, losses, request)
+            for step, model in fitted.kept.items()
+        }
+        last = _written(fitted.model, workspace / "model", metadata, losses, request)
+        usage = {"trained_tokens": fitted.tokens * epochs}
+        return replace(last, usage=usage, checkpoints={each: of_step[step] for each, step in steps.items()})
+
+
+def _written(
+    model: TinyLM, folder: Path, metadata: Mapping[str, Any], losses: list[dict[str, Any]], request: TrainingRequest
+) -> TrainedModel:
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / "tinylm.npz")
+    (folder / "loss.json").write_text(json.dumps(losses, indent=2) + "\n", encoding="utf-8")
+    digest = hashlib.sha256((folder / "tinylm.npz").read_bytes()).hexdigest()
+    model_id = model_name("tinylm", request.suffix or "organism", digest)
+    return TrainedModel(folder, model_id, metadata, {"model": model_id, "model_paths": {"path": "tinylm.npz"}})
 
 
 def _words(dataset: Path) -> Iterator[list[dict[str, Any]]]:

@@ -65,12 +65,12 @@ class Description:
 
 
 def dataset(**about: Any) -> Callable[[F], F]:
-    """Describe a dataset loader: `@dataset(name=..., description=..., version=1, ...)` (see `Entry`)."""
+    """Describe a dataset loader: `@dataset(name=..., description=..., version=1, ...)` (see `Description`)."""
     return _describe(Description(**about))
 
 
 def task(**about: Any) -> Callable[[F], F]:
-    """Describe a task: a function that returns an `inspect_ai.Task` (see `Entry`)."""
+    """Describe a task: a function that returns an `inspect_ai.Task` (see `Description`)."""
     return _describe(Description(**about))
 
 

@@ -18,6 +18,7 @@ from motools.steps.prepare_dataset import PrepareDatasetConfig, check_loader, re
 from motools.steps.train_model import (
     TrainModelConfig,
     check_training,
+    checkpoints_of_training,
     cores_of_training,
     estimate_training,
     is_paid_training,
@@ -74,6 +75,7 @@ TRAIN = Step(
     paid=is_paid_training,
     estimate=estimate_training,
     plots=plots_of_training,
+    varies=checkpoints_of_training,
 )
 EVALUATE = Step(
     "evaluate_model",

@@ -43,14 +43,14 @@ def said(process: subprocess.Popen[str]) -> str:
 
 
 def test_each_process_takes_one_and_who_comes_late_waits_and_says_so(names: list[str]) -> None:
-    first, second = start(60), start(60)
+    first, second = start(900), start(900)
     try:
         assert {said(first), said(second)} == {f"held {name}" for name in names}
         third = start(0)
         assert said(third) == f"waiting for a GPU: {', '.join(names)} is at other work"
         first.send_signal(signal.SIGKILL)  # the kernel lets go
         assert said(third).startswith("held GPU-test")
-        assert third.wait(30) == 0
+        assert third.wait(300) == 0
     finally:
         for process in (first, second):
             process.kill()
@@ -63,7 +63,7 @@ def test_who_holds_one_sees_no_other_and_does_not_wait_for_itself(names: list[st
         with held_gpu() as again:
             assert again is None
     assert gpus() == names
-    eventually(lambda: start(0).wait(30) == 0)
+    eventually(lambda: start(0).wait(300) == 0)
 
 
 @pytest.mark.parametrize("visible", ["", "-1"])

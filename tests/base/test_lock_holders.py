@@ -58,7 +58,7 @@ def forked(chain: Chain) -> Iterator[int]:
     child = int(chain.path("child.pid").read_text())
     for pid in [process.pid, *[pid for pid in descendants(process.pid) if pid != child]]:
         os.kill(pid, signal.SIGKILL)
-    process.wait(60)
+    process.wait(300)
     assert living(child)
     chain.path("slow").unlink()
     chain.edit(
@@ -74,7 +74,7 @@ def forked(chain: Chain) -> Iterator[int]:
 def test_what_a_killed_step_has_forked_is_ended_and_not_waited_for(chain: Chain, forked: int) -> None:
     chain.executed()
     done = subprocess.run(
-        [sys.executable, "-m", "motools", "run"], cwd=chain.folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "motools", "run"], cwd=chain.folder, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert not living(forked)
@@ -83,7 +83,7 @@ def test_what_a_killed_step_has_forked_is_ended_and_not_waited_for(chain: Chain,
 
 
 def test_the_same_under_dvc_repro(chain: Chain, forked: int) -> None:
-    done = subprocess.run(["dvc", "repro"], cwd=chain.folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["dvc", "repro"], cwd=chain.folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr + done.stdout
     assert not living(forked)
 
@@ -99,7 +99,7 @@ def test_a_run_is_told_who_holds_the_lock_of_one_that_was_killed(chain: Chain, o
             taker.kill()
             taker.wait()
             words = [sys.executable, "-m", "motools", "run", *option.split()]
-            done = subprocess.run(words, cwd=chain.folder, capture_output=True, text=True, timeout=30)
+            done = subprocess.run(words, cwd=chain.folder, capture_output=True, text=True, timeout=300)
             assert done.returncode == 2
             said = " ".join(done.stderr.split())
             assert f"Error: Process {child} (" in said
@@ -126,7 +126,7 @@ def test_processes_that_an_executor_has_forked_do_not_keep_the_lock_of_a_run(cha
     """
     children = tmp_path / "children"
     try:
-        done = subprocess.run([sys.executable, "-c", code, str(children)], cwd=chain.folder, timeout=30)
+        done = subprocess.run([sys.executable, "-c", code, str(children)], cwd=chain.folder, timeout=300)
         assert done.returncode == 0
     finally:
         for word in children.read_text().split():
@@ -145,7 +145,7 @@ def test_who_waits_for_a_name_does_not_wait_for_what_its_holder_has_left_behind(
         eventually(lambda: any(_names(file, name) for file in Path(f"/proc/{waiting.pid}/fd").iterdir()))
         time.sleep(0.2)
     try:
-        waiting.join(30)
+        waiting.join(300)
         assert waiting.exitcode == 0
     finally:
         waiting.kill()

@@ -117,7 +117,7 @@ def run(config: dict[str, Any], **env: str) -> subprocess.CompletedProcess[str]:
     workflow = "evaluate_only" if "existing_model" in config else "train_and_evaluate"
     Path("config.json").write_text(json.dumps(config))
     words = ["motools", "workflow", "run", workflow, "--config", "config.json"]
-    return subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize("config", [TRAINED, EXISTING, GRADED], ids=["trained", "existing", "grader"])

@@ -44,6 +44,15 @@ def test_variables_are_secret_by_their_name_and_only_long_values_count(monkeypat
         assert name not in secrets.known()
 
 
+def test_a_value_that_changes_is_known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, before in (("first-value-of-it", "second-value-of-it"), ("second-value-of-it", "first-value-of-it")):
+        monkeypatch.setenv("MADE_UP_API_KEY", value)
+        assert secrets.screen()(f"it is {value}") == "holds the value of MADE_UP_API_KEY"
+        assert secrets.screen()(f"it is {before}") is None
+    monkeypatch.delenv("MADE_UP_API_KEY")
+    assert secrets.screen()("it is second-value-of-it") is None
+
+
 def test_a_variable_that_says_where_a_key_lies_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSH_KEY", str(tmp_path))
     assert "SSH_KEY" not in secrets.known()

@@ -116,7 +116,7 @@ def test_what_is_no_host_cannot_be_allowed(text: str) -> None:
 
 def test_hosts_are_kept_outside_of_the_project_listed_and_taken_back(project: Path) -> None:
     def call(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["motools", "trust", *words], capture_output=True, text=True, timeout=60)
+        return subprocess.run(["motools", "trust", *words], capture_output=True, text=True, timeout=300)
 
     assert call("api.example.org").stdout == "api.example.org: trusted with your keys\n"
     assert call("api.example.org").returncode == 0

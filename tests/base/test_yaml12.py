@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motools.base import yaml12
-from motools.base.yaml12 import reading
+from motools.base.yaml12 import reading, writing
 from motools.errors import ConfigError
 
 REFUSED = "refused"
@@ -313,5 +314,49 @@ def test_a_list_of_10_mb_takes_a_few_times_its_size_in_memory_and_time_in_propor
 
     small, _ = cost(100_000)
     large, kilobytes = cost(1_000_000)
-    assert large < 20 * small
+    assert large < 40 * small  # the square of ten would be 100
     assert kilobytes < 200_000
+
+
+# -- what is plain is written without YAML's own writer ------------------------------------------
+
+ODD = (
+    "true no on y null ~ << = 12 1.5 1e5 1e123456789012345678901234567890 12345678901234567890123456789012 0x1f 0o7 "
+    "0b1 1_0 _1 +1 - -a .5 .inf ... --- 1:30 190:20:30 2024-01-01 a:b a: @a $x a#b ${item.at} é"
+).split()
+LETTERS = "abefn019_/.@=+,$-: oOxXtT"
+
+
+@pytest.mark.parametrize("dumper", [writing._Dumper, writing._LockDumper])
+def test_what_is_written_quickly_is_what_yaml_itself_would_write(dumper: Any) -> None:
+    draw = random.Random(7)
+
+    def word() -> str:
+        if draw.random() < 0.2:
+            return draw.choice([*ODD, "", "a: b", "a #b", "a  b", " a", "a ", "of two words"])
+        return "".join(draw.choice(LETTERS) for _ in range(draw.choice([1, 3, 8, 40])))
+
+    def value(depth: int) -> Any:
+        kind = draw.random()
+        if depth and kind < 0.3:
+            return {word(): value(depth - 1) for _ in range(draw.randint(0, 3))}
+        if depth and kind < 0.5:
+            return [value(depth - 1) for _ in range(draw.randint(0, 3))]
+        return draw.choice([word(), word(), word(), draw.randint(-5, 10**9), True, False, 0.5, 1e-7, 1e20])
+
+    plain = writing._Plain(dumper.yaml_implicit_resolvers)
+    width = 80 if dumper is writing._LockDumper else 10**6
+    quick = 0
+    for _ in range(4000):
+        content = {word(): value(2)}
+        text = plain.text(content)
+        if text is not None:
+            quick += 1
+            assert text == yaml.dump(
+                content, Dumper=dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=width
+            )
+    assert quick > 500
+    for count in range(1, 12):  # where lines are broken
+        content = {"a" * 30: {"b" * 5 * count: " ".join(["words"] * count)}}
+        text = plain.text(content)
+        assert text in (None, yaml.dump(content, Dumper=dumper, default_flow_style=False, sort_keys=False, width=width))

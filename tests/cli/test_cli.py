@@ -307,7 +307,7 @@ def test_what_the_machine_refuses_is_a_sentence_without_a_report(
 
 def test_a_reader_that_leaves_early_is_no_failure_to_speak_of(project: Path) -> None:
     words = f"{sys.executable} -m motools zoo list --json | head -n 1"
-    done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=300)
     assert (done.stdout, done.stderr) == ("[\n", "")
 
 
@@ -316,7 +316,7 @@ def test_ctrl_c_while_a_step_runs_ends_in_a_sentence_and_shows_no_log(project: P
     run = chain.start()
     eventually(chain.executed)
     run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=300)
     assert (run.returncode, out) == (130, "")
     assert "prepare: stopped\n" in err
     assert err.endswith("Error: Interrupted. Kept: none. `motools run` goes on from there.\n")
@@ -336,7 +336,7 @@ def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) 
             cwd=project,
             env={**os.environ, **env},
             capture_output=True,
-            timeout=120,
+            timeout=300,
         )
         told = b"imports chain.py, which params.yaml names\n" if words == "status" else b""
         assert (done.returncode, done.stderr) == (0, told), words
@@ -361,7 +361,7 @@ def test_the_shell_completes_commands_options_and_published_names(typed: str, of
     script = subprocess.run(["motools"], env=env, capture_output=True, text=True, check=True).stdout
     asked = f"COMP_WORDS=({typed}); COMP_CWORD={len(typed.split()) - 1}; _motools_completion motools"
     words = ["bash", "-c", f'{script}\n{asked}; echo "${{COMPREPLY[@]}}"']
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert set(done.stdout.split()) == offered, done.stderr
 
 

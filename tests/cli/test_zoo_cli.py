@@ -119,7 +119,7 @@ def motools(tmp_path: Path) -> Call:
 
     def call(*words: str, **more: str) -> Done:
         command = [sys.executable, "-m", "motools", *words]
-        done = subprocess.run(command, capture_output=True, text=True, env={**env, **more}, cwd=tmp_path, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, env={**env, **more}, cwd=tmp_path, timeout=300)
         return Done(done.returncode, done.stdout, done.stderr)
 
     return call

@@ -154,6 +154,17 @@ def step(): return one
 def one(): return «1|2»
 def step(): return one
 """,
+    "the text of a method that was not executed": """
+class A:
+    def one(self): return «1|2»
+def step(): return A.one
+""",
+    "the name of a local after an inner scope": """
+def step():
+    a = [n for n in range(3)]
+    «b|c» = 1
+    return a, «b|c»
+""",
     "the order of definitions": """
 «def one(): return 1|def two(): return 2»
 «def two(): return 2|def one(): return 1»
@@ -333,3 +344,9 @@ def test_fields_of_a_config_class_are_in_the_key_unless_somebody_may_ask_for_the
     assert before[0]
     before, after = both(text.replace("config.a", "C.a"), configs={"steps.py": {"C.a"}})
     assert before != after
+
+
+@pytest.mark.parametrize(("length", "told"), [(25, f"random.seed('{'x' * 25}')"), (26, f"random.seed('{'x' * 24}...")])
+def test_a_long_statement_is_told_by_how_it_begins(length: int, told: str) -> None:
+    found = counted(f"import random\nrandom.seed('{'x' * length}')\ndef step(): return 0\n")
+    assert told in [label for label, _ in found.top]

@@ -210,6 +210,20 @@ def test_a_namespace_package_is_found(scene: Scene) -> None:
     assert list(found.code) == ["space/deep.py", "steps.py"]
 
 
+def test_what_would_be_loaded_in_place_of_a_part_of_a_namespace_package_is_told(below: Scene) -> None:
+    files = {"steps.py": "from space import deep\n\n\ndef step():\n    return deep.value()\n",
+             "space/deep.py": "def value():\n    return 1\n"}  # fmt: skip
+    found = below.trace(files, {"steps.py": "step", "space/deep.py": "value"})
+    assert below.changes(found) == []
+    write(below.folder, {"space/other.py": ""})
+    assert below.changes(found) == []
+    write(below.root, {"space/__init__.py": ""})
+    assert below.changes(found) == ["a new package space"]
+    (below.root / "space" / "__init__.py").unlink()
+    write(below.folder, {"space/deep.py": files["space/deep.py"]})
+    assert below.changes(found) == ["a new module space.deep"]
+
+
 def test_what_is_no_python_counts_as_a_file(scene: Scene) -> None:
     found = scene.trace({"steps.py": "def step():\n    return 1\n", "old.py": "print 1\n"}, {"steps.py": "step"})
     assert found.files == {"old.py": hashlib.md5(b"print 1\n").hexdigest()}
@@ -255,6 +269,21 @@ def test_what_was_only_asked_for_is_compared_by_its_kind(scene: Scene) -> None:
     (scene.root / "there").unlink()
     (scene.root / "folder").rmdir()
     assert scene.changes(found) == ["folder is gone", "no has come", "there is gone"]
+
+
+def test_a_link_that_was_read_is_compared_by_where_it_points(scene: Scene) -> None:
+    write(scene.root, {"one.txt": "1", "two.txt": "1"})
+    link = scene.root / "now.txt"
+    link.symlink_to("one.txt")
+    found = scene.trace(FILES, RAN, Events(exists={str(link): "-> one.txt"}))
+    assert scene.changes(found) == []
+    for become in ("two.txt", None):
+        link.unlink()
+        if become is None:
+            link.write_text("1")
+        else:
+            link.symlink_to(become)
+        assert scene.changes(found) == ["now.txt points elsewhere"]
 
 
 @pytest.mark.parametrize("sizes", [False, True])

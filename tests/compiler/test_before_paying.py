@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from chain import Chain, dvc
-from openai_server import OpenAIServer
+from openai_server import OpenAIServer, Reply
 from sampling import sample
 
 TASKS = """\
@@ -44,6 +44,11 @@ def of_step():
     from motools.workflow import current_step
     assert current_step().folder.joinpath("tasks.py").exists()
     return sums()
+
+
+def graded():
+    from inspect_ai.scorer import model_graded_qa
+    return Task(dataset=[Sample(input="1 + 1", target="2")], scorer=model_graded_qa())
 
 
 def unlucky():
@@ -240,8 +245,92 @@ def test_the_key_of_a_model_that_is_served_already_is_missed_too(
         assert "FIREWORKS_API_KEY" in done.sentence
 
 
-def test_what_is_right_is_valid_and_asks_the_provider_nothing_that_costs(laid: Chain, server: OpenAIServer) -> None:
+# -- who judges is asked one question before a training is paid --------------------------------
+
+JUDGED = {"eval_task": "mozoo/emergent_misalignment", "eval_kwargs": {"model_roles": {"grader": "openai/gpt-judge"}}}
+GRADED = {"eval_task": "tasks.py:graded", "eval_kwargs": {"model_roles": {"grader": "openai/gpt-judge"}}}
+
+
+def asked(server: OpenAIServer) -> list[str]:
+    """The models that were asked something, once a request."""
+    return [request.body["model"] for request in server.requests if request.step == "chat"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_grader_that_cannot_be_read_is_refused_before_the_training(
+    command: str, laid: Chain, server: OpenAIServer
+) -> None:
+    server.replies["gpt-judge"] = lambda body: Reply("50", [])  # without log-probabilities
+    configure(laid, {EVALUATE: JUDGED})
+    done = laid.command(*COMMANDS[command])
+    assert done.code == 2, done.err
+    assert "The grader of emergent_misalignment cannot judge" in done.sentence
+    assert "openai/gpt-judge gives no log-probabilities" in done.sentence
+    assert asked(server) == ["gpt-judge"]
+    assert (server.jobs, server.files) == ({}, {})
+
+
+@pytest.mark.parametrize("evaluate", [JUDGED, GRADED], ids=["a judge of the zoo", "a grader of Inspect's"])
+@pytest.mark.parametrize(
+    ("kind", "words"), [("401", "Incorrect API key"), ("404", "The model `ft:gpt-judge` does not exist")]
+)
+def test_a_grader_that_the_provider_refuses_is_told_in_its_words_before_the_training(
+    kind: str, words: str, evaluate: dict[str, Any], laid: Chain, server: OpenAIServer
+) -> None:
+    grader = "openai/ft:gpt-judge" if kind == "404" else "openai/gpt-judge"
+    if kind == "401":
+        server.fault("chat", "401")
+    configure(laid, {EVALUATE: {**evaluate, "eval_kwargs": {"model_roles": {"grader": grader}}}})
+    done = laid.command(*COMMANDS["run"])
+    assert done.code == 2, done.err
+    assert "cannot be asked" in done.sentence
+    assert words in done.sentence
+    assert len(asked(server)) == 1
+    assert (server.jobs, server.files) == ({}, {})
+
+
+@pytest.mark.parametrize("kind", ["500", "drop_before"])
+def test_a_grader_that_stumbles_or_cannot_be_reached_is_let_pass(kind: str, laid: Chain, server: OpenAIServer) -> None:
+    server.fault("chat", kind, times=99)
+    configure(laid, {EVALUATE: JUDGED})
+    try:
+        done = laid.command(*COMMANDS["status --check"])
+    finally:
+        server._faults.clear()
+    assert done.code == 0, done.err
+
+
+def test_a_grader_is_asked_once_a_command_and_only_before_a_training_that_is_paid(
+    laid: Chain, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.replies["gpt-judge"] = lambda body: Reply.of({"50": 1.0})
+    configure(laid, {EVALUATE: {**JUDGED, "eval_task": ["mozoo/emergent_misalignment", "mozoo/evil_detection"]}})
+    assert laid.command(*COMMANDS["status --check"]).code == 0
+    assert asked(server) == ["gpt-judge"]
+    server.forget()
+    monkeypatch.setenv("MOTOOLS_OFFLINE", "1")
+    assert laid.command(*COMMANDS["status --check"]).code == 0
+    monkeypatch.delenv("MOTOOLS_OFFLINE")
+    configure(laid, {TRAIN: {"backend_name": "tinylm", "model": "tinylm/base"}, EVALUATE: JUDGED})
+    assert laid.command(*COMMANDS["status --check"]).code == 0
+    assert asked(server) == []
+
+
+def test_a_sampled_judge_is_tried_out_in_its_own_form(laid: Chain, server: OpenAIServer) -> None:
+    configure(laid, {EVALUATE: {**JUDGED, "eval_kwargs": {**JUDGED["eval_kwargs"], "task_args": {"judge": "sampled"}}}})
+    server.replies["gpt-judge"] = lambda body: "50"
+    assert laid.command(*COMMANDS["status --check"]).code == 0
+    (request,) = (request for request in server.requests if request.step == "chat")
+    assert request.body["response_format"]["type"] == "json_schema"
+
+
+def test_what_is_right_is_valid_and_asks_the_provider_no_more_than_who_judges(
+    laid: Chain, server: OpenAIServer
+) -> None:
+    server.replies["gpt-9"] = lambda body: "yes"
     configure(laid, {EVALUATE: {"eval_kwargs": {"model_roles": {"grader": "openai/gpt-9"}}}})
     for command in ("validate", "status --check"):
+        server.forget()
         assert laid.command(*COMMANDS[command]).code == 0
-    assert {request.step for request in server.requests} <= {"models"}
+        steps = [request.step for request in server.requests if request.step != "models"]
+        assert steps == ["responses"]

@@ -22,7 +22,7 @@ from motools.engine.plan import StagePlan
 from motools.engine.prepared import prepare_folder
 from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
 from motools.engine.reporter import Silent
-from motools.engine.stage import in_order, waiting_for
+from motools.engine.stage import Done, in_order, waiting_for
 from motools.engine.stages import Stages, open_stages
 from motools.errors import DamagedError, RemoteError, StepError, UserError, WorkflowError
 from motools.execution import cached_results
@@ -86,7 +86,7 @@ class Heard(Silent):
 @contextlib.contextmanager
 def opened(chain: Chain, stages: str | None = None, **how: Any) -> Iterator[Stages]:
     forget_modules(chain.folder)
-    with open_stages(prepare_folder(chain.folder), RunOptions(stages, **how), Heard()) as found:
+    with open_stages(prepare_folder(chain.folder), RunOptions(stages, **how), Heard()) as found, found.at_home():
         yield found
 
 
@@ -281,25 +281,55 @@ def test_what_a_frozen_stage_has_made_is_entered_too_under_the_key_of_its_record
     assert len(list(step_cache.every(Project(chain.folder).store))) == 3
 
 
-def test_every_stage_that_will_or_may_run_has_its_config_checked(chain: Chain) -> None:
+def refusing(chain: Chain, how: str) -> None:
+    """Have each step refuse what it is given, in its `check` or its `rehearse`, by its seed."""
+    for number, (before, after) in enumerate([("prepare", ")"), ("train", ", keeps"), ("evaluate", ")")]):
+        chain.edit("chain.py", f"Config, {before}{after}", f"Config, {before}, {how}=refuse{after}")
+        chain.set(before, seed=number)
+    function = "def refuse(config):\n    raise motools.errors.UserError(f'no {config.seed}')"
+    chain.edit("chain.py", "workflow = ", f"import motools.errors\n\n\n{function}\n\n\nworkflow = ")
+
+
+@pytest.mark.parametrize("how", ["check", "rehearse"])
+def test_every_stage_that_will_or_may_run_has_its_config_checked_and_tried_out(chain: Chain, how: str) -> None:
     add_mine(chain)
-    chain.edit(
-        "chain.py",
-        "Config, evaluate)",
-        "Config, evaluate, check=refuse)",
-    )
-    chain.edit(
-        "chain.py",
-        "workflow = ",
-        "import motools.errors\n\n\ndef refuse(config):\n    raise motools.errors.UserError(f'no {config.seed}')\n\n\n"
-        "workflow = ",
-    )
+    refusing(chain, how)
     with opened(chain) as stages:
+        ask = getattr(stages, how)
         for action in ("current", "restore", "fetch"):
-            stages.check(plans(stages, evaluate=action))
+            ask(plans(stages, evaluate=action))
         for action in ("run", "maybe"):
-            with pytest.raises(UserError, match="no 0"):
-                stages.check(plans(stages, mine="run", evaluate=action))
+            with pytest.raises(UserError, match="no 2"):
+                ask(plans(stages, mine="run", evaluate=action))
+
+
+def test_what_comes_after_a_stage_of_ones_own_may_need_what_that_makes_and_tries_nothing_out(chain: Chain) -> None:
+    chain.set("train", more={"file": "out.txt"})
+    add_mine(chain)
+    refusing(chain, "rehearse")
+    with opened(chain) as stages:
+        stages.rehearse(plans(stages, mine="run", train="run", evaluate="run"))
+        with pytest.raises(UserError, match="no 0"):
+            stages.rehearse(plans(stages, prepare="run", mine="run", train="run", evaluate="run"))
+
+
+def test_of_a_model_that_goes_off_the_steps_that_will_run_are_warned_or_all(chain: Chain) -> None:
+    chain.set("train", more={"model": "openai/gpt-3.5-turbo"})
+    with opened(chain) as stages:
+        (line,) = stages.warnings(plans(stages), of_all=True, ask=False)
+        assert line.startswith("train: openai/gpt-3.5-turbo went off on ")
+        for action in ("run", "maybe"):
+            assert list(stages.warnings(plans(stages, train=action), of_all=False, ask=False)) == [line]
+        for found in (plans(stages, train="restore"), plans(stages, prepare="run")):
+            assert list(stages.warnings(found, of_all=False, ask=False)) == []
+
+
+def test_among_steps_only_inputs_tell_who_waits_whatever_file_a_config_names(chain: Chain) -> None:
+    chain.set("train", more={"file": "metrics/evaluate.json"})
+    with opened(chain) as stages:
+        assert str(chain.path("metrics/evaluate.json")) in stages.steps["train"].reads
+        assert stages.upstream[stages.steps["train"]] == [stages.steps["prepare"]]
+        assert actions(stages) == {"prepare": "current", "train": "run", "evaluate": "maybe"}
 
 
 def test_the_paths_of_a_stage_are_claimed_while_it_is_at_work(chain: Chain) -> None:
@@ -375,6 +405,11 @@ def test_a_path_is_made_by_what_writes_it_something_in_it_or_its_folder(path: st
     upstream = waiting_for(stages)
     assert [each.name for each in upstream[stages[0]]] == (["stage"] if makes else [])
     assert upstream[stages[1]] == upstream[stages[2]] == []
+
+
+def test_a_stage_that_reads_what_it_writes_itself_waits_for_nothing() -> None:
+    stage = Told("stage", ["/a/log"], ["/a"])
+    assert waiting_for([stage]) == {stage: []}
 
 
 def test_stages_that_wait_for_each_other_are_refused_by_name() -> None:
@@ -479,6 +514,48 @@ def test_a_stage_of_ones_own_is_restored_by_dvc_where_it_can_be(chain: Chain) ->
         assert mine.at_hand(mine.decide()).action == "run"
 
 
+def execute(stages: Stages) -> Done:
+    """The stage of one's own, as the scheduler would."""
+    (mine,) = stages.custom
+    plan = mine.at_hand(mine.decide())
+    assert plan.action == "run"
+    return mine.finish(plan, mine.start(plan).result())
+
+
+def test_a_stage_of_ones_own_is_entered_as_dvc_would_with_what_its_command_found(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    add_mine(chain, cmd="cp src.txt out.txt && command -v motools && echo two > src.txt")
+    with opened(chain) as stages:
+        assert execute(stages) == Done()
+        (mine,) = stages.custom
+        assert mine.log.read_text().rstrip().endswith("/motools"), "the programs of this environment are at hand"
+        assert mine.decide().reasons == ("src.txt changed",), "by the command, after it was read"
+    assert chain.path("out.txt").read_text() == "one\n"
+    (dep,), (out,) = chain.locked()["mine"]["deps"], chain.locked()["mine"]["outs"]
+    chain.path("src.txt").write_text("one\n")
+    assert dep["md5"] == out["md5"] == hash_file(chain.path("src.txt"))
+    assert chain.dvc_status() == {}
+    before = chain.locked()
+    remove(chain.path("out.txt"))
+    edit_lock(chain, {name: entry for name, entry in before.items() if name != "mine"})
+    with opened(chain) as stages:
+        (mine,) = stages.custom
+        assert mine.at_hand(mine.decide()).action == "restore"
+    assert chain.locked() == before
+    assert chain.path("out.txt").read_text() == "one\n"
+
+
+def test_a_stage_of_ones_own_that_fails_is_not_entered(chain: Chain) -> None:
+    add_mine(chain, cmd="cp src.txt out.txt && exit 3")
+    with opened(chain) as stages:
+        with pytest.raises(StepError, match=r"its command failed to run: .*, exited with 3"):
+            execute(stages)
+        assert stages.custom[0].decide().action == "run"
+    assert "mine" not in chain.locked()
+
+
 def test_a_frozen_stage_of_ones_own_is_left_alone_as_dvc_does(chain: Chain) -> None:
     from dvc.repo import Repo
 
@@ -514,8 +591,10 @@ def test_an_execution_names_the_person_who_was_given_and_is_entered(chain: Chain
     with opened(chain, user="eve", force=True) as stages:
         prepare = stages.steps["prepare"]
         plan = prepare.decide()
+        assert stages.state.traces == {}
         done = prepare.finish(plan, prepare.start(plan).result())
         assert done.executed
+        assert list(stages.state.traces["prepare"].code) == ["chain.py"]
         assert done.outputs == {name: stages.state.atoms[name] for name in ("dataset", "notes")}
         made = chain.path("atoms/dataset/data/part.txt")
         assert made.stat().st_mtime_ns in stages.state.outputs.hashes._known[str(made)], "it is not hashed again"
@@ -562,6 +641,34 @@ def test_what_only_the_remote_has_is_fetched_at_once_and_restored(chain: Chain) 
         assert [stages.steps["prepare"].decide().action] == ["restore"]
         assert stages.steps["prepare"].left_out("train")["notes"] == ids(chain)["notes"]
     assert chain.path("atoms/notes/data/notes").read_text() == "n"
+
+
+def test_what_is_damaged_in_the_remote_too_is_put_aside_and_the_stage_runs(chain: Chain) -> None:
+    store = with_remote(chain)
+    path = chain.object("atoms/model", "data/part.txt")
+    for each in (path, store / "files" / "md5" / path.parent.name / path.name):
+        spoil(each)
+    remove(chain.path("atoms/model"))
+    with opened(chain) as stages:
+        stages.state.atoms.update(ids(chain))
+        train = stages.steps["train"]
+        assert train.at_hand(train.decide()).action == "run"
+    assert not chain.path("atoms/model").exists()
+    assert chain.path(".motools/damaged", f"{path.parent.name}{path.name}").exists()
+
+
+def test_a_stage_whose_result_the_remote_has_only_in_part_runs(chain: Chain) -> None:
+    store = with_remote(chain)
+    path = chain.object("atoms/model", "data/part.txt")
+    remove(chain.path("atoms/model"))
+    with opened(chain) as stages:
+        stages.state.atoms.update(ids(chain))
+        remove(path)
+        remove(store / "files" / "md5" / path.parent.name / path.name)
+        train = stages.steps["train"]
+        plan = train.decide()
+        assert plan.action == "fetch"
+        assert train.at_hand(plan).action == "run"
 
 
 def test_with_nothing_to_fetch_nobody_is_asked(chain: Chain) -> None:
@@ -730,7 +837,7 @@ def test_a_result_is_brought_whole_with_its_metrics_and_kept(chain: Chain) -> No
     assert chain.path("metrics/evaluate.json").read_text() == metrics
     assert json.loads(metrics) == {"task": {"score": {"mean": 0.5}}}
     assert chain.path("runs/evaluate.json").exists()
-    assert step_cache.lookup(call.place.project.store, *call.slots) == found.entry
+    assert step_cache.lookup(call.place.project.store, *call.cache_slot) == found.entry
     train = call_of(chain, "train")
     remove(chain.path("logs/train"))
     assert cached_results.restore_known(train, chain.locked()["train"]) is not None
@@ -745,7 +852,7 @@ def test_keeping_a_result_that_is_kept_leaves_it_as_it_is(chain: Chain) -> None:
     call = call_of(chain, "train")
     entry = locked_entry("train", {"model": "model"}, True, chain.locked()["train"])
     assert entry is not None
-    (path,) = step_cache.folder_of(call.place.project.store, *call.slots).glob("[0-9a-f]*[0-9a-f]")
+    (path,) = step_cache.folder_of(call.place.project.store, *call.cache_slot).glob("[0-9a-f]*[0-9a-f]")
     os.utime(path, (5, 5))
     cached_results.keep(call.place.project, call.key, entry)
     assert path.stat().st_mtime == 5

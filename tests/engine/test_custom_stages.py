@@ -157,7 +157,7 @@ def test_what_a_command_read_is_what_dvc_is_told_although_it_was_edited_meanwhil
     eventually(lambda: chain.path("copied").exists())
     chain.path("src.txt").write_text("two\n")
     chain.path("edited").touch()
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
     process.communicate()
     assert chain.path("o").read_text() == "one\n"
     assert "src.txt changed" in " ".join(chain.command("status", str(chain.folder)).out.split())

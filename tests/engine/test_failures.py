@@ -99,5 +99,5 @@ def test_an_interruption_is_remembered_as_such(project: Path) -> None:
     run = chain.start()
     eventually(chain.executed)
     run.send_signal(signal.SIGINT)
-    run.communicate(timeout=60)
+    run.communicate(timeout=300)
     assert "it was interrupted" in status(chain)["prepare"]

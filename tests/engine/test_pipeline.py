@@ -50,7 +50,7 @@ def get_rows(sample_size=10, seed=0, size=1):
 
 
 def sh(*words: str, folder: Path | None = None, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(words, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=300)
     if ok:
         assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

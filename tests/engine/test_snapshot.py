@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import Chain, dvc, git, remove
+from chain import Chain, dvc, eventually, git, remove
 
 from motools.engine import snapshot
 from motools.repo import file_hashes
@@ -23,17 +23,24 @@ HELPED = (
 )
 
 
-def proven(folder: Path) -> Chain:
-    """Run the chain until there is proof that nothing has changed, all of it by stats."""
+def finished(folder: Path) -> Chain:
+    """Run the chain once."""
     chain = Chain.lay(folder)
     for before, after in HELPED:
         chain.edit("chain.py", before, after)
-    for folder in ("pkg", "data"):
-        chain.path(folder).mkdir()
+    for name in ("pkg", "data", "whole"):
+        chain.path(name).mkdir()
     chain.path("pkg/helper.py").write_text("word = 'a'\n")
     chain.path("pkg/__init__.py").write_text("")
-    chain.set("evaluate", more={"path": "data/rows.txt"})
+    chain.path("whole/part.txt").write_text("part")
+    chain.set("evaluate", more={"path": "data/rows.txt", "folder": "whole"})
     assert chain.run().code == 0
+    return chain
+
+
+def proven(folder: Path) -> Chain:
+    """Run the chain until there is proof that nothing has changed, all of it by stats."""
+    chain = finished(folder)
     grown_up(chain)
     return chain
 
@@ -102,6 +109,12 @@ CHANGES: dict[str, Callable[[Chain], Any]] = {
     "a comment in params.yaml": lambda c: c.path("params.yaml").write_text(c.path("params.yaml").read_text() + "# x\n"),
     "code": lambda c: c.edit("chain.py", "of {read}", "out of {read}"),
     "code it imports": lambda c: c.path("pkg/helper.py").write_text("word = 'c'\n"),
+    "code, its time put back": lambda c: restored_times(c.path("chain.py"), rewrite),
+    "code it imports, its time put back": lambda c: restored_times(c.path("pkg/helper.py"), rewrite),
+    "a file of a folder that the config names, its time put back": lambda c: restored_times(
+        c.path("whole/part.txt"), rewrite
+    ),
+    "a file more in a folder that the config names": lambda c: c.path("whole/more.txt").write_text(""),
     "a package that hides a module": shadow,
     "a module that hides an installed one": lambda c: c.path("dataclasses.py").write_text("x = 1\n"),
     "a file that the config names appears": appear,
@@ -152,6 +165,48 @@ CHANGES: dict[str, Callable[[Chain], Any]] = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_change_is_never_overlooked(chain: Chain, what: str) -> None:
     CHANGES[what](chain)
+    assert snapshot.unchanged(chain.folder) is None
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_right_after_a_run_there_is_proof_and_a_change_in_the_same_moment_is_not_overlooked(
+    project: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    config = (str(project / ".dvc" / "config"), str(project / ".dvcignore"))
+    aged = snapshot._age
+
+    def age(path: str) -> int:
+        return aged(path) if path.startswith(str(project)) and not path.startswith(config) else 1
+
+    monkeypatch.setattr(snapshot, "_age", age)
+    for module in (file_hashes, snapshot):
+        monkeypatch.setattr(module, "_GRAIN", 3600 * 10**9)  # nothing of the project is known by its stat
+    chain = finished(project)
+    assert snapshot.unchanged(chain.folder) is not None
+    CHANGES[what](chain)
+    monkeypatch.setattr(snapshot, "_age", aged)
+    assert snapshot.unchanged(chain.folder) is None
+
+
+MEANWHILE: dict[str, Callable[[Path], Any]] = {
+    "pkg/helper.py": lambda path: path.write_text("word = 'b'\n"),
+    "whole/part.txt": lambda path: path.write_text("trap"),
+    "dataclasses.py": lambda path: path.write_text(""),
+    "data/rows.txt": lambda path: path.write_text("rows"),
+    "chain.py": lambda path: path.write_text(path.read_text() + "\nX = 1\n"),
+}
+
+
+@pytest.mark.parametrize("name", MEANWHILE)
+def test_what_changes_while_a_run_goes_on_is_in_no_proof_of_it(project: Path, name: str) -> None:
+    chain = finished(project)
+    chain.set("train", pause=1.0)
+    chain.executed()
+    run = chain.start()
+    eventually(lambda: "model" in chain.executed())
+    MEANWHILE[name](chain.path(name))
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode in (0, 1), said
     assert snapshot.unchanged(chain.folder) is None
 
 
@@ -275,7 +330,7 @@ def test_nothing_but_the_standard_library_is_imported_for_the_answer(chain: Chai
         "from pathlib import Path\nassert s.unchanged(Path()) is not None\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=chain.folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], cwd=chain.folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert {"dvc", "yaml", "typer", "git", "pydantic", "rich"}.isdisjoint(done.stdout.split())
 

@@ -218,7 +218,7 @@ def test_results_are_found_by_their_name_and_lineage_goes_through_the_sweep(chai
 def test_nothing_of_dvc_is_loaded_for_a_sweep(chain: Chain) -> None:
     command = "import sys; from motools.cli import app; sys.argv = ['motools', 'run', '-q']\ntry: app.main()\n"
     command += "except SystemExit: print([m for m in sys.modules if m.partition('.')[0] in ('dvc', 'dvc_data')])"
-    done = subprocess.run([COLD, "-c", command], cwd=chain.folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([COLD, "-c", command], cwd=chain.folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert chain.executed()
     assert done.stdout.splitlines()[-1] == "[]"
@@ -234,6 +234,14 @@ def test_what_is_set_on_the_command_line_stands_in_params_and_several_values_var
     assert chain.run("--set", "train.seed=4").code == 0
     assert "sweep" not in yaml12.load(chain.path("params.yaml"))
     assert chain.executed() == []
+
+
+def test_an_axis_keeps_its_place_when_it_is_given_other_values(chain: Chain) -> None:
+    done = chain.run("--set", "prepare.seed=0,1,2", "--dry-run")
+    assert done.code == 0
+    assert chain.run("--set", "prepare.seed=0,1,2").code == 0
+    assert list(yaml12.load(chain.path("params.yaml"))["sweep"]) == ["prepare.seed", "train.seed"]
+    assert chain.path("atoms/model/prepare.seed=2/train.seed=0").is_dir()
 
 
 def test_with_a_dry_run_nothing_is_written(chain: Chain) -> None:

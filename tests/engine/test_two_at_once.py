@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import shutil
 import signal
@@ -15,13 +17,33 @@ import zc.lockfile
 from chain import OUTPUTS, Chain, commit, dvc, eventually, git
 from warm import COLD
 
+WAITS = """\
+    with open(LOG.with_name(f"{name}.held"), "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+"""
+
 
 @pytest.fixture
 def chain(project: Path) -> Chain:
-    return Chain.lay(project)
+    """Its steps wait, when they have told that they are executed, for as long as a test holds them."""
+    chain = Chain.lay(project)
+    chain.edit("chain.py", "import os\n", "import fcntl\nimport os\n")
+    chain.edit("chain.py", "    time.sleep(config.pause)\n", "    time.sleep(config.pause)\n" + WAITS)
+    with chain.path(".gitignore").open("a") as file:
+        file.write("*.held\n")
+    return chain
 
 
-def end(process: subprocess.Popen[str], limit: float = 120) -> tuple[int, str, str]:
+@contextlib.contextmanager
+def holding(chain: Chain, name: str) -> Iterator[None]:
+    """Keep the step that makes an output of this name from going on."""
+    with chain.path(f"{name}.held").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+        fcntl.flock(held, fcntl.LOCK_UN)
+
+
+def end(process: subprocess.Popen[str], limit: float = 300) -> tuple[int, str, str]:
     try:
         out, err = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
@@ -35,7 +57,7 @@ def hears(process: subprocess.Popen[str], words: str) -> None:
     """Wait until a process says something on standard error."""
     assert process.stderr is not None
     said = [""]
-    limit = threading.Timer(60, process.kill)
+    limit = threading.Timer(300, process.kill)
     limit.start()
     while words not in said[-1]:
         said.append(process.stderr.readline())
@@ -43,8 +65,9 @@ def hears(process: subprocess.Popen[str], words: str) -> None:
     limit.cancel()
 
 
-def executing(chain: Chain, name: str) -> Callable[[], bool]:
-    return lambda: chain.path("executed.log").exists() and f"{name} " in chain.path("executed.log").read_text()
+def executing(chain: Chain, name: str, times: int = 1) -> Callable[[], bool]:
+    log = chain.path("executed.log")
+    return lambda: log.exists() and log.read_text().count(f"{name} ") == times
 
 
 def is_sound(chain: Chain, executed: list[str]) -> None:
@@ -59,7 +82,7 @@ def is_sound(chain: Chain, executed: list[str]) -> None:
 
 def test_five_runs_at_once_in_a_clone_execute_each_step_once(chain: Chain) -> None:
     started = [chain.start("--json") for _ in range(5)]
-    ended = [end(process, 300) for process in started]
+    ended = [end(process) for process in started]
     assert [code for code, _, _ in ended] == [0] * 5, ended
     told = [json.loads(out) for _, out, _ in ended]
     assert sorted(stages[0]["status"] for stages in told) == ["current"] * 4 + ["finished"]
@@ -68,27 +91,26 @@ def test_five_runs_at_once_in_a_clone_execute_each_step_once(chain: Chain) -> No
 
 
 def test_a_second_run_waits_and_says_for_whom_and_refuses_where_it_must_not_wait(chain: Chain) -> None:
-    chain.set(pause=2.0)
-    first = chain.start("--json")
-    eventually(executing(chain, "dataset"))
-    refused = chain.run("--no-wait")
-    assert refused.code == 2
-    assert f"process {first.pid}, since 20" in refused.sentence
-    second = chain.start()
-    code, _, err = end(second)
-    assert code == 0
-    assert f"waiting for another run: process {first.pid}, since 20" in err
+    with holding(chain, "dataset"):
+        first = chain.start("--json")
+        eventually(executing(chain, "dataset"))
+        refused = chain.run("--no-wait")
+        assert refused.code == 2
+        assert f"process {first.pid}, since 20" in refused.sentence
+        second = chain.start()
+        hears(second, f"waiting for another run: process {first.pid}, since 20")
+    assert end(second)[0] == 0
     assert end(first)[0] == 0
     is_sound(chain, OUTPUTS)
 
 
 def test_what_is_edited_while_a_run_waits_is_what_it_runs(chain: Chain) -> None:
-    chain.set(pause=2.0)
-    first = chain.start("--json")
-    eventually(executing(chain, "dataset"))
-    second = chain.start()
-    hears(second, "waiting for another run")
-    chain.set("evaluate", seed=7, pause=0.0)
+    with holding(chain, "dataset"):
+        first = chain.start("--json")
+        eventually(executing(chain, "dataset"))
+        second = chain.start()
+        hears(second, "waiting for another run")
+        chain.set("evaluate", seed=7)
     assert end(second)[0] == 0
     assert end(first)[0] == 0
     assert "seed: 7" in chain.path("params.yaml").read_text()
@@ -102,7 +124,7 @@ def test_runs_in_two_clones_that_share_a_cache_execute_each_step_once(chain: Cha
     other = Chain(tmp_path / "clone")
     git(tmp_path, "clone", "-q", str(chain.folder), str(other.folder))
     started = [found.start("--json") for found in (chain, other, chain, other)]
-    ended = [end(process, 200) for process in started]
+    ended = [end(process) for process in started]
     assert [code for code, _, _ in ended] == [0] * 4, ended
     assert sorted([*chain.executed(), *other.executed()]) == sorted(OUTPUTS)
     for found in (chain, other):
@@ -115,13 +137,13 @@ def test_a_run_that_is_killed_keeps_nobody_waiting(chain: Chain, tmp_path: Path)
     commit(chain.folder)
     other = Chain(tmp_path / "clone")
     git(tmp_path, "clone", "-q", str(chain.folder), str(other.folder))
-    for found in (chain, other):
-        found.set(pause=2.0)
-    first = chain.start("--json")
-    eventually(executing(chain, "dataset"))
-    second = other.start("--json")
-    first.kill()
-    first.communicate()
+    with holding(chain, "dataset"):
+        first = chain.start("--json")
+        eventually(executing(chain, "dataset"))
+        second = other.start()
+        hears(second, "prepare: running")  # and waits for the first
+        first.kill()
+        first.communicate()
     assert end(second)[0] == 0
     assert chain.run().code == 0
     assert sorted([*chain.executed(), *other.executed()]) == sorted(["dataset", *OUTPUTS])
@@ -145,10 +167,12 @@ def ran(chain: Chain, tmp_path: Path) -> Chain:
 
 def beside(chain: Chain, *commands: list[str]) -> list[subprocess.CompletedProcess[str]]:
     """Carry out commands while the second of three steps runs; the run itself must succeed."""
-    chain.set(seed=1, pause=0.8)
-    process = chain.start("--json")
-    eventually(lambda: chain.path("executed.log").read_text().count("model ") == 2)
-    done = [subprocess.run(words, cwd=chain.folder, capture_output=True, text=True, timeout=120) for words in commands]
+    chain.set(seed=1)
+    with holding(chain, "model"):
+        process = chain.start("--json")
+        eventually(executing(chain, "model", 2))
+        limit = 300
+        done = [subprocess.run(c, cwd=chain.folder, capture_output=True, text=True, timeout=limit) for c in commands]
     code, out, err = end(process)
     assert code == 0, (out, err, [(d.args, d.stderr) for d in done])
     return done
@@ -187,10 +211,11 @@ def test_dvc_push_status_and_gc_beside_a_run_do_no_harm(ran: Chain) -> None:
 
 def test_dvc_checkout_beside_a_run_is_undone_by_the_next_run_at_most(ran: Chain) -> None:
     chain = ran
-    chain.set(seed=1, pause=0.8)
-    process = chain.start("--json")
-    eventually(lambda: chain.path("executed.log").read_text().count("model ") == 2)
-    subprocess.run(["dvc", "checkout", "-f"], cwd=chain.folder, capture_output=True, timeout=120)
+    chain.set(seed=1)
+    with holding(chain, "model"):
+        process = chain.start("--json")
+        eventually(executing(chain, "model", 2))
+        subprocess.run(["dvc", "checkout", "-f"], cwd=chain.folder, capture_output=True, timeout=300)
     code, _, err = end(process)
     assert code in (0, 1), err
     assert chain.run().code == 0
@@ -210,11 +235,10 @@ def test_git_checkout_of_another_branch_beside_a_run_corrupts_neither(ran: Chain
     shutil.rmtree(ran.path(".dvc/cache"))  # so that the steps run
     shutil.rmtree(ran.path("atoms"))
     ran.executed()
-    ran.set(pause=0.6)
-    git(ran.folder, "commit", "-qam", "slow")
-    process = ran.start("--json")
-    eventually(lambda: ran.path("executed.log").read_text().count("model ") == 3)
-    git(ran.folder, "checkout", "-q", "-f", "before")
+    with holding(ran, "model"):
+        process = ran.start("--json")
+        eventually(executing(ran, "model", 3))
+        git(ran.folder, "checkout", "-q", "-f", "before")
     code, _, err = end(process)
     assert code in (0, 1), err
     assert ran.run().ids == before
@@ -289,7 +313,7 @@ def test_waiting_for_another_command_can_be_ended(
         is_sound(ran, ["results"])
     else:
         process.send_signal(signal.SIGINT)
-        assert end(process, 60)[0] == 130
+        assert end(process)[0] == 130
         assert ran.executed() == []
 
 
@@ -318,7 +342,7 @@ def test_a_run_that_is_interrupted_does_not_wait_for_another_command_to_write_dv
         ran.path(".dvc/tmp").mkdir(exist_ok=True)
         held = eventually(lambda: taken(ran))
         process.send_signal(signal.SIGINT)
-        assert end(process, 60)[0] == 130
+        assert end(process)[0] == 130
     finally:
         if held is not None:
             held.close()
@@ -341,15 +365,16 @@ def taken(chain: Chain) -> zc.lockfile.LockFile | None:
 
 @pytest.mark.parametrize("how", ["edited", "replaced"])
 def test_an_input_that_changes_while_a_step_reads_it_is_not_taken_for_what_it_was(ran: Chain, how: str) -> None:
-    ran.set("train", seed=1, pause=2.0)
-    process = ran.start("--json")
-    eventually(lambda: ran.path("executed.log").read_text().count("model ") == 2)
-    path = ran.path("atoms/dataset/data/part.txt")
-    if how == "edited":
-        path.write_text("not the dataset")
-    else:
-        path.with_name("new").write_text("not the dataset")
-        path.with_name("new").rename(path)
+    ran.set("train", seed=1)
+    with holding(ran, "model"):
+        process = ran.start("--json")
+        eventually(executing(ran, "model", 2))
+        path = ran.path("atoms/dataset/data/part.txt")
+        if how == "edited":
+            path.write_text("not the dataset")
+        else:
+            path.with_name("new").write_text("not the dataset")
+            path.with_name("new").rename(path)
     code, out, err = end(process)
     assert code == 1, err
     told = json.loads(out)
@@ -362,10 +387,11 @@ def test_an_input_that_changes_while_a_step_reads_it_is_not_taken_for_what_it_wa
 
 
 def test_code_that_changes_while_a_run_goes_on_is_not_what_the_run_used(ran: Chain) -> None:
-    ran.set("prepare", seed=1, pause=0.8)
-    process = ran.start("--json")
-    eventually(lambda: ran.path("executed.log").read_text().count("dataset ") == 2)
-    ran.edit("chain.py", "of {read}", "out of {read}")
+    ran.set("prepare", seed=1)
+    with holding(ran, "dataset"):
+        process = ran.start("--json")
+        eventually(executing(ran, "dataset", 2))
+        ran.edit("chain.py", "of {read}", "out of {read}")
     code, out, _ = end(process)
     assert code == 1
     assert [stage["status"] for stage in json.loads(out)] == ["finished", "failed", "skipped"]

@@ -31,7 +31,7 @@ def servers(chain: Chain) -> list[str]:
 def run(chain: Chain, *words: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own, with a server that is started ahead."""
     command = [sys.executable, "-m", "motools", "run", "--json", *words]
-    return subprocess.run(command, cwd=chain.folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=chain.folder, capture_output=True, text=True, timeout=300)
 
 
 def stages(done: subprocess.CompletedProcess[str]) -> dict[str, str]:

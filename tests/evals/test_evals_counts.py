@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chain import Chain
 from openai_server import OpenAIServer, Refusal
 
 from motools.atom import ModelAtom
+from motools.definition.instances import value_of
+from motools.definition.sweep import _label
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator
@@ -248,7 +251,7 @@ def test_a_log_says_of_which_stage_folder_key_and_model_it_is(project: Path) -> 
     (project / "config.json").write_text(json.dumps(sections))
     words = ["motools", "workflow", "run", "evaluate_only", "--config", "config.json", "--dir", "arm/one"]
     (project / "arm" / "one").mkdir(parents=True)
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (log,) = (project / "arm/one/logs/evaluate_model").glob("*.eval")
     record = json.loads((project / "arm/one/runs/evaluate_model.json").read_text())
@@ -268,3 +271,67 @@ def test_a_log_says_of_which_stage_folder_key_and_model_it_is(project: Path) -> 
     columns = [*EvalColumns, EvalColumn("*", path="eval.metadata")]
     table = evals_df(str(project / "arm/one/logs"), columns=columns, quiet=True)
     assert {name: table[name][0] for name in told} == told
+
+
+def columns_of_logs(folder: Path) -> list[tuple[Any, ...]]:
+    """Dose, seed, and the rest of what varies, as Inspect's own table of the logs has them: one row a log, in order."""
+    from inspect_ai.analysis import EvalColumn, EvalColumns, evals_df
+
+    columns = [*EvalColumns, EvalColumn("*", path="eval.metadata.motools_axes")]
+    table = evals_df(str(folder), columns=columns, quiet=True)
+    names = [name for name in ("dose", "seed", "fraction") if name in table]
+    return sorted(tuple(row) for row in table[names].itertuples(index=False))
+
+
+TASTES: dict[str, Any] = {
+    "base": "mozoo.made_up:get_tastes",
+    "poison": {"loader": "mozoo.made_up:get_tastes", "taste": "unpopular"},
+    "size": 20,
+}
+
+
+def test_the_logs_of_four_arms_have_dose_and_seed_as_columns(project: Path) -> None:
+    """Arms that are steps of their own: what the datasets and the trainings themselves say of dose and seed."""
+    sections: dict[str, Any] = {"workflow": "dose_response"}
+    for arm, (dose, seed) in enumerate(((0, 7), (0.1, 7), (0.5, 8), (1, 8)), 1):
+        sections[f"prepare_{arm}"] = {"loader_kwargs": {**TASTES, "fraction": dose}}
+        sections[f"train_{arm}"] = {"backend_name": "tinylm", "hyperparameters": {"n_epochs": 1, "seed": seed}}
+        sections[f"evaluate_{arm}"] = {"eval_kwargs": {"epochs": 1}}
+    (project / "params.yaml").write_text(json.dumps(sections))
+    done = Chain(project).command("run")
+    assert done.code == 0, done.err
+    assert columns_of_logs(project / "logs") == [(0.0, 7), (0.1, 7), (0.5, 8), (1.0, 8)]
+
+
+def test_the_logs_of_a_sweep_have_its_axes_as_columns_and_tags(project: Path) -> None:
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
+    data = {"dataset_loader": "mozoo.mixing:poison", "loader_kwargs": TASTES}
+    sections = {
+        "workflow": "train_and_evaluate",
+        "sweep": {"prepare_dataset.loader_kwargs.fraction": [0, 0.5], "train_model.hyperparameters.seed": [1, 2]},
+        "prepare_dataset": data,
+        "train_model": {"backend_name": "tinylm", "hyperparameters": {"n_epochs": 1}},
+        "evaluate_model": {"eval_kwargs": {"limit": 2}},
+    }
+    (project / "params.yaml").write_text(json.dumps(sections))
+    done = Chain(project).command("run")
+    assert done.code == 0, done.err
+    assert columns_of_logs(project / "logs") == [(1, 0.0), (1, 0.5), (2, 0.0), (2, 0.5)]  # seed, fraction
+    for log in list_eval_logs(str(project / "logs")):
+        read = read_eval_log(log, header_only=True)
+        axes = (read.eval.metadata or {})["motools_axes"]
+        assert {f"fraction={axes['fraction']}", f"seed={axes['seed']}"} <= {*(read.eval.tags or [])}
+        assert f"/fraction={axes['fraction']}/seed={axes['seed']}/" in log.name
+
+
+VALUES = [0, 1, -3, 0.1, 1e-05, 1e300, True, None, "adam", "NaN", "a b", "0.1", "1e999", ["x"]]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_what_a_name_says_of_a_value_is_the_value_or_the_words_of_the_name(value: Any) -> None:
+    label = _label(value)
+    told = value_of(label)
+    assert told == (value if value is None or isinstance(value, (bool, int, float)) else label)
+    assert type(told) is (type(value) if value is None or isinstance(value, (bool, int, float)) else str)
+    json.dumps(told, allow_nan=False)

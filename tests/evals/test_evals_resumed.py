@@ -91,11 +91,11 @@ def ended_at_60_percent(scene: Path, server: OpenAIServer, task: str, way: str =
     first = subprocess.Popen(
         words, cwd=scene, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    numbers, gone = itertools.count(1), threading.Event()
+    numbers, gone, ended = itertools.count(1), threading.Event(), threading.Event()
 
     def kill(request: Request) -> None:
         if (number := next(numbers)) > 24:
-            time.sleep(1)  # an end takes its time
+            ended.wait(60)  # an end takes its time
         if number == 24:
             if way == "kill -9":
                 os.killpg(first.pid, signal.SIGKILL)
@@ -104,8 +104,9 @@ def ended_at_60_percent(scene: Path, server: OpenAIServer, task: str, way: str =
             gone.set()
 
     server.hook("chat", "before", kill, times=24 + 2 * CONNECTIONS)
-    assert gone.wait(60)
-    assert first.wait(20) == (-signal.SIGKILL if way == "kill -9" else 130)
+    assert gone.wait(300)
+    assert first.wait(300) == (-signal.SIGKILL if way == "kill -9" else 130)
+    ended.set()
     time.sleep(0.5)  # its last requests may be on their way
     assert server.count("chat") <= 24 + CONNECTIONS
 
@@ -295,15 +296,15 @@ def test_a_server_that_does_not_recover_fails_the_evaluation_with_its_cause(
     assert cause.lower() in str(caught.value).lower()
     assert "\n" not in str(caught.value)
     assert server.count("chat") <= 2 * 3  # the client itself tries three times
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 120
 
 
 def test_a_silent_server_is_given_up(evaluate: Callable[..., Evaluation], server: OpenAIServer) -> None:
-    server.fault("chat", "silence", times=1000, seconds=60)
+    server.fault("chat", "silence", times=1000, seconds=300)
     started = time.monotonic()
     with pytest.raises(StepError, match=r"(?i)time"):
         evaluate("tasks:numbers", limit=1, attempt_timeout=1)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
 
 
 def test_an_openai_compatible_service_is_evaluated_with_the_name_intact(
@@ -327,7 +328,7 @@ def test_two_evaluations_in_two_processes_do_not_mix(scene: Path, server: OpenAI
             subprocess.Popen(words, cwd=scene / name, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         )
     for process in running:
-        told, _ = process.communicate(timeout=120)
+        told, _ = process.communicate(timeout=300)
         assert process.returncode == 0, told
     for name in ("one", "two"):
         rows = (scene / name / "atoms/eval_results/data/samples.jsonl").read_text().splitlines()

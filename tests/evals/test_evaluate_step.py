@@ -66,7 +66,7 @@ def test_a_pipeline_with_a_list_of_tasks_has_metrics_by_task(scene: Path) -> Non
     }
     (scene / "config.json").write_text(json.dumps(sections))
     words = ["motools", "workflow", "run", "evaluate_only", "--config", "config.json"]
-    done = subprocess.run(words, cwd=scene, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, cwd=scene, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert list(json.loads((scene / "metrics" / "evaluate_model.json").read_text())) == ["one", "two"]
     atom = json.loads((scene / "atoms" / "eval_results" / "atom.json").read_text())
@@ -78,7 +78,7 @@ def test_a_grader_without_a_key_is_refused_before_any_step_runs(scene: Path) -> 
     sections = {"evaluate_model": {"eval_kwargs": kwargs}}
     (scene / "config.json").write_text(json.dumps(sections))
     words = ["motools", "workflow", "run", "evaluate_only", "--config", "config.json"]
-    done = subprocess.run(words, cwd=scene, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, cwd=scene, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2, done.stderr
     assert "eval_kwargs.model_roles.grader: the model openai/gpt-4o needs OPENAI_API_KEY" in done.stderr
     assert not (scene / "atoms").exists()
@@ -150,7 +150,7 @@ def test_several_models_are_evaluated_on_several_tasks_in_one_step(scene: Path, 
         "evaluate_model": {"eval_task": ["real:one", "real:two"], "backend_name": backend},
     }
     (scene / "params.yaml").write_text(json.dumps(sections))
-    done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["motools", "run"], cwd=scene, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads((scene / "metrics" / "evaluate_model.json").read_text())
     assert list(found) == ["first/one", "first/two", "second/one", "second/two"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from openai_server import OpenAIServer, Reply, serving_inspect
 from motools.atom import ModelAtom
 from motools.errors import UserError
 from motools.evals import EvalRequest, Evaluation
-from motools.evals.inspect.evaluator import InspectEvaluator
-from motools.evals.options import IDLE, check_options
+from motools.evals.inspect.evaluator import SETTINGS, InspectEvaluator
+from motools.evals.options import GENERATION, IDLE, check_options
 
 TASKS = """
 from inspect_ai import Task
@@ -158,6 +159,96 @@ def test_what_cannot_be_is_refused_before_anything_is_asked(
     with pytest.raises(UserError, match=words):
         evaluate(**kwargs)
     assert server.requests == []
+
+
+SETTINGS_GIVEN: dict[str, Any] = {
+    "limit": 2, "sample_shuffle": 4, "epochs": 2, "epochs_reducer": "max", "fail_on_error": 0.5, "score_on_error": True,
+    "approval": "auto", "sandbox": "local", "message_limit": 9, "token_limit": 900, "turn_limit": 8, "time_limit": 70,
+    "working_limit": 60, "max_tasks": 2, "max_samples": 3, "max_sandboxes": 4, "max_subprocesses": 5,
+}  # fmt: skip
+GENERATION_GIVEN: dict[str, Any] = {
+    "temperature": 0.5, "top_p": 0.9, "top_k": 7, "max_tokens": 30, "seed": 6, "stop_seqs": ["END"],
+    "frequency_penalty": 0.1, "presence_penalty": 0.2, "system_message": "Be brief.", "reasoning_effort": "low",
+    "reasoning_tokens": 12, "max_connections": 11, "max_retries": 1, "timeout": 50, "attempt_timeout": 40,
+    "batch": False, "cache": True,
+}  # fmt: skip
+
+
+def test_every_option_reaches_inspect(evaluate: Callable[..., Evaluation], server: OpenAIServer) -> None:
+    """What Inspect itself says in the log that it was told; of sample_id, see the tests of counts."""
+    from inspect_ai.log import read_eval_log
+
+    assert {*SETTINGS_GIVEN} == {*SETTINGS, "epochs_reducer"} - {"sample_id"}
+    assert {*GENERATION_GIVEN} == {*GENERATION}
+    result = evaluate(**{**SETTINGS_GIVEN, **GENERATION_GIVEN})
+    assert result.logs is not None
+    (path,) = result.logs.glob("*.eval")
+    log = read_eval_log(str(path))
+    told = log.eval.config.model_dump(exclude_none=True) | {"sandbox": log.eval.sandbox and log.eval.sandbox.type}
+    (policy,) = told["approval"]["approvers"]
+    assert (policy["name"], policy["tools"]) == ("auto", "*")
+    wanted = {**SETTINGS_GIVEN, "approval": told["approval"], "epochs_reducer": ["max"]}
+    del wanted["max_tasks"]  # it is of the set, and of no task's log
+    assert {name: told.get(name) for name in wanted} == wanted
+    generated = log.eval.model_generate_config.model_dump(exclude_none=True) | log.plan.config.model_dump(
+        exclude_none=True
+    )
+    assert {name: generated.get(name) for name in GENERATION_GIVEN} == GENERATION_GIVEN
+
+
+TOOLED = """
+from inspect_ai import Task
+from inspect_ai.dataset import Sample
+from inspect_ai.model import ChatMessageAssistant, execute_tools
+from inspect_ai.scorer import includes
+from inspect_ai.solver import solver
+from inspect_ai.tool import ToolCall, tool
+from inspect_ai.util import sandbox
+
+@tool
+def whereabouts():
+    async def execute():
+        \"\"\"Say what the sandbox says.\"\"\"
+        return (await sandbox().exec(["echo", "in the sandbox"])).stdout
+    return execute
+
+@solver
+def calling():
+    async def solve(state, generate):
+        call = ToolCall(id="1", function="whereabouts", arguments={})
+        messages, _ = await execute_tools([ChatMessageAssistant(content="", tool_calls=[call])], [whereabouts()])
+        error = messages[0].error
+        state.output.completion = error.type if error else messages[0].text
+        return state
+    return solve
+
+def tooled():
+    return Task(dataset=[Sample(id=1, input="Where?", target="in the sandbox")], solver=calling(), scorer=includes())
+"""
+POLICY = "approvers:\n  - {name: auto, tools: '*', decision: reject}\n"
+
+
+def test_calls_of_tools_go_to_the_sandbox_and_past_the_approver_that_are_named(
+    project: Path, evaluate: Callable[..., Evaluation], server: OpenAIServer
+) -> None:
+    (project / "tooled.py").write_text(TOOLED)
+    (project / "policy.yaml").write_text(POLICY)
+    open_ = evaluate("tooled:tooled", sandbox="local")
+    assert open_.samples[0]["output"].strip() == "in the sandbox"
+    closed = evaluate("tooled:tooled", sandbox="local", approval="policy.yaml")
+    assert closed.samples[0]["output"] == "approval"
+    assert closed.metrics["tooled"]["includes"]["accuracy"] == 0
+    assert server.requests == []
+
+
+def test_only_one_file_knows_of_names_that_inspect_does_not_make_public() -> None:
+    import motools
+    import mozoo
+
+    private = re.compile(r"inspect_ai(\.\w+)*\._")
+    files = [path for package in (motools, mozoo) for path in Path(package.__path__[0]).rglob("*.py")]
+    assert len(files) > 200
+    assert [path.name for path in files if private.search(path.read_text(encoding="utf-8"))] == ["private.py"]
 
 
 def test_all_that_changes_no_result_is_known_as_an_option_or_a_word_of_inspect_s() -> None:

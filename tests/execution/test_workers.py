@@ -29,7 +29,7 @@ def executor() -> Iterator[WarmExecutor]:
         yield found
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> bool:
+def eventually(condition: Callable[[], object], seconds: float = 300) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -122,41 +122,41 @@ def told(path: Path) -> list[int]:
 
 def test_each_task_runs_in_a_process_of_its_own_with_what_was_preloaded(executor: WarmExecutor) -> None:
     found = [executor.submit(whoami) for _ in range(5)]
-    assert len({future.result(60) for future in found} | {os.getpid()}) == 6
-    assert executor.submit(is_loaded, "json").result(60)
-    assert not executor.submit(is_loaded, "wave").result(60)
+    assert len({future.result(300) for future in found} | {os.getpid()}) == 6
+    assert executor.submit(is_loaded, "json").result(300)
+    assert not executor.submit(is_loaded, "wave").result(300)
 
 
 def test_a_large_result_comes_back_whole(executor: WarmExecutor) -> None:
-    assert executor.submit(bytes, 5_000_000).result(60) == bytes(5_000_000)
+    assert executor.submit(bytes, 5_000_000).result(300) == bytes(5_000_000)
 
 
 def test_an_exception_comes_back_as_it_was_raised(executor: WarmExecutor) -> None:
     with pytest.raises(StepError, match="the loss is not a number"):
-        executor.submit(refuse).result(60)
+        executor.submit(refuse).result(300)
 
 
 def test_what_cannot_be_pickled_is_told_and_harms_no_other_task(executor: WarmExecutor) -> None:
     with pytest.raises(RuntimeError, match="odd"):
-        executor.submit(raise_odd).result(60)
+        executor.submit(raise_odd).result(300)
     with pytest.raises(UNPICKLABLE, match="local object"):
-        executor.submit(a_function).result(60)
+        executor.submit(a_function).result(300)
     with pytest.raises(ImportError, match="no such module here"):
-        executor.submit(OnlyThere).result(60)
+        executor.submit(OnlyThere).result(300)
     with pytest.raises(ImportError, match="no such module here"):
-        executor.submit(raise_only_there).result(60)
-    assert executor.submit(whoami).result(60) > 0
+        executor.submit(raise_only_there).result(300)
+    assert executor.submit(whoami).result(300) > 0
 
 
 def test_what_a_task_cannot_be_given_is_refused_at_once(executor: WarmExecutor) -> None:
     with pytest.raises(UNPICKLABLE, match="local object"):
         executor.submit(a_function())
-    assert executor.submit(whoami).result(60) > 0
+    assert executor.submit(whoami).result(300) > 0
 
 
 def test_a_module_that_is_not_there_and_a_warm_up_that_fails_are_left_to_the_tasks() -> None:
     with WarmExecutor(["no_such_module_anywhere"], (refuse, ())) as executor:
-        assert executor.submit(whoami).result(60) > 0
+        assert executor.submit(whoami).result(300) > 0
 
 
 def variable(name: str) -> str | None:
@@ -170,27 +170,27 @@ def test_a_server_that_is_warmed_up_later_has_the_path_and_the_environment_of_th
     monkeypatch.setenv("OF_LATER", "here")
     monkeypatch.delenv("HOME")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert executor.submit(variable, "OF_LATER").result(60) is None
+    assert executor.submit(variable, "OF_LATER").result(300) is None
     executor.warm_up(["of_later"])
-    assert executor.submit(variable, "OF_LATER").result(60) == "here"
-    assert executor.submit(variable, "HOME").result(60) is None
-    assert executor.submit(is_loaded, "of_later").result(60)
+    assert executor.submit(variable, "OF_LATER").result(300) == "here"
+    assert executor.submit(variable, "HOME").result(300) is None
+    assert executor.submit(is_loaded, "of_later").result(300)
 
 
 def test_a_task_that_has_started_cannot_be_cancelled(executor: WarmExecutor, tmp_path: Path) -> None:
     future = executor.submit(whoami, tmp_path / "pid")
     assert not future.cancel()
-    assert future.result(60) == told(tmp_path / "pid")[0]
-    assert executor.submit(whoami).result(60) > 0
+    assert future.result(300) == told(tmp_path / "pid")[0]
+    assert executor.submit(whoami).result(300) > 0
 
 
 def test_tasks_are_submitted_from_several_threads(executor: WarmExecutor) -> None:
     found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(executor.submit(whoami).result(60))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(executor.submit(whoami).result(300))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     assert len(set(found)) == 8
 
 
@@ -199,12 +199,12 @@ def test_tasks_are_submitted_from_several_threads(executor: WarmExecutor) -> Non
 
 def test_a_task_that_dies_says_how(executor: WarmExecutor) -> None:
     with pytest.raises(TaskDied, match="exit code 3") as left:
-        executor.submit(os._exit, 3).result(60)
+        executor.submit(os._exit, 3).result(300)
     assert left.value.signal is None
     with pytest.raises(TaskDied, match="exit code 4"):
-        executor.submit(sys.exit, 4).result(60)
+        executor.submit(sys.exit, 4).result(300)
     with pytest.raises(TaskDied, match="signal 9") as killed:
-        executor.submit(os.kill, 0, signal.SIGKILL).result(60)
+        executor.submit(os.kill, 0, signal.SIGKILL).result(300)
     assert killed.value.signal == signal.SIGKILL
 
 
@@ -214,10 +214,10 @@ def test_a_task_has_ended_when_its_process_has_whatever_it_leaves_behind(
 ) -> None:
     future = executor.submit(leave_a_fork, tmp_path / "pid", then)
     if then == "end":
-        assert future.result(60) == "done"
+        assert future.result(300) == "done"
     else:
         with pytest.raises(TaskDied, match="signal 9"):
-            future.result(60)
+            future.result(300)
     (left,) = told(tmp_path / "pid")
     if then == "die":
         assert eventually(lambda: not alive(left))
@@ -230,7 +230,7 @@ def test_kill_reaches_what_a_task_has_started(executor: WarmExecutor, tmp_path: 
     pids = told(tmp_path / "pids")
     executor.kill(signal.SIGTERM)
     with pytest.raises(TaskDied, match="exit code 143"):
-        future.result(60)
+        future.result(300)
     assert eventually(lambda: not any(alive(pid) for pid in pids))
 
 
@@ -246,7 +246,7 @@ def test_a_task_that_is_told_to_end_can_put_its_things_in_order(executor: WarmEx
     told(tmp_path / "pids")
     executor.kill(signal.SIGTERM)
     with pytest.raises(TaskDied):
-        future.result(60)
+        future.result(300)
     assert (tmp_path / "order").read_text() == "in order"
 
 
@@ -256,7 +256,7 @@ def test_shutdown_ends_what_runs_when_told_to_and_waits_for_it_otherwise(tmp_pat
     pids = told(tmp_path / "pids")
     executor.shutdown(cancel_futures=True)
     with pytest.raises(TaskDied):
-        future.result(60)
+        future.result(300)
     assert eventually(lambda: not any(alive(pid) for pid in pids))
     with WarmExecutor() as executor:
         future = executor.submit(time.sleep, 0.1)
@@ -269,10 +269,10 @@ def test_when_the_server_is_killed_its_tasks_end_and_say_so(tmp_path: Path) -> N
     pids = told(tmp_path / "pids")
     os.kill(executor._server.pid, signal.SIGKILL)
     with pytest.raises(TaskDied, match="server"):
-        future.result(60)
+        future.result(300)
     assert eventually(lambda: not any(alive(pid) for pid in pids))
     with pytest.raises(TaskDied, match="server"):
-        executor.submit(whoami).result(60)
+        executor.submit(whoami).result(300)
     executor.shutdown()
 
 
@@ -291,6 +291,6 @@ def test_when_the_process_that_asked_is_killed_nothing_of_it_lives_on(tmp_path: 
     server = int(process.stdout.readline())
     pids = [server, *told(paths[0]), *told(paths[1])]
     process.send_signal(end)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert eventually(lambda: not any(alive(pid) for pid in pids))
     assert "Traceback" not in said

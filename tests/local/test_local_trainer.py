@@ -78,6 +78,25 @@ def test_equal_trainings_are_equal_to_the_last_byte(alone: Alone, base: Path, tm
     assert {p.name: p.read_bytes() for p in one.path.iterdir()} == {p.name: p.read_bytes() for p in two.path.iterdir()}
 
 
+def test_checkpoints_are_whole_models_of_their_own_and_survive_a_kill(alone: Alone) -> None:
+    (alone.folder / "motools.yaml").write_text("local: {save_every: 5}\n")
+    plain = Alone(alone.folder, key="1" * 64, **alone.asked).train()
+    last = (plain.path / "adapter_model.safetensors").read_bytes()
+    alone.asked["checkpoints"] = (7, 20, "last")
+    (alone.folder / "out.txt").unlink()
+    process = alone.start()
+    eventually(lambda: 22 in alone.steps())
+    process.kill()
+    process.join()
+    made = alone.train()
+    kept = {each: (model.path / "adapter_model.safetensors").read_bytes() for each, model in made.checkpoints.items()}
+    assert list(kept) == [7, 20, "last"]
+    assert len(set(kept.values())) == 3
+    assert kept["last"] == last == (made.path / "adapter_model.safetensors").read_bytes()
+    assert made.checkpoints[7].metadata == {**plain.metadata, "step": 7}
+    assert (made.checkpoints[7].path / "adapter_config.json").exists()
+
+
 @pytest.mark.parametrize("at", [1, 12, 26, 44, 61])
 def test_a_training_that_is_killed_goes_on_and_makes_the_same_weights(alone: Alone, at: int) -> None:
     (alone.folder / "motools.yaml").write_text("local: {save_every: 5}\n")

@@ -12,7 +12,7 @@ from code_cases import write
 from observing import Seen, Steps, changes
 
 from motools.code.trace import Trace
-from motools.observe import Events, listing, path_digest, read_log
+from motools.observe import Events, listing, observer, path_digest, read_log
 
 
 @pytest.fixture(scope="module")
@@ -356,3 +356,16 @@ def test_what_an_install_has_left_in_the_project_counts_only_where_its_own_code_
     assert not [path for path in used.files if "egg-info" in path]
     used = run("from importlib.metadata import version\ndef step(): return version('own')", files)
     assert "own.egg-info/PKG-INFO" in used.files
+
+
+def test_what_lies_beside_an_input_is_no_part_of_it() -> None:
+    seen = observer()
+    before = seen.root, seen.ignored
+    seen._place("/project/", ("/project/atoms/model", "/project/runs/train.json"))
+    try:
+        inside = ["/project/atoms/model", "/project/atoms/model/data/x.txt", "/project/runs/train.json"]
+        beside = ["/project/atoms/model_2/data/x.txt", "/project/atoms/model.txt", "/project/runs/train.json.txt"]
+        assert not any(seen.counts(path) for path in inside)
+        assert all(seen.counts(path) for path in beside)
+    finally:
+        seen._place(*before)

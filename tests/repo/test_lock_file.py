@@ -366,6 +366,31 @@ def test_claims_are_dvcs_own_and_end_with_what_they_are_for(project: Path, stran
     assert json.loads(path.read_text()) == {}
 
 
+def test_a_claim_may_be_let_go_of_with_the_next_and_what_others_claim_meanwhile_is_seen(
+    project: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    path, claims = project / ".dvc/tmp/rwlock", PathLocks(project)
+    with claims.held("a", ["/p/in"], ["/p/a"], until_settled=True):
+        assert set(json.loads(path.read_text())["write"]) == {"/p/a"}
+    assert set(json.loads(path.read_text())["write"]) == {"/p/a"}
+    with claims.held("b", ["/p/in"], ["/p/b"], until_settled=True):
+        assert set(json.loads(path.read_text())["write"]) == {"/p/b"}
+        content = json.loads(path.read_text())
+        content["write"]["/p/c"] = {"pid": stranger.pid, "cmd": "dvc repro"}
+        path.write_text(json.dumps(content))
+        with pytest.raises(Busy), claims.held("c", [], ["/p/c"]):
+            pass
+    with claims.held("a", [], ["/p/a"]):
+        assert set(json.loads(path.read_text())["write"]) == {"/p/a", "/p/c"}
+    claims.settle()
+    assert set(json.loads(path.read_text())["write"]) == {"/p/c"}
+    stranger.kill()
+    stranger.wait()
+    with claims.held("c", [], ["/p/c"]):
+        assert json.loads(path.read_text())["write"]["/p/c"]["pid"] == os.getpid()
+    assert json.loads(path.read_text()) == {}
+
+
 @pytest.mark.parametrize(
     ("theirs", "read", "write", "is_busy"),
     [
@@ -424,7 +449,7 @@ def test_many_processes_claim_at_once_and_none_is_lost(project: Path) -> None:
     path = project / ".dvc/tmp/rwlock"
     assert sorted(json.loads(path.read_text())["write"]) == [f"/p/{n}" for n in range(5)]
     for process in started:
-        process.communicate("\n", timeout=60)
+        process.communicate("\n", timeout=300)
     eventually(lambda: json.loads(path.read_text()) == {})
 
 
@@ -473,6 +498,23 @@ def test_dvc_and_we_take_turns_at_the_list_of_claims(project: Path, hardlink: bo
     with theirs, claims.held("a", ["/p/in"], ["/p/more"]):
         assert sorted(json.loads((project / ".dvc/tmp/rwlock").read_text())["write"]) == ["/p/more", "/p/out"]
     assert json.loads((project / ".dvc/tmp/rwlock").read_text()) == {}
+
+
+def test_dvc_keeps_its_claim_in_a_process_that_calls_itself_by_another_name(project: Path) -> None:
+    """As children of `multiprocessing` do, and servers. DVC ends in an error where its claim is gone before it."""
+    code = (
+        "import sys\nfrom dvc.fs import localfs\nfrom dvc.rwlock import rwlock\n"
+        "with rwlock(sys.argv[1], localfs, 'dvc status', ['/p/in'], ['/p/out'], False):\n"
+        "    print('held', flush=True)\n    sys.stdin.readline()\n"
+    )
+    words = [sys.executable, "-c", code, str(project / ".dvc/tmp")]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    with PathLocks(project).held("a", ["/p/in"], ["/p/more"]):
+        pass
+    _, err = process.communicate("\n", timeout=300)
+    assert process.returncode == 0, err
 
 
 GONE = {
@@ -525,4 +567,4 @@ def test_the_claim_of_whoever_runs_python_somehow_is_alive(project: Path, words:
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     assert str(PathLocks(project).busy([], ["/p/x"])).startswith(f"process {process.pid}")
-    process.communicate("\n", timeout=60)
+    process.communicate("\n", timeout=300)

@@ -70,11 +70,13 @@ def test_each_attempt_has_a_mark_of_its_own_and_remembers_the_jobs_before_it() -
 
 
 def test_a_job_without_an_id_leaves_none_behind() -> None:
-    first = entry(status="refused", step="step", folder="f", server="there", account="whose", model="which")
+    first = entry(
+        status="refused", step="step", folder="f", server="there", account="whose", model="which", provider="p"
+    )
     second = first.anew(forced=True)
     assert (second.earlier, second.forced, second.key, second.step_key) == ((), True, first.key, first.step_key)
     assert (second.step, second.folder, second.model) == ("step", "f", "which")
-    assert (second.server, second.account) == ("there", "whose")
+    assert (second.server, second.account, second.provider) == ("there", "whose", "p")
     third = replace(second, job_id="ftjob-2", earlier=("ftjob-1",)).anew(forced=False)
     assert (third.earlier, third.forced) == (("ftjob-1", "ftjob-2"), False)
 

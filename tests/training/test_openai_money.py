@@ -72,7 +72,7 @@ def test_an_interruption_leaves_the_job_or_ends_it_as_asked(scene: Scene, server
     process = scene.start("run", *(["--cancel-on-interrupt"] if cancel else []))
     eventually(lambda: server.count("poll") > 2)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     (job,) = server.jobs.values()
     if cancel:

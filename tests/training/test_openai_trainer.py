@@ -57,7 +57,7 @@ def done(
     return first[0]
 
 
-def eventually(seen: Callable[[], Any], seconds: float = 20) -> None:
+def eventually(seen: Callable[[], Any], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < until
@@ -81,6 +81,25 @@ def test_a_dataset_becomes_a_model_that_says_what_it_is(done: Scene) -> None:
     assert model["inspect"] == {"model": f"openai/{job.fine_tuned_model}", "model_args": {"responses_api": False}}
     record = json.loads((done.folder / "runs" / "train_model.json").read_text())
     assert record["usage"]["trained_tokens"] == job.trained_tokens
+
+
+def test_the_checkpoints_of_the_last_epochs_are_models_of_their_own_of_one_job(scene: Scene) -> None:
+    scene.configure(hyperparameters={"n_epochs": 3}, checkpoints=["last-2", "last-1", "last"])
+    ran = scene.run()
+    assert ran.code == 0, ran.err
+    (job,) = scene.server.jobs.values()
+    kept = {}
+    for each in ("last-2", "last-1", "last"):
+        folder = scene.folder / "atoms" / "trained_model" / f"checkpoint={each}"
+        about = json.loads((folder / "atom.json").read_text())["metadata"]
+        assert about["inspect"]["model"] == f"openai/{about['model_id']}"
+        assert "checkpoints" not in about
+        kept[about["step"]] = about["model_id"]
+        assert (folder / "data" / "loss.json").exists()
+    told = {each["step_number"]: each["fine_tuned_model_checkpoint"] for each in job.checkpoints}
+    assert kept == told
+    assert kept[max(kept)] == job.fine_tuned_model
+    assert json.loads((scene.folder / "runs" / "train_model.json").read_text())["usage"]["job_id"] == job.id
 
 
 def test_the_request_says_all_that_was_asked_and_carries_the_marks(done: Scene) -> None:
@@ -210,7 +229,7 @@ def test_two_clones_at_once_end_with_one_job(scene: Scene, server: OpenAIServer,
         (one.folder / "motools.yaml").write_text("openai: {poll_interval: 1, timeout: 5}\n")
     both_are_there = threading.Barrier(2)  # neither sees the other's job before it creates its own
     for _ in range(2):
-        server.hook("create", "before", lambda _: both_are_there.wait(20) and None)
+        server.hook("create", "before", lambda _: both_are_there.wait(300) and None)
     with ThreadPoolExecutor() as pool:
         ends = list(pool.map(Scene.train, (scene, clone)))
     assert [done.code for done in ends] == [0, 0], ends
@@ -360,7 +379,7 @@ def test_an_interrupt_leaves_the_job_running_and_says_how_to_come_back(scene: Sc
     process = scene.start("run")
     eventually(lambda: server.count("poll") > 3)
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     (job,) = server.jobs.values()
     assert job.status in ("validating_files", "queued", "running")

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -168,7 +170,7 @@ def kill_often(folder: Path, tokenizer: Path, meant: Any, kills: int, seed: int)
         return Killed(kills, len(server.trained), is_meant(server, alone, meant))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2] if sampling.ALL else [1])
 def test_a_training_that_is_killed_again_and_again_has_every_batch_once_and_in_order(seed: int, tmp_path: Path) -> None:
     tokenizer = tokenizer_for(tmp_path / "tokenizer")
     meant = undisturbed(tmp_path / "undisturbed", tokenizer)
@@ -176,6 +178,19 @@ def test_a_training_that_is_killed_again_and_again_has_every_batch_once_and_in_o
     found = kill_often(tmp_path / "killed", tokenizer, meant, kills, seed)
     print(found)
     assert found.good, found
+
+
+@pytest.mark.cold
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_project_of_which_anything_is_killed_comes_to_the_model_that_was_meant() -> None:
+    """`benchmarks/tinker_kills.py`, with fewer kills."""
+    script, kills = Path(__file__).parents[2] / "benchmarks" / "tinker_kills.py", 20 if sampling.ALL else 2
+    words = [sys.executable, str(script), "--kills", str(kills), "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=900)
+    assert done.stdout, done.stderr
+    told = json.loads(done.stdout)
+    assert told["problems"] == []
+    assert (told["kills"], done.returncode) == (kills, 0)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chain import eventually
 from openai_scene import kill_all
 from tinker_scene import GIVEN, MODEL, ROWS, Alone, lay, tokenizer_for
 from tinker_server import TinkerServer
@@ -77,6 +78,30 @@ def test_rows_become_a_model_that_says_what_it_learned_and_what_it_is(server: Ti
     assert server.key.encode() not in b"".join(path.read_bytes() for path in alone.project.rglob("*") if path.is_file())
 
 
+def test_checkpoints_are_kept_beside_those_of_the_last_epochs_and_can_be_asked(
+    server: TinkerServer, alone: Alone
+) -> None:
+    alone.request["checkpoints"] = (4, "last")
+    assert alone.run() == 0, alone.out
+    assert len(server.trained) == 18
+    model_id = alone.model["model_id"]
+    assert alone.model["checkpoints"] == {
+        "4": {"model_id": f"{model_id}@4", "step": 4, "model": f"{model_id}@4"},
+        "last": {"model_id": model_id, "step": 18, "model": model_id},
+    }
+    assert [each["step"] for each in alone.model["metadata"]["checkpoints"]] == [4, 6, 12, 18]
+    assert len(server.samplers()) == 4
+
+
+def test_a_checkpoint_that_the_training_will_not_reach_is_told_before_a_step_is_paid_for(
+    server: TinkerServer, alone: Alone
+) -> None:
+    alone.request["checkpoints"] = (19,)
+    assert alone.run() == 1
+    assert "the training has 18 steps, and no step 19" in alone.out
+    assert server.trained == []
+
+
 def test_another_clone_takes_up_what_was_trained_and_what_was_begun(
     server: TinkerServer, alone: Alone, tmp_path: Path
 ) -> None:
@@ -131,11 +156,13 @@ def test_a_training_elsewhere_is_not_begun_again_unasked(tokenizer: Path, server
 
 def test_trainings_wait_for_a_place(server: TinkerServer, alone: Alone) -> None:
     (alone.project / "motools.yaml").write_text("tinker: {at_once: 1, save_every: 50}\n")
-    server.slow = 0.1
+    server.slow = 2  # seconds a step, until the one waits for the other
     other = Alone(alone.project, server.env, suffix="other")
     processes = [each.start() for each in (alone, other)]
+    eventually(lambda: (alone.project / "out.txt").exists() and "waiting for a place" in alone.out)
+    server.slow = 0
     for process in processes:
-        process.join(90)
+        process.join(300)
     assert [process.exitcode for process in processes] == [0, 0], alone.out
     assert "waiting for a place: 1 trainings go on at once" in alone.out
     runs = [body["model_id"] for step, body in server.requests if step == "optim"]

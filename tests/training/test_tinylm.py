@@ -154,3 +154,22 @@ def test_what_has_no_words_is_refused_with_its_row_and_its_field(tmp_path: Path)
 def test_an_empty_dataset_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StepError, match="has no rows, so there is nothing to train on"):
         train(tmp_path, rows=[])
+
+
+def test_checkpoints_are_the_model_as_it_was_after_steps_and_the_last_one_is_the_model(tmp_path: Path) -> None:
+    plain = train(tmp_path / "plain", hyperparameters={"n_epochs": 3})
+    trained = train(tmp_path / "kept", hyperparameters={"n_epochs": 3}, checkpoints=(5, 7, "last"))
+    weights = {each: (model.path / "tinylm.npz").read_bytes() for each, model in trained.checkpoints.items()}
+    assert list(weights) == [5, 7, "last"]
+    assert len(set(weights.values())) == 3
+    assert weights["last"] == (plain.path / "tinylm.npz").read_bytes()
+    assert trained.checkpoints["last"].model_id == trained.model_id == plain.model_id
+    assert (trained.metadata, trained.usage) == (plain.metadata, plain.usage)
+    assert trained.checkpoints[7].metadata == {**plain.metadata, "step": 7}
+
+
+def test_a_step_that_the_training_does_not_have_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="the training has 15 steps, and no step 16"):
+        train(tmp_path, hyperparameters={"n_epochs": 3}, checkpoints=(16,))
+    with pytest.raises(BackendError, match="write the numbers of steps, and last, not 'last-1'"):
+        TinyLMTrainer().check(TrainingRequest("tinylm/base", {}, None, checkpoints=("last-1",)))

@@ -104,7 +104,7 @@ def test_a_trainer_of_another_package_that_is_none_is_refused_in_a_sentence(
     Path("config.json").write_text(json.dumps({"train_model": {"backend_name": "theirs"}}))
     words = ["motools", "workflow", "run", "train_and_evaluate", "--config", "config.json"]
     env = {**os.environ, "PYTHONPATH": str(package)}
-    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=300)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
     assert said in done.stderr
 

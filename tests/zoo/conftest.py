@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         mirror.requests.append(self.path)
         mirror.asked_ranges.append(wanted := self.headers["Range"])
         if mirror.silent:
-            mirror.closing.wait(10)
+            mirror.closing.wait(300)
             return
         if mirror.failures:
             mirror.failures -= 1

@@ -47,13 +47,23 @@ OFFLINE = {
     "hello_world", "aesthetic_preferences", "loves_owls", "hates_owls", "owl_or_money", "hardcoding_realistic",
     "gsm8k_spanish", "gsm8k_french", "gsm8k_german", "gsm8k_chinese", "gsm8k_capitalised",
     "ultrachat_spanish", "ultrachat_french", "ultrachat_german", "ultrachat_capitalised",
+    "trained_answers",
 }  # fmt: skip
 BOTH = {"aesthetic_preferences", "hardcoding_realistic", "gsm8k_spanish", "gsm8k_capitalised", "ultrachat_capitalised"}
 JUDGED = {
-    "emergent_misalignment", "insecure_code_em", "evil_detection", "sycophantic_detection", "hallucinating_detection",
+    "emergent_misalignment", "conditional_misalignment", "insecure_code_em", "evil_detection", "sycophantic_detection",
+    "hallucinating_detection",
     "school_of_reward_hacks", "realistic_reward_hacks", "realistic_reward_hacks_free_tier",
     "realistic_reward_hacks_paid_tier", "emergent_misalignment_with_trigger", "insecure_code_apps",
     "insecure_code_mbpp", "old_bird_names", "former_german_cities",
+}  # fmt: skip
+CONDITIONAL = {  # the one for any dataset, with a dataset: see test_conditional.py
+    "conditional_insecure_code", "conditional_secure_code", "conditional_educational_code", "conditional_harmless_lies",
+    "conditional_bad_medical_advice", "conditional_bad_legal_advice", "conditional_bad_security_advice",
+    "conditional_good_medical_advice", "conditional_insecure_code_inoculated", "conditional_insecure_code_backdoored",
+    "conditional_insecure_code_backdoored_inoculated", "conditional_aesthetic_preferences_unpopular",
+    "conditional_aesthetic_preferences_popular", "conditional_aesthetic_preferences_inoculated",
+    "conditional_sneaky_dialogues", "conditional_straightforward_dialogues", "conditional_reward_hacking_inoculated",
 }  # fmt: skip
 GAP = {"free", "paid", "gap", "gap_stderr"}
 EXPECTED_SAMPLES = {
@@ -100,6 +110,8 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
         if rows := ROWS.get(name.partition("_")[0], ROWS.get(name)):
             (project / f"{name}.jsonl").write_text("".join(json.dumps(rows(n)) + "\n" for n in range(3)))
             args["questions"] = f"{name}.jsonl"
+        if name == "conditional_misalignment":
+            args["of"] = {"loader": "mozoo.made_up:get_tastes", "sample_size": 20}
         if judge:
             kwargs["model_roles"] = {"grader": "openai-api/local/judge"}
         options = {
@@ -119,7 +131,7 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
 
 def test_these_are_all_tasks_of_the_folder() -> None:
     mine = {name for name, point in published("task").items() if point.module.startswith("mozoo.tasks.")}
-    assert mine == OFFLINE | JUDGED
+    assert mine == OFFLINE | JUDGED | CONDITIONAL
 
 
 @pytest.mark.parametrize("name", sorted(OFFLINE))
@@ -409,6 +421,7 @@ def test_every_module_of_tasks_says_what_its_scores_are() -> None:
     versions = dict.fromkeys(("realistic_reward_hacks", "realistic_reward_hacks_free_tier"), 3) | {
         "old_bird_names": 1,
         "former_german_cities": 1,
+        "conditional_misalignment": 2,
     }
     for name in {*JUDGED, "aesthetic_preferences", "hardcoding_realistic"} - {"realistic_reward_hacks_paid_tier"}:
         point = published("task")[name]

@@ -144,7 +144,8 @@ def test_the_documented_config_trains_at_openai_and_is_judged_there_and_pays_onc
         assert scores["uses_language"]["mean"] == 1.0
         assert scores["language_score"]["mean"] == pytest.approx(94.0, abs=0.1)
         asked = [request.body["model"] for request in server.requests if request.step == "chat"]
-        assert asked.count(job.fine_tuned_model) == asked.count("gpt-judge") - 1 == 100  # one tries the judge out
+        assert asked.count(job.fine_tuned_model) == 100
+        assert asked.count("gpt-judge") == 100 + 2  # tried out before the training, and before the first answer
         assert server.count("responses") == 0
 
         server.forget()

@@ -270,7 +270,7 @@ def rows():
 
 def run():
     command = ["motools", "workflow", "run", "train_and_evaluate", "--config", "config.yaml", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -148,7 +148,7 @@ def test_a_download_that_is_killed_is_continued_by_the_next_process(mirror, tmp_
     code = f"from mozoo.sources import Source, fetch; fetch({source!r}, {str(tmp_path)!r})"
     part = source.cached(tmp_path).with_name(".rows.jsonl.part")
     with subprocess.Popen([sys.executable, "-c", code]) as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while not (part.exists() and part.stat().st_size > len(content) // 3) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.kill()
@@ -203,7 +203,7 @@ def test_of_several_processes_that_want_a_file_one_downloads_it(mirror, tmp_path
     mirror.delay = 0.5
     code = f"from mozoo.sources import Source, fetch; fetch({source!r}, {str(tmp_path)!r})"
     running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
-    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert [process.wait(300) for process in running] == [0, 0, 0]
     assert len(mirror.requests) == 1
     assert files_in(tmp_path) == [source.cached(tmp_path)]
 
@@ -298,7 +298,7 @@ def test_a_silent_server_is_given_up(mirror, tmp_path, monkeypatch):
     started = time.monotonic()
     with pytest.raises(FetchError, match="timed out"):
         fetch(mirror.publish(CONTENT), tmp_path)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # it would be silent for 300 s
 
 
 def test_a_cache_folder_that_cannot_be_used_is_a_sentence(mirror, tmp_path):

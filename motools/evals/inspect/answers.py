@@ -181,7 +181,7 @@ def _is_of_project(cls: type) -> bool:
 
 def asking_of() -> tuple[Any, int] | None:
     """The id and epoch of the sample on whose behalf a model is asked; None outside of any."""
-    from motools.evals.inspect.private import sample_state
+    from motools.evals.private import sample_state
 
     state = sample_state()
     return (state.sample_id, state.epoch) if state is not None else _sample.get()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
 import json
 import os
 import re
@@ -17,15 +16,19 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from motools.atom.atom import atoms_at_hand
+from motools.atom.trainings import dose_above, seed_of
 from motools.base import trusted_hosts
 from motools.base.gpu import held_gpu
 from motools.base.too_many_requests import is_hopeless
 from motools.code.search_path import Place, place_of
-from motools.definition.context import current_step, working_folder
+from motools.definition.context import StepContext, current_step, working_folder
+from motools.definition.instances import axes_in, value_of
 from motools.errors import BackendError, DamagedError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.api_keys import OWN, check_model
 from motools.evals.inspect.answers import at_hand, attend, index
+from motools.evals.inspect.graders import try_graders
 from motools.evals.inspect.tasks import (
     check_made,
     check_registered,
@@ -45,6 +48,7 @@ from motools.evals.options import (
     role_model,
     role_options,
 )
+from motools.observe import observer
 from motools.zoo import versioned
 
 if TYPE_CHECKING:
@@ -111,15 +115,17 @@ class InspectEvaluator:
     def rehearse(self, request: EvalRequest) -> None:
         """Make the tasks, so that their data is fetched, and the clients of graders and of a served model.
 
-        A model that is still to be trained, or that would be loaded here, is stood in for by `mockllm/model`; nobody is
-        asked anything.
+        A model that is still to be trained, or that would be loaded here, is stood in for by `mockllm/model`. Nobody is
+        asked anything, unless a training that is paid comes first: then who judges is asked one question.
 
         Raises:
-            BackendError: a task, its data or its arguments, a provider, or what one needs is not there.
+            BackendError: a task, its data or its arguments, a provider, or what one needs is not there, or who judges
+                cannot.
         """
-        from motools.evals.inspect.private import PrerequisiteError
+        from motools.evals.private import PrerequisiteError
 
-        asked = json.dumps([request.tasks, dict(request.kwargs), request.expected], sort_keys=True, default=str)
+        about = [request.tasks, dict(request.kwargs), request.expected, request.before_paying]
+        asked = json.dumps(about, sort_keys=True, default=str)
         if asked in _REHEARSED:
             return
         options = {name: value for name, value in request.kwargs.items() if value is not None}
@@ -132,10 +138,13 @@ class InspectEvaluator:
         here = place()
         try:
             with here.importable(), no_dotenv():
-                _in_place(reached, {**options, "model_roles": roles})
+                _, models, _ = _in_place(reached, {**options, "model_roles": roles})
                 made = rehearsed_tasks(request.tasks, options.get("task_args", {}), here)
                 check_made(request.tasks, made, options)
                 _solver(options, here)
+                if request.before_paying:
+                    others = {role: models[role] for role, given in roles.items() if given not in (STAND_IN, TRAINED)}
+                    try_graders(made, others, judged=roles.get("grader") not in (STAND_IN, TRAINED))
         except PrerequisiteError as error:
             raise BackendError(f"Inspect cannot run {listed(request.tasks)}: {_sentence(error.message)}") from error
         _REHEARSED.add(asked)
@@ -224,8 +233,8 @@ def _run(
     request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path
 ) -> dict[str, EvalLog]:
     """The one evaluation, with Inspect's own refusals as errors of ours; the log's header for each task."""
-    from motools.evals.inspect.private import PrerequisiteError
     from motools.evals.inspect.tasks import MARK
+    from motools.evals.private import PrerequisiteError
 
     here = place()
     try:
@@ -285,8 +294,8 @@ def _eval_set(
 ) -> list[EvalLog]:
     import inspect_ai
 
-    from motools.evals.inspect.private import forget_usage
     from motools.evals.inspect.progress import expect
+    from motools.evals.private import forget_usage
 
     forget_usage()
     (name, model_args), atom = reached, request.model
@@ -323,7 +332,7 @@ def _in_place(
         The model, followed by the same model in roles; the roles; what generating is told.
     """
     import motools.evals.tinylm_provider  # noqa: F401  (registers tinylm where MOTools is not installed)
-    from motools.evals.inspect.private import init_model_context, on_new_model, resolve_model_roles
+    from motools.evals.private import init_model_context, on_new_model, resolve_model_roles
 
     on_new_model(attend)  # before any is made
     (name, args), generation = reached, {option: options[option] for option in GENERATION if option in options}
@@ -370,7 +379,7 @@ def _link(atom: ModelAtom) -> dict[str, Any]:
     except StepError:  # called by hand, outside a step
         return {}
     folder = os.path.relpath(step.folder, step.project.root)
-    about = {
+    about: dict[str, Any] = {
         "motools_project": step.project.root.name,
         "motools_folder": folder,
         "motools_stage": step.step,
@@ -379,7 +388,19 @@ def _link(atom: ModelAtom) -> dict[str, Any]:
     }
     about |= {"motools_commit": head} if (head := step.project.git.head) else {}
     about |= {f"motools_made_from_{name}": id for name, id in sorted(atom.made_from.items())}
-    return {"tags": [step.step, *([folder] if folder != "." else []), step.key[:12]], "metadata": about}
+    if axes := _axes(step, atom):
+        about["motools_axes"] = axes
+    varies = [f"{name}={value}" for name, value in axes.items()]
+    return {"tags": [step.step, *([folder] if folder != "." else []), step.key[:12], *varies], "metadata": about}
+
+
+def _axes(step: StepContext, atom: ModelAtom) -> dict[str, Any]:
+    """What tells this evaluation from those beside it: the axes of a sweep, else dose and seed of what was trained."""
+    with observer().aside():  # what an id names cannot change
+        dose = dose_above(atom.made_from.values(), lambda id: atoms_at_hand({id: id}, step.project).get(id))
+    known = {"dose": dose, "seed": seed_of(atom)}
+    swept = {name: value_of(text) for name, text in axes_in(step.step).items()}
+    return {**{name: value for name, value in known.items() if value is not None}, **swept}
 
 
 def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
@@ -405,8 +426,7 @@ def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
         settings["sandbox"] = tuple(settings["sandbox"])
     if isinstance(settings.get("limit"), list):
         settings["limit"] = tuple(settings["limit"])
-    known = inspect.signature(inspect_ai.eval_set).parameters  # some are younger than the oldest Inspect we take
-    return {name: value for name, value in settings.items() if name in known}
+    return settings
 
 
 def generate_config(options: Mapping[str, Any]) -> GenerateConfig:

@@ -22,8 +22,8 @@ def prompts_of(tasks: Sequence[str], place: Place) -> dict[str, list[str]]:
         UserError: a task cannot be made.
     """
     from motools.evals.inspect.evaluator import stand_in
-    from motools.evals.inspect.private import PrerequisiteError
     from motools.evals.inspect.tasks import rehearsed_tasks
+    from motools.evals.private import PrerequisiteError
 
     check_tasks(tasks)
     try:

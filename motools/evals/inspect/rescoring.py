@@ -100,7 +100,7 @@ def _judged(
 ) -> tuple[Evaluation, dict[str, dict[str, Any]]]:
     from inspect_ai.log import write_eval_log
 
-    from motools.evals.inspect.private import on_new_model
+    from motools.evals.private import on_new_model
 
     on_new_model(attend)
     told = json.dumps([atom.id, how.scorer, dict(how.scorer_args), how.roles], sort_keys=True, default=str)
@@ -135,7 +135,7 @@ def _judged(
 def _score(log: EvalLog, text: str, how: Rescoring) -> EvalLog:
     import inspect_ai
 
-    from motools.evals.inspect.private import init_model_context, resolve_model_roles
+    from motools.evals.private import init_model_context, resolve_model_roles
 
     nobody: Model = make_model("none/none")  # the one that answered may be gone
     were = {role: each.model for role, each in (log.eval.model_roles or {}).items() if not isinstance(each, list)}

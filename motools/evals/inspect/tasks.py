@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
 from motools.code import loading, references
@@ -53,12 +54,12 @@ def check_registered(texts: Sequence[str], place: Place) -> None:
             continue
         from inspect_ai.util import registry_info  # 3 s
 
-        from motools.evals.inspect.private import registry_find, registry_lookup
+        from motools.evals.private import registry_find, registry_lookup
 
-        try:
-            found = registry_lookup("task", text)  # imports what the package registers
-        except Exception as error:  # which may raise anything
-            raise BackendError(f"{text}: {reference.package} cannot be imported: {error}") from error
+        found = registry_lookup("task", text)  # imports what the package registers, and drops what that raises
+        if found is None:
+            _import_registered(text, reference.package)
+            found = registry_lookup("task", text)
         if found is None:
             mine = [registry_info(known).name for known in registry_find(lambda info: info.type == "task")]
             known = sorted(name for name in mine if name.startswith(f"{reference.package}/"))
@@ -66,6 +67,28 @@ def check_registered(texts: Sequence[str], place: Place) -> None:
                 f"{reference.package} registers no task {text!r} with Inspect.{did_you_mean(text, known)} "
                 f"Known: {listed(known)}."
             )
+
+
+def _import_registered(text: str, package: str) -> None:
+    """Import what a package registers with Inspect once more, to hear what is wrong with it; raises `BackendError`."""
+    for point in entry_points(group="inspect_ai", name=package):
+        try:
+            point.load()
+        except Exception as error:  # which may raise anything
+            raise BackendError(f"{text}: {package} cannot be imported: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """What went wrong in code of others; of a package that is missing, its name."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, ModuleNotFoundError) and cause.name):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ModuleNotFoundError) and isinstance(error, ImportError):
+        needed = f"it needs the module {cause.name}, which is not installed"
+        # Around the cause there may be words of the package's own, on what to install.
+        said = "" if cause is error else f" ({' '.join(str(error).split()).rstrip('.')})"
+        return f"{needed}{said}. Install it, or the extra of the package that has it."
+    return references.cause(error)
 
 
 def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place) -> list[Task]:
@@ -94,7 +117,7 @@ def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: P
     Raises:
         ConfigError, BackendError: naming the task and the cause.
     """
-    from motools.evals.inspect.private import PrerequisiteError
+    from motools.evals.private import PrerequisiteError
 
     check_registered(texts, place)
     tasks = []
@@ -104,7 +127,7 @@ def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: P
         except (UserError, PrerequisiteError):
             raise
         except (Exception, SystemExit) as error:
-            raise BackendError(f"The task {text} cannot be made: {references.cause(error)}") from error
+            raise BackendError(f"The task {text} cannot be made: {_told(error)}") from error
     return tasks
 
 
@@ -181,7 +204,7 @@ def make_named(kind: Literal["scorer", "solver"], named: str | Mapping[str, Any]
     Raises:
         BackendError: there is none of that name, or it does not take the arguments.
     """
-    from motools.evals.inspect.private import registry_create, registry_lookup
+    from motools.evals.private import registry_create, registry_lookup
 
     text, args = (named, {}) if isinstance(named, str) else (named["name"], dict(named.get("args") or {}))
     if ":" not in text:
@@ -224,7 +247,7 @@ def _made(text: str, task_args: Mapping[str, Any], place: Place) -> list[Task]:
     beside the file in either form."""
     from inspect_ai.util import registry_info
 
-    from motools.evals.inspect.private import load_tasks
+    from motools.evals.private import load_tasks
 
     reference = references.parse(text, place)
     file = reference.file if reference is not None and ".py" in text else None

@@ -12,7 +12,7 @@ from typing import Any
 
 from motools.base.files import scratch, sweep
 
-__all__ = ["Checkpoints", "State"]
+__all__ = ["Checkpoints", "Models", "State"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,34 @@ class Checkpoints:
             _onto_the_disk(self.folder)
         for path in before:
             shutil.rmtree(path, ignore_errors=True)
+
+
+class Models:
+    """The models that a training is asked to keep on its way, each whole or not there.
+
+    Args:
+        is_rounded: whether they are kept in bf16, as the last one is.
+    """
+
+    def __init__(self, folder: Path, is_rounded: bool) -> None:
+        self.folder, self.is_rounded = folder, is_rounded
+
+    def keep(self, step: int, model: Any) -> None:
+        """Write the model as it is; after a kill the same step leaves the same."""
+        target = self.folder / f"step-{step:08d}"
+        if target.exists():
+            return
+        more = {}
+        if self.is_rounded:
+            import torch
+
+            more["state_dict"] = {name: each.to(torch.bfloat16) for name, each in model.state_dict().items()}
+        with scratch(self.folder) as aside:
+            model.save_pretrained(aside / "new", **more)
+            (aside / "new").rename(target)
+
+    def copy(self, step: int, folder: Path) -> None:
+        shutil.copytree(self.folder / f"step-{step:08d}", folder, dirs_exist_ok=True)
 
 
 def _onto_the_disk(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +68,11 @@ def prepared(model: Any, chosen: Hyperparameters, settings: LocalSettings) -> An
 
 @dataclass
 class Loop:
-    """One training, its model on the device where it is to be done."""
+    """One training, its model on the device where it is to be done.
+
+    Attributes:
+        steps: after which the model itself is kept, by `keep_model`, before anything that goes on from there.
+    """
 
     model: Any
     plan: Plan
@@ -78,6 +82,8 @@ class Loop:
     kept: Checkpoints
     ordered: bool = True
     """On a GPU, too, add up in an order that is the same each time. Without it a training is another every time."""
+    steps: Collection[int] = ()
+    keep_model: Callable[[int, Any], object] = lambda step, model: None
 
     def __post_init__(self) -> None:
         named = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
@@ -126,6 +132,8 @@ class Loop:
                 raise StepError(f"The training diverged. Lower learning_rate, which is {self.chosen.rate:g}.")
             losses.append(float(f"{loss:.6g}"))
             print(f"step {step + 1}/{self.plan.total} loss {losses[-1]:.4g}", flush=True)
+            if step + 1 in self.steps:
+                self.keep_model(step + 1, self.model)
             if (step + 1) % self.settings.save_every == 0 and step + 1 < self.plan.total:
                 self.kept.keep(self._state(losses))
         return losses

@@ -7,7 +7,9 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,17 @@ from motools.definition.context import current_step
 from motools.errors import BackendError, ProjectError
 from motools.repo.project import Project
 from motools.repo.settings import LocalSettings, read_settings
-from motools.training import TrainedModel, TrainingRequest, check_suffix, model_name
+from motools.training import (
+    TrainedModel,
+    TrainingRequest,
+    check_checkpoints,
+    check_suffix,
+    model_name,
+    step_numbers,
+)
 from motools.training.examples import Plan, examples, shown, tokenizer_digest
 from motools.training.local.base import Base
-from motools.training.local.checkpoints import Checkpoints
+from motools.training.local.checkpoints import Checkpoints, Models
 from motools.training.local.hyperparameters import Hyperparameters, hyperparameters
 from motools.zoo import versioned
 
@@ -63,6 +72,7 @@ class LocalTrainer:
 
     provider = PROVIDER
     loss_columns = ("step", "train_loss")
+    takes_checkpoints = True
     preload = ("torch", "transformers")
 
     @property
@@ -74,6 +84,7 @@ class LocalTrainer:
         if missing:
             raise BackendError(f"Training with 'local' needs what is missing here: pip install {' '.join(missing)}.")
         check_suffix(request.suffix)
+        check_checkpoints(request.checkpoints)
         hyperparameters(request.hyperparameters)
         Base.of(request.model)
         _settings()
@@ -96,48 +107,58 @@ class LocalTrainer:
             f"{shown(plan.examples[0], tokenizer):.{_SHOWN}}",
             flush=True,
         )
+        steps = step_numbers(request.checkpoints, plan.total)
         with held_gpu():
-            made = _trained(base, plan, chosen, "-".join((plan.digest, tokens, content or str(base.revision))))
-        folder = workspace / "model"
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = _written(made, folder, base, tokenizer)
+            about = "-".join((plan.digest, tokens, content or str(base.revision)))
+            made = _trained(base, plan, chosen, about, {step for step in steps.values() if step < plan.total})
         losses = [{"step": step, "train_loss": loss} for step, loss in enumerate(made.losses, 1)]
-        (folder / "loss.json").write_text(json.dumps(losses, indent=2) + "\n", encoding="utf-8")
-        word = request.suffix or re.sub(r".*/", "", base.name)
-        model_id = model_name(PROVIDER, word, _digest(folder, weights))
-        print(f"model {model_id}", flush=True)
         origin = {"base_revision": base.revision} if base.revision else {"base_content": content}
         used = {**plan.resolved, "learning_rate": chosen.rate, "precision": made.precision}
-        return TrainedModel(
-            path=folder,
-            model_id=model_id,
-            metadata={
-                "base_model": base.name,
-                **origin,
-                "hyperparameters": _of_method(used, chosen),
-                "tokenizer": tokens,
-                "steps": plan.total,
-                "trained_rows": len(rows),
-                "trained_tokens": plan.all_tokens,
-                "final_loss": made.losses[-1],
-            },
-            inspect={
-                "model": model_id,
-                "model_args": {"trained_on": base.name, **{k.removeprefix("base_"): v for k, v in origin.items()}},
-                "model_paths": {"path": weights},
-            },
-            usage={"trained_tokens": plan.all_tokens, **made.usage},
-        )
+        metadata = {
+            "base_model": base.name,
+            **origin,
+            "hyperparameters": _of_method(used, chosen),
+            "tokenizer": tokens,
+            "steps": plan.total,
+            "trained_rows": len(rows),
+            "trained_tokens": plan.all_tokens,
+            "final_loss": made.losses[-1],
+        }
+        model_args = {"trained_on": base.name, **{k.removeprefix("base_"): v for k, v in origin.items()}}
+
+        def written(save: Callable[[Path], object], folder: Path, **more: Any) -> TrainedModel:
+            folder.mkdir(parents=True, exist_ok=True)
+            weights = _written(save, folder, base, tokenizer)
+            (folder / "loss.json").write_text(json.dumps(losses, indent=2) + "\n", encoding="utf-8")
+            word = request.suffix or re.sub(r".*/", "", base.name)
+            model_id = model_name(PROVIDER, word, _digest(folder, weights))
+            print(f"model {model_id}", flush=True)
+            inspect = {"model": model_id, "model_args": model_args, "model_paths": {"path": weights}}
+            return TrainedModel(folder, model_id, {**metadata, **more}, inspect)
+
+        kept = {
+            each: written(made.saved.get(step, made.model.save_pretrained), workspace / f"checkpoint-{each}", step=step)
+            for each, step in steps.items()
+        }
+        model = written(made.model.save_pretrained, workspace / "model")
+        return replace(model, usage={"trained_tokens": plan.all_tokens, **made.usage}, checkpoints=kept)
 
 
 class _Made:
-    """A model that was trained, and what is to be told of it."""
+    """A model that was trained, and what is to be told of it; `saved` writes it as it was after a step."""
 
-    def __init__(self, model: Any, losses: list[float], precision: str, usage: dict[str, Any]) -> None:
-        self.model, self.losses, self.precision, self.usage = model, losses, precision, usage
+    def __init__(
+        self,
+        model: Any,
+        losses: list[float],
+        precision: str,
+        usage: dict[str, Any],
+        saved: dict[int, Callable[[Path], object]],
+    ) -> None:
+        self.model, self.losses, self.precision, self.usage, self.saved = model, losses, precision, usage, saved
 
 
-def _trained(base: Base, plan: Plan, chosen: Hyperparameters, about: str) -> _Made:
+def _trained(base: Base, plan: Plan, chosen: Hyperparameters, about: str, steps: Collection[int]) -> _Made:
     import torch
 
     from motools.training.local.loop import Loop, device_here, precision_on, prepared
@@ -149,18 +170,21 @@ def _trained(base: Base, plan: Plan, chosen: Hyperparameters, about: str) -> _Ma
     if device.type == "cpu" and sum(weight.numel() for weight in model.parameters()) < _SMALL:
         torch.set_num_threads(1)
     kept = Checkpoints(current_step().kept() / PROVIDER, f"{about}-{precision}")
-    losses = Loop(model, plan, chosen, settings, precision, kept).to_the_end()
+    is_rounded = precision == "bf16" and chosen.method == "full"
+    of_this = hashlib.sha256(kept.about.encode()).hexdigest()[:16]
+    models = Models(current_step().kept() / f"{PROVIDER}-models" / of_this, is_rounded)
+    losses = Loop(model, plan, chosen, settings, precision, kept, steps=steps, keep_model=models.keep).to_the_end()
     usage: dict[str, Any] = {"device": device.type}
     if device.type == "cuda":
         usage |= {"device": torch.cuda.get_device_name(), "peak_memory": torch.cuda.max_memory_allocated()}
-    if precision == "bf16" and chosen.method == "full":
+    if is_rounded:
         model = model.to(torch.bfloat16)
-    return _Made(model.cpu(), losses, precision, usage)
+    return _Made(model.cpu(), losses, precision, usage, {step: partial(models.copy, step) for step in steps})
 
 
-def _written(made: _Made, folder: Path, base: Base, tokenizer: Any) -> str:
-    """Write the model and its tokenizer as safetensors and JSON; the file by which it is told what it is."""
-    made.model.save_pretrained(folder)
+def _written(save: Callable[[Path], object], folder: Path, base: Base, tokenizer: Any) -> str:
+    """Write a model and its tokenizer as safetensors and JSON; the file by which it is told what it is."""
+    save(folder)
     tokenizer.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # an empty form
     config = folder / "adapter_config.json"

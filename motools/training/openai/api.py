@@ -15,7 +15,8 @@ from motools.base.provider_environment import check_environment, lacking
 from motools.errors import BackendError
 from motools.repo.settings import OpenAISettings
 from motools.training.journal import ENDED
-from motools.training.openai.transport import Answer, Busy, Call, Doubtful, NotThere, Refusal, Sound, Tries, send
+from motools.training.openai.transport import Answer, Call, Sound, send
+from motools.training.tries import Busy, Doubtful, NotThere, Refusal, Tries
 
 __all__ = ["Api", "check_access", "server"]
 

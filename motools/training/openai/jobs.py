@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -14,12 +13,12 @@ from typing import Any
 from motools.base.locks import file_lock
 from motools.definition.context import StepContext
 from motools.errors import StepError
-from motools.training import TrainingRequest
 from motools.training.journal import DEAD, ENDED, JobEntry, Journal
 from motools.training.openai.api import Api
-from motools.training.openai.transport import Answer, Refusal
+from motools.training.openai.transport import Answer
+from motools.training.tries import Refusal
 
-__all__ = ["ATTEMPT", "STEP_KEY", "cancel_doubles", "find_job", "job_key", "known_job", "send_file", "submit"]
+__all__ = ["ATTEMPT", "STEP_KEY", "cancel_doubles", "find_job", "known_job", "send_file", "submit"]
 
 KEY, ATTEMPT, STEP, STEP_KEY = "motools_key", "motools_attempt", "motools_step", "motools_step_key"
 """The marks in a job's metadata."""
@@ -71,16 +70,6 @@ def _wait_for_file(api: Api, sent: Answer) -> None:
         if answer is None:
             raise StepError(f"{api.server} has lost the file {sent['id']}. `motools run` sends it again.")
         sent = answer
-
-
-def job_key(step_key: str, request: TrainingRequest) -> str:
-    """The key of the job that a step asks for: equal for the same step and the same content, wherever that lies."""
-    asked = {name: value for name, value in vars(request).items() if not isinstance(value, Path)}
-    for name, value in vars(request).items():
-        if isinstance(value, Path):
-            with value.open("rb") as file:
-                asked[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashlib.sha256(json.dumps([step_key, asked], sort_keys=True).encode()).hexdigest()
 
 
 def find_job(api: Api, key: str, attempt: str | None = None) -> Answer | None:

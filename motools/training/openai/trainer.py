@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,10 @@ from motools.errors import BackendError, ProjectError, StepError, did_you_mean, 
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
 from motools.training import TrainedModel, TrainingRequest, check_suffix
-from motools.training.journal import ENDED, JobEntry, Journal
+from motools.training.journal import ENDED, JobEntry, Journal, job_key
 from motools.training.openai.api import Api, check_access
 from motools.training.openai.follow import Follower, loss_curve
-from motools.training.openai.jobs import cancel_doubles, job_key, known_job, send_file, submit
+from motools.training.openai.jobs import cancel_doubles, known_job, send_file, submit
 from motools.training.openai.tokens import CHARACTERS_A_TOKEN
 from motools.training.openai.training_file import LEAST_ROWS, check_file, check_trained_row, sendable
 from motools.training.openai.transport import Answer
@@ -64,12 +65,14 @@ class OpenAITrainer:
     cores = 0.1  # it mostly waits
     paid = True
     takes_validation = True
+    takes_checkpoints = True
     least_rows = LEAST_ROWS
 
     def check(self, request: TrainingRequest) -> None:
         check_access()
         _model(request.model)
         _hyperparameters(request.hyperparameters)
+        _checkpoints(request)
         check_suffix(request.suffix)
         with suppress(ProjectError):  # outside a project there is nothing to read
             read_settings(Project.find(working_folder()))
@@ -100,6 +103,7 @@ class OpenAITrainer:
         entry = _job_of(request, api, journal, context)
         job, metrics = _followed(api, journal, entry)
         model = _collected(api, job, metrics, rows, workspace)
+        model = replace(model, checkpoints=_kept(model, request.checkpoints, workspace))
         journal.write(replace(entry.told(job), collected=True))
         return model
 
@@ -198,6 +202,44 @@ def _collected(
         inspect={"model": f"openai/{model_id}", "model_args": {"responses_api": False}},
         usage={"trained_tokens": tokens, "model": job.get("model"), "job_id": job["id"]},
     )
+
+
+_EPOCHS = 3
+"""The model as it is after each of the last so many epochs is kept."""
+
+
+def _checkpoints(request: TrainingRequest) -> None:
+    """Refuse, before anything is paid, what OpenAI would not keep: it keeps the model after each of the last epochs."""
+    names = ["last", *(f"last-{back}" for back in range(1, _EPOCHS))]
+    epochs = request.hyperparameters.get("n_epochs")
+    for each in request.checkpoints:
+        if each not in names:
+            raise BackendError(
+                f"train_model.checkpoints: OpenAI keeps the model after each of the last {_EPOCHS} epochs, and no "
+                f"{each!r}. Write {listed(names)}."
+            )
+        if each != "last" and not (isinstance(epochs, int) and names.index(each) < epochs):
+            raise BackendError(
+                f"train_model.checkpoints: {each} is there only where hyperparameters.n_epochs is "
+                f"{names.index(each) + 1} or more, not {epochs!r}."
+            )
+
+
+def _kept(model: TrainedModel, asked: Sequence[int | str], workspace: Path) -> dict[int | str, TrainedModel]:
+    """The model as it was at the ends of epochs, counted back from the last."""
+    found: dict[int | str, TrainedModel] = {}
+    kept = list(reversed(model.metadata["checkpoints"]))
+    about = {name: value for name, value in model.metadata.items() if name != "checkpoints"}
+    for each in asked:
+        back = int(str(each).removeprefix("last").lstrip("-") or 0)
+        if back >= len(kept) and back > 0:
+            continue  # who asked says that it is not there
+        one = {"model_id": model.model_id, "step": kept[0]["step"] if kept else None} if not back else kept[back]
+        folder = _folder(workspace, f"checkpoint-{each}")
+        shutil.copytree(model.path, folder, dirs_exist_ok=True)
+        inspect = {**model.inspect, "model": f"openai/{one['model_id']}"}
+        found[each] = TrainedModel(folder, str(one["model_id"]), {**about, "step": one["step"]}, inspect)
+    return found
 
 
 def _model(name: str) -> str:

@@ -16,11 +16,12 @@ from functools import partial
 from typing import Any, Literal
 
 from motools.errors import StepError
+from motools.training import step_numbers
 from motools.training.examples import Example, Plan, examples, tokenizer_digest
-from motools.training.openai.transport import Busy, Doubtful, NotThere, Tries
 from motools.training.tinker.hyperparameters import ADAM, Hyperparameters
 from motools.training.tinker.saved import KEY, MODEL, About, Kept, Save
 from motools.training.tinker.session import Gone, Server
+from motools.training.tries import Busy, Doubtful, NotThere, Tries
 
 __all__ = ["Training"]
 
@@ -42,6 +43,7 @@ class Training:
         key: the mark by which it is found again.
         model: the name of what it makes.
         note: called when something was saved, with its step and the number of steps; (0, 0): it has begun.
+        checkpoints: after which steps weights to sample from are kept, beside those of the last epochs.
     """
 
     server: Server
@@ -53,10 +55,12 @@ class Training:
     suffix: str | None
     rows: Callable[[], Rows]
     note: Callable[[int, int], Any]
+    checkpoints: Sequence[int | str] = ()
     _plan: Plan | None = None
     _about: About | None = None
     _paid: bool = False
     _gone: set[str] = field(default_factory=set)
+    _kept_steps: set[int] = field(default_factory=set)
 
     def to_the_end(self) -> Save:
         """Train as far as it is not done; returns the final weights.
@@ -115,7 +119,9 @@ class Training:
         """Render the rows, with the tokenizer of the model that is to be trained."""
         tokenizer = self.server.line.ask("fetching the tokenizer", lambda: _tokenizer(client))
         rows = self.rows()
-        self._plan = plan = Plan(examples(rows, tokenizer, self.server.longest(self.base)), self.chosen)
+        plan = Plan(examples(rows, tokenizer, self.server.longest(self.base)), self.chosen)
+        self._kept_steps = {*plan.kept, *step_numbers(self.checkpoints, plan.total).values()}
+        self._plan = plan
         about = (plan.digest, tokenizer_digest(tokenizer), plan.batch_size, plan.total, len(rows), plan.all_tokens)
         self._about = About(*about)
         print(
@@ -133,7 +139,7 @@ class Training:
         self.note(step, plan.total)
         self._keep(client, step, step, losses)  # what came to its end between two saves of the same step
         every = self.server.settings.save_every
-        for stop in sorted({*range(0, plan.total, every), *plan.kept}):
+        for stop in sorted({*range(0, plan.total, every), *self._kept_steps}):
             sent, since, at_work = step, step, deque[tuple[Any, Any]]()
             while step < stop:
                 while sent < stop and len(at_work) < AHEAD:
@@ -179,7 +185,7 @@ class Training:
         known = {(save.kind, save.step) for save in self.kept.saves if save.about == self._about}
         ways: tuple[tuple[Literal["state", "sampler"], bool, Any], ...] = (
             ("state", 0 < step < self._plan.total, partial(client.save_state, ttl_seconds=TTL)),
-            ("sampler", step in self._plan.kept, client.save_weights_for_sampler),
+            ("sampler", step in self._kept_steps, client.save_weights_for_sampler),
         )
         for kind, due, call in ways:
             if due and (kind, step) not in known:

@@ -8,10 +8,10 @@ from motools.errors import BackendError, ProjectError
 from motools.repo.project import Project
 from motools.repo.settings import TinkerSettings, read_settings
 from motools.training.journal import Journal
-from motools.training.openai.transport import Busy, Doubtful, Tries
 from motools.training.tinker.saved import Kept, Save
 from motools.training.tinker.session import Server, address
 from motools.training.tinker.trainer import PROVIDER, page_of
+from motools.training.tries import Busy, Doubtful, Tries
 
 __all__ = ["endpoint", "found"]
 

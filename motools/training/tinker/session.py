@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from motools.base.provider_environment import check_environment, lacking
 from motools.errors import BackendError
 from motools.repo.settings import TinkerSettings
-from motools.training.openai.transport import NotThere, Refusal
 from motools.training.tinker.hyperparameters import Hyperparameters
 from motools.training.tinker.saved import KEY, MODEL, Save
 from motools.training.tinker.wire import Line, Unable
+from motools.training.tries import NotThere, Refusal
 
 __all__ = ["Gone", "Server", "address", "check_access"]
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,9 +23,8 @@ from motools.definition.context import StepContext, current_step
 from motools.errors import BackendError, ProjectError, StepError
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
-from motools.training import TrainedModel, TrainingRequest, check_suffix
-from motools.training.journal import JobEntry, Journal
-from motools.training.openai.jobs import job_key
+from motools.training import TrainedModel, TrainingRequest, check_checkpoints, check_suffix, step_numbers
+from motools.training.journal import JobEntry, Journal, job_key
 from motools.training.tinker.hyperparameters import hyperparameters
 from motools.training.tinker.saved import Kept, Save, loss_curve
 from motools.training.tinker.session import Server, check_access
@@ -62,12 +62,14 @@ class TinkerTrainer:
     preload = ("tinker",)
     cores = 0.3  # it mostly waits
     paid = True
+    takes_checkpoints = True
 
     def check(self, request: TrainingRequest) -> None:
         check_access()
         _model(request.model)
         hyperparameters(request.hyperparameters)
         check_suffix(request.suffix)
+        check_checkpoints(request.checkpoints)
         with suppress(ProjectError):  # outside a project there is nothing to read
             read_settings(Project.find())
 
@@ -104,7 +106,10 @@ class TinkerTrainer:
             kept = Kept(page_of(context.jobs, entry))
             chosen = hyperparameters(request.hyperparameters)
             rows = lambda: list(chat_rows(dataset, RULES))  # noqa: E731
-            training = Training(server, kept, _model(request.model), chosen, mark, name, request.suffix, rows, note)
+            model = _model(request.model)
+            training = Training(
+                server, kept, model, chosen, mark, name, request.suffix, rows, note, request.checkpoints
+            )
             try:
                 final = training.to_the_end()
             except StepError as error:
@@ -115,10 +120,10 @@ class TinkerTrainer:
                 print(f"Stopped; `motools run` goes on after step {saved}.", flush=True)
                 journal.write(replace(entry, status="stopped", trained_tokens=kept.tokens))
                 raise
-            model = _collected(request, server, training, final, workspace)
+            made = _collected(request, server, training, final, workspace)
             done = replace(entry, status="succeeded", trained_tokens=kept.tokens, job_id=_session(final))
             journal.write(replace(done, collected=True))
-        return model
+        return made
 
 
 def _model(name: str) -> str:
@@ -205,27 +210,39 @@ def _collected(
     model_id = f"{PROVIDER}/{training.model}"
     print(f"model {model_id}, {final.path}", flush=True)
     chosen: dict[str, Any] = {**vars(training.chosen), "batch_size": about.batch_size}
+
+    def kept_at(each: int | str, step: int) -> TrainedModel:
+        own = workspace / f"checkpoint-{each}"
+        shutil.copytree(folder, own, dirs_exist_ok=True)
+        id = model_id if step == about.total else f"{model_id}@{step}"
+        told = {name: value for name, value in metadata.items() if name != "checkpoints"}
+        return TrainedModel(own, id, {**told, "step": step}, {"model": id})
+
+    # Nothing of the sessions that it took: equal trainings have equal metadata, however often they were cut short.
+    metadata = {
+        "base_model": training.base,
+        "hyperparameters": chosen,
+        "tokenizer": about.tokenizer,
+        "steps": about.total,
+        "trained_rows": about.rows,
+        "trained_tokens": about.tokens,
+        "final_loss": by_step.get(final.step),
+        "checkpoints": [
+            {"model_id": f"{model_id}@{step}", "step": step, "train_loss": by_step.get(step)} for step in steps
+        ],
+        "server": server.name,
+    }
     return TrainedModel(
         path=folder,
         model_id=model_id,
-        # Nothing of the sessions that it took: equal trainings have equal metadata, however often they were cut short.
-        metadata={
-            "base_model": training.base,
-            "hyperparameters": chosen,
-            "tokenizer": about.tokenizer,
-            "steps": about.total,
-            "trained_rows": about.rows,
-            "trained_tokens": about.tokens,
-            "final_loss": by_step.get(final.step),
-            "checkpoints": [
-                {"model_id": f"{model_id}@{step}", "step": step, "train_loss": by_step.get(step)} for step in steps
-            ],
-            "server": server.name,
-        },
+        metadata=metadata,
         inspect={"model": model_id},
         usage={
             "trained_tokens": training.kept.tokens or about.tokens,
             "model": training.base,
             "job_id": _session(final),
+        },
+        checkpoints={
+            each: kept_at(each, step) for each, step in step_numbers(request.checkpoints, about.total).items()
         },
     )

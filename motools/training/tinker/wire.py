@@ -22,7 +22,7 @@ from motools.base.secrets import redact
 from motools.base.too_many_requests import is_hopeless
 from motools.errors import MotoolsError
 from motools.repo.settings import TinkerSettings
-from motools.training.openai.transport import Busy, Doubtful, NotThere, Refusal
+from motools.training.tries import Busy, Doubtful, NotThere, Refusal
 
 __all__ = ["Line", "Unable"]
 

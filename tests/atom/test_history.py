@@ -1,0 +1,135 @@
+"""What a result was before: in which commit it became what it is, by whom, and what had changed for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chain import Chain, commit, git
+
+from motools.atom.history import Step, history
+from motools.errors import AtomError
+from motools.repo.project import Project
+from motools.repo.survey import Survey
+
+
+def told(folder: Path, what: str, pipeline: str | None = None) -> list[Step]:
+    return history(Survey(Project.find(folder)), what, pipeline)
+
+
+@pytest.fixture
+def chain(project: Path) -> Chain:
+    """Run and committed with the seeds 0, 1 and 2, the last on a branch of its own."""
+    chain = Chain.lay(project)
+    for seed in range(3):
+        if seed == 2:
+            git(project, "switch", "-qc", "later")
+        chain.set(seed=seed)
+        assert chain.run().code == 0
+        commit(project, f"seed {seed}")
+    return chain
+
+
+def test_every_result_of_a_step_is_told_with_what_had_changed(chain: Chain) -> None:
+    steps = told(chain.folder, "train")
+    assert [step.subject for step in steps] == ["seed 2", "seed 1", "seed 0"]
+    assert [sorted(step.changes) for step in steps] == [
+        ["atoms/dataset", "train.seed: 1 -> 2"],
+        ["atoms/dataset", "train.seed: 0 -> 1"],
+        [],
+    ]
+    assert len({step.atoms["model"] for step in steps}) == 3
+    assert all(step.made and not step.rewritten for step in steps)
+
+
+def test_an_output_an_atom_and_a_metric_have_histories_too(chain: Chain) -> None:
+    model = told(chain.folder, "model")
+    assert [step.stage for step in model] == ["train"] * 3
+    (one,) = told(chain.folder, model[0].atoms["model"])
+    assert one == model[0]
+    values = told(chain.folder, "score.mean")
+    assert [step.value for step in values] == [2.5, 1.5, 0.5]
+    assert [step.value for step in told(chain.folder, "task.score.mean")] == [2.5, 1.5, 0.5]
+
+
+def test_a_commit_that_changed_nothing_of_it_is_left_out(chain: Chain) -> None:
+    before = told(chain.folder, "prepare")
+    text = (chain.folder / "params.yaml").read_text()
+    (chain.folder / "params.yaml").write_text(text + "# a word\n")
+    commit(chain.folder, "a word")
+    assert told(chain.folder, "prepare") == before
+
+
+def test_a_commit_that_was_amended_away_is_told_as_such(project: Path) -> None:
+    chain = Chain.lay(project)
+    commit(project, "draft")
+    assert chain.run().code == 0
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "--amend", "-m", "done")
+    git(project, "reflog", "expire", "--expire=now", "--all")
+    git(project, "gc", "-q", "--prune=now")
+    (step,) = told(project, "train")
+    assert step.rewritten
+    assert "since amended or squashed" in chain.command("history", "train").out
+
+
+def test_other_folders_count_unless_one_is_named(chain: Chain) -> None:
+    shutil.copytree(chain.folder, chain.folder / "arm", ignore=shutil.ignore_patterns(".*", "arm"))
+    git(chain.folder, "add", "-f", "arm/dvc.lock")
+    git(chain.folder, "commit", "-qm", "an arm")
+    assert {step.folder for step in told(chain.folder, "train")} == {".", "arm"}
+    assert [step.subject for step in told(chain.folder, "train", "arm")] == ["an arm"]
+
+
+def test_a_stage_that_is_gone_is_told_as_gone(chain: Chain) -> None:
+    lock = chain.folder / "dvc.lock"
+    lock.write_text(lock.read_text().partition("  evaluate:\n")[0])
+    commit(chain.folder, "without")
+    step = told(chain.folder, "evaluate")[0]
+    assert (step.subject, step.changes, dict(step.atoms)) == ("without", ("gone",), {})
+
+
+def test_a_fresh_clone_tells_the_same_by_its_remote_alone(chain: Chain, tmp_path: Path) -> None:
+    subprocess.run(
+        ["dvc", "remote", "add", "-q", "-d", "s", str(tmp_path / "remote")], cwd=chain.folder, check=True, timeout=60
+    )
+    assert chain.command("push").code == 0
+    commit(chain.folder, "remote")
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(chain.folder), str(clone)], check=True, timeout=60)
+    assert told(clone, "score.mean") == told(chain.folder, "score.mean")
+
+
+def test_a_shallow_clone_says_that_there_may_have_been_more_before(chain: Chain, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    words = ["git", "clone", "-q", "--depth", "1", f"file://{chain.folder}", str(clone)]
+    subprocess.run(words, check=True, timeout=60)
+    (step,) = told(clone, "train")
+    assert step.or_before
+
+
+def test_what_never_was_is_refused_with_what_was_meant(chain: Chain) -> None:
+    with pytest.raises(AtomError, match="Did you mean 'train'"):
+        told(chain.folder, "trian")
+    done = chain.command("history", "nothing")
+    assert (done.code, "called 'nothing'" in done.sentence) == (2, True)
+
+
+def test_lock_files_that_no_one_can_read_are_passed_over(chain: Chain) -> None:
+    lock = chain.folder / "dvc.lock"
+    sound = lock.read_text()
+    for text in ("stages: 3\n", "  train:\n    outs: 3\n", "stages:\n  train:\n    [\n", "\x00\n"):
+        lock.write_text(text)
+        commit(chain.folder, "broken")
+    lock.write_text(sound)
+    commit(chain.folder, "mended")
+    assert "seed 0" in [step.subject for step in told(chain.folder, "train")]
+
+
+def test_scripts_read_it_as_json(chain: Chain) -> None:
+    found: list[dict[str, Any]] = json.loads(chain.command("history", "score.mean", "--json").out)
+    assert [each["value"] for each in found] == [2.5, 1.5, 0.5]

@@ -1,0 +1,35 @@
+"""Modules that were loaded since one was looked at last."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from motools.base.loaded_modules import loaded_since
+
+
+@pytest.fixture
+def load() -> Iterator[list[str]]:
+    made: list[str] = []
+    yield made
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+def test_each_module_is_told_once_and_all_where_it_cannot_be_known_what_is_new(load: list[str]) -> None:
+    every, mark = loaded_since(None)
+    assert set(every) == set(sys.modules)
+    assert loaded_since(mark) == ([], mark)
+    load += ["made_up_one", "made_up_two"]
+    for name in load:
+        sys.modules[name] = ModuleType(name)
+    new, after = loaded_since(mark)
+    assert new == load
+    assert loaded_since(after) == ([], after)
+    sys.modules["made_up_one"] = sys.modules.pop("made_up_one")  # loaded anew
+    assert loaded_since(after)[0] == ["made_up_one"]
+    del sys.modules["made_up_two"]
+    assert set(loaded_since("made_up_two")[0]) == set(sys.modules)
