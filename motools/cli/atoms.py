@@ -199,31 +199,34 @@ def lineage(
     atom: Annotated[
         str,
         typer.Argument(
-            metavar="ATOM", help="An id, a prefix of one, an output's name, or the path of any stage's output."
+            metavar="ATOM",
+            help="An id, a prefix of one, an output's name, the path of a stage's output, or a file that cites atoms.",
         ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Tell where an atom came from, or what a stage of your own made: a tree of all it was made from, with who, when
-    and at which commit.
+    """Tell where an atom came from, or what a stage of your own made, or a file that cites atoms (motools.atom.cite): a
+    tree of all it was made from, with who, when and at which commit.
 
     Examples:  motools lineage eval_results · motools lineage eval-3f2a --json · motools lineage figures/scores.png
     """
+    from motools.atom.citation import of_file
     from motools.atom.lineage import trace
     from motools.atom.listing import find
     from motools.base.terminal import console
     from motools.cli.tables import print_json
     from motools.repo.survey import Survey
 
-    found = find(atom, Path.cwd())
-    survey = Survey(found.project)
-    ancestry = trace(found, survey)
-    why = _out_of_date(atom, found, survey)
+    cited = of_file(Path(atom), find)
+    told = []
+    for name, found in cited.items() if cited else [(atom, find(atom, Path.cwd()))]:
+        survey = Survey(found.project)
+        ancestry = trace(found, survey)
+        told.append(ancestry.as_dict() | {"out_of_date": _out_of_date(name, found, survey)})
+        for branch in ancestry.trees() if not as_json else ():
+            console().print(_tree(branch))
     if as_json:
-        print_json(ancestry.as_dict() | {"out_of_date": why})
-        return
-    for branch in ancestry.trees():
-        console().print(_tree(branch))
+        print_json({"cites": told} if cited else told[0])
 
 
 def _out_of_date(name: str, found: Atom | Output, survey: Survey) -> list[str]:
