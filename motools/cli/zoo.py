@@ -103,7 +103,9 @@ def show(
     fetch: Annotated[bool, typer.Option("--fetch", help="Download the dataset, if need be, to show rows.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is known of an entry: source, licence, how to cite it, two rows, how a config names it.
+    """Show what is known of an entry.
+
+    Source, licence, how to cite it, two rows, how a config names it.
 
     Where a name is that of a dataset and a task, both are shown. Nothing is downloaded without --fetch.
 
@@ -185,9 +187,9 @@ def check(
     kind: KindOption = None,
     as_json: Json = False,
 ) -> None:
-    """Load entries and compare them with their pins: downloads datasets, unless MOTOOLS_OFFLINE is set.
+    """Load entries and compare them with their pins.
 
-    Exits with 1 if a content is wrong; what cannot be reached is counted, and no failure.
+    It downloads datasets, unless MOTOOLS_OFFLINE is set. Exits with 1 if a content is wrong; what cannot be reached is counted, and no failure.
 
     Example:  motools zoo check gsm8k_spanish hello_world
     """
