@@ -81,7 +81,8 @@ def check(
 ) -> None:
     """Say what is wrong with a dataset.
 
-    What each trainer would refuse of it, and which prompts of an evaluation stand in it. With --model, also what that model's tokenizer has against it: special tokens, lengths, roles that its template does
+    What each trainer would refuse of it, and which prompts of an evaluation stand in it. With --model, also what
+    that model's tokenizer has against it: special tokens, lengths, roles that its template does
     not take. Exits with 1 where every trainer that was asked would refuse it.
 
     Examples:  motools dataset check prepared_dataset · motools dataset check rows.jsonl --task mozoo/hello_world

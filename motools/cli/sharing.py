@@ -25,7 +25,8 @@ def push(remote: To = None, quiet: Quiet = False, as_json: Json = False) -> None
 def pull(remote: To = None, quiet: Quiet = False, as_json: Json = False) -> None:
     """Bring all results that a DVC remote has.
 
-    Those that the work tree names, and all earlier ones.     `motools run` and `motools status` bring what they need by themselves.
+    Those that the work tree names, and all earlier ones. `motools run` and `motools status` bring what they need by
+    themselves.
 
     Examples:  motools pull · motools pull --remote backup --json
     """

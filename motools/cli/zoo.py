@@ -189,7 +189,8 @@ def check(
 ) -> None:
     """Load entries and compare them with their pins.
 
-    It downloads datasets, unless MOTOOLS_OFFLINE is set. Exits with 1 if a content is wrong; what cannot be reached is counted, and no failure.
+    It downloads datasets, unless MOTOOLS_OFFLINE is set. Exits with 1 if a content is wrong; what cannot be reached
+    is counted, and no failure.
 
     Example:  motools zoo check gsm8k_spanish hello_world
     """
