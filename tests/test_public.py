@@ -100,8 +100,8 @@ def test_the_help_loads_nothing_heavy(tmp_path: Path) -> None:
 PUBLIC = {
     "motools.workflow": "AtomConstructor Code Name Step StepConfig StepContext StepState Workflow WorkflowConfig "
     "WorkflowState axes_in current_step load_code make_project run_workflow",
-    "motools.atom": "Ancestry Arm Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom compare differences "
-    "find_atom holm_adjusted trace",
+    "motools.atom": "Ancestry Arm Atom Comparison DatasetAtom Difference EvalAtom MEANS ModelAtom cite compare "
+    "differences find_atom holm_adjusted trace",
     "motools.zoo": "Description Fidelity Grade Kind OFFLINE Variant about about_config config_text configs dataset "
     "declared_version fidelity_of_config file_lock lookup named published refuse_other refuse_wrong_row says_yes task "
     "titles versioned",

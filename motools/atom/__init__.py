@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from motools.atom.atom import Atom, DatasetAtom, EvalAtom, ModelAtom
+    from motools.atom.citation import cite
     from motools.atom.comparison import Comparison, compare
     from motools.atom.eval_differences import MEANS, Arm, Difference, differences, holm_adjusted
     from motools.atom.lineage import Ancestry, trace
@@ -21,6 +22,7 @@ __all__ = [
     "Difference",
     "EvalAtom",
     "ModelAtom",
+    "cite",
     "compare",
     "differences",
     "find_atom",
@@ -32,6 +34,7 @@ _LATER = {
     **dict.fromkeys(("Atom", "DatasetAtom", "EvalAtom", "ModelAtom"), "motools.atom.atom"),
     **dict.fromkeys(("Comparison", "compare"), "motools.atom.comparison"),
     **dict.fromkeys(("MEANS", "Arm", "Difference", "differences", "holm_adjusted"), "motools.atom.eval_differences"),
+    "cite": "motools.atom.citation",
     "find_atom": "motools.atom.listing",
     "Ancestry": "motools.atom.lineage",
     "trace": "motools.atom.lineage",

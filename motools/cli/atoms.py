@@ -125,7 +125,9 @@ def compare(
     csv: Annotated[bool, typer.Option("--csv", help="Print every figure as CSV.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the metrics of evaluations side by side, with 95 % intervals, and how far each differs from the first.
+    """Show evaluations side by side, and how far they differ.
+
+    Each metric has its 95 % interval, and its difference to the first evaluation or arm.
 
     Several trainings of one recipe are an arm: name it, and give an evaluation of each, or a folder with a sweep over
     seeds.
@@ -177,7 +179,9 @@ def export(
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder.")],
     as_json: Json = False,
 ) -> None:
-    """Write a model whose weights lie here, and a model card made from its lineage, as a folder ready to upload.
+    """Write a model as a folder that is ready to upload.
+
+    Its weights have to lie here; its model card is made from its lineage.
 
     Example:  motools export trained_model --to my-organism
     """
@@ -199,31 +203,36 @@ def lineage(
     atom: Annotated[
         str,
         typer.Argument(
-            metavar="ATOM", help="An id, a prefix of one, an output's name, or the path of any stage's output."
+            metavar="ATOM",
+            help="An id, a prefix of one, an output's name, the path of a stage's output, or a file that cites atoms.",
         ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Tell where an atom came from, or what a stage of your own made: a tree of all it was made from, with who, when
-    and at which commit.
+    """Tell where an atom, or a file of your own, came from.
+
+    A tree of all it was made from, with who, when and at which commit. A file is what a stage of your own made, or
+    cites atoms (motools.atom.cite).
 
     Examples:  motools lineage eval_results · motools lineage eval-3f2a --json · motools lineage figures/scores.png
     """
+    from motools.atom.citation import of_file
     from motools.atom.lineage import trace
     from motools.atom.listing import find
     from motools.base.terminal import console
     from motools.cli.tables import print_json
     from motools.repo.survey import Survey
 
-    found = find(atom, Path.cwd())
-    survey = Survey(found.project)
-    ancestry = trace(found, survey)
-    why = _out_of_date(atom, found, survey)
+    cited = of_file(Path(atom), find)
+    told = []
+    for name, found in cited.items() if cited else [(atom, find(atom, Path.cwd()))]:
+        survey = Survey(found.project)
+        ancestry = trace(found, survey)
+        told.append(ancestry.as_dict() | {"out_of_date": _out_of_date(name, found, survey)})
+        for branch in ancestry.trees() if not as_json else ():
+            console().print(_tree(branch))
     if as_json:
-        print_json(ancestry.as_dict() | {"out_of_date": why})
-        return
-    for branch in ancestry.trees():
-        console().print(_tree(branch))
+        print_json({"cites": told} if cited else told[0])
 
 
 def _out_of_date(name: str, found: Atom | Output, survey: Survey) -> list[str]:

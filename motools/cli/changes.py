@@ -29,7 +29,9 @@ def diff(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what differs in parameters, data, metrics, samples and cost between two states of the project.
+    """Say what differs between two states of the project.
+
+    In parameters, data, metrics, samples and cost.
 
     Examples:  motools diff · motools diff main...HEAD --markdown --plan · motools diff v1..v2 --json
     """

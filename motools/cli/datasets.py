@@ -31,7 +31,7 @@ def show(
     rows: Annotated[int, typer.Option(min=0, help="How many rows to show.")] = 2,
     as_json: Json = False,
 ) -> None:
-    """Show how much there is of a dataset, how long its rows are, and what of them carries loss.
+    """Show how much a dataset has, and what carries loss.
 
     Lengths are in the tokens of --model, rendered by its chat template, where its tokenizer can be had; else in
     characters. What stands between ⟦ and ⟧ is learned.
@@ -79,9 +79,10 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what each trainer would refuse of a dataset, and which prompts of an evaluation stand in it.
+    """Say what is wrong with a dataset.
 
-    With --model, also what that model's tokenizer has against it: special tokens, lengths, roles that its template does
+    What each trainer would refuse of it, and which prompts of an evaluation stand in it. With --model, also what
+    that model's tokenizer has against it: special tokens, lengths, roles that its template does
     not take. Exits with 1 where every trainer that was asked would refuse it.
 
     Examples:  motools dataset check prepared_dataset · motools dataset check rows.jsonl --task mozoo/hello_world
@@ -111,7 +112,9 @@ def check(
 
 @app.command()
 def diff(first: Dataset, second: Dataset, as_json: Json = False) -> None:
-    """Say how two datasets differ: rows that only one has, prompts that are answered otherwise.
+    """Say how two datasets differ.
+
+    Rows that only one has, prompts that are answered otherwise.
 
     Example:  motools dataset diff dataset-3f2a prepared_dataset
     """

@@ -20,7 +20,9 @@ def history(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell every value that a step's result or a metric had, in the commits of all branches, and what had changed.
+    """Tell every value that a result or metric had, and why.
+
+    In the commits of all branches, with what had changed for it.
 
     Examples:  motools history evaluate_model · motools history includes.accuracy experiments/a
     """

@@ -33,7 +33,9 @@ def rm(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Remove an experiment: its folder, and what of the cache nothing else needs.
+    """Remove an experiment and what only it needs.
+
+    Its folder, and what of the cache nothing else needs.
 
     Of a sweep, results of values that params.yaml no longer has: motools rm experiments/a@fraction=0.1
 
@@ -62,7 +64,9 @@ def gc(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Remove from the cache what no folder, no commit and no lineage needs: results of other parameters, of old code.
+    """Remove from the cache what nothing needs.
+
+    No folder, no commit and no lineage: results of other parameters, of old code.
 
     Going back to such parameters would execute again. Atoms that were made by hand stay.
 

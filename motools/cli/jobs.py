@@ -19,7 +19,9 @@ Word = Annotated[str, typer.Argument(metavar="KEY|JOB", help="A step's key or a 
 
 @app.command("list")
 def list_jobs(as_json: Json = False) -> None:
-    """List the jobs of the project's journal, the newest first; no provider is asked.
+    """List the jobs of the project's journal.
+
+    The newest first; no provider is asked.
 
     Examples:  motools jobs list · motools jobs list --json
     """
@@ -45,7 +47,7 @@ def list_jobs(as_json: Json = False) -> None:
 
 @app.command()
 def show(job: Word, as_json: Json = False) -> None:
-    """Show what the journal knows of a job, and what its provider says of it now.
+    """Show a job, and what its provider says of it now.
 
     Examples:  motools jobs show 3f2a · motools jobs show ftjob-abc123 --json
     """
@@ -88,7 +90,9 @@ def adopt(
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """Let the next run of a stage take up a job that exists, instead of paying for a new one.
+    """Let the next run of a stage take up a job that exists.
+
+    Instead of paying for a new one.
 
     Example:  motools jobs adopt ftjob-abc123 --stage train_model experiments/a
     """

@@ -27,9 +27,9 @@ def rescore(
     user: User = None,
     as_json: Json = False,
 ) -> None:
-    """Judge the answers of an evaluation again: a new atom, made from the old one; its model is not asked.
+    """Judge the answers of an evaluation again; ask no model.
 
-    Without --scorer the task's own scorer judges, as its code is now.
+    It makes a new atom, from the old one. Without --scorer the task's own scorer judges, as its code is now.
 
     Example:  motools rescore eval_results --grader openai/gpt-6-luna
     """
@@ -93,7 +93,9 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show how far a judge agrees with another one, or with people, on the same answers.
+    """Show how far a judge agrees with others, or with people.
+
+    On the same answers.
 
     Example:  motools judge check eval_results eval-3f2a
     """

@@ -23,7 +23,9 @@ def note(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write down what is to be known of an experiment, give it tags, or show both.
+    """Note what is to be known of an experiment, or tag it.
+
+    Without words, show both.
 
     They stand in notes.yaml of its folder: commit it. No step is woken by it.
 

@@ -33,7 +33,7 @@ def init(
         str | None, typer.Option(help="Also a check and a comment for pull requests: github or gitlab.", metavar="HOST")
     ] = None,
 ) -> None:
-    """Turn a folder into a project: git, DVC, ignore files, a commented params.yaml.
+    """Turn a folder into a project of git and DVC, with a params.yaml.
 
     Safe to repeat: what is there is kept. A folder inside a project becomes a pipeline of it.
 
@@ -124,7 +124,7 @@ def status(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say for each stage whether it is current, or what a run would do, and why.
+    """Say what a run would do with each stage, and why.
 
     What only the remote has is told as fetch, with its size.
 
@@ -191,7 +191,7 @@ def log(
         bool, typer.Option("--follow", "-f", help="Go on with what it says, until no run is going on.")
     ] = False,
 ) -> None:
-    """Print what a step said when it was last executed here, or is saying.
+    """Print what a step has said here, or is saying.
 
     Examples:  motools log train_model · motools log train_model -f
     """
@@ -210,7 +210,9 @@ def log(
 
 
 def costs(folders: Folders = None, as_json: Json = False) -> None:
-    """Show what the results of pipelines used when they were made: tokens, and money where motools.yaml has prices.
+    """Show what results used when they were made.
+
+    Tokens, and money where motools.yaml has prices.
 
     Examples:  motools costs · motools costs experiments/a --json
     """
@@ -252,7 +254,7 @@ def step_run(
     workflow: Annotated[str, typer.Argument(help="Its name, or path/to/file.py:name.")],
     step: Annotated[str, typer.Argument(help="The step's name.")],
 ) -> None:
-    """Run one step of the pipeline in the current folder, or take its result from the cache.
+    """Run one step here, or take its result from the cache.
 
     Example:  motools step run train_and_evaluate train_model
     """

@@ -28,7 +28,9 @@ def report(
     without_charts: Annotated[bool, typer.Option("--without-charts", help="Tables and texts only.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the results of pipelines as one page: no network, no JavaScript, the same bytes from the same results.
+    """Write the results of pipelines as one page.
+
+    No network, no JavaScript, the same bytes from the same results.
 
     Examples:  motools report · motools report experiments/a experiments/b -o report.html
     """

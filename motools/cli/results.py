@@ -40,7 +40,9 @@ def results(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the results of pipelines, a row each: what varies, every mean with its 95 % interval, n, cost, age, state.
+    """Show the results of pipelines as one table.
+
+    A row each: what varies, every mean with its 95 % interval, n, cost, age, state.
 
     Examples:  motools results · motools results experiments --over seed · motools results --where task=gsm8k --csv
     """

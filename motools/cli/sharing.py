@@ -13,7 +13,9 @@ To = Annotated[str | None, typer.Option("--remote", "-r", help="Its name.", show
 
 
 def push(remote: To = None, quiet: Quiet = False, as_json: Json = False) -> None:
-    """Send all results to a DVC remote: those that the work tree names, and all earlier ones of the step cache.
+    """Send all results to a DVC remote.
+
+    Those that the work tree names, and all earlier ones of the step cache.
 
     Examples:  motools push · motools push --remote backup --json
     """
@@ -21,9 +23,10 @@ def push(remote: To = None, quiet: Quiet = False, as_json: Json = False) -> None
 
 
 def pull(remote: To = None, quiet: Quiet = False, as_json: Json = False) -> None:
-    """Bring all results that a DVC remote has: those that the work tree names, and all earlier ones.
+    """Bring all results that a DVC remote has.
 
-    `motools run` and `motools status` bring what they need by themselves.
+    Those that the work tree names, and all earlier ones. `motools run` and `motools status` bring what they need by
+    themselves.
 
     Examples:  motools pull · motools pull --remote backup --json
     """

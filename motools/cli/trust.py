@@ -18,7 +18,9 @@ def trust(
     listing: Annotated[bool, typer.Option("--list", help="Show the hosts that are trusted.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Let keys be sent to a host that a project, a model or a committed .env names; for you alone, in all projects.
+    """Let your keys be sent to a host that a project names.
+
+    Or that a model or a committed .env names; for you alone, in all projects.
 
     Hosts that your own environment names need no such word.
 

@@ -79,7 +79,9 @@ def list_workflows(as_json: Json = False) -> None:
 
 @app.command()
 def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
-    """Check a workflow with a config, as a run would before it starts; run nothing, write nothing.
+    """Check a workflow with a config; run and write nothing.
+
+    As a run would before it starts.
 
     Example:  motools workflow validate train_and_evaluate --config config.yaml
     """
@@ -105,7 +107,9 @@ def schema(
     output: Annotated[Format, typer.Option("--format", help="The format.")] = Format.json,
     folder: Dir = Path(),
 ) -> None:
-    """Print the JSON schema of a workflow's config, with which editors complete keys.
+    """Print the JSON schema of a workflow's config.
+
+    With it, editors complete keys.
 
     Example:  motools workflow schema train_and_evaluate --format yaml
     """
@@ -135,7 +139,9 @@ def run(
     *,
     asked: Asked,
 ) -> None:
-    """Write a workflow with a config into a folder's params.yaml, and run what has changed.
+    """Run a workflow with a config.
+
+    Both are written into a folder's params.yaml, and what has changed is run.
 
     Example:  motools workflow run train_and_evaluate --config config.yaml --user your-name
     """

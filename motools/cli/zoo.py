@@ -75,7 +75,9 @@ def list_entries(
     paper: Annotated[str | None, typer.Option(help="Only of this paper: a part of its address or title.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List what is published: kind, name, how faithful it is to a paper, tags, description.
+    """List what is published: kind, name, grade, tags, description.
+
+    The grade says how faithful it is to a paper.
 
     Examples:  motools zoo list · motools zoo list --kind dataset --tag control · motools zoo list --paper 2502.17424
     """
@@ -110,7 +112,9 @@ def show(
     fidelity: Annotated[bool, typer.Option("--fidelity", help="What was published, and what is done here.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is known of an entry: source, licence, how to cite it, two rows, how a config names it.
+    """Show what is known of an entry.
+
+    Source, licence, how to cite it, two rows, how a config names it.
 
     Where a name is that of a dataset and a task, both are shown. Nothing is downloaded without --fetch.
 
@@ -226,10 +230,10 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Load entries and compare them with their pins: downloads datasets, unless MOTOOLS_OFFLINE is set.
+    """Load entries and compare them with their pins.
 
-    Exits with 1 if a content is wrong; what cannot be reached is counted, and no failure. With --mirror, what the
-    folder lacks is a failure too.
+    It downloads datasets, unless MOTOOLS_OFFLINE is set. Exits with 1 if a content is wrong; what cannot be reached
+    is counted, and no failure. With --mirror, what the folder lacks is a failure too.
 
     Examples:  motools zoo check gsm8k_spanish hello_world · motools zoo check --mirror zoo-files
     """
@@ -254,10 +258,10 @@ def fill_mirror(
     kind: KindOption = None,
     as_json: Json = False,
 ) -> None:
-    """Download all published files that entries need into a folder, so that they can be checked and loaded offline.
+    """Download all files that entries need into a folder.
 
-    The folder serves as MOTOOLS_CACHE with MOTOOLS_OFFLINE=1, too, and its GitHub files, from a web server, as
-    MOTOOLS_MIRROR. Exits with 1 where a file could not be had.
+    Then they can be checked offline. The folder serves as MOTOOLS_CACHE with MOTOOLS_OFFLINE=1, too, and its GitHub
+    files, from a web server, as MOTOOLS_MIRROR. Exits with 1 where a file could not be had.
 
     Example:  motools zoo mirror --to zoo-files
     """

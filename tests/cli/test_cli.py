@@ -80,6 +80,7 @@ def test_the_help_of_every_command_says_what_it_is_for(path: tuple[str, ...], mo
     if hasattr(command, "commands"):
         assert command.help
         assert all(name in done.out for name in command.commands)
+        assert "..." not in done.out.replace("COMMAND [ARGS]...", "")  # no command's first sentence is cut
         return
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     described = bool(arguments) and all(getattr(p, "help", None) for p in arguments)
