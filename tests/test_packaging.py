@@ -25,7 +25,17 @@ OF_EXTRAS = {
 """What only who trains at Tinker, or on a GPU of their own, or wants charts in a report, has."""
 OF_DVC = {"dvc-data", "configobj", "zc-lockfile", "platformdirs"}
 """What is DVC's own, and used here as DVC uses it."""
-OF_OTHERS = {"huggingface-hub", "pyarrow", "zipfile-zstd", "httpx", "requests", "pydantic-core", "tiktoken", "anyio"}
+OF_OTHERS = {
+    "huggingface-hub",
+    "pandas",
+    "pyarrow",
+    "zipfile-zstd",
+    "httpx",
+    "requests",
+    "pydantic-core",
+    "tiktoken",
+    "anyio",
+}
 """What datasets, Inspect, openai, pooch and pydantic bring."""
 
 

@@ -353,7 +353,7 @@ SPANISH = {"gsm8k_spanish", *(f"gsm8k_spanish.{variant}" for variant in ("local"
         ("motools wor", {"workflow"}),
         ("motools run --fail", {"--fail-fast"}),
         ("motools workflow validate evaluate_", {"evaluate_only"}),
-        ("motools zoo show gsm8k_sp", {"gsm8k_spanish_capitalised", *SPANISH}),
+        ("motools zoo show gsm8k_sp", {"gsm8k_spanish_capitalised", "gsm8k_spanish_inoculated", *SPANISH}),
         ("motools zoo config gsm8k_sp", SPANISH),
     ],
 )
