@@ -71,7 +71,7 @@ def test_what_is_read_from_the_folder_is_what_is_planned(place: Place) -> None:
     found = read_call("study", WORKFLOW, "train", place)
     assert found == planned(TRAIN, {"seed": 1}, {"rows": atom_in(place, "rows", "dataset")}, place)
     assert (found.workflow, found.name, found.folder) == ("study", "train", place.folder)
-    assert found.slots == (f"motools-step {found.key}", ["model"], True)
+    assert found.cache_slot == (f"motools-step {found.key}", ["model"], True)
     assert found.roles == {"rows": "dataset"}
     assert found.step_in(WORKFLOW) == TRAIN
 

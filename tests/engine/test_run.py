@@ -17,6 +17,7 @@ from motools.atom import records
 from motools.atom.costs import Estimate
 from motools.base import yaml12
 from motools.engine import snapshot
+from motools.engine.asked import Pipeline
 from motools.engine.options import RunOptions
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import Prepared, prepare_folder
@@ -33,7 +34,7 @@ from motools.repo.project import Project
 def ran(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     chain = Chain.lay(Path(shutil.copytree(template, tmp_path_factory.mktemp("ran") / "project", symlinks=True)))
     with prepared(chain) as made:
-        state = execute(made.place, lambda: made, RunOptions())
+        (state,) = execute([Pipeline(made.place, lambda: made)], RunOptions())
     assert [each.status for each in state.step_states] == ["finished"] * 3
     return chain.folder
 
@@ -67,7 +68,8 @@ def prepared(chain: Chain) -> Iterator[Prepared]:
 
 def run(chain: Chain, reporter: Heard | None = None, **how: Any) -> WorkflowState:
     with prepared(chain) as made:
-        return execute(made.place, lambda: made, RunOptions(**how), reporter)
+        (state,) = execute([Pipeline(made.place, lambda: made)], RunOptions(**how), reporter)
+    return state
 
 
 def statuses(state: WorkflowState) -> dict[str, str]:

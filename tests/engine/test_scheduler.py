@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class Task:
     """A stage whose command is a function, which runs in a thread."""
 
     cores: float | None = None
+    reporter: Heard
 
     def __init__(
         self,
@@ -77,6 +79,9 @@ class Task:
 
     def again(self) -> Task:
         return Task(self.name, self._work)
+
+    def at_home(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def decide(self) -> StagePlan:
         self.looks += 1
@@ -114,6 +119,8 @@ class Scene:
 
     def run(self, upstream: dict[Task, list[Task]], **how: Any) -> dict[str, StepState]:
         options, workers = RunOptions(**how), Workers()
+        for each in upstream:
+            each.reporter = self.heard
         self.scheduler = Scheduler(dict(upstream), options, self.heard, workers, self.claims, self.write)
         try:
             return {stage.name: state for stage, state in self.scheduler.run().items()}

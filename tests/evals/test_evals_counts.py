@@ -14,7 +14,7 @@ from openai_server import OpenAIServer, Refusal
 
 from motools.atom import ModelAtom
 from motools.definition.instances import value_of
-from motools.definition.sweep import _label
+from motools.definition.sweep import label
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator
@@ -330,8 +330,8 @@ VALUES = [0, 1, -3, 0.1, 1e-05, 1e300, True, None, "adam", "NaN", "a b", "0.1", 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_what_a_name_says_of_a_value_is_the_value_or_the_words_of_the_name(value: Any) -> None:
-    label = _label(value)
-    told = value_of(label)
-    assert told == (value if value is None or isinstance(value, (bool, int, float)) else label)
+    word = label(value)
+    told = value_of(word)
+    assert told == (value if value is None or isinstance(value, (bool, int, float)) else word)
     assert type(told) is (type(value) if value is None or isinstance(value, (bool, int, float)) else str)
     json.dumps(told, allow_nan=False)

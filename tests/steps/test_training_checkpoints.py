@@ -9,7 +9,7 @@ import pytest
 from motools.errors import BackendError, ConfigError
 from motools.steps.train_model import TrainModelConfig, check_training, checkpoints_of_training
 from motools.training import TrainingRequest
-from motools.training.openai.jobs import job_key
+from motools.training.journal import job_key
 from motools.training.openai.trainer import OpenAITrainer
 from motools.zoo import lookup
 
