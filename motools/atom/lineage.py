@@ -49,15 +49,12 @@ class Ancestry:
         if record is None:
             return ""
         if record.commit is None:
-            return f"before the first commit{self._later}"
+            return "before the first commit" + (f"; what it used is in {self.committed[:10]}" if self.committed else "")
         gone = " (a commit that is not in this repository)" if self.commit_gone else ""
         files = ", ".join([*record.changed][:5]) + (", …" if len(record.changed) > 5 else "")
-        changed = f" with uncommitted changes{f' in {files}' if files else ''}{self._later}" if record.dirty else ""
+        later = f", which are in {self.committed[:10]}" if self.committed else ""
+        changed = f" with uncommitted changes{f' in {files}' if files else ''}{later}" if record.dirty else ""
         return f"code at {record.commit[:10]}{gone}{changed}"
-
-    @property
-    def _later(self) -> str:
-        return f", which are in {self.committed[:10]}" if self.committed else ""
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values: each result is told once, and elsewhere is a mapping of its id alone.

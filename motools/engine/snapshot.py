@@ -21,6 +21,7 @@ from typing import Any
 
 STARTED = time.time_ns()
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
+_TICK = 50_000_000  # ns; more than the time between two ticks of a clock that stamps files
 _SMALL = 1 << 24  # bytes; what is larger is not read to find out whether it has changed
 _VERSION = 3
 _ENVIRONMENT = ("PYTHONPATH", "HOME")  # and all that begin with these:
@@ -113,7 +114,7 @@ def save(
         for name, content in known.items():
             if _age(name) < limit or (isinstance(content, str) and knows(name, content)):
                 proof.paths.append(name)
-            elif content is None:
+            elif content is None and (content := _content_before(name)) is None:
                 forget(root, folder)
                 return
             else:
@@ -152,6 +153,15 @@ def content_if_young(path: str) -> str | None:
         return None
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _content_before(path: str) -> str | None:
+    """The MD5 of what a small file holds if it was last written before this process has started, so that this is what
+    the process has read; None where that cannot be told, as where times are kept in whole seconds."""
+    if _age(path) >= STARTED - _TICK or not os.path.isfile(path):
+        return None
+    stat = os.stat(path)
+    return content_if_young(path) if stat.st_mtime_ns % 10**9 and stat.st_ctime_ns % 10**9 else None
 
 
 def _same_young(proof: Snapshot) -> bool:

@@ -557,4 +557,4 @@ def test_what_was_made_before_the_first_commit_is_found_in_it(project: Path) -> 
     assert chain.run().code == 0
     commit(project)
     head = git(project, "rev-parse", "HEAD")[:10]
-    assert f"before the first commit, which are in {head}" in motools("lineage", "model").out
+    assert f"before the first commit; what it used is in {head}" in motools("lineage", "model").out

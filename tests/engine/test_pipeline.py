@@ -417,7 +417,7 @@ def test_a_folder_that_ran_another_workflow_keeps_its_params_aside(ran: list[Any
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["workflow", "run", "nope"], "Known: before_and_after, compare, dose_response, evaluate_only, train_and_eva"),
+        (["workflow", "run", "nope"], "Known: before_and_after, compare, dose_response, evaluate_only, subliminal_l"),
         (["workflow", "run", "train_and_evaluat"], "Did you mean 'train_and_evaluate'?"),
         (["workflow", "run", "train_and_evaluate", "--config", "nope.yaml"], "no file nope.yaml"),
         (["workflow", "run", "train_and_evaluate", "--config", "broken.yaml"], "broken.yaml, line 3"),
