@@ -72,9 +72,7 @@ def run(
     Examples:  motools run · motools run experiments --jobs 4 · motools run --stages train_model: --dry-run ·
     motools run --set train_model.hyperparameters.n_epochs=1,5 --seeds 3 --as more-epochs
     """
-    from motools.cli import watching
     from motools.engine.asked import Pipeline
-    from motools.engine.experiments import new_experiment
     from motools.engine.prepared import Changes, places_of, prepare_folder
 
     changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
@@ -85,16 +83,23 @@ def run(
         if watch and (asked.dry_run or asked.as_json):
             raise UserError("--watch runs again and again: leave --dry-run and --json out.")
     if watch:
+        from motools.cli import watching
+
         watching.watch(places[0], [*(word for word in sys.argv[1:] if word != "--watch"), "--ask"], asked.quiet)
     elif name is not None:
         if len(places) > 1:
             raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
+        from motools.engine.experiments import new_experiment
+
         with new_experiment(places[0], name, changes) as pipeline:
             carry_out([pipeline], asked)
     elif not ask or asked.dry_run:
         carry_out(pipelines, asked)
-    elif (left := watching.without_declined(pipelines[0], asked)) is not None:
-        carry_out(pipelines, left)
+    else:
+        from motools.cli.watching import without_declined
+
+        if (left := without_declined(pipelines[0], asked)) is not None:
+            carry_out(pipelines, left)
 
 
 def _value(text: str) -> tuple[str, list[Any]]:
