@@ -373,3 +373,21 @@ def test_a_sentence_that_ends_in_the_words_of_others_has_one_full_stop() -> None
     assert str(DamagedError("no such file..", Path("x"))) == "no such file."
     for kept in ("look into ..", "wait ... done...", "see ../x and a/..", "'a..' and 1..2"):
         assert str(UserError(kept)) == kept
+
+
+def test_a_run_without_options_ends_as_one_with_options_does(project: Path) -> None:
+    chain = Chain.lay(project)
+    command = [sys.executable, "-m", "motools", "run"]
+    for words, code in (([], 0), (["nowhere"], 2)):
+        plain, told = (
+            subprocess.run([*command, *words, *more], cwd=project, capture_output=True, text=True, timeout=120)
+            for more in ([], ["--jobs", "2"])
+        )
+        assert (plain.returncode, told.returncode) == (code, code), plain.stderr + told.stderr
+        assert plain.stderr.splitlines()[-1:] == told.stderr.splitlines()[-1:] or code == 0
+    head = "def evaluate(config, input_atoms, workspace):\n"
+    chain.edit("chain.py", head, f"{head}    1 / 0\n")
+    chain.set("evaluate", seed=9)
+    failed = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+    assert failed.returncode == 1
+    assert "ZeroDivisionError" in failed.stderr
