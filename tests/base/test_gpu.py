@@ -73,3 +73,12 @@ def test_where_there_is_none_nothing_is_held(visible: str, monkeypatch: pytest.M
     with held_gpu() as name:
         assert name is None
         assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+
+
+def test_nothing_that_may_have_asked_cuda_is_imported_before_a_step_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from motools.training.local.trainer import LocalTrainer
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert LocalTrainer().preload == ()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert LocalTrainer().preload == ("torch", "transformers")

@@ -73,7 +73,11 @@ class LocalTrainer:
     provider = PROVIDER
     loss_columns = ("step", "train_loss")
     takes_checkpoints = True
-    preload = ("torch", "transformers")
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """None for a GPU: what has asked CUDA for anything, as an import may, cannot be forked."""
+        return () if gpus() else ("torch", "transformers")
 
     @property
     def cores(self) -> float:
