@@ -33,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     sampling.ALL = config.getoption("--all")
+    root = str(Path(__file__).parents[1])  # where some tests build: a run in this process would see its names change
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", root)]
     config.addinivalue_line("markers", "cold: processes are started anew, not as forks of a warm one (see warm.py)")
     config.addinivalue_line("markers", "long: takes many seconds, and is begun with")
 

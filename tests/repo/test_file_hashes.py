@@ -99,13 +99,14 @@ def test_what_may_be_written_in_the_same_tick_is_not_learnt(tmp_path: Path, monk
 
 def test_after_a_run_its_outputs_are_known_by_their_stats_at_once(project: Path) -> None:
     chain = Chain.lay(project)
-    assert chain.run().code == 0
+    time.sleep(0.2)  # younger configuration is not taken for what the process has read
+    run = chain.start()  # in a process of its own: this one's modules may lie where others are at work
+    run.communicate(timeout=120)
+    assert run.returncode == 0
     known = FileHashes(chain.path(".motools", "index.json"))
     outs = [path for path in chain.path("atoms").rglob("*") if path.is_file() and path.name != ".gitignore"]
     assert len(outs) == 12
     assert all(known.knows(str(path), hash_file(path)) for path in outs)
-    time.sleep(2.1)  # then the project's own files are old enough
-    assert chain.run().statuses == ["current"] * 3  # in the test's process the first leaves no proof
     (proof,) = chain.path(".motools", "unchanged").iterdir()
     young = snapshot.Snapshot(**json.loads(proof.read_text())).young_files
     assert not {str(path) for path in outs} & young.keys()
