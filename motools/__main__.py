@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+_QUIET = {"-q", "--quiet"}
+_SIMPLE = {*_QUIET, "--json"}
+
 
 def main() -> NoReturn:
     """Run the command line."""
@@ -26,7 +29,7 @@ def _answered(words: list[str]) -> bool:
     """Whether the command was `motools run`, and the snapshot has shown that there is nothing to do."""
     options = {word for word in words[1:] if word.startswith("-")}
     folders = [word for word in words[1:] if not word.startswith("-")]
-    if words[:1] != ["run"] or not options <= {"-q", "--quiet", "--json"}:
+    if words[:1] != ["run"] or not options <= _SIMPLE:
         return False
     from motools.engine.snapshot import find_root, unchanged
 
@@ -39,7 +42,7 @@ def _answered(words: list[str]) -> bool:
         stages += [where | stage for stage in proven]
     from motools.cli.tables import show_stages
 
-    show_stages(stages, quiet=bool(options & {"-q", "--quiet"}), as_json="--json" in options)
+    show_stages(stages, quiet=bool(options & _QUIET), as_json="--json" in options)
     return True
 
 
@@ -53,15 +56,21 @@ def _start_ahead(words: list[str]) -> None:
 
 
 def _run_plainly(words: list[str]) -> None:
-    """Carry out `motools run` where it has no option: to take it apart costs Typer a tenth of a second. Ends then."""
-    if words[:1] != ["run"] or any(word.startswith("-") for word in words):
+    """Carry out `motools run` with the simplest options only: to take it apart costs Typer a tenth of a second. Ends
+    then."""
+    options = {word for word in words[1:] if word.startswith("-")}
+    if words[:1] != ["run"] or not options <= _SIMPLE:
         return
     import typer
 
     from motools.cli.pipelines import run
 
     try:
-        run(folders=[Path(word) for word in words[1:]] or None)
+        run(
+            folders=[Path(word) for word in words[1:] if word not in options] or None,
+            quiet=bool(options & _QUIET),
+            as_json="--json" in options,
+        )
     except typer.Exit as ended:
         sys.exit(ended.exit_code)
     sys.exit(0)
