@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import multiprocessing.spawn  # noqa: F401  (it starts what sys.executable is when it is imported: no warm Python)
 import os
 import subprocess
 import sys
