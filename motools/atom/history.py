@@ -114,7 +114,7 @@ def _asked(survey: Survey, versions: list[Version], what: str) -> tuple[list[str
 
 def _metrics_now(survey: Survey, versions: list[Version], stage: str) -> dict[str, Any]:
     for version in versions:
-        found = _metrics(survey, _outs(_entry(version.after, stage)))
+        found = _metrics(survey, pipeline.locked_outs(_entry(version.after, stage)))
         if found:
             return found
     return {}
@@ -136,8 +136,10 @@ def _metrics(survey: Survey, outs: Mapping[str, str]) -> dict[str, Any]:
 def _steps(survey: Survey, version: Version, stage: str, metric: str | None) -> Iterator[Step]:
     """One where a commit has changed a stage's results; none where it has not."""
     before, now = (_entry(text, stage) for text in (version.before, version.after))
-    beside = (pipeline.record_path(stage), pipeline.logs_path(stage), pipeline.metrics_path(stage))
-    old, new = ({path: md5 for path, md5 in _outs(each).items() if path not in beside} for each in (before, now))
+    beside = pipeline.beside(stage)
+    old, new = (
+        {path: md5 for path, md5 in pipeline.locked_outs(each).items() if path not in beside} for each in (before, now)
+    )
     if old == new:
         return
     value = None
@@ -190,7 +192,7 @@ def _look(survey: Survey, md5: str) -> None:
 
 
 def _record(survey: Survey, entry: Mapping[str, Any], stage: str) -> Record | None:
-    md5 = _outs(entry).get(pipeline.record_path(stage))
+    md5 = pipeline.locked_outs(entry).get(pipeline.record_path(stage))
     if md5 is None:
         return None
     survey.fetch({md5})
@@ -216,11 +218,6 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
 
 def _said(values: Mapping[str, Any], name: str) -> str:
     return repr(values[name]) if name in values else "(absent)"
-
-
-def _outs(entry: Mapping[str, Any]) -> dict[str, str]:
-    outs = [out for out in entry.get("outs") or [] if isinstance(out, Mapping)]
-    return {str(out.get("path")): str(out["md5"]) for out in outs if "md5" in out}
 
 
 # -- parts of a lock file --------------------------------------------------------

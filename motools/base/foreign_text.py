@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["DEPTH", "markdown", "markdown_block", "markdown_code", "read_json", "visible", "visible_json"]
+__all__ = [
+    "DEPTH",
+    "markdown",
+    "markdown_block",
+    "markdown_code",
+    "markdown_table",
+    "read_json",
+    "visible",
+    "visible_json",
+]
 
 DEPTH = 100
 """How deep JSON may be nested: what prints and compares values goes down it by recursion."""
@@ -53,6 +63,13 @@ def visible(text: str, in_line: bool = False) -> str:
 def markdown(text: str) -> str:
     """A text as words of Markdown, in a table's cell too: nothing in it is markup."""
     return "".join(f"\\{letter}" if letter in "\\|*_`<>[]#~$" else letter for letter in visible(text, True))
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table of such texts."""
+    for cells in (columns, None, *rows):
+        inside = ["---"] * len(columns) if cells is None else map(markdown, cells)
+        yield f"| {' | '.join(inside)} |"
 
 
 def markdown_code(text: str) -> str:

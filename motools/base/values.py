@@ -23,6 +23,11 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def short_id(id: str) -> str:
+    """An atom's id, or a hash, with the 12 digits that find it as well."""
+    return id[: id.find("-") + 13] if "-" in id else id[:12]
+
+
 def is_key(name: str) -> bool:
     """Whether a metric may stand for its stage: a score, no count of samples and no error of one."""
     return (

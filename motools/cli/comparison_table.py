@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from motools.base.foreign_text import markdown, visible
+from motools.base.foreign_text import markdown, markdown_table, visible
 from motools.cli.tables import fits, print_table, shown
 from motools.definition.instances import axes_in, base_of
 from motools.errors import UserError, listed
@@ -167,10 +167,7 @@ def _figures(line: Line) -> Iterator[tuple[str, Any]]:
 
 
 def _markdown(rows: Rows) -> Iterator[str]:
-    if rows:
-        for cells in ([*rows[0]], None, *([*row.values()] for row in rows)):
-            inside = ["---"] * len(rows[0]) if cells is None else map(markdown, cells)
-            yield f"| {' | '.join(inside)} |"
+    return markdown_table([*rows[0]], ([*row.values()] for row in rows)) if rows else iter(())
 
 
 _LATEX: Mapping[str, str] = {

@@ -27,6 +27,7 @@ def history(
     Examples:  motools history evaluate_model · motools history includes.accuracy experiments/a
     """
     from motools.atom.history import history
+    from motools.base.values import short_id
     from motools.cli.tables import print_json, print_table, shown
     from motools.repo.project import Project
     from motools.repo.survey import Survey
@@ -39,7 +40,7 @@ def history(
         return
     rows = []
     for step in steps:
-        ids = " ".join(id[: id.find("-") + 13] if "-" in id else id[:12] for id in step.atoms.values())
+        ids = " ".join(map(short_id, step.atoms.values()))
         value = ids if step.value is None else f"{shown(step.value)} {ids}"
         made = "" if step.made is None else step.made
         if step.rewritten:

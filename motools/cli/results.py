@@ -46,8 +46,7 @@ def results(
 
     Examples:  motools results · motools results experiments --over seed · motools results --where task=gsm8k --csv
     """
-    from motools.base import foreign_text
-    from motools.base.foreign_text import visible
+    from motools.base.foreign_text import markdown_table, visible
     from motools.cli.tables import print_json, print_table
     from motools.engine.results_table import results as of_folders
     from motools.errors import UserError
@@ -68,9 +67,7 @@ def results(
     else:
         columns, rows = table.cells()
         if markdown:
-            for cells in (columns, None, *rows):
-                inside = ["---"] * len(columns) if cells is None else map(foreign_text.markdown, cells)
-                print(f"| {' | '.join(inside)} |")
+            print("\n".join(markdown_table(columns, rows)))
         else:
             print_table(columns, rows)
     for note in [*table.notes, *_told(table)]:

@@ -35,6 +35,18 @@ def metrics_path(stage: str) -> str:
     return f"metrics/{in_folders(stage)}.json"
 
 
+def beside(stage: str) -> tuple[str, str, str]:
+    """What a stage leaves beside its results: its record, logs and metrics."""
+    return record_path(stage), logs_path(stage), metrics_path(stage)
+
+
+def locked_outs(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Path -> MD5 of the outs of a stage's entry in a dvc.lock of any commit, as far as they can be read."""
+    outs = entry.get("outs")
+    known = [out for out in outs if isinstance(out, Mapping)] if isinstance(outs, list) else []
+    return {str(out.get("path")): str(out["md5"]) for out in known if "md5" in out}
+
+
 def in_folders(name: str) -> str:
     """The name of an instance, or what holds for one, as folders: `model/fraction=0.1/seed=2`."""
     return name.replace("@", "/").replace(",", "/")

@@ -211,12 +211,6 @@ def _stages(locked: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: entry for name, entry in stages.items() if isinstance(entry, Mapping)}
 
 
-def _outs(entry: Mapping[str, Any]) -> dict[str, str]:
-    outs = entry.get("outs")
-    known = [out for out in outs if isinstance(out, Mapping)] if isinstance(outs, list) else []
-    return {str(out.get("path")): str(out["md5"]) for out in known if "md5" in out}
-
-
 def _made(
     survey: Survey,
     stage: str,
@@ -226,8 +220,8 @@ def _made(
     rows: Callable[[Path, Path], Any] | None,
 ) -> Made | None:
     """What became of a stage, None where its results are the same; its record and logs, and their numbers, are none."""
-    beside = (pipeline.record_path(stage), pipeline.logs_path(stage), pipeline.metrics_path(stage))
-    outs = [_outs(each) for each in (before, now)]
+    beside = pipeline.beside(stage)
+    outs = [pipeline.locked_outs(each) for each in (before, now)]
     paths = [path for path in dict.fromkeys([*outs[1], *outs[0]]) if path not in beside]
     differing = [path for path in paths if outs[0].get(path) != outs[1].get(path)]
     if not differing:

@@ -8,6 +8,7 @@ from typing import Any
 
 from motools.atom.comparison import Comparison
 from motools.base.foreign_text import markdown, markdown_block, markdown_code
+from motools.base.values import short_id
 from motools.report.changes import Changes, Made, PipelineChanges
 from motools.report.choose import Shown
 from motools.statistics import Ends
@@ -155,7 +156,7 @@ def _value(value: Any) -> str:
 
 
 def _short(id: str | None) -> str:
-    return "" if id is None else markdown_code(id[: id.find("-") + 13] if "-" in id else id[:12])
+    return "" if id is None else markdown_code(short_id(id))
 
 
 def _interval(value: Any, ends: Ends | None) -> str:
