@@ -12,7 +12,8 @@ from chain import Chain
 from openai_server import OpenAIServer, Reply, serving_inspect
 
 from motools.errors import BackendError
-from motools.evals.inspect.evaluator import place, stand_in
+from motools.evals.inspect.evaluator import place
+from motools.evals.inspect.models import stand_in
 from motools.evals.inspect.tasks import rehearsed_tasks
 
 

@@ -21,7 +21,7 @@ def prompts_of(tasks: Sequence[str], place: Place) -> dict[str, list[str]]:
     Raises:
         UserError: a task cannot be made.
     """
-    from motools.evals.inspect.evaluator import stand_in
+    from motools.evals.inspect.models import stand_in
     from motools.evals.inspect.tasks import rehearsed_tasks
     from motools.evals.private import PrerequisiteError
 

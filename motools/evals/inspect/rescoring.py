@@ -17,8 +17,9 @@ from motools.errors import AtomError, BackendError, MotoolsError, StepError
 from motools.evals import Evaluation
 from motools.evals.api_keys import check_model
 from motools.evals.inspect.answers import Answers, answering, answers_of, attend, read_journal
-from motools.evals.inspect.evaluator import make_model, no_dotenv, place
+from motools.evals.inspect.evaluator import place
 from motools.evals.inspect.logs import cause_of, read_logs
+from motools.evals.inspect.models import make_model, no_dotenv
 from motools.evals.inspect.tasks import MARK, make_named, make_tasks, scoring_answers
 from motools.evals.results import write_results
 
