@@ -21,7 +21,8 @@ from motools.repo.project import Project
 from motools.repo.settings import Settings, read_settings
 from motools.repo.survey import Survey
 from motools.report.known_figures import Figures
-from motools.report.table import Row, State, Table
+from motools.report.rows import Row, State
+from motools.report.table import Table
 
 __all__ = ["results"]
 

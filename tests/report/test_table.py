@@ -6,7 +6,8 @@ import pytest
 
 from motools.errors import AtomError
 from motools.report.known_figures import Figure
-from motools.report.table import Row, State, Table
+from motools.report.rows import Row, State
+from motools.report.table import Table
 from motools.statistics import mean_of
 
 
