@@ -76,7 +76,7 @@ def results(
 
 def _chosen(table: Table, where: list[str], metrics: list[str], over: list[str], sort: str | None) -> Table:
     from motools.base import yaml12
-    from motools.definition.sweep import label
+    from motools.definition.axes import label
     from motools.errors import UserError
 
     for each in where:

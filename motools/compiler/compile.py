@@ -24,8 +24,9 @@ from motools.compiler.losses import is_of_something_else, kept_copy, loses_param
 from motools.compiler.named_paths import Named
 from motools.compiler.params_yaml import params_text
 from motools.compiler.step_code import of_step
+from motools.definition.config_changes import with_first_values
 from motools.definition.instances import base_of, label_of
-from motools.definition.sweep import instances_of, with_first_values
+from motools.definition.sweep import instances_of
 from motools.definition.workflow import Workflow
 from motools.repo import pipeline
 

@@ -1,16 +1,4 @@
-"""Sweeps: one params.yaml that says what varies, and each step once for each combination that reaches it.
-
-    sweep:
-      prepare_dataset.loader_kwargs.fraction: [0.0, 0.1, 1.0]     # an axis, named fraction
-      train_model.hyperparameters.seed: [0, 1, 2]
-      zip:                                                        # values that go together
-        - train_model.hyperparameters.learning_rate: [0.001, 0.0001]
-          train_model.hyperparameters.n_epochs: [1, 10]
-      arms:                                                       # combinations with a name: an axis named arm
-        control: {prepare_dataset.dataset_loader: "mozoo.made_up:get_tastes"}
-        poisoned: {prepare_dataset.dataset_loader: "mozoo.mixing:poison"}
-      exclude:
-        - {fraction: 0.0, seed: 2}
+"""Sweeps: each step of a workflow once for each combination of what varies that reaches it.
 
 What varies for a step is what its own section and those of the steps before it vary by: three datasets, nine trainings.
 A step that gathers an input takes all its instances as one.
@@ -19,228 +7,23 @@ A step that gathers an input takes all its instances as one.
 from __future__ import annotations
 
 import copy
-import dataclasses
-import hashlib
 import itertools
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from motools.base.configs import parse
-from motools.base.values import same_values
+from motools.definition.axes import Axis, Graph, Point, Wired, axes_of, check_values, exclusions, label
+from motools.definition.config_changes import at_key
 from motools.definition.instances import instance
 from motools.definition.step import Step
 from motools.definition.workflow import Workflow
-from motools.errors import ConfigError, did_you_mean, listed
+from motools.errors import ConfigError, listed
 
-__all__ = [
-    "Axis",
-    "Graph",
-    "Point",
-    "Wired",
-    "axes_of",
-    "instances_of",
-    "instantiate",
-    "is_named",
-    "label",
-    "values_of_instances",
-    "with_first_values",
-    "with_seeds",
-    "with_values",
-]
+__all__ = ["instances_of", "instantiate", "values_of_instances"]
 
 MOST = 100_000
 """How many combinations a sweep may have."""
-_PLAIN = re.compile(r"[A-Za-z0-9._+-]{1,40}")
-_READ_OTHERWISE = re.compile(r"[-+]?[0-9.][0-9._eE+-]*|true|false|null|\.+", re.IGNORECASE)
-"""Texts whose label would be that of a number, a truth value or a folder."""
-
-
-class Wired(Protocol):
-    """A step as far as a sweep looks at it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def inputs(self) -> Mapping[str, str]: ...
-    @property
-    def outputs(self) -> Mapping[str, str]: ...
-    @property
-    def gathers(self) -> Sequence[str]: ...
-
-
-class Graph(Protocol):
-    """Steps, each after those that it takes from: a workflow, or what a dvc.yaml tells of one."""
-
-    @property
-    def steps(self) -> Sequence[Wired]: ...
-
-
-@dataclass(frozen=True)
-class Point:
-    """One place on an axis.
-
-    Attributes:
-        labels: what a name says of it: name -> text; several where values go together.
-        sets: key, as `train_model.hyperparameters.seed` -> value.
-    """
-
-    labels: Mapping[str, str]
-    sets: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """What varies together."""
-
-    points: Sequence[Point]
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.points[0].labels)
-
-    @property
-    def steps(self) -> set[str]:
-        """The steps whose sections it sets."""
-        return {key.partition(".")[0] for point in self.points for key in point.sets}
-
-
-# -- reading -------------------------------------------------------------------
-
-
-def axes_of(sweep: Any, workflow: Graph) -> list[Axis]:
-    """The axes that the section `sweep` of a params.yaml declares, in its order.
-
-    Raises:
-        ConfigError: naming the key, the value seen and what to write.
-    """
-    if not isinstance(sweep, Mapping):
-        raise ConfigError(f"sweep: expected keys and lists of values, found {sweep!r}.")
-    grid = {key: values for key, values in sweep.items() if key not in ("zip", "arms", "exclude")}
-    zipped = _mappings(sweep.get("zip"), "sweep.zip")
-    keys = [*grid, *(key for group in zipped for key in group)]
-    names = _names_of(keys, workflow)
-    axes = [
-        Axis([Point({names[key]: label(v)}, {key: v}) for v in _values(key, values)]) for key, values in grid.items()
-    ]
-    axes += [_zipped(group, names) for group in zipped]
-    if "arms" in sweep:
-        axes.append(_arms(sweep["arms"], workflow))
-    twice = [key for key in dict.fromkeys(keys) if sum(key in _keys_of(axis) for axis in axes) > 1]
-    if twice:
-        raise ConfigError(f"sweep: {listed(twice)} is varied twice. Leave one of them out.")
-    return axes
-
-
-def _keys_of(axis: Axis) -> set[str]:
-    return {key for point in axis.points for key in point.sets}
-
-
-def _mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
-    groups = [] if value is None else value if isinstance(value, list) else [value]
-    for group in groups:
-        if not isinstance(group, Mapping) or not group:
-            raise ConfigError(f"{where}: expected keys and values, found {group!r}.")
-    return groups
-
-
-def _values(key: str, values: Any) -> list[Any]:
-    if not isinstance(values, list) or not values:
-        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}. Write [{values!r}] for one.")
-    for number, value in enumerate(values):
-        if any(type(value) is type(other) and same_values(value, other) for other in values[:number]):
-            raise ConfigError(f"sweep.{key}: {value!r} is there twice.")
-    return values
-
-
-def _names_of(keys: Sequence[str], workflow: Graph) -> dict[str, str]:
-    """Key -> the shortest end of it that no other key ends with."""
-    for key in keys:
-        _check_key(key, workflow)
-    parts = {key: key.split(".") for key in keys}
-
-    def end(key: str, length: int) -> str:
-        return ".".join(parts[key][-length:])
-
-    found = {}
-    for key in parts:
-        lengths = range(1, len(parts[key]) + 1)
-        alone = (n for n in lengths if all(end(key, n) != end(other, n) for other in parts if other != key))
-        name = end(key, next(alone, len(parts[key])))
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) or name == "arm":
-            name = "-".join(parts[key])
-        found[key] = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
-    return found
-
-
-def _check_key(key: Any, workflow: Graph) -> None:
-    if not isinstance(key, str) or "." not in key:
-        raise ConfigError(
-            f"sweep: {key!r} is no key of a step. Write STEP.KEY, such as train_model.hyperparameters.seed; "
-            "besides there are zip, arms and exclude."
-        )
-    step, names = key.partition(".")[0], [step.name for step in workflow.steps]
-    if step not in names:
-        raise ConfigError(f"sweep.{key}: there is no step {step!r}.{did_you_mean(step, names)} Steps: {listed(names)}.")
-
-
-def _zipped(group: Mapping[str, Any], names: Mapping[str, str]) -> Axis:
-    values = {key: _listed(f"zip.{key}", given) for key, given in group.items()}
-    lengths = {len(given) for given in values.values()}
-    if len(lengths) > 1:
-        told = ", ".join(f"{key} has {len(given)}" for key, given in values.items())
-        raise ConfigError(f"sweep.zip: what goes together must be equally long; {told}.")
-    points = []
-    for row in zip(*values.values(), strict=True):
-        sets = dict(zip(values, row, strict=True))
-        points.append(Point({names[key]: label(value) for key, value in sets.items()}, sets))
-    if len({tuple(point.labels.items()) for point in points}) < len(points):
-        raise ConfigError(f"sweep.zip: the same values of {listed(values)} are there twice.")
-    return Axis(points)
-
-
-def _listed(key: str, values: Any) -> list[Any]:
-    if not isinstance(values, list) or not values:
-        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}.")
-    return values
-
-
-def _arms(arms: Any, workflow: Graph) -> Axis:
-    if not isinstance(arms, Mapping) or not arms:
-        raise ConfigError(f"sweep.arms: expected names of arms, each with keys and values, found {arms!r}.")
-    points = []
-    for name, sets in arms.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name):
-            raise ConfigError(f"sweep.arms: {name!r} cannot name an arm: up to 40 letters, digits, `_` and `-`.")
-        if not isinstance(sets, Mapping):
-            raise ConfigError(f"sweep.arms.{name}: expected keys and values, found {sets!r}.")
-        for key in sets:
-            _check_key(key, workflow)
-        points.append(Point({"arm": name}, dict(sets)))
-    return Axis(points)
-
-
-def label(value: Any) -> str:
-    """A text that no other value has, whatever stands beside it: names must not change when a value is added."""
-    if value is None or isinstance(value, (bool, int, float)):
-        text = json.dumps(value)
-        return text if _PLAIN.fullmatch(text) else _digest(value)
-    if isinstance(value, str):
-        if _PLAIN.fullmatch(value) and not _READ_OTHERWISE.fullmatch(value):
-            return value
-        last = re.split(r"[:/@ ]", value)[-1]
-        start = re.sub(r"[^A-Za-z0-9._+-]+", "-", last).strip("-.")[:30]
-        return f"{start}-{_digest(value)}" if start else _digest(value)
-    return _digest(value)
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
-
-
-# -- instantiating ---------------------------------------------------------------
 
 
 def instances_of(workflow: Workflow, sections: Mapping[str, Any]) -> tuple[Workflow, Mapping[str, Mapping[str, Any]]]:
@@ -266,14 +49,14 @@ def instantiate(
     plan = _Plan.of(sweep, workflow, _spreads(workflow, sections))
     steps, made = [], {}
     for step in workflow.steps:
-        known: dict[str, dict[str, Any]] = {}  # many instances vary by what other steps' sections say
-        for label, chosen in plan.points[step.name].items():
-            name = instance(step.name, label)
+        resolved: dict[str, dict[str, Any]] = {}  # many instances vary by what other steps' sections say
+        for which, chosen in plan.points[step.name].items():
+            name = instance(step.name, which)
             sets = _sets(step.name, chosen)
             told = repr(sets)
-            if told not in known:
-                known[told] = _section(workflow, step, sections[step.name], sets)
-            made[name] = copy.deepcopy(known[told])
+            if told not in resolved:
+                resolved[told] = _section(workflow, step, sections[step.name], sets)
+            made[name] = copy.deepcopy(resolved[told])
             inputs = {
                 instance(given, at): kind
                 for given, kind in step.inputs.items()
@@ -294,17 +77,22 @@ def _spreads(workflow: Workflow, sections: Mapping[str, Mapping[str, Any]]) -> d
     Raises:
         ConfigError: a value is there twice.
     """
-    found: dict[str, list[Axis]] = {}
+    spread: dict[str, list[Axis]] = {}
     for step in workflow.steps:
         if step.varies is not None:
             varied = step.varies(parse(step.config_class, sections[step.name], step.name))
             axes = [
-                Axis([Point({axis: label(value)}, {}) for value in _values(f"{step.name} varies by {axis}", [*values])])
+                Axis(
+                    [
+                        Point({axis: label(value)}, {})
+                        for value in check_values(f"{step.name} varies by {axis}", [*values])
+                    ]
+                )
                 for axis, values in varied.items()
                 if values
             ]
-            found |= {step.name: axes} if axes else {}
-    return found
+            spread |= {step.name: axes} if axes else {}
+    return spread
 
 
 def values_of_instances(sweep: Any, workflow: Graph) -> dict[str, dict[str, dict[str, Any]]]:
@@ -320,7 +108,7 @@ def values_of_instances(sweep: Any, workflow: Graph) -> dict[str, dict[str, dict
         if (varied := getattr(step, "spread", {}))
     }
     points = _Plan.of({} if sweep is None else sweep, workflow, spread).points
-    return {name: {label: _sets(name, chosen) for label, chosen in found.items()} for name, found in points.items()}
+    return {name: {label: _sets(name, chosen) for label, chosen in each.items()} for name, each in points.items()}
 
 
 @dataclass(frozen=True)
@@ -363,10 +151,10 @@ class _Plan:
         points: dict[str, dict[str, tuple[Point, ...]]] = {}
         combinations = _combinations(axes, sweep.get("exclude"))
         for step in workflow.steps:
-            found = points[step.name] = {}
+            instances = points[step.name] = {}
             for combination in combinations:
                 chosen = tuple(combination[number] for number in reaching[step.name])
-                found.setdefault(_told(chosen), chosen)
+                instances.setdefault(_told(chosen), chosen)
         return cls(axes, reaching, leaving, makers, points)
 
     def left(self, step: str, chosen: Sequence[Point]) -> list[str]:
@@ -394,7 +182,7 @@ def _combinations(axes: Sequence[Axis], exclude: Any) -> list[tuple[Point, ...]]
         count *= len(axis.points)
     if count > MOST:
         raise ConfigError(f"sweep: {count:,} combinations are more than {MOST:,}. Leave values or keys out.")
-    left_out = list(_exclusions(axes, exclude))
+    left_out = list(exclusions(axes, exclude))
     combinations = [
         combination
         for combination in itertools.product(*(axis.points for axis in axes))
@@ -403,23 +191,6 @@ def _combinations(axes: Sequence[Axis], exclude: Any) -> list[tuple[Point, ...]]
     if not combinations:
         raise ConfigError("sweep.exclude leaves no combination.")
     return combinations
-
-
-def _exclusions(axes: Sequence[Axis], exclude: Any) -> Iterator[dict[str, str]]:
-    known = {name: {point.labels[name] for point in axis.points} for axis in axes for name in axis.names}
-    for number, group in enumerate(_mappings(exclude, "sweep.exclude")):
-        found = {}
-        for name, value in group.items():
-            where = f"sweep.exclude[{number}].{name}"
-            if name not in known:
-                raise ConfigError(
-                    f"{where}: nothing is called so.{did_you_mean(str(name), known)} Axes: {listed(known)}."
-                )
-            text = value if isinstance(value, str) and value in known[name] else label(value)
-            if text not in known[name]:
-                raise ConfigError(f"{where}: {value!r} is none of its values: {listed(sorted(known[name]))}.")
-            found[str(name)] = text
-        yield found
 
 
 def _meets(combination: Sequence[Point], labels: Mapping[str, str]) -> bool:
@@ -441,95 +212,6 @@ def _section(workflow: Workflow, step: Step, section: Mapping[str, Any], sets: M
         return dict(section)
     changed = {step.name: copy.deepcopy(dict(section))}
     for key, value in sets.items():
-        at, last = _place(changed, key)
+        at, last = at_key(changed, key)
         at[last] = value
     return workflow.resolve(changed, only=step.name)[step.name]
-
-
-def _place(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """The mapping in which a key stands, made where it is missing, and its name there."""
-    *path, last = key.split(".")
-    at: Any = sections
-    for number, part in enumerate(path):
-        if at.get(part) is None:
-            at[part] = {}
-        at = at[part]
-        if not isinstance(at, dict):
-            raise ConfigError(f"sweep.{key}: {'.'.join(path[: number + 1])} is {at!r}, which has no keys.")
-    return at, last
-
-
-def is_named(axis: str, key: str) -> bool:
-    """Whether an axis may be called so after a key, such as `train_model.hyperparameters.seed`: by an end of it."""
-    plain = re.sub(r"[^A-Za-z0-9_.-]", "-", key)
-    return f".{plain}".endswith(f".{axis}") or axis == plain.replace(".", "-")
-
-
-def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """A config with other values: of a key with one value that value, of one with several an axis of the sweep.
-
-    Raises:
-        ConfigError: a key is no key of a step, or lies in what has no keys.
-    """
-    changed: dict[str, Any] = copy.deepcopy(dict(config))
-    sweep = dict(changed.get("sweep") or {})
-    for key, values in given.items():
-        if "." not in key:
-            raise ConfigError(f"{key!r} is no key of a step. Write STEP.KEY=VALUE, such as train_model.suffix=b.")
-        if len(values) > 1:
-            sweep[key] = list(values)  # where it stands: the order of axes is that of names and folders
-        else:
-            sweep.pop(key, None)
-            at, last = _place(changed, key)
-            at[last] = values[0]
-    changed.pop("sweep", None)
-    return {"sweep": sweep, **changed} if sweep else changed
-
-
-def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dict[str, Any]:
-    """A config that trains with so many seeds: those that its sweep has come first, then the least that it has not.
-
-    Raises:
-        ConfigError: no step that makes a model takes a seed.
-    """
-    keys = [key for step in workflow.steps if "model" in step.outputs.values() and (key := _seed_key(step))]
-    if not keys:
-        raise ConfigError(
-            f"--seeds: no step of the workflow {workflow.name!r} that makes a model has hyperparameters or a seed. "
-            "Write what varies with --set STEP.KEY=0,1,2."
-        )
-    sweep = dict(config.get("sweep") or {})
-    zipped = _mappings(sweep.get("zip"), "sweep.zip")
-    known: Any = next((group[key] for group in [sweep, *zipped] for key in keys if key in group), [])
-    seeds = list(known)[:count] if isinstance(known, list) else []
-    seeds += list(itertools.islice((number for number in itertools.count() if number not in seeds), count - len(seeds)))
-    if len(keys) == 1:
-        return with_values(config, {keys[0]: seeds})
-    for key in keys:
-        sweep.pop(key, None)
-    others = [group for group in zipped if not set(keys) & set(group)]
-    sweep["zip"] = [*others, dict.fromkeys(keys, seeds)]  # the arms are compared seed by seed
-    return {**config, "sweep": sweep}
-
-
-def _seed_key(step: Step) -> str | None:
-    """Where a step that trains takes its seed."""
-    names = {each.name for each in dataclasses.fields(step.config_class)}
-    return (
-        f"{step.name}.hyperparameters.seed"
-        if "hyperparameters" in names
-        else f"{step.name}.seed"
-        if "seed" in names
-        else None
-    )
-
-
-def with_first_values(config: Mapping[str, Any], sweep: Any, workflow: Workflow) -> dict[str, Any]:
-    """A config that has a value, the first, for each key that every combination sets: it needs none of its own."""
-    changed: dict[str, Any] = copy.deepcopy(dict(config))
-    for axis in axes_of(sweep, workflow):
-        for key, value in axis.points[0].sets.items():
-            if all(key in point.sets for point in axis.points):
-                at, last = _place(changed, key)
-                at.setdefault(last, value)
-    return changed

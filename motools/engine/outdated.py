@@ -22,8 +22,9 @@ from motools.code.search_path import Place
 from motools.code.world import World
 from motools.compiler import dvc_yaml
 from motools.compiler.stage_graph import StageGraph, graph_of
+from motools.definition.axes import is_named
 from motools.definition.instances import axes_in, base_of, label_of
-from motools.definition.sweep import is_named, values_of_instances
+from motools.definition.sweep import values_of_instances
 from motools.engine.plan import MISSING, differences
 from motools.errors import ConfigError
 from motools.repo import pipeline

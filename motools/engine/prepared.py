@@ -13,7 +13,7 @@ from motools.compiler import compile
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
 from motools.compiler.input_atoms import checked_inputs, put_in_place
-from motools.definition.sweep import with_seeds, with_values
+from motools.definition.config_changes import with_seeds, with_values
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError
 from motools.repo import pipeline

@@ -157,7 +157,7 @@ class Table:
 
 def _text(value: Any) -> str:
     """A value as a name of an instance says it."""
-    from motools.definition.sweep import label
+    from motools.definition.axes import label
 
     return value if isinstance(value, str) else label(value)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from motools.definition.axes import axes_of
 from motools.definition.instances import axes_in
-from motools.definition.sweep import axes_of, instances_of
+from motools.definition.sweep import instances_of
 from motools.errors import ConfigError, WorkflowError
 from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
 

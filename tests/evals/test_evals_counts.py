@@ -13,8 +13,8 @@ from chain import Chain
 from openai_server import OpenAIServer, Refusal
 
 from motools.atom import ModelAtom
+from motools.definition.axes import label
 from motools.definition.instances import value_of
-from motools.definition.sweep import label
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator

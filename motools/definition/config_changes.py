@@ -1,0 +1,99 @@
+"""A config with other values: what `--set` and `--seeds` of `motools run` write into params.yaml."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from motools.definition.axes import axes_of, mappings_in
+from motools.definition.step import Step
+from motools.definition.workflow import Workflow
+from motools.errors import ConfigError
+
+__all__ = ["at_key", "with_first_values", "with_seeds", "with_values"]
+
+
+def at_key(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """The mapping in which a key stands, made where it is missing, and its name there."""
+    *path, last = key.split(".")
+    at: Any = sections
+    for number, part in enumerate(path):
+        if at.get(part) is None:
+            at[part] = {}
+        at = at[part]
+        if not isinstance(at, dict):
+            raise ConfigError(f"sweep.{key}: {'.'.join(path[: number + 1])} is {at!r}, which has no keys.")
+    return at, last
+
+
+def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """A config with other values: of a key with one value that value, of one with several an axis of the sweep.
+
+    Raises:
+        ConfigError: a key is no key of a step, or lies in what has no keys.
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(config))
+    sweep = dict(changed.get("sweep") or {})
+    for key, values in given.items():
+        if "." not in key:
+            raise ConfigError(f"{key!r} is no key of a step. Write STEP.KEY=VALUE, such as train_model.suffix=b.")
+        if len(values) > 1:
+            sweep[key] = list(values)  # where it stands: the order of axes is that of names and folders
+        else:
+            sweep.pop(key, None)
+            at, last = at_key(changed, key)
+            at[last] = values[0]
+    changed.pop("sweep", None)
+    return {"sweep": sweep, **changed} if sweep else changed
+
+
+def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dict[str, Any]:
+    """A config that trains with so many seeds: those that its sweep has come first, then the least that it has not.
+
+    Raises:
+        ConfigError: no step that makes a model takes a seed.
+    """
+    keys = [key for step in workflow.steps if "model" in step.outputs.values() and (key := _seed_key(step))]
+    if not keys:
+        raise ConfigError(
+            f"--seeds: no step of the workflow {workflow.name!r} that makes a model has hyperparameters or a seed. "
+            "Write what varies with --set STEP.KEY=0,1,2."
+        )
+    sweep = dict(config.get("sweep") or {})
+    zipped = mappings_in(sweep.get("zip"), "sweep.zip")
+    given: Any = next((group[key] for group in [sweep, *zipped] for key in keys if key in group), [])
+    seeds = list(given)[:count] if isinstance(given, list) else []
+    seeds += list(itertools.islice((number for number in itertools.count() if number not in seeds), count - len(seeds)))
+    if len(keys) == 1:
+        return with_values(config, {keys[0]: seeds})
+    for key in keys:
+        sweep.pop(key, None)
+    others = [group for group in zipped if not set(keys) & set(group)]
+    sweep["zip"] = [*others, dict.fromkeys(keys, seeds)]  # the arms are compared seed by seed
+    return {**config, "sweep": sweep}
+
+
+def _seed_key(step: Step) -> str | None:
+    """Where a step that trains takes its seed."""
+    names = {each.name for each in dataclasses.fields(step.config_class)}
+    return (
+        f"{step.name}.hyperparameters.seed"
+        if "hyperparameters" in names
+        else f"{step.name}.seed"
+        if "seed" in names
+        else None
+    )
+
+
+def with_first_values(config: Mapping[str, Any], sweep: Any, workflow: Workflow) -> dict[str, Any]:
+    """A config that has a value, the first, for each key that every combination sets: it needs none of its own."""
+    changed: dict[str, Any] = copy.deepcopy(dict(config))
+    for axis in axes_of(sweep, workflow):
+        for key, value in axis.points[0].sets.items():
+            if all(key in point.sets for point in axis.points):
+                at, last = at_key(changed, key)
+                at.setdefault(last, value)
+    return changed
