@@ -16,7 +16,7 @@ from chain import OUTPUTS, Chain, descendants, eventually
 from warm import COLD
 
 from motools.base import lock_holders
-from motools.observe.observer import _below, _path_of_open
+from motools.observe.paths import below, path_of_open
 from motools.repo.dvc_config import dvc_config_files
 from motools.repo.project import Project
 
@@ -102,13 +102,13 @@ def test_an_open_folder_is_found_as_macos_tells_it(tmp_path: Path, monkeypatch: 
 
     handle = os.open(tmp_path, os.O_RDONLY)
     try:
-        assert _path_of_open(handle) == str(tmp_path)
+        assert path_of_open(handle) == str(tmp_path)
         with monkeypatch.context() as macos:
             macos.setattr(fcntl, "F_GETPATH", 50, raising=False)
             macos.setattr(fcntl, "fcntl", told)
             macos.setattr(sys, "platform", "darwin")
-            assert _path_of_open(handle) == str(tmp_path)
-            assert _below("a", handle) == f"{tmp_path}/a"
+            assert path_of_open(handle) == str(tmp_path)
+            assert below("a", handle) == f"{tmp_path}/a"
     finally:
         os.close(handle)
 

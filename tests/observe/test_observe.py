@@ -361,11 +361,11 @@ def test_what_an_install_has_left_in_the_project_counts_only_where_its_own_code_
 def test_what_lies_beside_an_input_is_no_part_of_it() -> None:
     seen = observer()
     before = seen.root, seen.ignored
-    seen._place("/project/", ("/project/atoms/model", "/project/runs/train.json"))
+    seen.attend_to("/project/", ("/project/atoms/model", "/project/runs/train.json"))
     try:
         inside = ["/project/atoms/model", "/project/atoms/model/data/x.txt", "/project/runs/train.json"]
         beside = ["/project/atoms/model_2/data/x.txt", "/project/atoms/model.txt", "/project/runs/train.json.txt"]
         assert not any(seen.counts(path) for path in inside)
         assert all(seen.counts(path) for path in beside)
     finally:
-        seen._place(*before)
+        seen.attend_to(*before)
