@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 
 from motools.base.lock_holders import try_to
@@ -15,6 +16,9 @@ from motools.base.lock_holders import try_to
 __all__ = ["gpus", "held_gpu"]
 
 _FOLDER = Path("/tmp")  # not TMPDIR: all users of the machine must mean the same file
+_SIGNS = ("/proc/driver/nvidia/gpus/*", "/dev/nvidia[0-9]*", "/usr/lib/wsl/lib/libcuda.so.1")
+"""What there is one of for each GPU of NVIDIA's, the first that there is: a container may have the devices alone, and
+Linux within Windows, which counts as one GPU, has neither."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -22,7 +26,8 @@ def gpus() -> list[str]:
     """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; asks no library."""
     if (given := os.environ.get(_VISIBLE)) is not None:
         return [name for name in (word.strip() for word in given.split(",")) if name and name != "-1"]
-    return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+    signs = next(filter(None, map(glob, _SIGNS)), [])
+    return [str(number) for number, _ in enumerate(signs)]
 
 
 @contextmanager
@@ -31,21 +36,21 @@ def held_gpu() -> Iterator[str | None]:
 
     Waits, and says so, while all are held. The kernel lets go of it when the process ends, however it ends.
     """
-    known = gpus()
-    if not known or _held:
+    here = gpus()
+    if not here or _held:
         yield None
         return
     number, told = 0, False
     while True:
-        name = known[number % len(known)]
+        name = here[number % len(here)]
         handle = _opened(_FOLDER / ("motools-gpu-" + re.sub(r"[^\w.-]", "-", name) + ".lock"))
         if try_to(handle):
             break
         os.close(handle)
         number += 1
-        if number % len(known) == 0:
+        if number % len(here) == 0:
             if not told:
-                print(f"waiting for a GPU: {', '.join(known)} is at other work", flush=True)
+                print(f"waiting for a GPU: {', '.join(here)} is at other work", flush=True)
             told = True
             time.sleep(0.2)
     before = os.environ.get(_VISIBLE)

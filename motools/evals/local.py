@@ -47,6 +47,7 @@ def _is_adapter(folder: Path | None) -> bool:
 
 def _with_transformers() -> type[ModelAPI]:
     from motools.evals.private import HuggingFaceAPI
+    from motools.training.local.loop import device_here
 
     class LocalAPI(HuggingFaceAPI):
         """Greedy unless a temperature above 0 is asked for. With one, answers depend on which questions are asked
@@ -69,6 +70,8 @@ def _with_transformers() -> type[ModelAPI]:
                 "use_safetensors": True,
                 **({} if whole else base.how),
             }
+            if "device" not in model_args:
+                device_here()  # raises where the GPU cannot be used
             with base.told("weights"):
                 super().__init__(model_name, base_url, api_key, config, **{**given, **model_args})
             if folder is not None and not whole:

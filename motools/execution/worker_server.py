@@ -19,6 +19,9 @@ from motools.execution.worker_protocol import kill_process, receive, send
 
 _C = ctypes.CDLL(None)
 _PARENT_DIED = 1  # PR_SET_PDEATHSIG of Linux's prctl
+_BY_NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
+"""Has `torch.cuda.is_available()`, which modules ask as they are imported, not ask CUDA itself: forks of a process that
+did cannot use it, and no step of such a project could use its GPU."""
 
 
 # -- the server's side ---------------------------------------------------------
@@ -38,12 +41,15 @@ def _warm_up(path: list[str], env: dict[str, str], preload: list[str], warm: byt
     for name in os.environ.keys() - env.keys():
         del os.environ[name]
     os.environ.update(env)
+    os.environ.setdefault(_BY_NVML, "1")
     for module in preload:
         with suppress(ImportError):
             importlib.import_module(module)
     with suppress(Exception):  # the tasks meet it themselves, and say so
         if (call := pickle.loads(warm)) is not None:
             call[0](*call[1])
+    if _BY_NVML not in env:
+        del os.environ[_BY_NVML]
     gc.collect()
     gc.freeze()  # a fork then copies fewer pages
 

@@ -216,7 +216,8 @@ class Observer:
         elif event == "sqlite3.connect":
             self.read(path_of(os.fsdecode(args[0]).removeprefix("file:").partition("?")[0]))
         elif event == "ctypes.dlopen":
-            if args[0] and is_project(path_of(args[0])):
+            # A bare name, such as libcuda.so.1, is looked for among the system's.
+            if args[0] and os.sep in os.fsdecode(args[0]) and is_project(path_of(args[0])):
                 self.read(path_of(args[0]))
         elif event == "socket.connect":
             address = args[1]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from chain import eventually
 
+from motools.base import gpu
 from motools.base.gpu import gpus, held_gpu
 
 HOLD = """
@@ -73,6 +74,19 @@ def test_where_there_is_none_nothing_is_held(visible: str, monkeypatch: pytest.M
     with held_gpu() as name:
         assert name is None
         assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+
+
+def test_the_gpus_are_counted_by_what_a_container_has_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpu, "_SIGNS", (f"{tmp_path}/gpus/*", f"{tmp_path}/nvidia[0-9]*", f"{tmp_path}/libcuda.so.1"))
+    assert gpus() == []
+    (tmp_path / "libcuda.so.1").touch()
+    assert gpus() == ["0"]
+    for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert gpus() == ["0", "1", "2"]
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    assert gpus() == ["0"]
 
 
 def test_nothing_that_may_have_asked_cuda_is_imported_before_a_step_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:

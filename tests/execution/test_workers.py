@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import signal
@@ -175,6 +176,21 @@ def test_a_server_that_is_warmed_up_later_has_the_path_and_the_environment_of_th
     assert executor.submit(variable, "OF_LATER").result(300) == "here"
     assert executor.submit(variable, "HOME").result(300) is None
     assert executor.submit(is_loaded, "of_later").result(300)
+
+
+def test_a_module_that_asks_for_a_gpu_as_it_is_imported_leaves_cuda_to_the_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    monkeypatch.delenv(name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "asking.py").write_text(f"import os\nHOW = os.environ.get({name!r})\ndef told(): return HOW\n")
+    with WarmExecutor(["asking"]) as executor:
+        assert executor.submit(importlib.import_module("asking").told).result() == "1"
+        assert executor.submit(os.getenv, name).result() is None
+    monkeypatch.setenv(name, "0")
+    with WarmExecutor(["asking"]) as executor:
+        assert executor.submit(os.getenv, name).result() == "0"
 
 
 def test_a_task_that_has_started_cannot_be_cancelled(executor: WarmExecutor, tmp_path: Path) -> None:

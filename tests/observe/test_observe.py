@@ -229,6 +229,16 @@ def step():
     assert sorted(run(source, {"rows.db": "", "native.so": "no library"}).files) == ["native.so", "rows.db"]
 
 
+def test_a_library_of_the_system_is_no_file_of_the_project(run: Run) -> None:
+    source = """
+import ctypes
+def step():
+    try: ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError: return None
+"""
+    assert run(source).files == {}
+
+
 def test_a_link_that_is_set_to_another_file_is_seen(run: Run) -> None:
     write(run.folder, {"a/x.txt": "1", "b/x.txt": "2"})
     (run.folder / "now").symlink_to("a")

@@ -28,6 +28,7 @@ from motools.evals.inspect.log_labels import origin_of
 from motools.evals.inspect.models import (
     STAND_IN,
     is_far,
+    let_go,
     make_current,
     no_dotenv,
     one_line,
@@ -244,18 +245,21 @@ def _eval_set(
     kept = folder / hashlib.sha256(f"{atom.id} {data_digest(made, options)}".encode()).hexdigest()[:32]
     named = map(role_model, options.get("model_roles", {}).values())
     paid = not all(each.startswith(FREE) for each in (name, *named) if each != TRAINED)
-    with at_hand(atom, mine, kept.name, ids_of(made)):
-        expect(kept)
-        _, logs = inspect_ai.eval_set(
-            made,
-            model=mine[0],
-            model_roles=roles,
-            log_dir=str(kept),
-            **_settings(options, paid),
-            **_solver(options, here),
-            **origin_of(atom),
-            **generation,
-        )
+    try:
+        with at_hand(atom, mine, kept.name, ids_of(made)):
+            expect(kept)
+            _, logs = inspect_ai.eval_set(
+                made,
+                model=mine[0],
+                model_roles=roles,
+                log_dir=str(kept),
+                **_settings(options, paid),
+                **_solver(options, here),
+                **origin_of(atom),
+                **generation,
+            )
+    finally:
+        let_go([*mine, *(roles or {}).values()])
     return logs
 
 

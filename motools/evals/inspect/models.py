@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from motools.base.too_many_requests import is_hopeless
 from motools.errors import BackendError, DamagedError, StepError
 from motools.evals.api_keys import OWN
 from motools.evals.inspect.answers import attend
-from motools.evals.options import GENERATION, TRAINED, role_model, role_options
+from motools.evals.options import GENERATION, GPU, TRAINED, role_model, role_options
 
 if TYPE_CHECKING:
     from inspect_ai.model import GenerateConfig, Model, ModelOutput
@@ -25,6 +26,7 @@ __all__ = [
     "STAND_IN",
     "generate_config",
     "is_far",
+    "let_go",
     "make_current",
     "make_model",
     "no_dotenv",
@@ -127,6 +129,20 @@ def make_current(
     roles = resolve_model_roles(made)
     init_model_context(mine[0], roles, generate_config(generation))
     return mine, roles, generation
+
+
+def let_go(models: Iterable[Model]) -> None:
+    """Free what models hold of a GPU, before another process may have it: a server ends, weights are dropped."""
+    for model in models:
+        if str(model).partition("/")[0] in GPU:
+            with suppress(Exception):  # such as quantised weights, which go with the process
+                weights = getattr(model.api, "model", None)
+                model.api.close()
+                if hasattr(weights, "to"):
+                    weights.to("meta")  # whoever still has them in hand, such as the thread that generates
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 @contextmanager

@@ -90,6 +90,10 @@ class Models:
             more["state_dict"] = {name: each.to(torch.bfloat16) for name, each in model.state_dict().items()}
         with scratch(self.folder) as aside:
             model.save_pretrained(aside / "new", **more)
+            if self.is_rounded:
+                config = aside / "new" / "config.json"  # tells of the model in memory, and by it they would be loaded
+                told = {**json.loads(config.read_text(encoding="utf-8")), "dtype": "bfloat16"}
+                config.write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", encoding="utf-8")
             (aside / "new").rename(target)
 
     def copy(self, step: int, folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from motools.base.gpu import gpus
 from motools.errors import StepError
 from motools.repo.settings import LocalSettings
 from motools.training.examples import Example, Plan
@@ -29,12 +30,29 @@ _NUMBERS, _FIRST, _SECOND = "trained/", "first/", "second/"
 
 
 def device_here() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    """The GPU, where there is one.
+
+    Raises:
+        StepError: PyTorch cannot use the GPU that is there. On the CPU it would take for ever, and compute otherwise.
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if (names := gpus()) and torch.version.cuda:
+        raise StepError(
+            f"PyTorch {torch.__version__}, made for CUDA {torch.version.cuda}, cannot use the GPU {', '.join(names)} "
+            "of this machine: its driver may be too old (`nvidia-smi` tells), or the project's code may have used the GPU "
+            "while it was imported. To do without, set CUDA_VISIBLE_DEVICES to nothing."
+        )
+    if names:
+        print("This machine has a GPU, which the installed PyTorch was not made for: the CPU computes.", flush=True)
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def precision_on(device: torch.device, chosen: Hyperparameters) -> str:
     """What `auto` stands for; raises `StepError` where the device cannot compute with bf16."""
-    has_bf16 = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported())
+    has_bf16 = device.type == "cpu" or (
+        device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    )
     if chosen.precision == "bf16" and not has_bf16:
         raise StepError("This machine's GPU has no bf16: set precision to fp32, or leave it out.")
     if chosen.precision != "auto":

@@ -168,6 +168,8 @@ def _trained(base: Base, plan: Plan, chosen: Hyperparameters, about: str, steps:
     from motools.training.local.loop import Loop, device_here, precision_on, prepared
 
     settings, device = _settings(), device_here()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     precision = precision_on(device, chosen)
     frozen = torch.bfloat16 if precision == "bf16" and chosen.method == "lora" else torch.float32
     model = prepared(base.model(frozen), chosen, settings).to(device)
@@ -183,7 +185,10 @@ def _trained(base: Base, plan: Plan, chosen: Hyperparameters, about: str, steps:
         usage |= {"device": torch.cuda.get_device_name(), "peak_memory": torch.cuda.max_memory_allocated()}
     if is_rounded:
         model = model.to(torch.bfloat16)
-    return _Made(model.cpu(), losses, precision, usage, {step: partial(models.copy, step) for step in steps})
+    model = model.cpu()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # while the model is written, another process may have the GPU
+    return _Made(model, losses, precision, usage, {step: partial(models.copy, step) for step in steps})
 
 
 def _written(save: Callable[[Path], object], folder: Path, base: Base, tokenizer: Any) -> str:
