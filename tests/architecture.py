@@ -3,7 +3,7 @@
     make architecture        draws the picture of docs/architecture.md anew, and prints the floors
 
 A room is a package of motools/ or a file beside them. A room stands one floor above the highest room that it imports
-from, wherever in its files the import is written; what only a type checker reads does not count.
+from, wherever in its files the import is written, and whether it is executed or only read by a type checker.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ class House:
         return {name: set(self._imported(name)) - {name} for name in self.files}
 
     def _imported(self, name: str) -> Iterator[str]:
-        for node in _read(ast.parse(self.files[name].read_text())):
+        for node in ast.walk(ast.parse(self.files[name].read_text())):
             if isinstance(node, ast.Import):
-                found = [alias.name for alias in node.names]
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
             else:
-                assert isinstance(node, ast.ImportFrom)
-                found = [f"{node.module}.{alias.name}" for alias in node.names]
-            for imported in found:
+                continue
+            for imported in names:
                 while imported and imported not in self.files:
                     imported = imported.rpartition(".")[0]
                 if imported:
@@ -84,15 +85,6 @@ def room_of(module: str) -> str:
     """`motools.repo` of `motools.repo.cache`; another package is one room."""
     parts = module.split(".")
     return ".".join(parts[:2]) if parts[0] == "motools" else parts[0]
-
-
-def _read(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Every import but those that only a type checker reads."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-        elif not (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")):
-            yield from _read(node)
 
 
 def circles(arrows: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -40,4 +40,6 @@ def test_a_circle_is_found_wherever_the_import_is_written(tmp_path: Path) -> Non
     with pytest.raises(CycleError):
         floors(House(files).arrows)
     files["motools.c"].write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from motools import a\n")
+    assert circles(House(files).imports) == [["motools.a", "motools.b", "motools.c"]]
+    files["motools.c"].write_text("text = 'from motools import a'\n")
     assert circles(House(files).imports) == []

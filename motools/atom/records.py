@@ -15,7 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from motools import __version__
 from motools.base.foreign_text import read_json
 from motools.base.loaded_modules import loaded_since
 from motools.errors import DamagedError
@@ -24,6 +23,7 @@ from motools.repo.cache import Out, hash_file
 from motools.repo.outs import Located
 from motools.repo.project import Project
 from motools.repo.survey import Survey
+from motools.version import __version__
 
 __all__ = ["Record"]
 

@@ -9,7 +9,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from motools import __version__
 from motools.cli import (
     atoms,
     changes,
@@ -29,6 +28,7 @@ from motools.cli import (
 )
 from motools.cli.crash import guarded
 from motools.cli.levels import give_levels
+from motools.version import __version__
 
 app = typer.Typer(
     name="motools",

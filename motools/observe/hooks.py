@@ -14,6 +14,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from motools.base.own_doing import spare
 from motools.observe.callers import caller, frames, line
 from motools.observe.events import Source
 from motools.observe.functions import ARE_MARKED, is_mark
@@ -42,6 +43,7 @@ def observer() -> Observer:
     if _observer is None:
         _observer = Observer()
         _install(_observer)
+        spare(_observer.aside)
     return _observer
 
 

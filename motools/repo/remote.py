@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from motools.base import trusted_hosts
+from motools.base.own_doing import own_doing
 from motools.errors import MotoolsError, RemoteError, UserError, listed
-from motools.observe import observer
 from motools.repo import step_cache
 from motools.repo.project import Project
 
@@ -146,7 +146,7 @@ class Remote:
             self.problem = RemoteError(why)
             return
         try:
-            with observer().aside(), self.project.dvc() as repo:
+            with own_doing(), self.project.dvc() as repo:
                 do(repo)
         except Exception as error:  # each kind of remote has errors of its own
             self.problem = RemoteError(self._sentence(error))

@@ -136,7 +136,7 @@ def let_go(models: Iterable[Model]) -> None:
     for model in models:
         if str(model).partition("/")[0] in GPU:
             with suppress(Exception):  # such as quantised weights, which go with the process
-                weights = getattr(model.api, "model", None)
+                weights: Any = getattr(model.api, "model", None)
                 model.api.close()
                 if hasattr(weights, "to"):
                     weights.to("meta")  # whoever still has them in hand, such as the thread that generates

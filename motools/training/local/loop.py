@@ -40,7 +40,7 @@ def device_here() -> torch.device:
     if (names := gpus()) and torch.version.cuda:
         raise StepError(
             f"PyTorch {torch.__version__}, made for CUDA {torch.version.cuda}, cannot use the GPU {', '.join(names)} "
-            "of this machine: its driver may be too old (`nvidia-smi` tells), or the project's code may have used the GPU "
+            "of this machine: its driver may be too old (`nvidia-smi` tells), or the project's code may have used it "
             "while it was imported. To do without, set CUDA_VISIBLE_DEVICES to nothing."
         )
     if names:
