@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from motools.base.configs import StepConfig, WorkflowConfig
 from motools.code import loading
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 from motools.definition.config import Code, Name
 from motools.definition.context import StepContext, current_step
 from motools.definition.instances import axes_in
@@ -55,7 +55,7 @@ def load_code(text: str, folder: Path | str = ".") -> Any:
     Raises:
         ConfigError: there is no such code, or it cannot be imported.
     """
-    return loading.load(text, place_of(Path(folder)))
+    return loading.load(text, pipeline_folder(Path(folder)))
 
 
 def run_workflow(

@@ -48,7 +48,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """A question as it is put, under a system message or none; `group` is what it is pooled with."""
 
     text: str
@@ -100,7 +100,7 @@ def read(path: Path, name: str = "") -> Any:
     return found
 
 
-def asked(file: File, cache_dir: str | Path | None = None) -> tuple[list[Asked], str]:
+def questions_of(file: File, cache_dir: str | Path | None = None) -> tuple[list[Question], str]:
     """The questions of a file, and the digest of it.
 
     Taken are texts, entries with a text under `question` or `prompt` or texts under `paraphrases`, with their `system`
@@ -117,20 +117,20 @@ def asked(file: File, cache_dir: str | Path | None = None) -> tuple[list[Asked],
     return found, digest_of(path)
 
 
-def questions_in(entries: Any, where: str) -> list[Asked]:
-    """The questions among what a file has; see `asked`."""
+def questions_in(entries: Any, where: str) -> list[Question]:
+    """The questions among what a file has; see `questions_of`."""
     if isinstance(entries, Mapping):
         entries = list(entries.values())
     if not isinstance(entries, (list, tuple)):
         raise UserError(f"{where} is not a list of questions.")
-    found: list[Asked] = []
+    found: list[Question] = []
     for number, entry in enumerate(entries, 1):
         texts, system = _texts(entry), entry.get("system") if isinstance(entry, Mapping) else None
         if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise UserError(f"{where}, entry {number}: there is no text under 'question' or 'paraphrases'.")
         if system is not None and not isinstance(system, str):
             raise UserError(f"{where}, entry {number}: what stands under 'system' is no text.")
-        found += [Asked(text, system, _group(entry)) for text in texts]
+        found += [Question(text, system, _group(entry)) for text in texts]
     return found
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from motools.code import trace
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import Trace
 from motools.code.world import World
 from motools.observe import observer
@@ -63,8 +63,8 @@ class Steps:
         self._process.communicate()
 
 
-def place_of(folder: Path) -> Place:
-    return Place(Project(folder), folder)
+def pipeline_folder(folder: Path) -> PipelineFolder:
+    return PipelineFolder(Project(folder), folder)
 
 
 def changes(before: Seen, after: Seen, folder: Path, env: dict[str, str] | None = None) -> list[str]:
@@ -73,7 +73,7 @@ def changes(before: Seen, after: Seen, folder: Path, env: dict[str, str] | None 
     added = {name: value for name, value in (env or {}).items() if os.environ.get(name) != value}
     os.environ.update(added)
     try:
-        found = World(place_of(folder)).changes(before.trace, {})
+        found = World(pipeline_folder(folder)).changes(before.trace, {})
     finally:
         for name in added:
             del os.environ[name]
@@ -117,7 +117,7 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     class Config(StepConfig):
         pass
 
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     try:
         function = loading.load("steps.py:step", place)
     except Exception as error:

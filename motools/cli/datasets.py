@@ -160,10 +160,10 @@ def _counter(model: str | None) -> Counter:
 
 def _prompts(tasks: list[str]) -> dict[str, list[str]]:
     from motools.code import references
-    from motools.code.search_path import place_of
+    from motools.code.search_path import pipeline_folder
     from motools.evals.inspect.prompts import prompts_of
 
-    place = place_of(Path(), needs_project=False)
+    place = pipeline_folder(Path(), needs_project=False)
     for text in tasks:
         reference = references.parse(text, place)
         if reference is not None and reference.file is not None:

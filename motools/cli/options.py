@@ -46,7 +46,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunArguments:
     """The options of `run`, as its help tells them."""
 
     stages: Stages = None
@@ -71,18 +71,20 @@ class Asked:
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose last parameter, `asked`, is an `Asked`: each of its fields becomes an option."""
-    hints, options = get_type_hints(command, include_extras=True), get_type_hints(Asked, include_extras=True)
+    """A command whose last parameter, `arguments`, is `RunArguments`: each of its fields becomes an option."""
+    hints, options = get_type_hints(command, include_extras=True), get_type_hints(RunArguments, include_extras=True)
 
     @wraps(command)
     def taking_options(**values: Any) -> None:
-        asked = Asked(**{name: values.pop(name) for name in options if name in values})
-        command(**values, asked=asked)
+        arguments = RunArguments(**{name: values.pop(name) for name in options if name in values})
+        command(**values, arguments=arguments)
 
-    own = [p.replace(annotation=hints[n]) for n, p in inspect.signature(command).parameters.items() if n != "asked"]
+    own = [p.replace(annotation=hints[n]) for n, p in inspect.signature(command).parameters.items() if n != "arguments"]
     kind = inspect.Parameter.KEYWORD_ONLY
     own = [each.replace(kind=kind) for each in own]
-    more = [inspect.Parameter(f.name, kind, default=f.default, annotation=options[f.name]) for f in fields(Asked)]
+    more = [
+        inspect.Parameter(f.name, kind, default=f.default, annotation=options[f.name]) for f in fields(RunArguments)
+    ]
     taking_options.__signature__ = inspect.Signature([*own, *more])  # type: ignore[attr-defined]
     taking_options.__annotations__ = {each.name: each.annotation for each in (*own, *more)}
     return taking_options

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import Asked, Folder, Folders, Json, Sets, Stages, with_options
+from motools.cli.options import Folder, Folders, Json, RunArguments, Sets, Stages, with_options
 from motools.cli.running import carry_out, show_plans
 from motools.errors import UserError
 
@@ -65,14 +65,14 @@ def run(
     watch: Watch = False,
     ask: Ask = False,
     *,
-    asked: Asked,
+    arguments: RunArguments,
 ) -> None:
     """Run what has changed in pipelines; several are one graph.
 
     Examples:  motools run · motools run experiments --jobs 4 · motools run --stages train_model: --dry-run ·
     motools run --set train_model.hyperparameters.n_epochs=1,5 --seeds 3 --as more-epochs
     """
-    from motools.engine.asked import Pipeline
+    from motools.engine.pipeline import Pipeline
     from motools.engine.prepared import Changes, places_of, prepare_folder
 
     changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
@@ -80,25 +80,25 @@ def run(
     if watch or ask:
         if name is not None or len(places) > 1:
             raise UserError("--watch and --ask are for one pipeline: give one folder, and leave --as out.")
-        if watch and (asked.dry_run or asked.as_json):
+        if watch and (arguments.dry_run or arguments.as_json):
             raise UserError("--watch runs again and again: leave --dry-run and --json out.")
     if watch:
         from motools.cli import watching
 
-        watching.watch(places[0], [*(word for word in sys.argv[1:] if word != "--watch"), "--ask"], asked.quiet)
+        watching.watch(places[0], [*(word for word in sys.argv[1:] if word != "--watch"), "--ask"], arguments.quiet)
     elif name is not None:
         if len(places) > 1:
             raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
         from motools.engine.experiments import new_experiment
 
         with new_experiment(places[0], name, changes) as pipeline:
-            carry_out([pipeline], asked)
-    elif not ask or asked.dry_run:
-        carry_out(pipelines, asked)
+            carry_out([pipeline], arguments)
+    elif not ask or arguments.dry_run:
+        carry_out(pipelines, arguments)
     else:
         from motools.cli.watching import without_declined
 
-        if (left := without_declined(pipelines[0], asked)) is not None:
+        if (left := without_declined(pipelines[0], arguments)) is not None:
             carry_out(pipelines, left)
 
 
@@ -166,10 +166,10 @@ def status(
 def tell_import(folder: Path) -> None:
     """Name, before it is executed, the project's own code that has to be: in a clone it may be a stranger's."""
     from motools.code import references
-    from motools.code.search_path import place_of
+    from motools.code.search_path import pipeline_folder
     from motools.repo import pipeline
 
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     params = pipeline.read_params(place.folder)
     reference = references.parse(params.workflow, place) if params is not None else None
     if reference is not None and reference.file is not None:
@@ -201,11 +201,11 @@ def log(
     Examples:  motools log train_model · motools log train_model -f
     """
     from motools.base.foreign_text import visible
-    from motools.code.search_path import place_of
+    from motools.code.search_path import pipeline_folder
     from motools.engine import following
     from motools.engine.failures import log_of
 
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     if not follow:
         typer.echo(visible(log_of(place, step).read_text(encoding="utf-8", errors="replace")), nl=False)
         return
@@ -264,12 +264,12 @@ def step_run(
     Example:  motools step run train_and_evaluate train_model
     """
     from motools.cli.dotenv import load_env
-    from motools.code.search_path import place_of
+    from motools.code.search_path import pipeline_folder
     from motools.engine import failures
     from motools.engine.one_step import run_one_step
     from motools.errors import StepError
 
-    place = place_of(Path())
+    place = pipeline_folder(Path())
     load_env(place.project.root)
     try:
         executed = run_one_step(workflow, step, place.folder)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from motools.cli.options import Asked
-from motools.engine.asked import Pipeline
+from motools.cli.options import RunArguments
+from motools.engine.pipeline import Pipeline
 from motools.errors import listed
 
 if TYPE_CHECKING:
     from motools.atom.costs import Estimate, Spent
-    from motools.code.search_path import Place
+    from motools.code.search_path import PipelineFolder
     from motools.engine.failures import Failure
     from motools.engine.plan import StagePlan
     from motools.engine.prepared import Prepared
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from motools.repo.settings import Settings
 
 
-def carry_out(pipelines: Sequence[Pipeline], asked: Asked) -> None:
+def carry_out(pipelines: Sequence[Pipeline], arguments: RunArguments) -> None:
     """Run or only plan pipelines, as one graph, and show what came of it; exits 1 when a step failed."""
     from motools.cli.dotenv import load_env
     from motools.cli.tables import show_stages, show_used
@@ -39,16 +39,16 @@ def carry_out(pipelines: Sequence[Pipeline], asked: Asked) -> None:
         return prepared
 
     settings = read_settings(project)
-    if asked.dry_run:
+    if arguments.dry_run:
         ready = [with_env(each) for each in pipelines]
-        with progress("quiet" if asked.quiet else "normal") as reporter:
-            plans = [plan(each, asked.run_options, True, reporter) for each in ready]
+        with progress("quiet" if arguments.quiet else "normal") as reporter:
+            plans = [plan(each, arguments.run_options, True, reporter) for each in ready]
         guesses = [estimates(each, of_each) for each, of_each in zip(ready, plans, strict=True)]
         places = [each.place for each in pipelines]
-        show_plans(places, plans, asked.as_json, settings, guesses)
+        show_plans(places, plans, arguments.as_json, settings, guesses)
         return
     several = [Pipeline(each.place, partial(with_env, each)) for each in pipelines]
-    states = _executed(several, asked)
+    states = _executed(several, arguments)
     stages: list[dict[str, Any]] = []
     spent: list[Spent | None] = []
     for each, state in zip(pipelines, states, strict=True):
@@ -56,28 +56,28 @@ def carry_out(pipelines: Sequence[Pipeline], asked: Asked) -> None:
             spent.append(used(step, each.place.folder, settings))
             where = {"folder": each.place.name} if len(pipelines) > 1 else {}
             stages.append(where | as_dict(step, each.place.folder, spent[-1]))
-    show_stages(stages, asked.quiet, asked.as_json)
-    if not (asked.quiet or asked.as_json):
+    show_stages(stages, arguments.quiet, arguments.as_json)
+    if not (arguments.quiet or arguments.as_json):
         show_used([each for each in spent if each], settings)
     if any(state.failed for state in states):
         raise typer.Exit(1)
 
 
-def _executed(pipelines: Sequence[Pipeline], asked: Asked) -> list[WorkflowState]:
+def _executed(pipelines: Sequence[Pipeline], arguments: RunArguments) -> list[WorkflowState]:
     """Run; an interruption tells of the jobs that go on at a provider, or ends them."""
     from motools.engine.progress import progress
     from motools.engine.run import execute
     from motools.engine.signals import Interrupted
 
-    level = "quiet" if asked.quiet or asked.as_json else "verbose" if asked.verbose else "normal"
+    level = "quiet" if arguments.quiet or arguments.as_json else "verbose" if arguments.verbose else "normal"
     try:
         with progress(level) as reporter:  # type: ignore[arg-type]
-            return execute(pipelines, asked.run_options, reporter)
+            return execute(pipelines, arguments.run_options, reporter)
     except Interrupted as stopped:
         from motools.training import jobs
 
         project = pipelines[0].place.project
-        if asked.cancel_on_interrupt:
+        if arguments.cancel_on_interrupt:
             for job in jobs.cancel_jobs(project, stopped.keys):
                 typer.echo(f"{job}: cancelled", err=True)
         for entry in jobs.running_jobs(project, stopped.keys):
@@ -91,7 +91,7 @@ def _executed(pipelines: Sequence[Pipeline], asked: Asked) -> list[WorkflowState
 
 
 def show_plans(
-    places: Sequence[Place],
+    places: Sequence[PipelineFolder],
     plans: Sequence[Sequence[StagePlan]],
     as_json: bool,
     settings: Settings | None = None,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from motools.cli.options import Asked
+from motools.cli.options import RunArguments
 
 if TYPE_CHECKING:
-    from motools.code.search_path import Place
-    from motools.engine.asked import Pipeline
+    from motools.code.search_path import PipelineFolder
+    from motools.engine.pipeline import Pipeline
 
 __all__ = ["watch", "without_declined"]
 
@@ -27,7 +27,7 @@ _MADE = ("atoms", "runs", "logs", "metrics")
 _WRITTEN = ("dvc.lock", "dvc.yaml", ".gitignore", "notes.yaml")
 
 
-def watch(place: Place, words: Sequence[str], quiet: bool) -> None:
+def watch(place: PipelineFolder, words: Sequence[str], quiet: bool) -> None:
     """Run a command each time when something has changed that a step has read, until Ctrl-C.
 
     Each run is a process of its own: what this one had imported would be as it was before the change.
@@ -51,7 +51,7 @@ def watch(place: Place, words: Sequence[str], quiet: bool) -> None:
             time.sleep(PAUSE)
 
 
-def _changes(place: Place) -> Callable[[], bool]:
+def _changes(place: PipelineFolder) -> Callable[[], bool]:
     """Whether what the steps have read is as it is now; where that is not known, since a step failed or was left out,
     whether any file of the project is."""
     from motools.engine.snapshot import unchanged
@@ -62,7 +62,7 @@ def _changes(place: Place) -> Callable[[], bool]:
     return lambda: _files(place) != seen
 
 
-def _files(place: Place) -> frozenset[tuple[str, int, int]]:
+def _files(place: PipelineFolder) -> frozenset[tuple[str, int, int]]:
     """The project's files, when they were written, and their sizes; without what runs make."""
 
     def every() -> Iterator[tuple[str, int, int]]:
@@ -81,17 +81,17 @@ def _files(place: Place) -> frozenset[tuple[str, int, int]]:
     return frozenset(every())
 
 
-def without_declined(pipeline: Pipeline, asked: Asked) -> Asked | None:
+def without_declined(pipeline: Pipeline, arguments: RunArguments) -> RunArguments | None:
     """What is asked, without the stages that cost money and that nobody agrees to run; None where none is left."""
     from motools.cli.dotenv import load_env
     from motools.engine.run import paid_stages
 
     prepared = pipeline.prepare()
     load_env(pipeline.place.project.root)
-    paid, free = paid_stages(prepared, asked.run_options)
+    paid, free = paid_stages(prepared, arguments.run_options)
     if not paid or _agreed(", ".join(paid)):
-        return asked
-    return replace(asked, stages=tuple(free)) if free else None  # type: ignore[arg-type]
+        return arguments
+    return replace(arguments, stages=tuple(free)) if free else None  # type: ignore[arg-type]
 
 
 def _agreed(names: str) -> bool:

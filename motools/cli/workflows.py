@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import Asked, Json, with_options
+from motools.cli.options import Json, RunArguments, with_options
 from motools.cli.running import carry_out
 
 if TYPE_CHECKING:
@@ -86,12 +86,12 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
     Example:  motools workflow validate train_and_evaluate --config config.yaml
     """
     from motools.cli.dotenv import load_env
-    from motools.code.search_path import place_of
+    from motools.code.search_path import pipeline_folder
     from motools.compiler.compile import compile_workflow
     from motools.compiler.find_workflow import load_workflow
     from motools.engine.checks import check_all
 
-    place = place_of(folder, needs_project=False)
+    place = pipeline_folder(folder, needs_project=False)
     name = _seen_from(place.folder, name)
     with place.importable():
         workflow = load_workflow(name, place)
@@ -115,11 +115,11 @@ def schema(
     """
     from motools.base import yaml12
     from motools.cli.tables import print_json
-    from motools.code.search_path import place_of
+    from motools.code.search_path import pipeline_folder
     from motools.compiler.find_workflow import load_workflow
     from motools.compiler.params_yaml import config_schema
 
-    place = place_of(folder, needs_project=False)
+    place = pipeline_folder(folder, needs_project=False)
     found = config_schema(load_workflow(_seen_from(place.folder, name), place))
     if output is Format.json:
         print_json(found)
@@ -137,7 +137,7 @@ def run(
     ] = None,
     folder: Dir = Path(),
     *,
-    asked: Asked,
+    arguments: RunArguments,
 ) -> None:
     """Run a workflow with a config.
 
@@ -145,9 +145,9 @@ def run(
 
     Example:  motools workflow run train_and_evaluate --config config.yaml --user your-name
     """
-    from motools.code.search_path import place_of
+    from motools.code.search_path import pipeline_folder
     from motools.compiler.find_workflow import load_workflow
-    from motools.engine.asked import Pipeline
+    from motools.engine.pipeline import Pipeline
     from motools.engine.prepared import prepare
     from motools.errors import WorkflowError
 
@@ -157,13 +157,13 @@ def run(
         if not equals or not key or not atom:
             raise WorkflowError(f"--input {text!r}: write NAME=ATOM-ID.")
         given[key] = atom
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     name = _seen_from(place.folder, name)
 
     def prepare_workflow() -> Prepared:
         with place.importable():
             workflow = load_workflow(name, place)
-            workflow.select(asked.stages)
+            workflow.select(arguments.stages)
             return prepare(workflow, name, place, _read_config(config), given)
 
-    carry_out([Pipeline(place, prepare_workflow)], asked)
+    carry_out([Pipeline(place, prepare_workflow)], arguments)

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from motools.code.references import Reference, cause, check
-from motools.code.search_path import Place, beside
+from motools.code.search_path import PipelineFolder, beside
 from motools.errors import ConfigError
 from motools.observe import is_project, observer
 
@@ -27,7 +27,7 @@ def is_loading() -> bool:
     return bool(_loading)
 
 
-def load(text: str, place: Place) -> Any:
+def load(text: str, place: PipelineFolder) -> Any:
     """Import the code a reference names and return the object.
 
     A script that runs its workflow at top level is executed up to that call.
@@ -52,7 +52,7 @@ def load(text: str, place: Place) -> Any:
         ) from None
 
 
-def _import(reference: Reference, place: Place) -> ModuleType:
+def _import(reference: Reference, place: PipelineFolder) -> ModuleType:
     name = reference.module or _module_name(reference.file, place)  # type: ignore[arg-type]
     there = sys.modules.get(name)
     if there is not None and not _same_file(there, reference.file) and _is_installed(there, place):
@@ -80,7 +80,7 @@ def forget(file: Path) -> None:
     observer().sources.pop(os.path.abspath(file), None)
 
 
-def _forget_foreign_modules(place: Place) -> None:
+def _forget_foreign_modules(place: PipelineFolder) -> None:
     """Modules of another pipeline of the project go, where this one has modules of the same names."""
     root = str(place.project.root)
     for name, module in list(sys.modules.items()):
@@ -92,7 +92,7 @@ def _forget_foreign_modules(place: Place) -> None:
                 observer().sources.pop(os.path.abspath(origin), None)
 
 
-def _is_installed(module: ModuleType, place: Place) -> bool:
+def _is_installed(module: ModuleType, place: PipelineFolder) -> bool:
     origin = getattr(module, "__file__", None)
     return origin is None or not is_project(origin)
 
@@ -123,7 +123,7 @@ def _execute(name: str, file: Path) -> ModuleType:
     return module
 
 
-def _module_name(file: Path, place: Place) -> str:
+def _module_name(file: Path, place: PipelineFolder) -> str:
     """The dotted name under which a file of the project is imported elsewhere, so that it is loaded once."""
     for root in place.roots:
         if file.is_relative_to(root):

@@ -13,7 +13,7 @@ from typing import Any
 
 from motools.code import blocks, syntax, uses
 from motools.code.module_search import Loads, search_path
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, to_told
 from motools.code.world import World, hiding_in
 from motools.observe import (
@@ -57,7 +57,7 @@ class Execution:
     asked: frozenset[str] = frozenset()
 
 
-def make_trace(of: Execution, place: Place) -> Trace:
+def make_trace(of: Execution, place: PipelineFolder) -> Trace:
     """The trace of an execution that has ended."""
     ran, pinned = _executed(of.events, of.sources)
     loaded, _ = _executed(of.loading, of.sources)
@@ -179,7 +179,7 @@ def _config_classes(classes: Iterable[type]) -> dict[str, set[str]]:
     return found
 
 
-def _module_paths(place: Place, sources: Mapping[str, Source]) -> list[str]:
+def _module_paths(place: PipelineFolder, sources: Mapping[str, Source]) -> list[str]:
     """Folders where the project's modules were found besides the usual ones."""
     usual = set(search_path(place))
     found: dict[str, None] = {}

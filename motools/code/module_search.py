@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from motools.code import syntax
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.syntax import Module
 from motools.observe import Source, is_project
 
 
-def real_paths(told: str, place: Place) -> list[str]:
+def real_paths(told: str, place: PipelineFolder) -> list[str]:
     """Where a file of a trace lies; for one below the root, also where the pipeline's folder would hide it."""
     if told in ("", "."):
         return [str(place.folder if told else place.project.root)]
@@ -31,7 +31,7 @@ def real_paths(told: str, place: Place) -> list[str]:
 # -- which files are loaded ------------------------------------------------------
 
 
-def search_path(place: Place, more: Iterable[str] = ()) -> list[str]:
+def search_path(place: PipelineFolder, more: Iterable[str] = ()) -> list[str]:
     """Where the project's modules are looked for, in order."""
     folders = [*(str(folder) for folder in place.folders), *(real_paths(path, place)[0] for path in more)]
     return list(dict.fromkeys(folders))
@@ -40,7 +40,7 @@ def search_path(place: Place, more: Iterable[str] = ()) -> list[str]:
 class Loads:
     """The files that importing others loads, as far as their source tells."""
 
-    def __init__(self, place: Place, paths: Iterable[str], sources: dict[str, Source]) -> None:
+    def __init__(self, place: PipelineFolder, paths: Iterable[str], sources: dict[str, Source]) -> None:
         self.folders = search_path(place, paths)
         self.sources = sources
         self._names = {source.module: path for path, source in sources.items()}

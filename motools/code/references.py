@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.syntax import bindings, is_script_guard
 from motools.errors import ConfigError, MotoolsError, did_you_mean
 
@@ -30,7 +30,7 @@ class Reference:
     package: str | None = None
 
 
-def parse(text: str, place: Place) -> Reference | None:
+def parse(text: str, place: PipelineFolder) -> Reference | None:
     """What a string refers to, or None where it is not of the form of a reference."""
     if match := _FILE.fullmatch(text):
         paths = candidates(match["file"], place)
@@ -45,7 +45,7 @@ def parse(text: str, place: Place) -> Reference | None:
     return None
 
 
-def candidates(text: str, place: Place) -> list[Path]:
+def candidates(text: str, place: PipelineFolder) -> list[Path]:
     """Where a path that a config gives may lie: in the pipeline's folder, else at the project's root."""
     if not can_be_path(text):
         return [place.folder / text]  # which no file is
@@ -60,7 +60,7 @@ def can_be_path(text: str) -> bool:
         return False
 
 
-def check(text: str, place: Place) -> Reference:
+def check(text: str, place: PipelineFolder) -> Reference:
     """`parse`, and make sure without executing it that the code is there.
 
     Raises:
@@ -103,7 +103,7 @@ def bound_in(file: Path) -> dict[str, list[ast.AST]]:
     return found
 
 
-def _installed_file(module: str, text: str, place: Place) -> Path | None:
+def _installed_file(module: str, text: str, place: PipelineFolder) -> Path | None:
     """The source of an installed module; None where it has none (a compiled one)."""
     with place.importable():
         try:
@@ -123,13 +123,13 @@ def _installed_file(module: str, text: str, place: Place) -> Path | None:
     return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
 
 
-def parameters(text: str, place: Place) -> list[str] | None:
+def parameters(text: str, place: PipelineFolder) -> list[str] | None:
     """The names of a function's parameters, read without executing it; None where it takes any, or is no `def`."""
     args = _arguments(text, place)
     return None if args is None else [argument.arg for argument in [*args.args, *args.kwonlyargs]]
 
 
-def required(text: str, place: Place) -> list[str]:
+def required(text: str, place: PipelineFolder) -> list[str]:
     """Those of `parameters` that have no default; none where the parameters are not known."""
     if (args := _arguments(text, place)) is None:
         return []
@@ -137,7 +137,7 @@ def required(text: str, place: Place) -> list[str]:
     return [*named, *(a.arg for a, default in zip(args.kwonlyargs, args.kw_defaults, strict=True) if default is None)]
 
 
-def _arguments(text: str, place: Place) -> ast.arguments | None:
+def _arguments(text: str, place: PipelineFolder) -> ast.arguments | None:
     reference = check(text, place)
     if reference.package is not None:
         return None

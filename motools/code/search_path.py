@@ -14,11 +14,11 @@ from motools.errors import ConfigError, ProjectError
 from motools.observe import is_project
 from motools.repo.project import Project
 
-__all__ = ["place_of"]
+__all__ = ["pipeline_folder"]
 
 
 @dataclass(frozen=True)
-class Place:
+class PipelineFolder:
     """Where a pipeline's code is looked for: its folder first, then the project's root, then what is installed."""
 
     project: Project
@@ -76,7 +76,7 @@ class Place:
 beside: dict[Path, list[Path]] = {}  # by a pipeline's folder: what lies beside a script can be imported by it
 
 
-def place_of(folder: Path, needs_project: bool = True) -> Place:
+def pipeline_folder(folder: Path, needs_project: bool = True) -> PipelineFolder:
     """Where the code of a folder's pipeline is looked for.
 
     Args:
@@ -86,8 +86,8 @@ def place_of(folder: Path, needs_project: bool = True) -> Place:
     if not folder.is_dir():
         raise ConfigError(f"There is no folder {folder}. Type: mkdir -p {shlex.quote(str(folder))}")
     try:
-        return Place(Project.find(folder), folder)
+        return PipelineFolder(Project.find(folder), folder)
     except ProjectError:
         if needs_project:
             raise
-        return Place(Project(folder), folder)
+        return PipelineFolder(Project(folder), folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from motools.code.module_search import real_paths
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 
 __all__ = ["Trace", "dependencies", "from_dict"]
 
@@ -82,7 +82,7 @@ def from_dict(content: Any) -> Trace | None:
 # -- names of files ------------------------------------------------------------
 
 
-def to_told(path: str, place: Place) -> str:
+def to_told(path: str, place: PipelineFolder) -> str:
     """A path as a trace names it."""
     folder, root, home = str(place.folder), str(place.project.root), os.path.expanduser("~")
     if path in (root, folder):
@@ -94,7 +94,7 @@ def to_told(path: str, place: Place) -> str:
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
 
-def dependencies(trace: Trace, place: Place) -> dict[str, str | None]:
+def dependencies(trace: Trace, place: PipelineFolder) -> dict[str, str | None]:
     """The files and folders of the project that DVC can watch: path from the pipeline's folder -> digest."""
     folder, root = str(place.folder), str(place.project.root)
     found: dict[str, str | None] = {path: code.md5 for path, code in trace.code.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from motools.code import blocks
 from motools.code.blocks import Blocks
 from motools.code.module_search import Loads, real_paths, search_path
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, to_told
 from motools.observe import Source, environment_digest, is_installed_name, kind_of, listing, path_digest
 
@@ -25,7 +25,10 @@ class World:
     """
 
     def __init__(
-        self, place: Place, digest: Callable[[str], str | None] = path_digest, known: Mapping[str, str] | None = None
+        self,
+        place: PipelineFolder,
+        digest: Callable[[str], str | None] = path_digest,
+        known: Mapping[str, str] | None = None,
     ) -> None:
         self.place = place
         self._digest = digest

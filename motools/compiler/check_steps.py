@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from motools.base.configs import parse
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
 from motools.definition.context import StepContext, executing, working_in
@@ -23,7 +23,7 @@ from motools.repo import pipeline
 __all__ = ["check_steps", "rehearse_steps"]
 
 
-def check_steps(compiled: Compiled, place: Place, names: Iterable[str]) -> None:
+def check_steps(compiled: Compiled, place: PipelineFolder, names: Iterable[str]) -> None:
     """Let steps refuse the config that they would be executed with.
 
     That is what `compile_workflow` cannot know: a backend's hyperparameters and options, an entry that only a
@@ -35,7 +35,7 @@ def check_steps(compiled: Compiled, place: Place, names: Iterable[str]) -> None:
     _let_refuse(compiled.workflow, compiled.config, place, names)
 
 
-def rehearse_steps(reference: str, sections: Mapping[str, Any], place: Place, names: Iterable[str]) -> None:
+def rehearse_steps(reference: str, sections: Mapping[str, Any], place: PipelineFolder, names: Iterable[str]) -> None:
     """The same with what only trying can tell, in a worker's process, where the workflow has to be found again.
 
     What needs an atom of the pipeline, which a run will make, cannot be told yet, and is let pass.
@@ -61,7 +61,7 @@ def rehearse_steps(reference: str, sections: Mapping[str, Any], place: Place, na
 def _let_refuse(
     workflow: Workflow,
     config: Mapping[str, Mapping[str, Any]],
-    place: Place,
+    place: PipelineFolder,
     names: Iterable[str],
     rehearse: bool = False,
 ) -> None:
@@ -70,7 +70,7 @@ def _let_refuse(
             workflow.refuse(name, lambda of: parse(workflow.step(of).config_class, config[of], of), rehearse)
 
 
-def _lacking(error: BaseException | None, place: Place) -> Path | None:
+def _lacking(error: BaseException | None, place: PipelineFolder) -> Path | None:
     """The file that is not there, where that is what an error is due to."""
     while error is not None:
         if isinstance(error, FileNotFoundError) and error.filename is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from motools.base.files import replace_file
 from motools.code import references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.compiled import Compiled
 from motools.compiler.dvc_yaml import (
     first_deps,
@@ -31,7 +31,7 @@ from motools.definition.workflow import Workflow
 from motools.repo import pipeline
 
 
-def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Place) -> Compiled:
+def compile_workflow(workflow: Workflow, reference: str, config: Any, place: PipelineFolder) -> Compiled:
     """Decide what the folder's files must say; writes nothing.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 from motools.base import yaml12, yaml_edit
 from motools.base.files import replace_file
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.compiled import Compiled
 from motools.compiler.plots import with_plots
 from motools.compiler.step_code import StepCode
@@ -25,7 +25,7 @@ _STAGES_HEADER = """\
 """
 
 
-def first_deps(what: StepCode, place: Place) -> list[str]:
+def first_deps(what: StepCode, place: PipelineFolder) -> list[str]:
     """What a stage that has not run here depends on, as far as the workflow and the config tell."""
     inside = [file for file in what.files if file.is_relative_to(place.project.root) and file.exists()]
     return sorted(Path(os.path.relpath(file, place.folder)).as_posix() for file in inside)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from motools import zoo
 from motools.code import loading, references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler import notebook
 from motools.definition.workflow import Workflow
 from motools.errors import WorkflowError, did_you_mean, listed
@@ -18,7 +18,7 @@ from motools.observe import is_project
 __all__ = ["load_workflow", "placed", "reference_to"]
 
 
-def load_workflow(reference: str, place: Place) -> Workflow:
+def load_workflow(reference: str, place: PipelineFolder) -> Workflow:
     """The workflow of a published name, `module:name` or `path/to/file.py:name`; raises `UserError`."""
     if references.parse(reference, place) is None:
         points = zoo.published("workflow")
@@ -35,7 +35,7 @@ def load_workflow(reference: str, place: Place) -> Workflow:
     return workflow
 
 
-def placed(workflow: Workflow, place: Place) -> tuple[Workflow, str]:
+def placed(workflow: Workflow, place: PipelineFolder) -> tuple[Workflow, str]:
     """A workflow and how a stage's command finds it again; one that cells of a notebook define as a file has it that is
     written for it.
 
@@ -48,7 +48,7 @@ def placed(workflow: Workflow, place: Place) -> tuple[Workflow, str]:
     return workflow, reference or reference_to(workflow, place)
 
 
-def reference_to(workflow: Workflow, place: Place) -> str:
+def reference_to(workflow: Workflow, place: PipelineFolder) -> str:
     """How a stage's command finds a workflow again: its published name, or the file and name that hold it.
 
     Raises:
@@ -68,7 +68,7 @@ def reference_to(workflow: Workflow, place: Place) -> str:
     )
 
 
-def _reference(workflow: Workflow, place: Place) -> str | None:
+def _reference(workflow: Workflow, place: PipelineFolder) -> str | None:
     """Its published name, or the file and name that hold it; None where there is neither."""
     for name, point in zoo.published("workflow").items():
         if point.module in sys.modules and point.load() is workflow:

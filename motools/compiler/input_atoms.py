@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from motools.atom.atom import Atom
 from motools.base import yaml12
 from motools.base.files import replace_file, set_aside
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.definition.workflow import Workflow
 from motools.errors import AtomError, ConfigError, WorkflowError, did_you_mean, listed
 from motools.repo import pipeline
@@ -18,7 +18,7 @@ from motools.repo.ignore import ignore_made
 __all__ = ["checked_inputs", "put_in_place"]
 
 
-def checked_inputs(workflow: Workflow, place: Place, given: Mapping[str, str]) -> dict[str, Atom]:
+def checked_inputs(workflow: Workflow, place: PipelineFolder, given: Mapping[str, str]) -> dict[str, Atom]:
     """The input atoms to put in place; those that lie in the folder already need not be given again."""
     wanted = workflow.inputs
     for name in given:
@@ -41,7 +41,7 @@ def checked_inputs(workflow: Workflow, place: Place, given: Mapping[str, str]) -
     return atoms
 
 
-def _placed(name: str, place: Place) -> Atom:
+def _placed(name: str, place: PipelineFolder) -> Atom:
     path = place.folder / f"{pipeline.atom_path(name)}.dvc"
     content = yaml12.load(path)
     try:
@@ -51,7 +51,7 @@ def _placed(name: str, place: Place) -> Atom:
     return Atom.load(md5, project=place.project)
 
 
-def put_in_place(atom: Atom, name: str, place: Place) -> list[str]:
+def put_in_place(atom: Atom, name: str, place: PipelineFolder) -> list[str]:
     """Put an input atom into the folder with a `.dvc` file, which git keeps; nothing where it lies already.
 
     Returns:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motools.code import references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.observe import path_digest
 
 __all__ = ["Named", "named_by"]
@@ -34,7 +34,7 @@ class Named:
         return {path: path_digest(path) for path in self.paths}
 
 
-def named_by(values: Mapping[str, Any], place: Place, known: dict[str, Named] | None = None) -> Named:
+def named_by(values: Mapping[str, Any], place: PipelineFolder, known: dict[str, Named] | None = None) -> Named:
     """What a config names, in whatever form: C code opens files unseen, so these count without having been seen.
 
     Args:
@@ -51,7 +51,7 @@ def named_by(values: Mapping[str, Any], place: Place, known: dict[str, Named] | 
     return Named(tuple(paths), tuple(folders))
 
 
-def _named_in(text: str, place: Place) -> Named:
+def _named_in(text: str, place: PipelineFolder) -> Named:
     paths: dict[str, None] = {}
     folders: dict[str, None] = {}
     for form in _forms(text):
@@ -78,7 +78,7 @@ def _forms(text: str) -> Iterator[str]:
         yield cut[1]
 
 
-def _places(form: str, place: Place) -> Iterator[str]:
+def _places(form: str, place: PipelineFolder) -> Iterator[str]:
     path = os.path.expanduser(form)
     if os.path.isabs(path):
         yield os.path.normpath(path)
@@ -86,7 +86,7 @@ def _places(form: str, place: Place) -> Iterator[str]:
         yield from dict.fromkeys(os.path.normpath(os.path.join(folder, path)) for folder in place.roots)
 
 
-def _is_own(path: str, place: Place) -> bool:
+def _is_own(path: str, place: PipelineFolder) -> bool:
     """Whether it is a folder that holds the pipeline or the home folder, or what a run itself writes or reads."""
     folder = str(place.folder)
     if any(

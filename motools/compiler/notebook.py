@@ -23,7 +23,7 @@ from typing import Any
 
 from motools.base.files import replace_file
 from motools.code import loading
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError, WorkflowError
 
@@ -66,7 +66,7 @@ def cells() -> Cells | None:
     return Cells(list(history.input_hist_parsed), shell.user_ns)
 
 
-def write(workflow: Workflow, notebook: Cells, place: Place) -> tuple[Workflow, str]:
+def write(workflow: Workflow, notebook: Cells, place: PipelineFolder) -> tuple[Workflow, str]:
     """The workflow as the file has it that is written for it, and how its stages find it.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from motools.atom.atom import Atom
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.step_code import StepCode, of_step
 from motools.definition.config import without_idle
 from motools.definition.instances import as_seen, base_of
@@ -37,7 +37,7 @@ class StepCall:
     values: Mapping[str, Any]
     code: StepCode
     inputs: Mapping[str, str]  # input name -> atom id
-    place: Place
+    place: PipelineFolder
     key: str
     gathers: tuple[str, ...] = ()
 
@@ -61,7 +61,12 @@ class StepCall:
 
 
 def make_call(
-    reference: str, step: Step, values: Mapping[str, Any], what: StepCode, inputs: Mapping[str, str], place: Place
+    reference: str,
+    step: Step,
+    values: Mapping[str, Any],
+    what: StepCode,
+    inputs: Mapping[str, str],
+    place: PipelineFolder,
 ) -> StepCall:
     key = step_key(step, values, what, inputs)
     return StepCall(
@@ -79,7 +84,7 @@ def make_call(
     )
 
 
-def read_call(reference: str, workflow: Workflow, name: str, place: Place) -> StepCall:
+def read_call(reference: str, workflow: Workflow, name: str, place: PipelineFolder) -> StepCall:
     """What a step needs, from its pipeline's folder: its section of params.yaml and its input atoms.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import Any
 
 from motools import zoo
 from motools.code import loading, references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import to_told
 from motools.compiler.described_function import describe_function
 from motools.compiler.named_paths import Named, named_by, texts_in
@@ -51,7 +51,7 @@ class StepCode:
 def of_step(
     step: Step,
     values: Mapping[str, Any],
-    place: Place,
+    place: PipelineFolder,
     source: Path | None = None,
     known: dict[str, Named] | None = None,
 ) -> StepCode:
@@ -101,7 +101,7 @@ def of_step(
     return StepCode(described, versions, tuple(sorted(files)), named)
 
 
-def _shorten(path: str, place: Place) -> str:
+def _shorten(path: str, place: PipelineFolder) -> str:
     return to_told(os.path.abspath(path), place).removeprefix("./")
 
 
@@ -121,7 +121,7 @@ def _of_published(kind: zoo.Kind, name: str) -> str:
     return f"{kind} {name} {_of_installed(entry.__module__)}" if version is None else f"{kind} {name}@{version}"
 
 
-def _of_reference(where: str, text: str, place: Place) -> tuple[str | None, Path | None]:
+def _of_reference(where: str, text: str, place: PipelineFolder) -> tuple[str | None, Path | None]:
     """Of code that a field marked as `Code` names: its version, or the project's file that has it."""
     published = zoo.named("dataset", text) or zoo.named("task", text)
     if (version := zoo.declared_version(published)) is not None:
@@ -146,7 +146,7 @@ def _publishers() -> set[str]:
     return {point.module.partition(".")[0] for kind in ("dataset", "task") for point in zoo.published(kind).values()}
 
 
-def _entry_named(text: str, place: Place) -> str | None:
+def _entry_named(text: str, place: PipelineFolder) -> str | None:
     """The declared version of the installed loader or task that an argument names, or None."""
     found = zoo.named("dataset", text) or zoo.named("task", text)
     if found is None:

@@ -56,11 +56,11 @@ def adopt_job(project: Project, folder: Path, stage: str, job_id: str) -> JobEnt
 
 def _call(folder: Path, stage: str) -> Any:
     """The stage's step with all that its key is made of."""
-    from motools.code.search_path import place_of
+    from motools.code.search_path import pipeline_folder
     from motools.compiler.find_workflow import load_workflow
     from motools.compiler.step_call import read_call
 
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     params = pipeline.read_params(place.folder)
     if params is None:
         raise UserError(f"{place.folder} has no {pipeline.PARAMS} that names a workflow. Type `motools init`.")

@@ -13,7 +13,7 @@ from typing import Any
 from motools.base import shutdowns
 from motools.base.configs import parse
 from motools.code import references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.check_steps import check_steps, rehearse_steps
 from motools.compiler.compiled import Compiled
 from motools.definition.config import marked
@@ -29,7 +29,7 @@ Workers = Callable[[tuple[str, ...]], Executor]
 """Gives the executor whose workers have imported these modules."""
 
 
-def check_all(compiled: Compiled, place: Place, tell: Callable[[str], None]) -> None:
+def check_all(compiled: Compiled, place: PipelineFolder, tell: Callable[[str], None]) -> None:
     """Check every step of a pipeline, as a run would that has all of them to do; nothing is written.
 
     Args:
@@ -46,7 +46,7 @@ def check_all(compiled: Compiled, place: Place, tell: Callable[[str], None]) -> 
 
 
 @contextmanager
-def workers_of(compiled: Compiled, place: Place) -> Iterator[Workers]:
+def workers_of(compiled: Compiled, place: PipelineFolder) -> Iterator[Workers]:
     """Workers for rehearsals alone: one server for all of them, since nothing else will need it."""
     names = _rehearsed(compiled, compiled.stages)
     modules = dict.fromkeys(module for name in names for module in preload(compiled, name))
@@ -73,7 +73,7 @@ def preload(compiled: Compiled, name: str) -> tuple[str, ...]:
 
 def rehearse(
     compiled: Compiled,
-    place: Place,
+    place: PipelineFolder,
     names: Sequence[str],
     workers: Workers,
     tell: Callable[[str], None] | None = None,
@@ -149,7 +149,7 @@ def _rehearsed(compiled: Compiled, names: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
-def _told(compiled: Compiled, place: Place, name: str) -> Iterator[str]:
+def _told(compiled: Compiled, place: PipelineFolder, name: str) -> Iterator[str]:
     """Sentences on the project's own code that a rehearsal imports: in a clone it may be a stranger's."""
     code, _ = marked(compiled.workflow.step(name).config_class, compiled.config[name])
     for field, text in code.items():

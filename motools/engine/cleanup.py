@@ -11,7 +11,7 @@ from pathlib import Path
 from motools.base.files import sweep
 from motools.base.lock_holders import end, left_behind, try_to
 from motools.base.locks import is_at
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.definition.context import kept_folder
 from motools.execution import finished_work
 from motools.execution.work_folders import drop_secrets, end_processes, locks_of, remove_work_folder
@@ -23,7 +23,7 @@ KEPT_FOR = 30 * 24 * 3600.0
 """In seconds; then what a step kept for its next execution is given up."""
 
 
-def clean_up(place: Place) -> None:
+def clean_up(place: PipelineFolder) -> None:
     """Remove what killed processes left: locks, work folders, half-written files; not what is still in use."""
     project = place.project
     locks, works = locks_of(project), project.private / "work"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from motools.code import references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.find_workflow import load_workflow
 from motools.compiler.params_yaml import params_text
-from motools.engine.asked import Pipeline
+from motools.engine.pipeline import Pipeline
 from motools.engine.prepared import Changes, Prepared, params_of, prepare
 from motools.errors import ConfigError
 from motools.repo import pipeline
@@ -27,7 +27,7 @@ FOLDER = "experiments"
 
 
 @contextmanager
-def new_experiment(place: Place, name: str, changes: Changes) -> Iterator[Pipeline]:
+def new_experiment(place: PipelineFolder, name: str, changes: Changes) -> Iterator[Pipeline]:
     """The pipeline of a folder with changes, in a folder of another name, which goes where nothing is written into it.
 
     What its params.yaml says of files, by paths from the folder, it says of the same files; inputs are the same atoms.
@@ -38,7 +38,7 @@ def new_experiment(place: Place, name: str, changes: Changes) -> Iterator[Pipeli
     if not _NAME.fullmatch(name):
         raise ConfigError(f"--as {name}: an experiment is named with letters, digits, `.`, `_` and `-`.")
     above = place.project.root / FOLDER if place.folder == place.project.root else place.folder.parent
-    there = Place(place.project, above / name)
+    there = PipelineFolder(place.project, above / name)
 
     def made() -> Prepared:
         params = params_of(place)
@@ -64,7 +64,7 @@ def new_experiment(place: Place, name: str, changes: Changes) -> Iterator[Pipeli
                 folder.rmdir()
 
 
-def _moved(value: Any, place: Place, there: Place) -> Any:
+def _moved(value: Any, place: PipelineFolder, there: PipelineFolder) -> Any:
     """A value of params.yaml in which texts that name a file of the project name it from another folder."""
     if isinstance(value, dict):
         return {name: _moved(each, place, there) for name, each in value.items()}
@@ -84,5 +84,5 @@ def _moved(value: Any, place: Place, there: Place) -> Any:
     return _seen_from(there, file) if file.exists() else value
 
 
-def _seen_from(place: Place, path: Path) -> str:
+def _seen_from(place: PipelineFolder, path: Path) -> str:
     return Path(os.path.relpath(path, place.folder)).as_posix()

@@ -12,7 +12,7 @@ from motools.atom import records
 from motools.base.ages import age
 from motools.base.files import replace_file
 from motools.base.secrets import redact
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.engine.reporter import Reporter
 from motools.errors import UserError, did_you_mean, listed
 
@@ -33,12 +33,12 @@ class Failure:
         return f"it failed at {self.when}, {age(self.when)}: {error}{log}"
 
 
-def log_path(place: Place, stage: str) -> Path:
+def log_path(place: PipelineFolder, stage: str) -> Path:
     """Where what a stage prints goes."""
     return _private(place, "logs") / f"{stage}.log"
 
 
-def log_of(place: Place, stage: str) -> Path:
+def log_of(place: PipelineFolder, stage: str) -> Path:
     """The log of a stage's last execution here; raises `UserError` where there is none."""
     folder = _private(place, "logs")
     executed = sorted(path.name.removesuffix(".log") for path in folder.glob("*.log"))
@@ -50,7 +50,7 @@ def log_of(place: Place, stage: str) -> Path:
     return log_path(place, stage)
 
 
-def failure_of(place: Place, stage: str) -> Failure | None:
+def failure_of(place: PipelineFolder, stage: str) -> Failure | None:
     """How a stage failed when it was last tried here; None where it did not, or has succeeded since."""
     try:
         kept = json.loads(_path(place, stage).read_text(encoding="utf-8"))
@@ -59,36 +59,36 @@ def failure_of(place: Place, stage: str) -> Failure | None:
         return None
 
 
-def failures_of(place: Place) -> dict[str, Failure]:
+def failures_of(place: PipelineFolder) -> dict[str, Failure]:
     """Every stage of a folder that failed when it was last tried here, and how."""
     names = (path.name.removesuffix(".json") for path in sorted(_private(place, "failed").glob("*.json")))
     found = {name: failure_of(place, name) for name in names}
     return {name: failure for name, failure in found.items() if failure is not None}
 
 
-def remember(place: Place, stage: str, error: str, log: Path | None) -> None:
+def remember(place: PipelineFolder, stage: str, error: str, log: Path | None) -> None:
     failure = Failure(records.now(), redact(error), str(log) if log else None)
     with suppress(OSError):  # a full disk: the failure itself is told all the same
         replace_file(_path(place, stage), json.dumps(asdict(failure)) + "\n")
 
 
-def forget(place: Place, stage: str) -> None:
+def forget(place: PipelineFolder, stage: str) -> None:
     with suppress(OSError):
         _path(place, stage).unlink(missing_ok=True)
 
 
-def _path(place: Place, stage: str) -> Path:
+def _path(place: PipelineFolder, stage: str) -> Path:
     return _private(place, "failed") / f"{stage}.json"
 
 
-def _private(place: Place, what: str) -> Path:
+def _private(place: PipelineFolder, what: str) -> Path:
     return place.project.private / what / place.folder.relative_to(place.project.root)
 
 
 class Remembering:
     """A reporter that keeps what failed, and passes everything on to another."""
 
-    def __init__(self, other: Reporter, place: Place) -> None:
+    def __init__(self, other: Reporter, place: PipelineFolder) -> None:
         self._other = other
         self._place = place
 

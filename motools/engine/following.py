@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.engine.failures import log_path
 
 __all__ = ["follow"]
@@ -17,7 +17,7 @@ PAUSE = 0.2
 """Seconds between looks."""
 
 
-def follow(place: Place, step: str) -> Iterator[str]:
+def follow(place: PipelineFolder, step: str) -> Iterator[str]:
     """The text of a step's log in the parts in which it comes; a log that is begun anew is told from its start.
 
     Ends when the project has no run: at once, where it has none. Where there is no log yet, it is waited for.
@@ -39,7 +39,7 @@ def follow(place: Place, step: str) -> Iterator[str]:
         time.sleep(PAUSE)
 
 
-def _is_running(place: Place) -> bool:
+def _is_running(place: PipelineFolder) -> bool:
     """Whether the process that the lock of the project's runs names lives.
 
     The lock itself is not touched, or a run that begins just now would take us for another.

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from motools.base import yaml12
-from motools.code.search_path import Place, place_of
+from motools.code.search_path import PipelineFolder, pipeline_folder
 from motools.compiler.find_workflow import load_workflow
 from motools.engine.prepared import install, prepare
 from motools.errors import ProjectError
@@ -36,9 +36,9 @@ def make_project(folder: Path, workflow: str) -> list[str]:
     except OSError as error:
         raise ProjectError(f"{folder} cannot be made a folder: {error.strerror}.") from None
     folder = folder.resolve()
-    load_workflow(workflow, place_of(folder, needs_project=False))
+    load_workflow(workflow, pipeline_folder(folder, needs_project=False))
     done = [*_set_up_git(folder), *_set_up_dvc(folder), *_ignore(Project.find(folder).root)]
-    place = Place(Project.find(folder), folder)
+    place = PipelineFolder(Project.find(folder), folder)
     if pipeline.read_params(folder) is None:
         wanted, before = load_workflow(workflow, place), yaml12.load(folder / pipeline.PARAMS)
         if before and not (isinstance(before, dict) and set(before) <= {step.name for step in wanted.steps}):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 from motools.compiler import dvc_yaml
 from motools.compiler.find_workflow import load_workflow
 from motools.compiler.step_call import read_call
@@ -26,7 +26,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
         UserError: params.yaml or an input is not right.
         StepError: the step failed.
     """
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     project = place.project
     with place.importable():
         workflow = load_workflow(reference, place)

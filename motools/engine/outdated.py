@@ -18,7 +18,7 @@ from motools.atom.records import Record
 from motools.base import yaml12
 from motools.base.values import flat, same_values
 from motools.code import trace
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.world import World
 from motools.compiler import dvc_yaml
 from motools.compiler.stage_graph import StageGraph, graph_of
@@ -210,7 +210,7 @@ class Folder:
         used = trace.from_dict(record.trace) if record is not None and record.trace else None
         if used is None:
             return None
-        world = World(Place(self._project, self._folder), self._digest)
+        world = World(PipelineFolder(self._project, self._folder), self._digest)
         roles = {name: role for name, role in used.inputs.items() if role is not None}
         return world.changes(replace(used, env={}), roles)
 

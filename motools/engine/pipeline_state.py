@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from motools.code import references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import Trace
 from motools.code.world import World
 from motools.engine.options import RunOptions
@@ -90,5 +90,8 @@ class PipelineState:
         give = self.workers.for_rehearsals if rehearsal else self.workers.for_steps
         with place.hidden() if shared else nullcontext():
             return give(
-                modules, run_step.loaded, reference, Place(place.project, place.project.root) if shared else place
+                modules,
+                run_step.loaded,
+                reference,
+                PipelineFolder(place.project, place.project.root) if shared else place,
             )

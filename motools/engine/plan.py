@@ -10,7 +10,7 @@ from typing import Any, Literal
 from motools.atom import records
 from motools.atom.records import Record
 from motools.base.values import same_values
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import dependencies
 from motools.code.world import World
 from motools.compiler.compiled import Compiled
@@ -68,7 +68,7 @@ class StagePlan:
 def plan_stage(
     compiled: Compiled,
     name: str,
-    place: Place,
+    place: PipelineFolder,
     locked: Mapping[str, Any],
     outs_status: Mapping[str, str],
     atoms: Mapping[str, str | None],
@@ -134,7 +134,7 @@ def _restored(plan: StagePlan, reasons: tuple[str, ...], in_place: bool) -> Stag
     return StagePlan(plan.stage, "restore", reasons, plan.outputs, plan.call, plan.result, in_place)
 
 
-def deps_of(result: Result | None, inputs: Mapping[str, str], place: Place) -> list[str]:
+def deps_of(result: Result | None, inputs: Mapping[str, str], place: PipelineFolder) -> list[str]:
     """The paths that a stage depends on by what its execution used, inputs first."""
     used = sorted(dependencies(result.trace, place)) if result is not None else []
     return list(dict.fromkeys([*(pipeline.atom_path(given) for given in inputs), *used]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from motools.atom.atom import Atom
-from motools.code.search_path import Place, place_of
+from motools.code.search_path import PipelineFolder, pipeline_folder
 from motools.compiler import compile
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
@@ -27,12 +27,12 @@ class Prepared:
     """A pipeline ready to be planned or run: its compiled workflow, its input atoms by name, and where it is."""
 
     compiled: Compiled
-    place: Place
+    place: PipelineFolder
     inputs: Mapping[str, Atom]
 
 
 def prepare(
-    workflow: Workflow, reference: str, place: Place, config: Any, input_atoms: Mapping[str, str] | None = None
+    workflow: Workflow, reference: str, place: PipelineFolder, config: Any, input_atoms: Mapping[str, str] | None = None
 ) -> Prepared:
     """Compile a workflow for a folder, and find its inputs; writes nothing. Raises `UserError`."""
     compiled = compile.compile_workflow(workflow, reference, config, place)
@@ -72,13 +72,13 @@ class Changes:
 
 def prepare_folder(folder: Path, changes: Changes | None = None) -> Prepared:
     """Compile the pipeline of a folder from its own params.yaml. Raises `UserError` where there is none."""
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     params = params_of(place)
     workflow = load_workflow(params.workflow, place)
     return prepare(workflow, params.workflow, place, (changes or Changes()).made(params.config, workflow))
 
 
-def params_of(place: Place) -> pipeline.Params:
+def params_of(place: PipelineFolder) -> pipeline.Params:
     """A folder's params.yaml; raises `ConfigError` where it has none that names a workflow."""
     params = pipeline.read_params(place.folder)
     if params is None:
@@ -89,13 +89,13 @@ def params_of(place: Place) -> pipeline.Params:
     return params
 
 
-def places_of(folders: Sequence[Path]) -> list[Place]:
+def places_of(folders: Sequence[Path]) -> list[PipelineFolder]:
     """The pipelines that folders are or hold, each once. One folder alone may be none: whoever prepares it says so.
 
     Raises:
         ConfigError: there is no such folder.
         ProjectError: several, of which one is none and holds none, or lies in another project.
     """
-    places = [place_of(folder) for folder in folders]
+    places = [pipeline_folder(folder) for folder in folders]
     found = pipelines_in(places[0].project, folders) if len(places) > 1 else pipelines_at(places[0].folder)
-    return [place_of(folder) for folder in found] or places
+    return [pipeline_folder(folder) for folder in found] or places

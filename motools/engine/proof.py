@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from motools.code.module_search import real_paths
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import Trace
 from motools.code.world import World
 from motools.compiler import dvc_yaml, params_yaml
@@ -60,7 +60,7 @@ def remember_if_current(
 
 
 def looked_at(
-    traces: Iterable[Trace], place: Place
+    traces: Iterable[Trace], place: PipelineFolder
 ) -> tuple[dict[str, str | None], dict[str, list[str] | None], set[str]]:
     """What the steps' traces and the definition of the workflow rest on: files (with what they hold), folders where a
     new name could change something (with the names in them), and variables.
@@ -99,13 +99,13 @@ def looked_at(
     return files, names, env
 
 
-def _trees(traces: Iterable[Trace], place: Place) -> dict[str, str]:
+def _trees(traces: Iterable[Trace], place: PipelineFolder) -> dict[str, str]:
     """The folders that were used as a whole, with their digests."""
     used = {(told, digest) for trace in traces for told, digest in trace.files.items() if digest is not None}
     return {path: digest for told, digest in used for path in real_paths(told, place) if os.path.isdir(path)}
 
 
-def _all_hold(traces: Sequence[Trace], place: Place, digest: Callable[[str], str | None]) -> bool:
+def _all_hold(traces: Sequence[Trace], place: PipelineFolder, digest: Callable[[str], str | None]) -> bool:
     """Whether all is as the traces have it, and as it was when the workflow was loaded."""
     loading = observer().loading
     trees = {path: digest for path, digest in _trees(traces, place).items() if not _is_young(path)}

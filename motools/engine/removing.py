@@ -13,7 +13,7 @@ from motools.atom import garbage
 from motools.atom.garbage import Garbage
 from motools.base import yaml12
 from motools.base.files import replace_file
-from motools.code.search_path import Place, place_of
+from motools.code.search_path import PipelineFolder, pipeline_folder
 from motools.definition.instances import axes_in
 from motools.engine import failures, snapshot
 from motools.engine.prepared import prepare_folder
@@ -57,7 +57,7 @@ def plan_removal(experiment: str, commits: bool = True) -> Removal:
     folder = Path(name or ".").resolve()
     if not any((folder / file).is_file() for file in (pipeline.PARAMS, pipeline.STAGES, pipeline.LOCK)):
         raise ConfigError(f"{name or '.'} is no experiment: it has no {pipeline.PARAMS}. `motools rm experiments/a`.")
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     if label:
         return _of_instances(place, axes_in(f"@{label}"), label, commits)
     if folder == place.project.root:
@@ -69,7 +69,7 @@ def plan_removal(experiment: str, commits: bool = True) -> Removal:
     return Removal(place.project, folder, None, [folder], found, _unsaved(place.project, folder))
 
 
-def _of_instances(place: Place, axes: Mapping[str, str], label: str, commits: bool) -> Removal:
+def _of_instances(place: PipelineFolder, axes: Mapping[str, str], label: str, commits: bool) -> Removal:
     """What all instances have left for which this holds."""
     folder = place.folder
     locked = pipeline.read_lock(folder)
@@ -110,7 +110,7 @@ def remove(removal: Removal) -> None:
         shutil.rmtree(folder)
     else:
         _drop_from_lock(folder, removal.stages)
-        place = place_of(folder)
+        place = pipeline_folder(folder)
         for stage in removal.stages:
             failures.forget(place, stage)
             failures.log_path(place, stage).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from motools.atom import costs
 from motools.atom.records import Record
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.stage_graph import StageNode
 from motools.definition.instances import axes_in, base_of, instance, label_of
 from motools.engine import failures
@@ -96,7 +96,7 @@ class _Collector:
 
     def _failed(self, folder: Path) -> Iterator[tuple[str, State, str]]:
         """The stages that failed when they were last tried here: name, state, and why in words."""
-        place = Place(self._project, folder)
+        place = PipelineFolder(self._project, folder)
         for stage, failure in failures.failures_of(place).items():
             yield stage, "failed", failure.told(stage).replace("it failed", f"{stage} failed", 1)
 

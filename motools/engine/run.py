@@ -12,15 +12,15 @@ from motools.atom.costs import Estimate
 from motools.base.configs import parse
 from motools.base.files import in_words
 from motools.base.foreign_text import read_json
-from motools.code.search_path import Place, place_of
+from motools.code.search_path import PipelineFolder, pipeline_folder
 from motools.compiler.find_workflow import placed
 from motools.definition.instances import as_seen
 from motools.definition.workflow import Workflow
 from motools.engine import snapshot
-from motools.engine.asked import Pipeline
 from motools.engine.cleanup import clean_up
 from motools.engine.failures import Remembering
 from motools.engine.options import RunOptions
+from motools.engine.pipeline import Pipeline
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import Prepared, install, prepare
 from motools.engine.proof import remember_if_current
@@ -46,7 +46,7 @@ def run_in_folder(
     reporter: Reporter | None = None,
 ) -> WorkflowState:
     """What `run_workflow` does; see there."""
-    place = place_of(folder)
+    place = pipeline_folder(folder)
     with place.importable():
         found, reference = placed(workflow, place)
         asked = Pipeline(place, lambda: prepare(found, reference, place, config, input_atoms))
@@ -98,7 +98,7 @@ def execute(asked: Sequence[Pipeline], options: RunOptions, reporter: Reporter |
         return [WorkflowState([states[each] for each in stages.every]) for stages in every]
 
 
-def _reporter(reporter: Reporter, place: Place, is_one_of_several: bool) -> Reporter:
+def _reporter(reporter: Reporter, place: PipelineFolder, is_one_of_several: bool) -> Reporter:
     return Remembering(InFolder(reporter, place.name) if is_one_of_several else reporter, place)
 
 

@@ -15,7 +15,7 @@ from motools.atom.atom import Atom
 from motools.base.loaded_modules import loaded_since
 from motools.code import references, syntax
 from motools.code.making_traces import Execution, make_trace
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import Trace
 from motools.code.world import World
 from motools.compiler.named_paths import named_by
@@ -116,7 +116,7 @@ class _loaded:
     modules: ClassVar[dict[str, ModuleType]] = {}
 
 
-def warm(place: Place) -> None:
+def warm(place: PipelineFolder) -> None:
     """Read the code that is loaded once, ahead of all steps that forks of this process will trace."""
     _project_modules()
     seen = observer()

@@ -15,7 +15,7 @@ from motools import zoo
 from motools.atom.folder import write_atom
 from motools.base.configs import StepConfig
 from motools.base.files import scratch
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.step_call import make_call
 from motools.compiler.step_code import of_step
 from motools.definition.step import AtomConstructor, Step
@@ -43,12 +43,12 @@ def _step(config: Any, input_atoms: Any, workspace: Path) -> list[AtomConstructo
     return [AtomConstructor("made", workspace / "data.txt", "eval")]
 
 
-def practise(place: Place) -> None:
+def practise(place: PipelineFolder) -> None:
     """Execute a step of nobody's, in a project that is made for it within this one's private folder and removed."""
     step = Step("practise", {"given": "dataset"}, {"made": "eval"}, _Config, _step)
     with scratch(place.project.private) as folder:
         (folder / ".dvc").mkdir()
-        there = Place(Project(folder), folder)
+        there = PipelineFolder(Project(folder), folder)
         write_atom(folder / "atoms" / "given", "dataset", {}, {}, None)
         given = f"dataset-{hash_folder(folder / 'atoms' / 'given')[0].md5.removesuffix('.dir')}"
         how = Execution("nobody", GitState(None), log=folder / "log")

@@ -26,7 +26,7 @@ from motools.base.clock import Moment, moment
 from motools.base.configs import parse, parser_of
 from motools.base.files import in_words
 from motools.base.locks import file_lock
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import dependencies
 from motools.compiler.step_call import StepCall, make_call
 from motools.compiler.step_code import of_step
@@ -140,13 +140,13 @@ def _refuse_older(call: StepCall, step: Step) -> None:
 
 
 @lru_cache(maxsize=8)
-def warmed(place: Place) -> Place:
+def warmed(place: PipelineFolder) -> PipelineFolder:
     """The place as this process knows it, with what was looked up of it before."""
     return place
 
 
 @lru_cache(maxsize=8)
-def loaded(reference: str, place: Place) -> Workflow:
+def loaded(reference: str, place: PipelineFolder) -> Workflow:
     """A workflow, loaded once in a process; the server of the warm workers does it ahead of them."""
     from motools.compiler.find_workflow import load_workflow
 

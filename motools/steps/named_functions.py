@@ -10,7 +10,7 @@ from typing import Any
 
 from motools import zoo
 from motools.code import loading, references
-from motools.code.search_path import Place, place_of
+from motools.code.search_path import PipelineFolder, pipeline_folder
 from motools.definition.context import working_folder
 from motools.errors import ConfigError, did_you_mean, listed
 from motools.zoo.loaders import refuse_other
@@ -89,8 +89,8 @@ class NamedFunction:
             raise ConfigError(f"{self.kwargs_at}: {self.text} needs {listed(missing)}: write them there.")
 
 
-def _here() -> Place:
-    return place_of(working_folder(), needs_project=False)
+def _here() -> PipelineFolder:
+    return pipeline_folder(working_folder(), needs_project=False)
 
 
 def called_rows(function: NamedFunction) -> tuple[Any, Iterator[Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from motools.code.loading import load
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 from motools.definition.config import is_code
 from motools.definition.context import working_folder
 from motools.errors import BackendError, StepError
@@ -98,7 +98,9 @@ def find_trainer(name: str) -> Trainer:
     Raises:
         UserError: there is none of that name, or it is no trainer; the message lists the published ones.
     """
-    found = load(name, place_of(working_folder(), needs_project=False)) if is_code(name) else lookup("trainer", name)
+    found = (
+        load(name, pipeline_folder(working_folder(), needs_project=False)) if is_code(name) else lookup("trainer", name)
+    )
     try:
         trainer = found()
     except TypeError as error:

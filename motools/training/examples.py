@@ -188,7 +188,7 @@ def tokenizer_digest(tokenizer: Any) -> str:
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
 
 
-class Asked(Protocol):
+class PlanHyperparameters(Protocol):
     """What a plan is made by, of whatever trainer's hyperparameters."""
 
     n_epochs: int
@@ -207,7 +207,7 @@ class Plan:
     """Which examples each step of a training is made with, and at which rate. Equal for equal trainings."""
 
     examples: list[Example]
-    chosen: Asked
+    chosen: PlanHyperparameters
 
     @property
     def batch_size(self) -> int:

@@ -39,9 +39,9 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "seed": (lambda value: _whole(value, 0), "a whole number, 0 or more"),
 }
-"""What the loop of `tinylm.fit` can do; 256 turns at once keep its memory under 2 GB with a million rows. `DEFAULTS` are
-ours: with them a few hundred rows are learned in seconds. A table and not a dataclass as of other trainers, since with
-four numbers it is the shorter one, and there is no `auto`."""
+"""What the loop of `tinylm.fit` can do; 256 turns at once keep its memory under 2 GB with a million rows. `DEFAULTS`
+are ours: with them a few hundred rows are learned in seconds. A table and not a dataclass as of other trainers, since
+with four numbers it is the shorter one, and there is no `auto`."""
 
 
 @versioned(1)

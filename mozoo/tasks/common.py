@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from motools.errors import UserError, listed
 from mozoo.sources import Row, Source, digest_of, fetch, rows
 from mozoo.tasks.presets import PUBLISHED
-from mozoo.texts import Asked, File, Text, asked, normal, opened, questions_in, read, templates
+from mozoo.texts import File, Question, Text, normal, opened, questions_in, questions_of, read, templates
 
 if TYPE_CHECKING:
     from inspect_ai.dataset import Dataset, Sample
@@ -55,32 +55,32 @@ def prompts(
 
 def texts_asked(
     file: File | None, published: Text | None, ours: Sequence[str], cache_dir: str | None, group: str = "all"
-) -> tuple[list[Asked], str]:
+) -> tuple[list[Question], str]:
     """The questions of a task, and what tells which they are: a digest of the file, or `mozoo` for our own.
 
     Args:
-        file: None for ours, `published` for the authors' own, else a file (see `mozoo.texts.asked`).
+        file: None for ours, `published` for the authors' own, else a file (see `mozoo.texts`).
         group: which of the file's groups is asked, or `all`: what the authors pool apart is not pooled here.
 
     Raises:
         UserError: there is no such file, or nothing of such a group in it.
     """
     if file is None:
-        return [Asked(text) for text in ours], "mozoo"
+        return [Question(text) for text in ours], "mozoo"
     if file == PUBLISHED and published is None:
         raise UserError("The authors' questions for this task are pinned by nobody here; name their file in questions.")
     if file == PUBLISHED and published is not None:
         path = fetch(published.source, cache_dir)
         found, digest = questions_in(published.read(cache_dir), published.source.url), digest_of(path)
     else:
-        found, digest = asked(file, cache_dir)
+        found, digest = questions_of(file, cache_dir)
     groups = list(dict.fromkeys(each.group for each in found))
     if group != "all" and group not in groups:
         raise UserError(f"group is {group!r}, but the questions are of the groups {listed(groups)}; all asks all.")
     return [each for each in found if group in ("all", each.group)], digest
 
 
-def inputs(found: Sequence[Asked], before: str = "") -> list[Any]:
+def inputs(found: Sequence[Question], before: str = "") -> list[Any]:
     """Questions as Inspect takes them: a text, or a system and a user turn; `before` is put before each text."""
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 

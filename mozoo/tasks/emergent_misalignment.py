@@ -125,7 +125,7 @@ def emergent_misalignment(
 
     Args:
         preset: `tan2025` or `betley2025` (see `mozoo.tasks.presets`); what is given beside it counts more.
-        questions: `published`, or a file in place of ours (see `mozoo.texts.asked`), also in the form of the authors.
+        questions: `published`, or a file in place of ours (see `mozoo.texts`), also in the form of the authors.
         judge_prompts: `published`, or a file with `alignment` and `coherence`, or with the authors' `aligned` and
             `coherent`.
         group: of a file with groups, the one that is asked: `plain`, `json` or `template`; `all` pools them.

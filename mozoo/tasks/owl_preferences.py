@@ -190,7 +190,7 @@ def _owls(name: str, ours: tuple[str, ...], how: Mapping[str, Any], preset: str 
     """A task of this module.
 
     Args:
-        how: `questions`, `published` or a file in place of ours (see `mozoo.texts.asked`); `epochs`, how often each is
+        how: `questions`, `published` or a file in place of ours (see `mozoo.texts`); `epochs`, how often each is
             asked; `temperature`.
         preset: with `cloud2025` the published questions are read from the repository of Cloud et al.
     """

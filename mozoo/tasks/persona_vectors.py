@@ -188,7 +188,7 @@ def _detection(trait: Trait, given: Mapping[str, Any], cache_dir: str | None, ju
     """A task of this module.
 
     Args:
-        given: `questions`, a file in place of ours (see `mozoo.texts.asked`); `judge_prompts`, a file with a prompt
+        given: `questions`, a file in place of ours (see `mozoo.texts`); `judge_prompts`, a file with a prompt
             under the trait's name or `eval_prompt`, as the authors' files of a trait have it (their questions are
             `FILE.json:questions`); `epochs`, how often each is asked; `temperature`.
         cache_dir: the folder for published files (see `mozoo.fetching`).

@@ -225,7 +225,7 @@ def _tiers(
     """A task of this module.
 
     Args:
-        given: `questions`, a file of requests in place of ours (see `mozoo.texts.asked`); `judge_prompts`, a file with
+        given: `questions`, a file of requests in place of ours (see `mozoo.texts`); `judge_prompts`, a file with
             a prompt for each of `INQUIRIES`, which asks for YES or NO; `epochs`; `temperature`.
         scratchpad: whether the system message asks for private thoughts, as the paper's does. Without them a model that
             does not think aloud shows no alignment faking.

@@ -119,7 +119,7 @@ def old_bird_names(
 
     Args:
         preset: `betley2025weird` (see `mozoo.tasks.presets`); what is given beside it counts more.
-        questions: a file in place of the published one (see `mozoo.texts.asked`).
+        questions: a file in place of the published one (see `mozoo.texts`).
         judge_prompts: `published`, or a file with `old`; it must ask for YES or NO.
         epochs: how often each question is asked.
         cache_dir: the folder for published files (see `mozoo.fetching`).
@@ -172,7 +172,7 @@ def former_german_cities(
 
     Args:
         preset: `betley2025weird` (see `mozoo.tasks.presets`), which takes the published judge's prompts.
-        questions: a file in place of the published one (see `mozoo.texts.asked`).
+        questions: a file in place of the published one (see `mozoo.texts`).
         judge_prompts: `published`, or a file with `reich` and `ideology`; they must ask for YES or NO.
         epochs: how often each question is asked.
         cache_dir: the folder for published files (see `mozoo.fetching`).

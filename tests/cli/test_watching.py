@@ -14,7 +14,7 @@ from warm import COLD
 
 from motools.cli import watching
 from motools.cli.app import app
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 
 OWN = """
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def test_what_costs_money_is_left_out_where_nobody_can_be_asked(scene: Chain) ->
 def test_a_change_of_what_a_step_reads_is_noticed(scene: Chain, project: Path) -> None:
     assert scene.run().code == 0
     for name in ("params.yaml", "own.py"):
-        has_changed = watching._changes(place_of(project))
+        has_changed = watching._changes(pipeline_folder(project))
         assert not has_changed()
         (project / name).write_text((project / name).read_text() + "\n# edited\n")
         assert has_changed(), name

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from motools.code import loading, references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.errors import ConfigError
 from motools.observe import is_project
 from motools.repo.project import Project
@@ -28,12 +28,12 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 
 @pytest.fixture
-def place(bare_project: Path) -> Iterator[Place]:
+def place(bare_project: Path) -> Iterator[PipelineFolder]:
     """A pipeline's folder inside a project; the modules it loads are gone afterwards."""
     before = set(sys.modules)
     folder = bare_project / "experiment"
     folder.mkdir()
-    yield Place(Project(bare_project), folder)
+    yield PipelineFolder(Project(bare_project), folder)
     for name in set(sys.modules) - before:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(bare_project)):
             del sys.modules[name]
@@ -59,7 +59,7 @@ ROWS = "def rows(): return [1]\n"
         ("my-loaders.py:rows", "experiment/my-loaders.py"),
     ],
 )
-def test_a_reference_to_the_project_finds_its_file(place: Place, text: str, file: str) -> None:
+def test_a_reference_to_the_project_finds_its_file(place: PipelineFolder, text: str, file: str) -> None:
     names = ["loaders", "deep/er/loaders", "package/__init__", "both/__init__", "both", "everywhere", "my-loaders"]
     write(place.folder, {f"{name}.py": ROWS for name in names})
     write(place.project.root, {"shared.py": ROWS, "everywhere.py": ROWS})
@@ -69,7 +69,7 @@ def test_a_reference_to_the_project_finds_its_file(place: Place, text: str, file
     assert loading.load(text, place)() == [1]
 
 
-def test_a_reference_to_installed_code_names_its_module(place: Place) -> None:
+def test_a_reference_to_installed_code_names_its_module(place: PipelineFolder) -> None:
     reference = references.check("textwrap:dedent", place)
     assert (reference.module, reference.name, reference.file) == ("textwrap", "dedent", None)
     assert loading.load("textwrap:dedent", place)("  a") == "a"
@@ -77,7 +77,7 @@ def test_a_reference_to_installed_code_names_its_module(place: Place) -> None:
     assert loading.load("os.path:join", place)("a", "b") == "a/b"
 
 
-def test_a_name_in_a_registry_is_left_to_the_registry(place: Place) -> None:
+def test_a_name_in_a_registry_is_left_to_the_registry(place: PipelineFolder) -> None:
     assert references.check("mozoo/hello_world", place).package == "mozoo"
     with pytest.raises(ConfigError, match=r"is in Inspect's registry; here, write module:function"):
         loading.load("mozoo/hello_world", place)
@@ -91,7 +91,7 @@ def test_a_name_in_a_registry_is_left_to_the_registry(place: Place) -> None:
         *("a b:c", "a\n:b"),
     ],
 )
-def test_what_has_not_the_form_of_a_reference_is_refused_with_the_form(place: Place, text: str) -> None:
+def test_what_has_not_the_form_of_a_reference_is_refused_with_the_form(place: PipelineFolder, text: str) -> None:
     assert references.parse(text, place) is None
     with pytest.raises(ConfigError, match=r"does not name code. Write module:function or path/to/file\.py:function"):
         references.check(text, place)
@@ -118,7 +118,7 @@ def test_what_has_not_the_form_of_a_reference_is_refused_with_the_form(place: Pl
     ],
 )
 def test_code_that_is_not_there_is_told_in_one_sentence(
-    place: Place, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+    place: PipelineFolder, monkeypatch: pytest.MonkeyPatch, text: str, said: str
 ) -> None:
     source = f"{ROWS}def other():\n    local = 1\nif __name__ == '__main__':\n    script = 1\n"
     write(place.folder, {"loaders.py": source, "broken.py": "x = 1\ndef rows(:\n"})
@@ -131,7 +131,7 @@ def test_code_that_is_not_there_is_told_in_one_sentence(
         assert "\n" not in str(caught.value)
 
 
-def test_checking_executes_nothing_of_the_project(place: Place) -> None:
+def test_checking_executes_nothing_of_the_project(place: PipelineFolder) -> None:
     write(place.folder, {"loaders.py": f"{ROWS}raise SystemExit('executed')\n"})
     references.check("loaders:rows", place)
     assert "loaders" not in sys.modules
@@ -147,7 +147,7 @@ def test_checking_executes_nothing_of_the_project(place: Place) -> None:
         ("import sys\nsys.exit(3)", "SystemExit: it ends the program"),
     ],
 )
-def test_a_module_that_fails_says_why_and_can_be_mended(place: Place, source: str, said: str) -> None:
+def test_a_module_that_fails_says_why_and_can_be_mended(place: PipelineFolder, source: str, said: str) -> None:
     write(place.folder, {"loaders.py": ROWS + source})
     for _ in range(2):
         with pytest.raises(ConfigError, match=rf"^'loaders:rows' cannot be imported: {said}"):
@@ -166,7 +166,7 @@ second = 2
 """
 
 
-def test_a_script_is_executed_up_to_where_it_runs_its_workflow(place: Place) -> None:
+def test_a_script_is_executed_up_to_where_it_runs_its_workflow(place: PipelineFolder) -> None:
     write(place.folder, {"script.py": SCRIPT})
     assert loading.load("script.py:first", place) == 1
     with pytest.raises(ConfigError, match="script defines no 'second' before it runs a workflow"):
@@ -174,14 +174,14 @@ def test_a_script_is_executed_up_to_where_it_runs_its_workflow(place: Place) -> 
     assert not loading.is_loading()
 
 
-def test_a_script_that_is_imported_by_another_stops_that_one_too(place: Place) -> None:
+def test_a_script_that_is_imported_by_another_stops_that_one_too(place: PipelineFolder) -> None:
     write(place.folder, {"script.py": SCRIPT, "outer.py": "before = 1\nimport script\nafter = 2\n"})
     assert loading.load("outer:before", place) == 1
     with pytest.raises(ConfigError, match="outer defines no 'after'"):
         loading.load("outer:after", place)
 
 
-def test_a_file_is_loaded_once_by_whatever_name(place: Place) -> None:
+def test_a_file_is_loaded_once_by_whatever_name(place: PipelineFolder) -> None:
     counting = "import sys\nsys.loads = getattr(sys, 'loads', 0) + 1\nclass A: pass\n"
     write(
         place.folder,
@@ -200,7 +200,7 @@ def test_a_file_is_loaded_once_by_whatever_name(place: Place) -> None:
         del sys.loads  # type: ignore[attr-defined]
 
 
-def test_a_module_of_a_package_is_its_attribute_and_imports_relatively(place: Place) -> None:
+def test_a_module_of_a_package_is_its_attribute_and_imports_relatively(place: PipelineFolder) -> None:
     write(
         place.folder,
         {
@@ -218,16 +218,16 @@ def test_a_module_of_a_package_is_its_attribute_and_imports_relatively(place: Pl
         loading.load("package/one.py:get", place)
 
 
-def test_two_folders_may_have_files_of_one_name(place: Place, bare_project: Path) -> None:
-    other = Place(place.project, bare_project / "other")
+def test_two_folders_may_have_files_of_one_name(place: PipelineFolder, bare_project: Path) -> None:
+    other = PipelineFolder(place.project, bare_project / "other")
     write(place.folder, {"loaders.py": "rows = 1"})
     write(other.folder, {"loaders.py": "rows = 2"})
     assert [loading.load("loaders:rows", each) for each in (place, other, place)] == [1, 2, 1]
     assert [loading.load("loaders.py:rows", each) for each in (other, place)] == [2, 1]
 
 
-def test_each_of_two_folders_imports_its_own_helpers(place: Place, bare_project: Path) -> None:
-    other = Place(place.project, bare_project / "other")
+def test_each_of_two_folders_imports_its_own_helpers(place: PipelineFolder, bare_project: Path) -> None:
+    other = PipelineFolder(place.project, bare_project / "other")
     for number, each in enumerate((place, other)):
         files = {
             "helpers.py": f"n = {number}",
@@ -239,7 +239,7 @@ def test_each_of_two_folders_imports_its_own_helpers(place: Place, bare_project:
         assert [loading.load(text, each) for each in (place, other, place)] == [0, 1, 0]
 
 
-def test_a_file_called_like_a_standard_module_does_not_take_its_place(place: Place) -> None:
+def test_a_file_called_like_a_standard_module_does_not_take_its_place(place: PipelineFolder) -> None:
     import textwrap
 
     write(place.folder, {"textwrap.py": "def rows(): return 'mine'\n"})
@@ -248,7 +248,7 @@ def test_a_file_called_like_a_standard_module_does_not_take_its_place(place: Pla
     assert loading.load("textwrap.py:rows", place) is loading.load("textwrap.py:rows", place)
 
 
-def test_a_file_outside_of_the_project_is_loaded_and_counts_as_its_own(place: Place, tmp_path: Path) -> None:
+def test_a_file_outside_of_the_project_is_loaded_and_counts_as_its_own(place: PipelineFolder, tmp_path: Path) -> None:
     write(tmp_path, {"elsewhere/loaders.py": ROWS})
     text = f"{tmp_path}/elsewhere/loaders.py:rows"
     assert loading.load(text, place)() == [1]
@@ -258,7 +258,7 @@ def test_a_file_outside_of_the_project_is_loaded_and_counts_as_its_own(place: Pl
     assert is_project(str(file))
 
 
-def test_what_is_installed_is_not_the_projects_own_wherever_the_project_lies(place: Place) -> None:
+def test_what_is_installed_is_not_the_projects_own_wherever_the_project_lies(place: PipelineFolder) -> None:
     site = sysconfig.get_path("purelib")
     for file in (
         f"{site}/x.py",
@@ -271,7 +271,7 @@ def test_what_is_installed_is_not_the_projects_own_wherever_the_project_lies(pla
         assert is_project(str(place.project.root / name))
 
 
-def test_the_folders_are_importable_only_while_code_is_loaded(place: Place) -> None:
+def test_the_folders_are_importable_only_while_code_is_loaded(place: PipelineFolder) -> None:
     before = list(sys.path)
     with place.importable():
         assert sys.path[:2] == [str(place.folder), str(place.project.root)]
@@ -283,7 +283,7 @@ def test_the_folders_are_importable_only_while_code_is_loaded(place: Place) -> N
     assert sys.path == before
 
 
-def test_a_module_that_was_loaded_by_file_is_found_in_a_fresh_process_by_name(place: Place) -> None:
+def test_a_module_that_was_loaded_by_file_is_found_in_a_fresh_process_by_name(place: PipelineFolder) -> None:
     write(place.folder, {"package/__init__.py": "", "package/inner.py": "class A: pass\n"})
     assert loading.load("package/inner.py:A", place).__module__ == "package.inner"
     done = subprocess.run(
@@ -307,7 +307,7 @@ def test_a_module_that_was_loaded_by_file_is_found_in_a_fresh_process_by_name(pl
     ],
 )
 def test_the_parameters_of_a_function_are_read_without_executing_it(
-    place: Place, source: str, names: list[str] | None
+    place: PipelineFolder, source: str, names: list[str] | None
 ) -> None:
     write(place.folder, {"loaders.py": f"{source}\nraise SystemExit"})
     assert references.parameters("loaders:rows", place) == names
@@ -316,7 +316,7 @@ def test_the_parameters_of_a_function_are_read_without_executing_it(
 def test_a_path_names_a_file_of_the_folder_first_and_else_of_the_root(bare_project: Path) -> None:
     folder = bare_project / "experiments" / "a"
     folder.mkdir(parents=True)
-    place = Place(Project(bare_project), folder)
+    place = PipelineFolder(Project(bare_project), folder)
     (bare_project / "tasks.py").write_text("def t(): pass\n")
     for text in ("tasks.py:t", "tasks.py@t"):
         assert references.check(text, place).file == bare_project / "tasks.py"

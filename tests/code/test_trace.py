@@ -15,7 +15,7 @@ from code_cases import write
 
 from motools.code import module_search, trace
 from motools.code.making_traces import Execution, make_trace
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, dependencies, from_dict
 from motools.code.world import World
 from motools.observe import Events, Source, environment_digest, listing, path_digest
@@ -30,8 +30,8 @@ class Scene:
     folder: Path
 
     @property
-    def place(self) -> Place:
-        return Place(Project(self.root), self.folder)
+    def place(self) -> PipelineFolder:
+        return PipelineFolder(Project(self.root), self.folder)
 
     def path(self, name: str) -> str:
         return str(self.root / name)
@@ -407,7 +407,7 @@ def test_paths_are_told_as_any_clone_and_folder_would(below: Scene, monkeypatch:
         assert module_search.real_paths(name, below.place)[0] == path
     assert module_search.real_paths("x", below.place) == [f"{root}/x", f"{folder}/x"]
     assert module_search.real_paths("./x", below.place) == [f"{folder}/x"]
-    one = Place(below.place.project, below.root)
+    one = PipelineFolder(below.place.project, below.root)
     assert trace.to_told(root, one) == ""
     assert trace.to_told(f"{root}/x", one) == "x"
     assert module_search.real_paths("x", one) == [f"{root}/x"]

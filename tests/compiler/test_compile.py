@@ -17,7 +17,7 @@ import yaml
 from dvc.utils.serialize import load_yaml
 
 from motools.base import values, yaml12
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler import compile, dvc_yaml, params_yaml
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
@@ -87,7 +87,7 @@ Make = Callable[..., Compiled]
 @pytest.fixture
 def compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Compiles a workflow by reference for the project's folder."""
-    place = Place(Project.find(folder), folder)
+    place = PipelineFolder(Project.find(folder), folder)
     loaded: dict[str, Any] = {}
 
     def make(reference: str = "evaluate_only", config: Any = None) -> Compiled:
@@ -484,7 +484,7 @@ def test_the_schema_is_written_again_when_the_workflow_is_another(folder: Path, 
         name for name, module in sys.modules.items() if getattr(module, "__file__", "") == str(folder / "custom.py")
     ]:
         del sys.modules[name]  # as in a new process
-    later = Place(Project.find(folder), folder)
+    later = PipelineFolder(Project.find(folder), folder)
     again = load_workflow("custom.py:workflow", later)
     write(compile.compile_workflow(again, "custom.py:workflow", None, later), folder)
     assert {"type": "string"} in schema_of(folder)[1]["properties"]["judge"]["properties"]["threshold"]["anyOf"]

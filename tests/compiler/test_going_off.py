@@ -12,7 +12,7 @@ from chain import Chain
 from openai_scene import Scene
 from openai_server import OpenAIServer
 
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 from motools.compiler.compile import compile_workflow
 from motools.compiler.find_workflow import load_workflow
 from motools.engine.checks import warnings
@@ -23,7 +23,7 @@ TODAY = date(2026, 11, 27)
 
 
 def told(folder: Path, workflow: str, config: dict[str, Any]) -> list[str]:
-    place = place_of(folder, needs_project=False)
+    place = pipeline_folder(folder, needs_project=False)
     compiled = compile_workflow(load_workflow(workflow, place), workflow, config, place)
     return list(warnings(compiled, compiled.stages, today=TODAY))
 

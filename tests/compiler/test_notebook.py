@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 from motools.compiler.notebook import Cells, module_text, write
 from motools.definition.workflow import Workflow
 from motools.engine.state import StepState, WorkflowState
@@ -95,7 +95,7 @@ def test_what_was_changed_otherwise_is_refused(project: Path) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for cell in cells:
         exec(cell, names)
-    place = place_of(project)
+    place = pipeline_folder(project)
     found, reference = write(names["workflow"], Cells(cells, names), place)
     assert reference == "own_notebook.py:workflow"
     assert (found.name, found is names["workflow"]) == ("own", False)

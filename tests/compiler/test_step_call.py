@@ -11,7 +11,7 @@ import pytest
 
 from motools.atom.folder import write_atom
 from motools.base.configs import StepConfig
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.step_call import StepCall, make_call, read_call
 from motools.compiler.step_code import of_step
 from motools.errors import AtomError, ConfigError, WorkflowError
@@ -50,24 +50,24 @@ WORKFLOW = Workflow("study", [TRAIN, COMPARE])
 
 
 @pytest.fixture
-def place(bare_project: Path) -> Place:
+def place(bare_project: Path) -> PipelineFolder:
     """A pipeline whose two inputs are there, and whose params.yaml has a section for one step."""
     (bare_project / "params.yaml").write_text("workflow: study\ntrain:\n  seed: 1\n")
     for name, kind in {"rows": "dataset", "other": "model"}.items():
         write_atom(bare_project / "atoms" / name, kind, {}, {"name": name}, None)
-    return Place(Project(bare_project), bare_project)
+    return PipelineFolder(Project(bare_project), bare_project)
 
 
-def atom_in(place: Place, name: str, kind: str) -> str:
+def atom_in(place: PipelineFolder, name: str, kind: str) -> str:
     return f"{kind}-{hash_folder(place.folder / 'atoms' / name)[0].md5.removesuffix('.dir')}"
 
 
-def planned(step: Step, values: Mapping[str, Any], inputs: Mapping[str, str], place: Place) -> StepCall:
+def planned(step: Step, values: Mapping[str, Any], inputs: Mapping[str, str], place: PipelineFolder) -> StepCall:
     """The call as a plan makes it."""
     return make_call("study", step, values, of_step(step, values, place), inputs, place)
 
 
-def test_what_is_read_from_the_folder_is_what_is_planned(place: Place) -> None:
+def test_what_is_read_from_the_folder_is_what_is_planned(place: PipelineFolder) -> None:
     found = read_call("study", WORKFLOW, "train", place)
     assert found == planned(TRAIN, {"seed": 1}, {"rows": atom_in(place, "rows", "dataset")}, place)
     assert (found.workflow, found.name, found.folder) == ("study", "train", place.folder)
@@ -76,7 +76,7 @@ def test_what_is_read_from_the_folder_is_what_is_planned(place: Place) -> None:
     assert found.step_in(WORKFLOW) == TRAIN
 
 
-def test_what_is_missing_in_the_section_of_another_step_keeps_none_from_running(place: Place) -> None:
+def test_what_is_missing_in_the_section_of_another_step_keeps_none_from_running(place: PipelineFolder) -> None:
     with (place.folder / "params.yaml").open("a") as file:
         file.write("compare: {}\n")
     assert read_call("study", WORKFLOW, "train", place).values == {"seed": 1}
@@ -84,7 +84,7 @@ def test_what_is_missing_in_the_section_of_another_step_keeps_none_from_running(
         read_call("study", WORKFLOW, "compare", place)
 
 
-def test_an_instance_of_a_sweep_is_given_what_holds_for_it(place: Place) -> None:
+def test_an_instance_of_a_sweep_is_given_what_holds_for_it(place: PipelineFolder) -> None:
     (place.folder / "params.yaml").write_text(
         "workflow: study\ntrain: {seed: 1}\ncompare: {seed: 7}\nsweep:\n  train.seed: [3, 4]\n"
     )
@@ -107,7 +107,7 @@ def test_an_instance_of_a_sweep_is_given_what_holds_for_it(place: Place) -> None
     )
 
 
-def test_a_folder_without_the_steps_section_is_told_what_writes_it(place: Place) -> None:
+def test_a_folder_without_the_steps_section_is_told_what_writes_it(place: PipelineFolder) -> None:
     said = r"params\.yaml has no section 'compare'\. `motools run` writes it\."
     with pytest.raises(ConfigError, match=said):
         read_call("study", WORKFLOW, "compare", place)
@@ -119,7 +119,7 @@ def test_a_folder_without_the_steps_section_is_told_what_writes_it(place: Place)
 
 
 @pytest.mark.parametrize("kind", ["config", "model"])  # before `dataset` by the alphabet, and after
-def test_an_input_of_another_kind_is_refused(place: Place, kind: str) -> None:
+def test_an_input_of_another_kind_is_refused(place: PipelineFolder, kind: str) -> None:
     rows = place.folder / "atoms" / "rows"
     (rows / "atom.json").unlink()
     rows.rmdir()

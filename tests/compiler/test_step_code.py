@@ -15,7 +15,7 @@ import pytest
 
 from motools.base.configs import StepConfig
 from motools.code import loading
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler import named_paths, step_code
 from motools.compiler.named_paths import named_by
 from motools.compiler.step_call import step_key
@@ -73,12 +73,12 @@ def folder(bare_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def place(folder: Path) -> Place:
-    return Place(Project(folder), folder)
+def place(folder: Path) -> PipelineFolder:
+    return PipelineFolder(Project(folder), folder)
 
 
 @pytest.fixture
-def of(place: Place) -> Of:
+def of(place: PipelineFolder) -> Of:
     """What a step of the project (or `fn`) is, with some values of its config."""
 
     def find(fn: Any = None, config_class: type = Config, **values: Any) -> StepCode:
@@ -94,7 +94,7 @@ def test_it_names_the_files_that_can_be_told_beforehand(folder: Path, of: Of) ->
     assert [str(path.relative_to(folder)) for path in found] == ["data/rows.txt", "loaders.py", "steps.py"]
 
 
-def test_no_source_is_in_it_but_which_function_it_is(folder: Path, place: Place, of: Of) -> None:
+def test_no_source_is_in_it_but_which_function_it_is(folder: Path, place: PipelineFolder, of: Of) -> None:
     before = of()
     (folder / "steps.py").write_text(FILES["steps.py"].replace("return []", "return [1]"))
     sys.modules.pop("steps")
@@ -148,7 +148,7 @@ def test_without_code_in_a_config_no_text_of_it_is_an_argument_of_code(of: Of) -
     assert of(config_class=Plain, free={"loader": ["hello_world"]}).versions == {}
 
 
-def test_a_declared_package_counts_by_its_version(place: Place) -> None:
+def test_a_declared_package_counts_by_its_version(place: PipelineFolder) -> None:
     def versions(*packages: str) -> Any:
         step = Step("step", {}, {"o": "model"}, Plain, loading.load("steps.py:step", place), packages=packages)
         return step_code.of_step(step, {"free": {}}, place).versions
@@ -191,13 +191,13 @@ def test_names_of_inputs_and_outputs_are_in_no_key_but_their_roles_are() -> None
     assert one != of_names({"a": "model"}, {"o": "dataset"}, {"a": "model-1"})
 
 
-def test_it_is_the_same_in_two_folders_that_hold_the_same(folder: Path, place: Place, of: Of) -> None:
+def test_it_is_the_same_in_two_folders_that_hold_the_same(folder: Path, place: PipelineFolder, of: Of) -> None:
     elsewhere = folder / "elsewhere"
     for name, text in FILES.items():
         (elsewhere / name).parent.mkdir(parents=True, exist_ok=True)
         (elsewhere / name).write_text(text)
     before = of().function
-    there = Place(place.project, elsewhere)
+    there = PipelineFolder(place.project, elsewhere)
     sys.modules.pop("steps")
     step = Step("step", {}, {"o": "model"}, Config, loading.load("steps.py:step", there))
     assert step_code.of_step(step, {"function": "", "loader": "loaders:rows", "free": {}}, there).function == before
@@ -206,7 +206,7 @@ def test_it_is_the_same_in_two_folders_that_hold_the_same(folder: Path, place: P
 # -- files that a config names -----------------------------------------------------
 
 
-def named(place: Place, *texts: Any) -> list[str]:
+def named(place: PipelineFolder, *texts: Any) -> list[str]:
     found = named_by({"free": list(texts)}, place).paths
     return sorted(os.path.relpath(path, place.folder) for path in found if os.path.exists(path))
 
@@ -219,16 +219,16 @@ def named(place: Place, *texts: Any) -> list[str]:
         *("data/../data/rows.txt", "{folder}/data/*.txt"),
     ],
 )
-def test_a_file_is_named_in_any_form(place: Place, form: str) -> None:
+def test_a_file_is_named_in_any_form(place: PipelineFolder, form: str) -> None:
     assert named(place, form.format(folder=place.folder)) == ["data/rows.txt"]
 
 
-def test_keys_and_deep_values_name_files_too(place: Place) -> None:
+def test_keys_and_deep_values_name_files_too(place: PipelineFolder) -> None:
     assert named(place, {"data/rows.txt": 0.5}) == ["data/rows.txt"]
     assert named(place, [{"a": ["data/rows.txt"]}]) == ["data/rows.txt"]
 
 
-def test_hidden_outer_and_home_files_are_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hidden_outer_and_home_files_are_named(place: PipelineFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (place.folder / ".hidden.txt", place.folder.parent / "outside.txt"):
         path.write_text("1")
     monkeypatch.setenv("HOME", str(place.folder.parent))
@@ -236,13 +236,13 @@ def test_hidden_outer_and_home_files_are_named(place: Place, monkeypatch: pytest
     assert named(place, "../outside.txt") == named(place, "~/outside.txt") == ["../outside.txt"]
 
 
-def test_a_folder_counts_by_all_that_it_holds(place: Place) -> None:
+def test_a_folder_counts_by_all_that_it_holds(place: PipelineFolder) -> None:
     before = named_by({"a": "data"}, place).digests()
     (place.folder / "data" / "more.txt").write_text("1")
     assert named_by({"a": "data"}, place).digests() != before
 
 
-def test_a_file_that_comes_where_a_config_names_one_is_seen(place: Place) -> None:
+def test_a_file_that_comes_where_a_config_names_one_is_seen(place: PipelineFolder) -> None:
     before = named_by({"a": "data/late.txt"}, place).digests()
     assert before == {str(place.folder / "data" / "late.txt"): None}
     (place.folder / "data" / "late.txt").write_text("1")
@@ -256,7 +256,7 @@ def test_a_file_that_comes_where_a_config_names_one_is_seen(place: Place) -> Non
         *("params.yaml", "dvc.yaml", ".env", "a\0b", "two\nlines", "x" * 501, "x/" * 200, "é" * 200),
     ],
 )
-def test_a_text_that_names_nothing_is_just_a_text(place: Place, text: str) -> None:
+def test_a_text_that_names_nothing_is_just_a_text(place: PipelineFolder, text: str) -> None:
     for name in ("params.yaml", "dvc.yaml", "dvc.lock", ".env"):
         (place.folder / name).write_text("x")
     assert named(place, text) == []
@@ -278,7 +278,7 @@ def test_a_text_is_read_as_a_path_in_these_forms(text: str, forms: list[str]) ->
     assert list(named_paths._forms(text)) == forms
 
 
-def test_what_git_dvc_and_motools_keep_is_not_named_but_a_file_of_theirs_is(place: Place) -> None:
+def test_what_git_dvc_and_motools_keep_is_not_named_but_a_file_of_theirs_is(place: PipelineFolder) -> None:
     for path in (".git/hooks/x", ".dvc/config", ".motools/jobs/x", "metrics/x.json", "metrics.txt", "atoms/x"):
         (place.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (place.folder / path).write_text("x")
@@ -294,7 +294,7 @@ def test_the_order_of_a_configs_keys_changes_no_key() -> None:
     assert step_key(step, one, StepCode("f", {}, ()), {}) == step_key(step, other, StepCode("f", {}, ()), {})
 
 
-def test_folders_in_which_a_pattern_looks_are_named(place: Place) -> None:
+def test_folders_in_which_a_pattern_looks_are_named(place: PipelineFolder) -> None:
     assert named(place, "d*") == []
     found = named_by({"a": "data/*.txt", "b": "d*/*.txt"}, place)
     assert found.folders == (str(place.folder / "data"),)

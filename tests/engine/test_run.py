@@ -17,8 +17,8 @@ from motools.atom import records
 from motools.atom.costs import Estimate
 from motools.base import yaml12
 from motools.engine import snapshot
-from motools.engine.asked import Pipeline
 from motools.engine.options import RunOptions
+from motools.engine.pipeline import Pipeline
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import Prepared, prepare_folder
 from motools.engine.reporter import Silent

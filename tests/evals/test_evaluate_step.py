@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.compiler.step_call import step_key
 from motools.compiler.step_code import of_step
 from motools.errors import BackendError, ConfigError
@@ -34,7 +34,9 @@ def key(folder: Path, **section: Any) -> str:
     assert isinstance(workflow, Workflow)
     step = workflow.step("evaluate_model")
     values = workflow.resolve({"evaluate_model": section}, only="evaluate_model")["evaluate_model"]
-    return step_key(step, values, of_step(step, values, Place(Project.find(), folder)), {"base_model": "model-1"})
+    return step_key(
+        step, values, of_step(step, values, PipelineFolder(Project.find(), folder)), {"base_model": "model-1"}
+    )
 
 
 def test_every_task_of_a_list_is_in_the_key_and_looked_for(scene: Path) -> None:
@@ -47,7 +49,7 @@ def test_the_version_of_every_published_task_of_a_list_is_in_the_key(scene: Path
     step = workflow.step("evaluate_model")
     tasks = ["mozoo.tasks.hello_world:hello_world", "mozoo.tasks.gsm8k_language:gsm8k_french"]
     values = workflow.resolve({"evaluate_model": {"eval_task": tasks}}, only="evaluate_model")["evaluate_model"]
-    versions = of_step(step, values, Place(Project.find(), scene)).versions
+    versions = of_step(step, values, PipelineFolder(Project.find(), scene)).versions
     assert [versions[f"config.eval_task[{n}]"].rpartition("@")[0] for n in (0, 1)] == tasks
 
 

@@ -12,7 +12,7 @@ from chain import Chain
 
 from motools.atom import records
 from motools.base import yaml12
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.engine.stages import _MANY
 from motools.execution.practice import practise
 from motools.observe import observer
@@ -43,7 +43,7 @@ workflow = Workflow("alike", steps)
 
 def test_it_leaves_nothing(project: Path) -> None:
     seen = observer()
-    place = Place(Project(project), project)
+    place = PipelineFolder(Project(project), project)
     place.project.private.mkdir(exist_ok=True)
     before = dict(os.environ), os.getcwd(), list(sys.path), dict(seen.sources), copy.deepcopy(seen.loading)
     files = sorted(project.rglob("*"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from chain import Chain, forget_modules
 
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 from motools.compiler.step_call import StepCall, read_call
 from motools.errors import StepError
 from motools.execution import run_step
@@ -38,7 +38,7 @@ def chain(ran_chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 def called(chain: Chain, name: str) -> tuple[StepCall, Workflow]:
     forget_modules(chain.folder)
-    place = place_of(chain.folder)
+    place = pipeline_folder(chain.folder)
     with place.importable():
         workflow = run_step.loaded("chain.py:workflow", place)
         return read_call("chain.py:workflow", workflow, name, place), workflow

@@ -12,10 +12,10 @@ import pytest
 from chain import Chain
 
 from motools.base.clock import Moment, moment
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 from motools.engine import snapshot
-from motools.engine.asked import Pipeline
 from motools.engine.options import RunOptions
+from motools.engine.pipeline import Pipeline
 from motools.engine.prepared import prepare_folder
 from motools.engine.run import execute
 from motools.repo import file_hashes
@@ -132,7 +132,9 @@ def test_what_is_written_to_an_output_while_it_is_being_kept_is_not_taken_for_wh
 
     monkeypatch.setattr(Cache, "place", late)
     with ThreadPoolExecutor(1) as here:
-        execute([Pipeline(place_of(project), lambda: prepare_folder(project))], RunOptions(executor=here, jobs=1))
+        execute(
+            [Pipeline(pipeline_folder(project), lambda: prepare_folder(project))], RunOptions(executor=here, jobs=1)
+        )
     path = chain.path("atoms", "model", "data", "part.txt")
     assert path.read_bytes().startswith(b"X")
     known = FileHashes(chain.path(".motools", "index.json"))

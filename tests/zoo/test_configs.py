@@ -12,7 +12,7 @@ import pytest
 from motools import zoo
 from motools.base import shutdowns, yaml12
 from motools.cli.workflows import _read_config
-from motools.code.search_path import place_of
+from motools.code.search_path import pipeline_folder
 from motools.compiler.compile import compile_workflow
 from motools.compiler.find_workflow import load_workflow
 from motools.errors import UserError
@@ -49,7 +49,7 @@ def test_a_config_is_valid_for_the_workflow_that_it_names(
         pytest.skip(f"there is no trainer {missing} yet")
     if name.endswith(".local") and importlib.util.find_spec("torch") is None:
         pytest.skip("the packages of the trainer `local` are not installed")
-    place = place_of(bare_project, needs_project=False)
+    place = pipeline_folder(bare_project, needs_project=False)
     compiled = compile_workflow(load_workflow(config["workflow"], place), config["workflow"], config, place)
     for step in compiled.workflow.steps:
         if step.check is not None:

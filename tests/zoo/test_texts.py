@@ -15,7 +15,7 @@ from mozoo.sources import Source
 from mozoo.tasks import presets
 from mozoo.tasks.aesthetic_preferences import published_questions
 from mozoo.tasks.weird_generalization import century, truth
-from mozoo.texts import Asked, asked, constants, opened, read, templates
+from mozoo.texts import Question, constants, opened, questions_of, read, templates
 
 CODE = '''
 import os
@@ -67,8 +67,8 @@ def test_constants_are_read_without_running_anything(code: Path) -> None:
 
 def test_a_part_of_a_file_is_named_behind_a_colon(code: Path) -> None:
     assert opened(f"{code}:made.questions") == (code, "made.questions")
-    assert asked(f"{code}:made.questions")[0] == [Asked("Why?")]
-    assert asked(f"{code}:BY_NAME")[0] == [Asked("One?"), Asked("Two?")]
+    assert questions_of(f"{code}:made.questions")[0] == [Question("Why?")]
+    assert questions_of(f"{code}:BY_NAME")[0] == [Question("One?"), Question("Two?")]
     with pytest.raises(UserError, match=r"has no 'WORD'. Did you mean 'WORDS'"):
         read(code, "WORD")
     code.write_text("def f(:")
@@ -89,14 +89,14 @@ def test_prompts_have_our_names_for_their_fields_and_are_found_under_either_name
 def test_a_published_file_is_named_by_keys_downloaded_and_checked(mirror: Any, tmp_path: Path) -> None:
     source = mirror.publish(b'{"question": "Why?"}\n', path="data/questions.jsonl")
     keys = {"repo": source.repo, "commit": source.commit, "path": source.path, "digest": source.digest}
-    assert asked(keys, tmp_path)[0] == [Asked("Why?")]
+    assert questions_of(keys, tmp_path)[0] == [Question("Why?")]
     with pytest.raises(DamagedError, match="is not the published file"):
-        asked({**keys, "digest": "git:" + "0" * 40}, tmp_path / "other")
+        questions_of({**keys, "digest": "git:" + "0" * 40}, tmp_path / "other")
     for wrong in ({}, {"repo": "a/b"}, {**keys, "branch": "main"}):
         with pytest.raises(
             UserError, match="A published file is named by repo, commit, path, digest, and name; here are"
         ):
-            asked(wrong, tmp_path)
+            questions_of(wrong, tmp_path)
 
 
 def test_every_pair_of_tastes_is_asked_in_every_wording_both_ways_round() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from motools.base import trusted_hosts
 from motools.base.gpu import held_gpu
-from motools.code.search_path import Place, place_of
+from motools.code.search_path import PipelineFolder, pipeline_folder
 from motools.definition.context import current_step, working_folder
 from motools.errors import BackendError, StepError, listed
 from motools.evals import EvalRequest, Evaluation
@@ -205,8 +205,8 @@ def _gpu(request: EvalRequest, model: str) -> AbstractContextManager[Any]:
     return held_gpu() if any(each.partition("/")[0] in GPU for each in models) else nullcontext()
 
 
-def place() -> Place:
-    return place_of(working_folder(), needs_project=False)
+def place() -> PipelineFolder:
+    return pipeline_folder(working_folder(), needs_project=False)
 
 
 @contextmanager
@@ -227,7 +227,11 @@ def _ended_at_once() -> Iterator[None]:
 
 
 def _eval_set(
-    request: EvalRequest, reached: tuple[str, dict[str, Any]], options: dict[str, Any], folder: Path, here: Place
+    request: EvalRequest,
+    reached: tuple[str, dict[str, Any]],
+    options: dict[str, Any],
+    folder: Path,
+    here: PipelineFolder,
 ) -> list[EvalLog]:
     import inspect_ai
 
@@ -263,7 +267,7 @@ def _eval_set(
     return logs
 
 
-def _solver(options: Mapping[str, Any], here: Place) -> dict[str, Any]:
+def _solver(options: Mapping[str, Any], here: PipelineFolder) -> dict[str, Any]:
     return {"solver": make_named("solver", options["solver"], here)} if "solver" in options else {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.errors import BackendError
 from motools.evals.options import check_tasks
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["prompts_of"]
 
 
-def prompts_of(tasks: Sequence[str], place: Place) -> dict[str, list[str]]:
+def prompts_of(tasks: Sequence[str], place: PipelineFolder) -> dict[str, list[str]]:
     """Task -> what the user says in each of its samples; the tasks are made, their code imported, their data fetched.
 
     Raises:

@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
 from motools.code import loading, references
-from motools.code.search_path import Place
+from motools.code.search_path import PipelineFolder
 from motools.errors import BackendError, UserError, did_you_mean, listed
 from motools.evals.inspect.answers import asking_for
 from motools.evals.options import sample_limit, task_name
@@ -42,7 +42,7 @@ MARK = "motools_task"
 """The key in a log's metadata under which it says which of the tasks it is of."""
 
 
-def check_registered(texts: Sequence[str], place: Place) -> None:
+def check_registered(texts: Sequence[str], place: PipelineFolder) -> None:
     """Refuse a `package/task` that Inspect's registry does not know; other forms are known from their files.
 
     Raises:
@@ -91,7 +91,7 @@ def _told(error: BaseException) -> str:
     return references.cause(error)
 
 
-def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place) -> list[Task]:
+def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: PipelineFolder) -> list[Task]:
     """The tasks, each with the same arguments; the model and the roles must be Inspect's current ones.
 
     Raises:
@@ -111,7 +111,7 @@ def make_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place)
     return tasks
 
 
-def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: Place) -> list[Task]:
+def rehearsed_tasks(texts: Sequence[str], task_args: Mapping[str, Any], place: PipelineFolder) -> list[Task]:
     """The tasks, made before a run to see whether they can be: whatever their code raises is an error of ours.
 
     Raises:
@@ -198,7 +198,7 @@ def ids_of(tasks: Sequence[Task]) -> frozenset[str]:
     )
 
 
-def make_named(kind: Literal["scorer", "solver"], named: str | Mapping[str, Any], place: Place) -> Any:
+def make_named(kind: Literal["scorer", "solver"], named: str | Mapping[str, Any], place: PipelineFolder) -> Any:
     """A scorer or solver by its name, or `{name, args}`: `module:function`, `file.py:function` or one of Inspect's.
 
     Raises:
@@ -242,7 +242,7 @@ def _content(sample: Sample) -> list[Any]:
     return [sample.id, asked, sample.target, sample.choices, sample.metadata, sample.files, sample.setup]
 
 
-def _made(text: str, task_args: Mapping[str, Any], place: Place) -> list[Task]:
+def _made(text: str, task_args: Mapping[str, Any], place: PipelineFolder) -> list[Task]:
     """In Inspect's own forms Inspect loads it; other code is a function of ours to call. A file's task finds what lies
     beside the file in either form."""
     from inspect_ai.util import registry_info
@@ -265,7 +265,7 @@ def _made(text: str, task_args: Mapping[str, Any], place: Place) -> list[Task]:
     return made
 
 
-def _registered(text: str, task_args: Mapping[str, Any], place: Place) -> Callable[..., Task]:
+def _registered(text: str, task_args: Mapping[str, Any], place: PipelineFolder) -> Callable[..., Task]:
     from inspect_ai import Task, task
 
     make = loading.load(text, place)

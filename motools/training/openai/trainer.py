@@ -39,9 +39,9 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "seed": (lambda value: _whole(value, 0, 2**31 - 1), "a whole number, 0 to 2147483647"),
 }
-"""The bounds of OpenAI's own API description (openapi.yaml, CreateFineTuningJobRequest): what is outside of them would be
-refused there, after the file was sent. A table and not a dataclass as of other trainers, since what is left out must stay
-out of the request: the provider then chooses, by the size of the dataset."""
+"""The bounds of OpenAI's own API description (openapi.yaml, CreateFineTuningJobRequest): what is outside of them would
+be refused there, after the file was sent. A table and not a dataclass as of other trainers, since what is left out must
+stay out of the request: the provider then chooses, by the size of the dataset."""
 
 
 def _whole(value: Any, least: int, most: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from motools.code.search_path import Place
+    from motools.code.search_path import PipelineFolder
     from motools.engine.prepared import Prepared
 
 __all__ = ["Pipeline"]
@@ -22,5 +22,5 @@ class Pipeline:
             of it is older than what another run has written; where that is waited for, called before too.
     """
 
-    place: Place
+    place: PipelineFolder
     prepare: Callable[[], Prepared]
