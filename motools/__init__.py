@@ -6,16 +6,20 @@ Importing this package is quick and silent: no SDK is loaded, no `.env` is read,
 from typing import TYPE_CHECKING
 
 from motools.errors import MotoolsError
-from motools.version import __version__
 
 if TYPE_CHECKING:
     from motools.engine.results_table import results
+    from motools.version import __version__
 
 __all__ = ["MotoolsError", "__version__", "results"]
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from motools.version import __version__
+
+            return __version__
         if name == "results":
             from motools.engine.results_table import results
 
