@@ -46,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """All workers of a run have their forks of one warm Python."""
+    gc.enable()  # it is they who collect
     if sys.platform == "linux" and not (node.config.option.cold or node.config.option.installed):
         node.workerinput["warm"] = str(warm.start())
 
