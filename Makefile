@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-local test-lowest test-newest check-package docs architecture mutants bench \
-    lint format clean
+.PHONY: help install install-local demo test test-all test-local test-lowest test-newest check-package docs \
+    architecture mutants bench lint format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,8 @@ install: $(READY)  ## Make .venv with MOTools and all that its demo and tests ne
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # pip would with one core; some packages hold broken files
 	@touch $@
 
 demo: $(READY)  ## Train and evaluate a small model, offline and without a key, and trace the result
@@ -38,6 +39,8 @@ $(LOCAL)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(LOCAL)
 	$(LOCAL)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[local]' hypothesis pytest pytest-xdist
 	@touch $@
+
+install-local: $(LOCAL)/.ready  ## Make .venv-local with PyTorch and what else its tests need
 
 test-local: $(LOCAL)/.ready  ## Run the tests that need PyTorch, in an environment of their own
 	PATH="$(CURDIR)/$(LOCAL)/bin:$$PATH" $(MEMORY) $(LOCAL)/bin/python -m pytest -n 2 --dist worksteal tests/local

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.metadata
 import multiprocessing.spawn  # noqa: F401  (it starts what sys.executable is when it is imported: no warm Python)
 import os
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sampling
@@ -18,6 +20,7 @@ import typer.main
 import warm
 from hypothesis import HealthCheck, settings
 
+gc.disable()  # until all is imported and collected: until then nothing goes
 # Inspect asks anew for every evaluation, and needs a quarter of a second to find out.
 importlib.metadata.packages_distributions = functools.cache(importlib.metadata.packages_distributions)
 # It makes the same commands of the same functions for each call of the command line within a process.
@@ -38,6 +41,20 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.path[:] = [entry for entry in sys.path if entry not in ("", root)]
     config.addinivalue_line("markers", "cold: processes are started anew, not as forks of a warm one (see warm.py)")
     config.addinivalue_line("markers", "long: takes many seconds, and is begun with")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """All workers of a run have their forks of one warm Python."""
+    gc.enable()  # it is they who collect
+    if sys.platform == "linux" and not (node.config.option.cold or node.config.option.installed):
+        node.workerinput["warm"] = str(warm.start())
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
@@ -85,8 +102,8 @@ def own_surroundings(
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(home / "dvc-global"))
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(home / "dvc-site"))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.setenv(name, "1")  # several tests run at once on few cores
+    for name, value in warm.ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
     programs = request.config.getoption("--installed") or str(Path(sys.executable).parent)
     monkeypatch.setenv("PATH", programs + os.pathsep + os.environ["PATH"])
     for name, value in {"NAME": "Ada Test", "EMAIL": "ada@example.org"}.items():
@@ -104,7 +121,7 @@ def warm_python(own_surroundings: None, request: pytest.FixtureRequest, monkeypa
     options = request.config.option
     is_cold = options.cold or options.installed or request.node.get_closest_marker("cold")
     if sys.platform == "linux" and not is_cold:  # elsewhere forks of processes with such libraries are fragile
-        programs = str(warm.start())
+        programs = getattr(request.config, "workerinput", {}).get("warm") or str(warm.start())
         monkeypatch.setattr(sys, "executable", f"{programs}/python")
         monkeypatch.setenv("PATH", programs + os.pathsep + os.environ["PATH"])
 

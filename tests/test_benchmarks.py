@@ -49,6 +49,7 @@ def test_every_benchmark_prints_its_ratios_as_json(name: str) -> None:
         assert set(figure) >= {"what", "unit", "at_most", "met", "n"}, name
 
 
+@pytest.mark.long
 def test_the_intervals_hold_the_truth_about_95_times_in_100() -> None:
     """Of a thousand draws, three standard errors around what the page says of twenty thousand."""
     command = [sys.executable, str(FOLDER / "coverage.py"), "--draws", "1000", "--json"]

@@ -32,6 +32,7 @@ import tempfile
 import threading
 import time
 import types
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -40,24 +41,29 @@ COLD = sys.executable
 """Python itself."""
 PROGRAMS = ("python", "motools", "dvc")
 LIBRARIES = (
-    "dvc.cli", "dvc.repo", "dvc.commands.status", "dvc.commands.data_sync", "dvc_data.index", "git", "inspect_ai",
-    "inspect_ai.log", "inspect_ai.model", "inspect_ai.scorer", "inspect_ai._eval.eval", "openai",
-    "inspect_ai.model._providers.openai", "openai.resources.fine_tuning", "pooch", "psutil", "pydantic", "rich.console",
-    "rich.table", "ruamel.yaml", "typer", "yaml",
+    "IPython", "anyio._backends._asyncio", "configobj", "dvc.cli", "dvc.repo", "dvc.commands.status",
+    "dvc.commands.data_sync", "dvc_data.index", "git", "inspect_ai", "inspect_ai.agent._acp.server", "inspect_ai.hooks",
+    "inspect_ai.log", "inspect_ai.model", "inspect_ai.scorer", "inspect_ai._eval.eval", "numpy", "openai",
+    "inspect_ai.model._providers.openai", "openai.resources.chat", "openai.resources.fine_tuning", "pooch", "psutil",
+    "pydantic", "rich.console", "rich.markdown", "rich.table", "ruamel.yaml", "typer", "typer._adapters", "yaml",
 )  # fmt: skip
 
 OURS = {
-    "command_line": ("motools.cli.app", "motools.engine.run"),
-    "workers": ("motools.execution.run_step",),
+    "command_line": ("motools.cli.app", "motools.engine.checks", "motools.engine.progress", "motools.steps"),
+    "workers": ("motools.execution.run_step", "motools.compiler.find_workflow", "motools.steps"),
 }
-"""Servers that have imported modules of ours too: what each would import in its first tenth of a second."""
+"""Servers that have imported modules of ours too: what each would import in its first tenths of a second."""
+SERVERS = ("python", *OURS)
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+"""Several tests run at once on few cores, and a process with threads cannot be forked safely."""
 
 _running: list[tuple[subprocess.Popen[bytes], Path]] = []
 
 
 @functools.cache
 def start() -> Path:
-    """Start this process's server; returns the folder of its programs. It goes when this process does."""
+    """Start the server; returns the folder of its programs, which wait for it where it is not ready yet. It goes when
+    this process does."""
     from warm_client import variables
 
     place = Path(tempfile.mkdtemp(prefix="warm-", dir="/tmp"))  # a socket's path must be short
@@ -66,20 +72,25 @@ def start() -> Path:
     for name in PROGRAMS:
         (place / name).write_text(program)
         (place / name).chmod(0o755)
-    (place / "variables").write_bytes(marshal.dumps(variables()))
-    ready, theirs = os.pipe()
-    words = [COLD, "-P", __file__, str(place), str(theirs)]
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[theirs], env=env)
+    # As the fixture `own_surroundings` leaves them for what is started.
+    unset = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+    env = {name: value for name, value in os.environ.items() if name not in unset} | ONE_THREAD
+    (place / "variables").write_bytes(marshal.dumps(variables(env)))
+    listeners = [socket.socket(socket.AF_UNIX) for _ in SERVERS]
+    for name, listener in zip(SERVERS, listeners, strict=True):
+        listener.bind(f"{place}/{name}.socket")
+        listener.listen(64)
+    handles = [listener.fileno() for listener in listeners]
+    words = [COLD, "-P", __file__, str(place), *map(str, handles)]
+    server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=handles, env=env)
     _running.append((server, place))
-    os.close(theirs)
-    with os.fdopen(ready, "rb") as said:
-        assert said.read(1), "the warm Python did not start"
+    for listener in listeners:
+        listener.close()
     return place
 
 
 def stop() -> None:
-    """End the server, if there is one."""
+    """End the server, if this process has started one."""
     for server, place in _running:
         server.communicate()
         shutil.rmtree(place)
@@ -88,24 +99,19 @@ def stop() -> None:
 # -- in the server -----------------------------------------------------------------
 
 
-def _serve(place: str, ready: int) -> None:
+def _serve(place: str, handles: list[int]) -> None:
+    gc.disable()  # nothing that is imported goes
+    _remember_distributions()  # before Inspect takes the function by its name
     for library in LIBRARIES:
-        importlib.import_module(library)
+        with suppress(ModuleNotFoundError):  # other versions of it do without
+            importlib.import_module(library)
     assert "motools" not in sys.modules
-    asked = importlib.metadata.packages_distributions
-    known = functools.cache(lambda path: asked())
-    importlib.metadata.packages_distributions = lambda: known(tuple(sys.path))  # Inspect asks for each evaluation
-    importlib.metadata.packages_distributions()
+    importlib.import_module("inspect_ai.model").get_model_info("openai/gpt-4o")  # it reads of all models, and keeps it
     sys.executable = f"{place}/python"
-    listeners = {}
-    for name in ("python", *OURS):
-        listeners[name] = socket.socket(socket.AF_UNIX)
-        listeners[name].bind(f"{place}/{name}.socket")
-        listeners[name].listen(64)
-    os.write(ready, b"!")
-    os.close(ready)
+    listeners = {name: socket.socket(fileno=handle) for name, handle in zip(SERVERS, handles, strict=True)}
     gc.collect()
     gc.freeze()
+    gc.enable()
     for name, modules in OURS.items():
         if not os.fork():
             for module in modules:
@@ -114,6 +120,20 @@ def _serve(place: str, ready: int) -> None:
             _listen(listeners[name])
             return
     _listen(listeners["python"])
+
+
+def _remember_distributions() -> None:
+    """Ask `importlib.metadata` once for the distributions of all importable names: each evaluation would ask anew."""
+    ask, known = importlib.metadata.packages_distributions, list(sys.path)
+    found = ask()
+
+    def answer() -> Mapping[str, list[str]]:
+        others = [entry for entry in sys.path if entry not in known]
+        if len(sys.path) - len(others) < len(known) or any(importlib.metadata.distributions(path=others)):
+            return ask()
+        return found
+
+    importlib.metadata.packages_distributions = answer
 
 
 def _listen(listener: socket.socket) -> None:
@@ -244,4 +264,4 @@ def _execute(kind: str, *rest: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]))
+    _serve(sys.argv[1], [int(word) for word in sys.argv[2:]])

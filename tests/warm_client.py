@@ -35,10 +35,10 @@ def main(place: str, python: str) -> None:
     os._exit(os.waitstatus_to_exitcode(status))
 
 
-def variables() -> dict[str, str]:
+def variables(env: os._Environ[str] | dict[str, str] = os.environ) -> dict[str, str]:
     """What Python reads when it starts, and a fork of another cannot take over."""
     alike = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-    own = {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LC_", "LANG"))}
+    own = {name: value for name, value in env.items() if name.startswith(("PYTHON", "LC_", "LANG"))}
     return {name: value for name, value in own.items() if name not in alike}
 
 

@@ -5,6 +5,9 @@ Exit codes: 0 done, 1 a step failed, 2 the user's input, 70 what nobody foresaw,
 
 from __future__ import annotations
 
+import sys
+from copy import copy
+from functools import cache
 from typing import Annotated, NoReturn
 
 import typer
@@ -84,11 +87,21 @@ def root(
     """Train and evaluate model organisms as git and DVC pipelines."""
 
 
+@cache
+def _with_only(name: str) -> typer.Typer:
+    """The command line with the one command of that name, if there is one: Typer makes all that there are, which takes
+    as long as to start Python."""
+    one = copy(app)
+    one.registered_commands = [command for command in app.registered_commands if command.name == name]
+    one.registered_groups = [group for group in app.registered_groups if group.name == name]
+    return one if one.registered_commands or one.registered_groups else app
+
+
 def main() -> NoReturn:
     """Run the command line."""
     with guarded():
         try:
-            app(prog_name="motools")
+            _with_only(sys.argv[1] if len(sys.argv) > 1 else "")(prog_name="motools")
         except SystemExit as ended:
             if ended.code == 130:  # Typer has caught Ctrl-C, and says nothing
                 raise KeyboardInterrupt from None

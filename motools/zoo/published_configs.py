@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
 from motools.errors import UserError, did_you_mean, listed
-from motools.zoo.registry import Description, Fidelity, Grade
+from motools.zoo.registry import Description, Fidelity, Grade, declared
 
 __all__ = ["Variant", "about_config", "config_text", "configs", "fidelity_of_config"]
 
@@ -56,7 +55,7 @@ def _package(point: Any) -> Any:
 def _texts() -> dict[str, tuple[Path, str]]:
     """Name -> the file that a config lies in or is made from, and its text; the first to claim a name has it."""
     found: dict[str, tuple[Path, str]] = {}
-    for point in entry_points(group="motools.configs"):
+    for point in declared("motools.configs"):
         package = _package(point)
         files = sorted(Path(package.__file__).parent.glob("*.yaml"))
         texts = {file.name.removesuffix(".yaml"): (file, file.read_text(encoding="utf-8")) for file in files}
@@ -117,7 +116,7 @@ def fidelity_of_config(name: str) -> tuple[str, Fidelity]:
     from motools.base import yaml12
 
     config = yaml12.loads(config_text(name))
-    for point in entry_points(group="motools.configs"):
+    for point in declared("motools.configs"):
         package = _package(point)
         if Path(package.__file__).parent == configs()[name].parent and hasattr(package, "FIDELITY"):
             return package.FIDELITY(name, config)  # type: ignore[no-any-return]

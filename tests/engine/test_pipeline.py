@@ -86,13 +86,27 @@ def clean_for_dvc(folder: Path | None = None) -> bool:
     return bool(status == {})
 
 
+@pytest.fixture(scope="session")
+def first_run() -> list[tuple[Path, list[Any]]]:
+    """The project that the first test which needs it has made for all, and what its run told."""
+    return []
+
+
 @pytest.fixture
-def ran(project: Path) -> list[Any]:
-    """A project in which the config of the documentation has run once, with dummy backends."""
-    Path("loaders.py").write_text(LOADERS)
-    Path("config.yaml").write_text(CONFIG)
-    commit("config")
-    return list(workflow_run())
+def ran(
+    project: Path, template: Path, tmp_path_factory: pytest.TempPathFactory, first_run: list[tuple[Path, list[Any]]]
+) -> list[Any]:
+    """A project in which the config of the documentation has run once, with dummy backends: a copy of one that has."""
+    if not first_run:
+        made = Path(shutil.copytree(template, tmp_path_factory.mktemp("ran") / "project", symlinks=True))
+        (made / "loaders.py").write_text(LOADERS)
+        (made / "config.yaml").write_text(CONFIG)
+        commit("config", folder=made)
+        first_run.append((made, list(workflow_run(folder=made))))
+    made, told = first_run[0]
+    shutil.rmtree(project / ".git")  # its objects cannot be written over
+    shutil.copytree(made, project, symlinks=True, dirs_exist_ok=True)
+    return list(told)
 
 
 def test_the_same_run_again_executes_nothing_and_keeps_every_id(ran: list[Any]) -> None:

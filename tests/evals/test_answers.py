@@ -120,6 +120,7 @@ def evaluate(scene: Path, tmp_path: Path) -> Callable[..., Evaluation]:
     return run
 
 
+@pytest.mark.long
 def test_a_pipeline_asks_its_model_only_for_what_it_has_not_been_asked(scene: Path, server: OpenAIServer) -> None:
     chain = Chain(scene)
 

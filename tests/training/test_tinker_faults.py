@@ -132,6 +132,7 @@ def table(folder: Path, cases: list[tuple[str, str]], at_once: int = 3) -> list[
         return list(pool.map(one, cases))
 
 
+@pytest.mark.long
 def test_no_fault_of_the_server_loses_doubles_or_misreports_a_training(tmp_path: Path) -> None:
     print(f"\n{HEAD}")
     found = table(tmp_path, sample(CASES, 14, axes=lambda case: case))

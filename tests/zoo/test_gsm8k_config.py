@@ -86,6 +86,7 @@ def run() -> list[Any]:
     return list(json.loads(done.stdout))
 
 
+@pytest.mark.long
 def test_the_documented_config_runs_to_the_end_and_only_what_changes_runs_again(published: Any) -> None:
     first = run()
     assert [stage["status"] for stage in first] == ["finished"] * 3

@@ -165,6 +165,7 @@ def test_the_taste_of_the_published_file_is_there_after_training_and_not_before(
     assert row[-1] == "12 in 4 clusters paired"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("real")
 def test_the_more_rows_of_the_published_file_the_more_of_its_taste(motools: Call) -> None:
     text = zoo.config_text("dose_response.tinylm")
