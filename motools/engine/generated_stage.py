@@ -22,6 +22,8 @@ from motools.engine.stage_outputs import out_paths
 from motools.errors import DamagedError, StepError, WorkflowError
 from motools.execution import cached_results, run_step
 from motools.execution.run_step import Execution, Outcome
+from motools.executors.job import Answer
+from motools.executors.registry import Chosen
 from motools.repo import pipeline, step_cache
 from motools.repo.step_cache import CachedResult
 
@@ -51,6 +53,19 @@ class GeneratedStage:
     @cached_property
     def cores(self) -> float | None:
         return self.step.cores(self.config) if callable(self.step.cores) else self.step.cores
+
+    @cached_property
+    def _where(self) -> Chosen | None:
+        """Where it runs; None: on this machine."""
+        return self._state.elsewhere.of(self.step)
+
+    @property
+    def on(self) -> str:
+        return self._where.name if self._where is not None else ""
+
+    @property
+    def places(self) -> int | None:
+        return self._where.jobs if self._where is not None else None
 
     # -- what it reads and writes --------------------------------------------------
 
@@ -196,12 +211,16 @@ class GeneratedStage:
     # -- running -------------------------------------------------------------------
 
     def warm_up(self) -> None:
-        self._executor()
+        if self._where is not None:
+            self._state.elsewhere.needs(self.step, self.config)  # what cannot be meant is said before anything runs
+            self._state.elsewhere.start(self._where)
+        else:
+            self._executor()
 
     def _executor(self) -> Executor:
         return self._state.executor(self.step.preload(self.config) if self.step.preload else ())
 
-    def start(self, plan: StagePlan) -> Future[Outcome]:
+    def start(self, plan: StagePlan) -> Future[Outcome] | Future[Answer]:
         assert plan.call is not None
         self._outputs.remove(self.name)
         project, folder = self._place.project, self._place.folder
@@ -209,11 +228,20 @@ class GeneratedStage:
         options = self._state.options
         git = project.git.state([folder / file for file in files])
         how = Execution(options.user or project.user, git, options.force, self.log, earlier=not options.without_remote)
-        return self._executor().submit(run_step.perform, plan.call, how, self._outputs.lock_file.entry(self.name))
+        locked, elsewhere = self._outputs.lock_file.entry(self.name), self._state.elsewhere
+        if self._where is None:
+            return self._executor().submit(run_step.perform, plan.call, how, locked)
+        needs = elsewhere.needs(self.step, self.config)
+        preload = self.step.preload(self.config) if self.step.preload else ()
+        return elsewhere.submit(self._where, plan.call, how, locked, needs, preload)
 
-    def finish(self, plan: StagePlan, result: Outcome) -> Done:
+    def finish(self, plan: StagePlan, result: Outcome | Answer) -> Done:
         """Enter it into dvc.lock, which is written in batches: the step has put its outputs into the cache and its
         entry into the step cache before, so that a crash loses nothing that was paid for."""
+        if isinstance(result, Answer):
+            assert self._where is not None
+            assert plan.call is not None
+            result = self._state.elsewhere.received(self._where, plan.call, result, self.log)
         if result.error is not None or result.result is None or plan.call is None:
             raise StepError(result.error or "it gave no result")
         self._state.traces[self.name] = result.result.trace
