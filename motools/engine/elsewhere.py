@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import uuid
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -12,19 +14,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from motools.base.files import replace_file
 from motools.base.resources import Resources
+from motools.code.world import World
 from motools.compiler.step_call import StepCall
 from motools.definition.instances import base_of
 from motools.definition.step import Step
 from motools.engine.options import RunOptions
-from motools.errors import ConfigError, MotoolsError, did_you_mean
-from motools.execution.cached_results import result_of
+from motools.errors import ConfigError, MotoolsError, did_you_mean, listed
+from motools.execution.cached_results import restore, result_of
 from motools.execution.run_step import Execution, Outcome
 from motools.executors import environment, one_step, registry
-from motools.executors.job import Answer, Job
+from motools.executors.job import Answer, Job, Source
 from motools.executors.registry import Chosen
+from motools.repo.exchange import Exchange
 from motools.repo.project import Project
 from motools.repo.settings import FILE, HERE, Settings, of_step, read_settings
+from motools.repo.work_tree import address, work_tree
 
 __all__ = ["Elsewhere"]
 
@@ -52,6 +58,7 @@ class Elsewhere:
         self._executors: dict[str, Executor] = {}
         self._sent: list[_Sent] = []
         self._run = uuid.uuid4().hex
+        self._sources: dict[str, Source] = {}
 
     # -- who goes where ------------------------------------------------------------
 
@@ -95,6 +102,11 @@ class Elsewhere:
         told = of_step(self._settings.resources, step.name, base_of(step.name), step.outputs)
         return (told or Resources()).over(step.needs(config))
 
+    @cached_property
+    def _exchange(self) -> Exchange:
+        """The DVC remote."""
+        return Exchange(self._project)
+
     # -- sending and receiving -----------------------------------------------------
 
     def start(self, where: Chosen) -> Executor:
@@ -104,10 +116,18 @@ class Elsewhere:
             ConfigError: it cannot be had, or its workers have another Python or MOTools.
         """
         if where.name not in self._executors:
+            if not where.shared_files:
+                if self._exchange.name is None:
+                    raise ConfigError(
+                        f"The executor {where.name!r} sees none of these files, and there is no DVC remote to send "
+                        "them by. Type: dvc remote add -d NAME URL"
+                    )
+                _ = self._source(where)  # what is refused is refused now
+                self._sources.clear()  # the run has its files to write yet
             self._executors[where.name] = executor = where.start()
             environments: Callable[[], Sequence[environment.Environment]] | None
             environments = getattr(executor, "environments", None)
-            told = {}
+            told: dict[str | None, None] = {}
             for each in environments() if environments is not None else ():
                 if (why := environment.refusal(each, environment.here())) is not None:
                     raise ConfigError(f"The executor {where.name!r} cannot be used: {why}")
@@ -127,9 +147,14 @@ class Elsewhere:
     ) -> Future[Answer]:
         """Have an executor run a step."""
         executor = self.start(where)
+        root, source, state = str(self._project.root), None, self._run
+        if not where.shared_files:
+            self._exchange.send(f"{atom.rpartition('-')[2]}.dir" for atom in call.inputs.values())
+            root, source = None, self._source(where)
+            state = self._run if how.force else source.tree
         job = Job(
             key=call.key,
-            state=self._run,
+            state=state,
             step=call.name,
             workflow=call.workflow,
             folder=Path(os.path.relpath(call.folder, self._project.root)).as_posix(),
@@ -151,7 +176,8 @@ class Elsewhere:
             force=how.force,
             earlier=how.earlier,
             resources=resources,
-            root=str(self._project.root),
+            root=root,
+            source=source,
             log=str(how.log) if how.log is not None else None,
         )
         sent = _Sent(executor, executor.submit(one_step.perform, job), Future())
@@ -159,17 +185,51 @@ class Elsewhere:
         sent.theirs.add_done_callback(lambda _: _pass_on(sent))
         return sent.ours
 
-    def received(self, where: Chosen, call: StepCall, answer: Answer, log: Path) -> Outcome:
+    def received(self, where: Chosen, call: StepCall, answer: Answer, log: Path, world: World) -> Outcome:
         """What has come of a step, with its result at hand as if it had been made here."""
         for note in answer.notes:
             self._say(f"{call.name}: {note}")
         if answer.entry is None:
+            if not where.shared_files and answer.log:
+                replace_file(log, answer.log)
             return Outcome(answer.executed, error=answer.error or "it gave no result")
-        return Outcome(answer.executed, result_of(call, answer.entry))
+        if not where.shared_files:
+            replace_file(log, answer.log)
+            self._exchange.receive(call.cache_slot[0], answer.entry)
+        result = result_of(call, answer.entry)
+        if result is None:
+            return Outcome(answer.executed, error=f"{answer.where} has sent no result of this step.")
+        if not where.shared_files:
+            if changes := world.changes(result.trace, call.roles):
+                told = f"It was made on {answer.where}, where other things were used than are here: {listed(changes)}. "
+                return Outcome(answer.executed, error=told + "Where they are equal, `motools run` takes it up.")
+            restore(call, answer.entry)
+        return Outcome(answer.executed, result)
+
+    def _source(self, where: Chosen) -> Source:
+        """The state of the work tree, as it was when the first step of the run went elsewhere."""
+        if where.name not in self._sources:
+            git, exchange = self._project.git, self._exchange
+            now = work_tree(git, self._project.private)
+            if now.patch_id is not None:
+                kept = self._project.private / "patches" / f"{now.patch_id}.patch"
+                kept.parent.mkdir(exist_ok=True)
+                kept.write_bytes(now.patch)
+            self._sources[where.name] = Source(
+                repository=where.repository or address(git),
+                commit=now.commit,
+                tree=now.tree,
+                patch=base64.b64encode(zlib.compress(now.patch)).decode() if now.patch else "",
+                patch_id=now.patch_id,
+                project=Path(os.path.relpath(self._project.root, git.top)).as_posix(),
+                remote=(str(exchange.name), exchange.url),
+            )
+        return self._sources[where.name]
 
     def renew(self) -> None:
         """Take nothing for known that workers have imported: files may have been written anew."""
         self._run = uuid.uuid4().hex
+        self._sources.clear()
 
     # -- ending --------------------------------------------------------------------
 
@@ -186,6 +246,8 @@ class Elsewhere:
         for executor in self._executors.values():
             executor.shutdown(wait=False, cancel_futures=not getattr(executor, "lasts", False))
         self._executors.clear()
+        if "_exchange" in self.__dict__:
+            self._exchange.close()
 
 
 def _pass_on(sent: _Sent) -> None:

@@ -241,7 +241,7 @@ class GeneratedStage:
         if isinstance(result, Answer):
             assert self._where is not None
             assert plan.call is not None
-            result = self._state.elsewhere.received(self._where, plan.call, result, self.log)
+            result = self._state.elsewhere.received(self._where, plan.call, result, self.log, self._state.world)
         if result.error is not None or result.result is None or plan.call is None:
             raise StepError(result.error or "it gave no result")
         self._state.traces[self.name] = result.result.trace

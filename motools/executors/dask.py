@@ -75,7 +75,7 @@ class DaskExecutor(Executor):
                 f"The Dask scheduler {address or 'of this machine'} does not answer ({str(error).rstrip('.')}). Start "
                 "it with `dask scheduler`, or mend its address in motools.yaml."
             ) from error
-        self._pool: Executor = self._client.get_executor(pure=False, retries=0)
+        self._pool: Executor = self._client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call]
         self._declared: set[str] | None = None
 
     def environments(self) -> Sequence[Environment]:

@@ -23,15 +23,17 @@ class Source:
         repository: what `git fetch` takes, without any password.
         commit: must be there.
         patch: what differs from it in the work tree, as `git diff --binary`, compressed and in base64; "" for nothing.
+        patch_id: the SHA-256 of the patch, for the record.
         tree: git's id of the tree that commit and patch make, by which it is checked.
         project: the project's folder below the repository's top.
-        remote: the name and the address of the DVC remote, for a clone whose own configuration names none.
+        remote: the name and the address of the DVC remote; what lets one in is the worker's own.
     """
 
     repository: str
     commit: str
     tree: str
     patch: str = ""
+    patch_id: str | None = None
     project: str = "."
     remote: tuple[str, str] | None = None
 

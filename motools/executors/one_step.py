@@ -24,10 +24,13 @@ from motools.execution import run_step
 from motools.execution.run_step import Execution, Outcome
 from motools.execution.workers import TaskDied, WarmExecutor
 from motools.executors import environment
+from motools.executors.in_clone import at_hand, checked_out, finished
 from motools.executors.job import Answer, Job
 from motools.repo.git import GitState
 
 __all__ = ["main", "perform"]
+
+_KEPT = 3  # servers of a project that are kept beside a new one
 
 
 def perform(job: Job, in_fork: bool = True) -> Answer:
@@ -37,35 +40,62 @@ def perform(job: Job, in_fork: bool = True) -> Answer:
         in_fork: in a fork of a process that has imported what the step wants, and is kept for the next job; else in
             this process, which then must not have another job before or beside this one.
     """
-    host = environment.here().host
-    if (why := environment.refusal(environment.here(), job.environment)) is not None:
-        return Answer(False, error=why, where=host)
+    here = environment.here()
+    if (why := environment.refusal(here, job.environment)) is not None:
+        return Answer(False, error=why, where=here.host)
     try:
-        assert job.root is not None
-        return replace(_answer(run_in(job, Path(job.root), in_fork)), where=host)
+        answer = _where_files_are_seen(job, job.root, in_fork) if job.root is not None else _in_a_clone(job, in_fork)
     except (MotoolsError, TaskDied, OSError) as error:
-        return Answer(False, error=str(error), where=host)
+        answer = Answer(False, error=f"{error} ({here.host})")
+    return replace(answer, where=here.host)
 
 
-def run_in(job: Job, root: Path, in_fork: bool) -> Outcome:
-    """Run a job's step in the project that lies there. Raises `TaskDied` where its process was killed."""
+def _where_files_are_seen(job: Job, root: str, in_fork: bool) -> Answer:
+    return _answer(_run(job, call_of(job, place_of(Path(root, job.folder))), in_fork))
+
+
+def _in_a_clone(job: Job, in_fork: bool) -> Answer:
+    with checked_out(job) as (clone, root):
+        call = call_of(job, place_of(root / job.folder))
+        log = call.place.project.private / "logs" / f"{job.key}.log"
+        found = at_hand(clone, call, job.force)
+        answer = Answer(False, found.entry) if found is not None else None
+        answer = answer or _answer(_run(replace(job, log=str(log), locked={}), call, in_fork))
+        return finished(clone, call, answer, log)
+
+
+def call_of(job: Job, place: Place) -> StepCall:
+    """A job as a call in a place of this machine."""
+    return StepCall(
+        workflow=job.workflow,
+        name=job.step,
+        takes=job.takes,
+        outputs=job.outputs,
+        keeps_logs=job.keeps_logs,
+        values=job.values,
+        code=StepCode(job.function, job.versions, ()),
+        inputs=job.inputs,
+        place=place,
+        key=job.key,
+        gathers=job.gathers,
+    )
+
+
+def _run(job: Job, call: StepCall, in_fork: bool) -> Outcome:
+    """Run the step; raises `TaskDied` where its process was killed."""
     if not in_fork:
-        return executed(job, root)
-    place = place_of(root / job.folder)
-    return _server(job, place).submit(executed, job, root).result()  # type: ignore[no-any-return]
+        return executed(job, call)
+    if job.source is not None:
+        job = replace(job, source=replace(job.source, patch=""))  # which is applied
+    return _server(job, call.place).submit(executed, job, call).result()  # type: ignore[no-any-return]
 
 
-def executed(job: Job, root: Path) -> Outcome:
+def executed(job: Job, call: StepCall) -> Outcome:
     """The same in this process."""
-    place = place_of(root / job.folder)
-    code = StepCode(job.function, job.versions, ())
-    call = StepCall(
-        job.workflow, job.step, job.takes, job.outputs, job.keeps_logs, job.values, code, job.inputs, place, job.key,
-        job.gathers,
-    )  # fmt: skip
-    git = GitState(job.commit, place.project.git.top, job.changed, frozenset(job.asked))
+    git = GitState(job.commit, call.place.project.git.top, job.changed, frozenset(job.asked))
     log = Path(job.log) if job.log is not None else None
-    how = Execution(job.user, git, job.force, log, earlier=job.earlier)
+    patch = job.source.patch_id if job.source is not None else None
+    how = Execution(job.user, git, job.force, log, earlier=job.earlier, patch=patch)
     return run_step.perform_step(call, _found, how, job.locked)
 
 
@@ -88,22 +118,20 @@ def _answer(outcome: Outcome) -> Answer:
 
 # -- what a worker's process keeps -----------------------------------------------
 
-_servers: dict[Path, tuple[Any, WarmExecutor]] = {}
+_servers: dict[tuple[Any, ...], WarmExecutor] = {}
 _serving = threading.Lock()
 
 
 def _server(job: Job, place: Place) -> WarmExecutor:
-    """Where a job's step is executed: one server a project, begun anew where files or workflow are others."""
-    wanted = job.state, job.workflow, job.folder, job.preload
+    """Where a job's step is executed: a server for each state of a project's files, and for what it has imported."""
+    root, modules = place.project.root, ("motools.executors.one_step", *job.preload)
+    wanted = root, job.state, job.workflow, job.folder, job.preload
     with _serving:
-        have = _servers.get(place.project.root)
-        if have is not None and have[0] != wanted:
-            have[1].abandon()
-        if have is None or have[0] != wanted:
-            modules = ("motools.executors.one_step", "motools.execution.run_step", *job.preload)
-            server = WarmExecutor(modules, (run_step.loaded, (job.workflow, place)))
-            _servers[place.project.root] = wanted, server
-        return _servers[place.project.root][1]
+        if wanted not in _servers:
+            for old in [each for each in _servers if each[0] == root][:-_KEPT]:
+                threading.Thread(target=_servers.pop(old).shutdown, daemon=True).start()
+            _servers[wanted] = WarmExecutor(modules, (run_step.loaded, (job.workflow, place)))
+        return _servers[wanted]
 
 
 def main(words: list[str]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +146,14 @@ class Remote:
             self.problem = RemoteError(why)
             return
         try:
-            with observer().aside(), self.project.dvc() as repo:
+            with observer().aside(), self._dvc() as repo:
                 do(repo)
         except Exception as error:  # each kind of remote has errors of its own
             self.problem = RemoteError(self._sentence(error))
+
+    def _dvc(self) -> AbstractContextManager[Any]:
+        """DVC's repository."""
+        return self.project.dvc()
 
     def _distrusted(self) -> str | None:
         """Why what others have set for it is not followed: it would have a command run, or credentials sent to a host
