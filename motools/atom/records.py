@@ -48,8 +48,8 @@ class Record:
         function: what the step's function is as an object, as its key has it.
         declared: the versions that its key has.
         trace: what the execution used (see `trace.Trace`).
-        patch: the SHA-256 of what the work tree had that the commit lacks, as `git diff --binary`, where the step ran in
-            a clone that was given it.
+        patch: the SHA-256 of what the work tree had that the commit lacks, as `git diff --binary`, where the step ran
+            in a clone that was given it.
     """
 
     user: str

@@ -16,27 +16,28 @@ def chain(project: Path) -> Chain:
     return Chain.lay(project)
 
 
+THREADS = "concurrent.futures:ThreadPoolExecutor"
 POOL = "{pool: {kind: 'concurrent.futures:ThreadPoolExecutor', max_workers: 2}}"
 
 
 @pytest.mark.parametrize(
     ("text", "options", "told"),
     [
-        ("", ["--on", "poll"], "--on: there is no executor 'poll'. Known: dask, here. Others are set up in motools.yaml"),
+        ("", ["--on", "poll"], "--on: there is no executor 'poll'. Known: dask, here. Others are set up"),
         (f"executors: {POOL}", ["--on", "poll"], "there is no executor 'poll'. Did you mean 'pool'?"),
         (f"executors: {POOL}\nrun_on: {{train: poll}}", [], "motools.yaml: run_on.train: there is no executor 'poll'"),
-        (f"executors: {POOL}\nrun_on: {{trian: pool}}", [], "run_on.trian is no step, and no kind of atom. Did you mean 'train'"),
+        (f"executors: {POOL}\nrun_on: {{trian: pool}}", [], "run_on.trian is no step, and no kind"),
         ("executors: {pool: {}}", [], "executors.pool needs a kind, such as `kind: dask`"),
         ("executors: {here: {kind: dask}}", [], "executors.here has the name of this machine"),
-        ("executors: {a: {kind: dusk}}", ["--on", "a"], "executors.a.kind: there is no executor 'dusk'. Did you mean 'dask'?"),
-        ("executors: {a: {kind: dask, adress: x}}", ["--on", "a"], "executors.a.adress: unknown key. Did you mean 'address'?"),
-        ("executors: {a: {kind: dask, workers: x}}", ["--on", "a"], 'executors.a.workers: "x" should be a valid integer'),
+        ("executors: {a: {kind: dusk}}", ["--on", "a"], "a.kind: there is no executor 'dusk'. Did you mean 'dask'?"),
+        ("executors: {a: {kind: dask, adress: x}}", ["--on", "a"], "a.adress: unknown key. Did you mean 'address'?"),
+        ("executors: {a: {kind: dask, workers: x}}", ["--on", "a"], 'a.workers: "x" should be a valid integer'),
         ("executors: {a: {kind: dask, jobs: 0}}", ["--on", "a"], "executors.a.jobs must be 1 or more, not 0"),
         ("executors: {a: {kind: 'no_such_module:f'}}", ["--on", "a"], "'no_such_module:f' cannot be imported"),
         ("executors: {a: {kind: 'os:no_such'}}", ["--on", "a"], "the module os has no 'no_such'"),
         ("executors: {a: {kind: 'os:getcwd'}}", ["--on", "a"], "which is no concurrent.futures.Executor"),
-        ("resources: {train: {memory: lots}}", ["--on", "concurrent.futures:ThreadPoolExecutor"], "memory 'lots' is no size. Write it as 16 GB"),
-        ("resources: {train: {time: soon}}", ["--on", "concurrent.futures:ThreadPoolExecutor"], "time 'soon' is no time. Write it as 30 min"),
+        ("resources: {train: {memory: lots}}", ["--on", THREADS], "memory 'lots' is no size. Write it as 16 GB"),
+        ("resources: {train: {time: soon}}", ["--on", THREADS], "time 'soon' is no time. Write it as 30 min"),
         ("resources: {train: {gpus: 1}}", [], "resources.train.gpus: unknown key. Did you mean 'gpu'?"),
         ("resources: {train: {gpu: -1}}", [], "gpu must be 0 or more, not -1"),
     ],

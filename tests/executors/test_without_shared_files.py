@@ -110,7 +110,8 @@ def test_a_result_that_could_not_be_sent_is_kept_and_sent_by_the_next_run(
     from motools.executors import in_clone
 
     monkeypatch.setattr(in_clone, "_PAUSES", (0,))
-    lose = f"__import__('shutil').move({str(tmp_path / 'store')!r}, {str(tmp_path / 'away')!r}); open({str(tmp_path / 'store')!r}, 'w').close()"
+    store, away = str(tmp_path / "store"), str(tmp_path / "away")
+    lose = f"os.rename({store!r}, {away!r}); open({store!r}, 'w').close()"
     chain.edit("chain.py", 'return make("model"', f'{lose}\n    return make("model"')
     (tmp_path / "store").mkdir()
     done = chain.run("--on", "far")
@@ -141,7 +142,8 @@ def test_what_was_made_with_other_surroundings_is_not_taken_for_a_result_of_here
         "import os\nfrom concurrent.futures import ThreadPoolExecutor\n"
         "class Green(ThreadPoolExecutor):\n    def submit(self, fn, job):\n"
         "        os.environ['COLOUR'] = 'green'\n        try:\n            done = super().submit(fn, job)\n"
-        "            done.exception()\n            return done\n        finally:\n            del os.environ['COLOUR']\n"
+        "            done.exception()\n            return done\n"
+        "        finally:\n            del os.environ['COLOUR']\n"
     )
     chain.path("motools.yaml").write_text("executors: {far: {kind: 'green:Green', shared_files: false}}")
     done = chain.run("--on", "far")
