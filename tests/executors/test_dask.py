@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,10 @@ KILL_THE_WORKER = """
         signal.pause()
 """
 WAIT = """
+    import fcntl
     LOG.with_name("waits").touch()
-    while not LOG.with_name("go").exists():
-        time.sleep(0.05)
+    with open(LOG.with_name("gate")) as gate:
+        fcntl.flock(gate, fcntl.LOCK_SH)
 """
 
 
@@ -54,7 +57,7 @@ def chain(project: Path, tmp_path: Path, cluster: Any) -> Chain:
     chain = Chain.lay(project)
     chain.edit("chain.py", 'Path(__file__).with_name("executed.log")', f"Path({str(project / 'executed.log')!r})")
     with chain.path(".gitignore").open("a") as file:
-        file.write("once\nwaits\ngo\n")
+        file.write("once\nwaits\ngate\n")
     address = cluster.scheduler_address
     chain.path("motools.yaml").write_text(
         f"executors:\n  far: {{kind: dask, address: '{address}', shared_files: false}}\n"
@@ -63,6 +66,14 @@ def chain(project: Path, tmp_path: Path, cluster: Any) -> Chain:
     dvc(project, "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
     commit(project)
     return chain
+
+
+@contextmanager
+def closed(gate: Path) -> Iterator[None]:
+    """Whatever step comes to the gate waits there."""
+    with gate.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.mark.parametrize("where", ["far", "near"])
@@ -91,12 +102,12 @@ def test_a_step_whose_worker_is_killed_is_executed_by_another(chain: Chain) -> N
 @pytest.mark.cold
 def test_a_step_goes_on_when_the_driver_is_killed_and_is_not_executed_again(chain: Chain) -> None:
     chain.edit("chain.py", 'return make("model"', f'{WAIT.strip()}\n    return make("model"')
-    first = chain.start("--on", "far")
-    eventually(chain.path("waits").exists)
-    first.send_signal(signal.SIGKILL)
-    first.communicate(timeout=300)
-    second = chain.start("--on", "far", "--json")
-    chain.path("go").touch()
+    with closed(chain.path("gate")):
+        first = chain.start("--on", "far")
+        eventually(chain.path("waits").exists)
+        first.send_signal(signal.SIGKILL)
+        first.communicate(timeout=300)
+        second = chain.start("--on", "far", "--json")
     second.communicate(timeout=300)
     assert second.returncode == 0
     assert chain.executed() == ["dataset", "model", "results"]
@@ -106,9 +117,9 @@ def test_a_step_goes_on_when_the_driver_is_killed_and_is_not_executed_again(chai
 def test_two_runs_at_once_execute_each_step_once(chain: Chain, tmp_path: Path) -> None:
     chain.edit("chain.py", 'return make("model"', f'{WAIT.strip()}\n    return make("model"')
     other = Chain(Path(shutil.copytree(chain.folder, tmp_path / "other", symlinks=True)))
-    runs = [each.start("--on", "far", "--json") for each in (chain, other)]
-    eventually(chain.path("waits").exists)
-    chain.path("go").touch()
+    with closed(chain.path("gate")):
+        runs = [each.start("--on", "far", "--json") for each in (chain, other)]
+        eventually(chain.path("waits").exists)
     for run in runs:
         run.communicate(timeout=300)
     assert [run.returncode for run in runs] == [0, 0]

@@ -126,6 +126,14 @@ def test_a_result_that_could_not_be_sent_is_kept_and_sent_by_the_next_run(
     assert chain.executed() == ["dataset", "model", "results"]
 
 
+def test_what_costs_money_stays_where_what_was_paid_is_written_down(chain: Chain) -> None:
+    chain.edit("chain.py", '{"model": "model"}, Config, train)', '{"model": "model"}, Config, train, paid=True)')
+    chain.edit("chain.py", 'return make("model"', 'print("in", Path(__file__).parent)\n    return make("model"')
+    done = chain.run("--on", "far")
+    assert done.statuses == ["finished"] * 3
+    assert f"in {chain.folder}\n" in Path(done.stages[1]["log"]).read_text()
+
+
 def test_what_fails_there_is_told_here_with_its_log(chain: Chain) -> None:
     chain.edit(
         "chain.py", 'return make("model"', "print('so far'); raise RuntimeError('no luck')\n    return make(\"model\""
