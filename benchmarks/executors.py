@@ -152,8 +152,11 @@ def _two_hosts(folder: Path, project: Path) -> float:
     begun: list[subprocess.Popen[bytes]] = []
     env = {
         **environment(),
-        **{"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"},
-        **{"AWS_ENDPOINT_URL": "http://10.77.0.1:5000", "MOTOOLS_CLONES": str(folder / "host-b" / "clones")},
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": "http://10.77.0.1:5000",
+        "MOTOOLS_CLONES": str(folder / "host-b" / "clones"),
     }
 
     def begin(host: str, *words: str) -> None:
@@ -172,7 +175,7 @@ def _two_hosts(folder: Path, project: Path) -> float:
         raise SystemExit(f"nobody answers at port {port} of the other host")
 
     try:
-        for number, name in enumerate(names, 1):
+        for name in names:
             run(["ip", "netns", "add", name])
         run(["ip", "link", "add", "motools-1", "type", "veth", "peer", "name", "motools-2"])
         for number, name in enumerate(names, 1):

@@ -22,9 +22,10 @@ from motools.definition.instances import base_of
 from motools.definition.step import Step
 from motools.engine.options import RunOptions
 from motools.errors import ConfigError, MotoolsError, did_you_mean, listed
+from motools.execution import one_step
 from motools.execution.cached_results import restore, result_of
 from motools.execution.run_step import Execution, Outcome
-from motools.executors import environment, one_step, registry
+from motools.executors import environment, registry
 from motools.executors.job import Answer, Job, Source
 from motools.executors.registry import Chosen
 from motools.repo.exchange import Exchange
@@ -59,6 +60,7 @@ class Elsewhere:
         self._sent: list[_Sent] = []
         self._run = uuid.uuid4().hex
         self._sources: dict[str, Source] = {}
+        self._said: set[str] = set()
 
     # -- who goes where ------------------------------------------------------------
 
@@ -127,13 +129,11 @@ class Elsewhere:
             self._executors[where.name] = executor = where.start()
             environments: Callable[[], Sequence[environment.Environment]] | None
             environments = getattr(executor, "environments", None)
-            told: dict[str | None, None] = {}
             for each in environments() if environments is not None else ():
                 if (why := environment.refusal(each, environment.here())) is not None:
                     raise ConfigError(f"The executor {where.name!r} cannot be used: {why}")
-                told[environment.differences(each, environment.here())] = None
-            for sentence in filter(None, told):
-                self._say(f"{where.name}: {sentence}")
+                if (differs := environment.differences(each, environment.here())) is not None:
+                    self._note(where, differs)
         return self._executors[where.name]
 
     def submit(
@@ -188,7 +188,7 @@ class Elsewhere:
     def received(self, where: Chosen, call: StepCall, answer: Answer, log: Path, world: World) -> Outcome:
         """What has come of a step, with its result at hand as if it had been made here."""
         for note in answer.notes:
-            self._say(f"{call.name}: {note}")
+            self._note(where, note)
         if answer.entry is None:
             if not where.shared_files and answer.log:
                 replace_file(log, answer.log)
@@ -206,6 +206,12 @@ class Elsewhere:
             restore(call, answer.entry)
         return Outcome(answer.executed, result)
 
+    def _note(self, where: Chosen, note: str) -> None:
+        """Say it, once in a run."""
+        if note not in self._said:
+            self._said.add(note)
+            self._say(f"{where.name}: {note}")
+
     def _source(self, where: Chosen) -> Source:
         """The state of the work tree, as it was when the first step of the run went elsewhere."""
         if where.name not in self._sources:
@@ -213,7 +219,7 @@ class Elsewhere:
             now = work_tree(git, self._project.private)
             if now.patch_id is not None:
                 kept = self._project.private / "patches" / f"{now.patch_id}.patch"
-                kept.parent.mkdir(exist_ok=True)
+                kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_bytes(now.patch)
             self._sources[where.name] = Source(
                 repository=where.repository or address(git),

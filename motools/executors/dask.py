@@ -17,7 +17,8 @@ from motools.executors.job import Answer, Job
 
 __all__ = ["DaskExecutor", "dask"]
 
-_PATIENCE = 60.0  # seconds for a scheduler to answer, or for the processes of this machine to start
+_PATIENCE = 30.0  # seconds for a scheduler to answer
+_START = 300.0  # seconds for the processes of this machine to start
 _LOSSES = 10  # times that the worker under a step may be lost before the step has failed, on a cluster of our own
 
 
@@ -32,9 +33,7 @@ def dask(address: str | None = None, workers: int | None = None) -> Executor:
         ConfigError: `dask.distributed` is not installed, or nobody answers.
     """
     if find_spec("distributed") is None:
-        raise ConfigError(
-            "The executor dask needs dask.distributed, which is not installed: pip install 'motools[dask]'"
-        )
+        raise ConfigError("The executor dask needs dask.distributed, which is not installed: pip install distributed")
     if address is not None and workers is not None:
         raise ConfigError(
             "The executor dask: workers is for a cluster on this machine; the one at address has its own."
@@ -53,12 +52,14 @@ class DaskExecutor(Executor):
         from dask import config
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # of workers that come and go: the run tells
-        config.set({"distributed.scheduler.allowed-failures": _LOSSES})
+        if address is None:
+            config.set({"distributed.scheduler.allowed-failures": _LOSSES, "distributed.comm.timeouts.connect": _START})
         self.address = address
         self._cluster: Any = None
         try:
             if address is None:
-                self._cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
+                start: Any = distributed.LocalCluster
+                self._cluster = start(
                     n_workers=workers,
                     threads_per_worker=1,
                     host="127.0.0.1",
@@ -67,7 +68,9 @@ class DaskExecutor(Executor):
                     silence_logs=logging.CRITICAL,
                     security=True if find_spec("cryptography") else None,  # else any user of this machine could join
                 )
-            self._client: Any = distributed.Client(self._cluster or address, timeout=_PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
+            wait = _PATIENCE if address else _START
+            connect: Any = distributed.Client
+            self._client: Any = connect(self._cluster or address, timeout=wait, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             if self._cluster is not None:
                 self._cluster.close()
@@ -85,7 +88,7 @@ class DaskExecutor(Executor):
             ConfigError: they cannot import MOTools.
         """
         if self._cluster is not None:
-            self._client.wait_for_workers(1, timeout=_PATIENCE)
+            self._client.wait_for_workers(1, timeout=_START)
         try:
             found = self._client.run(environment.here)
         except ImportError as error:

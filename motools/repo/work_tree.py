@@ -44,6 +44,9 @@ def work_tree(git: Git, private: Path) -> WorkTree:
     """
     if git.head is None:
         raise ProjectError(f"{git.top} has no commit yet, which other machines could check out. Type: git commit")
+    names = os.fsdecode(git("-C", str(git.top), "ls-files", "-z", "--modified", "--others", "--exclude-standard"))
+    differing = [git.top / name for name in names.split("\0") if name]
+    _refuse_large(git, sum(path.lstat().st_size for path in differing if path.is_file()) // 4)  # before it is read
     private.mkdir(parents=True, exist_ok=True)
     with scratch(private) as folder:
         objects = os.fsdecode(git("rev-parse", "--git-path", "objects")).removesuffix("\n")
@@ -57,12 +60,16 @@ def work_tree(git: Git, private: Path) -> WorkTree:
         git("-C", str(git.top), "add", "-A", "--", ".", ":(exclude,glob)**/dvc.lock", also=also)
         tree = git("write-tree", also=also).decode().strip()
         patch = git("-C", str(git.top), *_DIFF, "HEAD", tree, also=also)
-    if len(patch) > _LARGEST:
-        raise ProjectError(
-            f"What {git.top} has that is not committed is {len(patch) >> 20} MB, too much to be sent along with steps: "
-            "commit it, or have git ignore what no step needs."
-        )
+    _refuse_large(git, len(patch))
     return WorkTree(git.head, patch, tree)
+
+
+def _refuse_large(git: Git, size: int) -> None:
+    if size > _LARGEST:
+        raise ProjectError(
+            f"What {git.top} has that is not committed takes more than {_LARGEST >> 20} MB, too much to be sent along "
+            "with steps: commit it, or have git ignore what no step needs."
+        )
 
 
 def address(git: Git) -> str:

@@ -16,6 +16,7 @@ import pytest
 from chain import Chain, commit, dvc, eventually
 
 distributed = pytest.importorskip("distributed")
+dask_config = pytest.importorskip("dask.config")
 
 KILL_THE_WORKER = """
     import signal
@@ -46,9 +47,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             patch.setenv(f"DVC_{name}_DIR", str(home / name))
         patch.setenv("MOTOOLS_CLONES", str(home / "clones"))
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=None
-        ) as cluster:
+        slow = {"distributed.comm.timeouts.connect": "300s", "distributed.comm.timeouts.tcp": "300s"}
+        with (
+            dask_config.set(slow),
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=None
+            ) as cluster,
+        ):
             yield cluster
 
 

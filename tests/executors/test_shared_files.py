@@ -92,7 +92,7 @@ def test_a_job_in_a_file_is_run_by_a_command(chain: Chain, tmp_path: Path, monke
     job, answer = tmp_path / "train.json", tmp_path / "answer.json"
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "motools.executors.one_step", *words]
+        command = [sys.executable, "-m", "motools.execution.one_step", *words]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
 
     assert run(str(job), str(answer)).returncode == 0

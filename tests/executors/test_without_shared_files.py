@@ -107,7 +107,7 @@ def test_a_result_that_the_remote_has_is_not_made_again_by_a_driver_that_does_no
 def test_a_result_that_could_not_be_sent_is_kept_and_sent_by_the_next_run(
     chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from motools.executors import in_clone
+    from motools.execution import in_clone
 
     monkeypatch.setattr(in_clone, "_PAUSES", (0,))
     store, away = str(tmp_path / "store"), str(tmp_path / "away")

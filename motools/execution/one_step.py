@@ -1,6 +1,6 @@
 """One step on whatever machine this is: where its files are seen, or in a clone of the repository.
 
-    python -m motools.executors.one_step JOB ANSWER
+    python -m motools.execution.one_step JOB ANSWER
 
 reads a job as JSON from one file, and writes what came of it, as JSON, into the other. Exit codes: 0 there is a result,
 1 the step failed (the answer says why), 2 the job cannot be read.
@@ -21,10 +21,10 @@ from motools.compiler.step_code import StepCode, of_step
 from motools.definition.step import Step
 from motools.errors import MotoolsError, StepError, listed
 from motools.execution import run_step
+from motools.execution.in_clone import at_hand, checked_out, finished
 from motools.execution.run_step import Execution, Outcome
 from motools.execution.workers import TaskDied, WarmExecutor
 from motools.executors import environment
-from motools.executors.in_clone import at_hand, checked_out, finished
 from motools.executors.job import Answer, Job
 from motools.repo.git import GitState
 
@@ -47,7 +47,8 @@ def perform(job: Job, in_fork: bool = True) -> Answer:
         answer = _where_files_are_seen(job, job.root, in_fork) if job.root is not None else _in_a_clone(job, in_fork)
     except (MotoolsError, TaskDied, OSError) as error:
         answer = Answer(False, error=f"{error} ({here.host})")
-    return replace(answer, where=here.host)
+    notes = filter(None, [environment.differences(here, job.environment)])
+    return replace(answer, where=here.host, notes=tuple(notes))
 
 
 def _where_files_are_seen(job: Job, root: str, in_fork: bool) -> Answer:
@@ -124,7 +125,7 @@ _serving = threading.Lock()
 
 def _server(job: Job, place: Place) -> WarmExecutor:
     """Where a job's step is executed: a server for each state of a project's files, and for what it has imported."""
-    root, modules = place.project.root, ("motools.executors.one_step", *job.preload)
+    root, modules = place.project.root, ("motools.execution.one_step", *job.preload)
     wanted = root, job.state, job.workflow, job.folder, job.preload
     with _serving:
         if wanted not in _servers:
@@ -137,7 +138,7 @@ def _server(job: Job, place: Place) -> WarmExecutor:
 def main(words: list[str]) -> int:
     """See the module."""
     if len(words) != 2:
-        print("Type: python -m motools.executors.one_step JOB ANSWER", file=sys.stderr)
+        print("Type: python -m motools.execution.one_step JOB ANSWER", file=sys.stderr)
         return 2
     try:
         job = Job.loads(Path(words[0]).read_bytes())
