@@ -9,7 +9,7 @@ import base64
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from motools.executors import environment
 from motools.executors.job import Answer, Job
 from motools.repo import pipeline
 from motools.repo.clones import Clone, clone_of
+from motools.repo.exchange import Exchange
 
 __all__ = ["at_hand", "checked_out", "finished"]
 
@@ -70,22 +71,30 @@ def _lay(clone: Clone, job: Job, folder: Path) -> None:
         clone.laid[path] = oid
 
 
-def at_hand(clone: Clone, call: StepCall, force: bool) -> Result | None:
-    """The result of an equal step that this machine or the remote has; None where there is none, or by force.
+@contextmanager
+def at_hand(clone: Clone, call: StepCall, force: bool) -> Iterator[Result | None]:
+    """The result of an equal step that this machine or the remote has; None where there is none, or by force. Then no
+    other machine executes the step meanwhile.
 
     Raises:
         RemoteError: the remote cannot be asked.
     """
-    if force:
-        return None
-    clone.exchange.problem = None
+    with ExitStack() as held:
+        found = None if force else _known(call)
+        if found is None and not force:
+            held.enter_context(clone.exchange.claimed(call.key))
+            found = _known(call, clone.exchange)
+        yield found
+
+
+def _known(call: StepCall, exchange: Exchange | None = None) -> Result | None:
+    if exchange is not None:
+        exchange.problem = None
+        exchange.entries(*call.cache_slot)
     with call.place.importable():
-        found = restore_known(call, {})
-        if found is None:
-            clone.exchange.entries(*call.cache_slot)
-            found = restore_known(call, {}, clone.exchange)
-    if clone.exchange.problem is not None:
-        raise clone.exchange.problem
+        found = restore_known(call, {}, exchange)
+    if exchange is not None and exchange.problem is not None:
+        raise exchange.problem
     return found
 
 

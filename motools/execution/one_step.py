@@ -59,10 +59,10 @@ def _in_a_clone(job: Job, in_fork: bool) -> Answer:
     with checked_out(job) as (clone, root):
         call = call_of(job, place_of(root / job.folder))
         log = call.place.project.private / "logs" / f"{job.key}.log"
-        found = at_hand(clone, call, job.force)
-        answer = Answer(False, found.entry) if found is not None else None
-        answer = answer or _answer(_run(replace(job, log=str(log), locked={}), call, in_fork))
-        return finished(clone, call, answer, log)
+        with at_hand(clone, call, job.force) as found:
+            answer = Answer(False, found.entry) if found is not None else None
+            answer = answer or _answer(_run(replace(job, log=str(log), locked={}), call, in_fork))
+            return finished(clone, call, answer, log)
 
 
 def call_of(job: Job, place: Place) -> StepCall:

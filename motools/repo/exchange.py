@@ -9,9 +9,9 @@ from typing import Any
 
 from motools.base.files import scratch
 from motools.errors import DamagedError, RemoteError
-from motools.repo import step_cache
+from motools.repo import claims, step_cache
 from motools.repo.project import Project
-from motools.repo.remote import Remote
+from motools.repo.remote import Remote, is_http
 from motools.repo.step_cache import CachedResult
 
 __all__ = ["Exchange"]
@@ -108,6 +108,24 @@ class Exchange(Remote):
         self.has(entry.oids())
         step_cache.store(store, command, entry)
 
+    @contextmanager
+    def claimed(self, key: str) -> Iterator[None]:
+        """Have a step's key for oneself, of all machines that use this remote.
+
+        Raises:
+            RemoteError: it cannot be reached.
+        """
+        stores: list[Any] = []
+        self._insist(lambda repo: stores.append(self._store(repo, "md5-dos2unix")))
+        odb = stores[0]
+        with ExitStack() as held:
+            if not is_http(odb):  # which lists nothing
+                try:
+                    held.enter_context(claims.claimed(odb.fs, odb.fs.join(odb.path, "motools", "claims", key)))
+                except Exception as error:  # each kind of remote has errors of its own
+                    raise RemoteError(self._sentence(error)) from error
+            yield
+
     # -- how it is asked -------------------------------------------------------------
 
     def _insist(self, do: Callable[[Any], None]) -> None:
@@ -131,6 +149,7 @@ class Exchange(Remote):
     def _store(self, repo: Any, hash_name: str, named: bool = False) -> Any:
         if hash_name not in self._stores or named:
             self._stores[hash_name] = super()._store(repo, hash_name, named)
+        self._stores[hash_name].fs.fs.invalidate_cache()  # others write to it meanwhile
         return self._stores[hash_name]
 
     def _bring(self, oids: list[str]) -> None:
