@@ -61,6 +61,7 @@ def _lay(clone: Clone, job: Job, folder: Path) -> None:
     remote = clone.exchange
     if not wanted:
         return
+    remote.problem = None  # of an earlier job
     if not remote.fetch(wanted.values()):
         raise remote.problem or StepError(
             f"The DVC remote {remote.name!r} ({remote.url}) lacks what the step {job.step!r} reads. Type: motools push"

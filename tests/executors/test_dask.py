@@ -105,13 +105,15 @@ def test_a_step_whose_worker_is_killed_is_executed_by_another(chain: Chain) -> N
 
 
 @pytest.mark.cold
-def test_a_step_goes_on_when_the_driver_is_killed_and_is_not_executed_again(chain: Chain) -> None:
+@pytest.mark.parametrize(("word", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_step_goes_on_when_its_run_ends_and_is_not_executed_again(chain: Chain, word: int, code: int) -> None:
     chain.edit("chain.py", 'return make("model"', f'{WAIT.strip()}\n    return make("model"')
     with closed(chain.path("gate")):
         first = chain.start("--on", "far")
         eventually(chain.path("waits").exists)
-        first.send_signal(signal.SIGKILL)
+        first.send_signal(word)
         first.communicate(timeout=300)
+        assert first.returncode == code
         second = chain.start("--on", "far", "--json")
     second.communicate(timeout=300)
     assert second.returncode == 0
