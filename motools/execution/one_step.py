@@ -8,13 +8,14 @@ reads a job as JSON from one file, and writes what came of it, as JSON, into the
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from motools.base.files import replace_file
+from motools.base.files import in_words, replace_file
 from motools.code.search_path import Place, place_of
 from motools.compiler.step_call import StepCall
 from motools.compiler.step_code import StepCode, of_step
@@ -46,7 +47,8 @@ def perform(job: Job, in_fork: bool = True) -> Answer:
     try:
         answer = _where_files_are_seen(job, job.root, in_fork) if job.root is not None else _in_a_clone(job, in_fork)
     except (MotoolsError, TaskDied, OSError) as error:
-        answer = Answer(False, error=f"{error} ({here.host})")
+        said = in_words(error) if isinstance(error, OSError) else str(error)
+        answer = Answer(False, error=f"On {here.host}: {said}")
     notes = filter(None, [environment.differences(here, job.environment)])
     return replace(answer, where=here.host, notes=tuple(notes))
 
@@ -93,6 +95,7 @@ def _run(job: Job, call: StepCall, in_fork: bool) -> Outcome:
 
 def executed(job: Job, call: StepCall) -> Outcome:
     """The same in this process."""
+    os.chdir(call.folder)  # the folder that the worker was started in may be gone
     git = GitState(job.commit, call.place.project.git.top, job.changed, frozenset(job.asked))
     log = Path(job.log) if job.log is not None else None
     patch = job.source.patch_id if job.source is not None else None
