@@ -9,6 +9,7 @@ are in a network namespace and a mount namespace of their own, in place of a sec
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import signal
@@ -96,6 +97,7 @@ def _remote(name: str, folder: Path, project: Path) -> Iterator[None]:
     import boto3
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
         os.environ[f"AWS_{key}"] = "any"
     os.environ["AWS_DEFAULT_REGION"] = "us-east-1"

@@ -54,7 +54,8 @@ def claimed(fs: Any, folder: str) -> Iterator[None]:
     finally:
         over.set()
         renewing.join()
-        _remove(fs, path)
+        with suppress(Exception):  # the remote cannot be reached: the claim will not be renewed, which tells the same
+            _remove(fs, path)
 
 
 def _renew(fs: Any, path: str, over: threading.Event) -> None:

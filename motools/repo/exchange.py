@@ -16,6 +16,8 @@ from motools.repo.step_cache import CachedResult
 
 __all__ = ["Exchange"]
 
+_SMALL = 1 << 16
+"""Bytes."""
 _FEW = 32
 """So many objects are asked for one by one, which costs a request each; more as DVC does, which looks around first."""
 
@@ -56,8 +58,10 @@ class Exchange(Remote):
 
             odb = self._store(repo, "md5")
             for group in (list(inside), wanted):
-                if group:
-                    odb.add([str(store.path(oid)) for oid in group], localfs, group)
+                for large in (True, False):  # to ask whether a small one is there takes longer than to send it
+                    some = [oid for oid in group if (store.path(oid).stat().st_size > _SMALL) is large]
+                    if some:
+                        odb.add([str(store.path(oid)) for oid in some], localfs, some, check_exists=large)
 
         if wanted:
             self._insist(put)
@@ -76,7 +80,7 @@ class Exchange(Remote):
             odb = self._store(repo, "md5-dos2unix")
             for file in (path.with_suffix(".zip"), path):  # the entry last: what it names is there then
                 where = odb.fs.join(odb.path, *file.relative_to(self.project.cache).parts)
-                if file.exists() and not odb.fs.exists(where):
+                if file.exists():
                     odb.fs.put_file(str(file), where)
 
         self._insist(put)
