@@ -69,6 +69,7 @@ def run_workflow(
     force: bool = False,
     folder: Path | str | None = None,
     executor: Executor | None = None,
+    on: str | None = None,
     quiet: bool = False,
 ) -> WorkflowState:
     """Compile a workflow into the pipeline of a folder and run what has changed.
@@ -84,6 +85,7 @@ def run_workflow(
         force: execute the selected steps even where their results are at hand.
         folder: the pipeline's folder (default: the current one).
         executor: where steps run, in processes that see the same files (default: warm workers of this machine).
+        on: the executor of `motools.yaml` that all steps run on, `here` for none (default: where `motools.yaml` says).
         quiet: show nothing; else progress goes to standard error, as that of `motools run` does.
 
     Raises:
@@ -97,6 +99,6 @@ def run_workflow(
     from motools.engine.run import run_in_folder
 
     where = Path(folder) if folder is not None else Path.cwd()
-    options = RunOptions(stages=stages, jobs=jobs, user=user, force=force, executor=executor)
+    options = RunOptions(stages=stages, jobs=jobs, user=user, force=force, executor=executor, on=on)
     with contextlib.nullcontext() if quiet else progress() as reporter:
         return run_in_folder(workflow, where, config, input_atoms or {}, options, reporter)

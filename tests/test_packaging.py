@@ -19,10 +19,10 @@ ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["pr
 NEEDED = {canonicalize_name(r.name): r for r in map(Requirement, ABOUT["dependencies"])}
 OF_EXTRAS = {
     canonicalize_name(Requirement(line).name)
-    for extra in ("tinker", "local", "report")
+    for extra in ("tinker", "local", "report", "dask")
     for line in ABOUT["optional-dependencies"][extra]
 }
-"""What only who trains at Tinker, or on a GPU of their own, or wants charts in a report, has."""
+"""What only who trains at Tinker, or on a GPU of their own, or wants charts in a report or a Dask cluster, has."""
 OF_DVC = {"dvc-data", "configobj", "zc-lockfile", "platformdirs"}
 """What is DVC's own, and used here as DVC uses it."""
 OF_OTHERS = {
@@ -64,14 +64,16 @@ def test_every_package_that_is_imported_is_a_dependency() -> None:
 def test_the_libraries_of_every_day_are_installed_with_the_package_and_not_by_an_extra() -> None:
     everyday = {"gitpython", "dvc", "pyyaml", "pydantic", "openai", "inspect-ai", "datasets", "rich"}
     assert everyday <= set(NEEDED)
-    assert set(ABOUT["optional-dependencies"]) == {"dev", "local", "report", "tinker"}
+    assert set(ABOUT["optional-dependencies"]) == {"dask", "dev", "local", "report", "tinker"}
     assert all(requirement.specifier for requirement in NEEDED.values()), "each has a floor"
 
 
 def test_the_constraints_fit_the_dependencies_and_name_each_of_them() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
     pinned = {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines}
-    extras = [line for extra in ABOUT["optional-dependencies"].values() for line in extra if "[tinker]" not in line]
+    extras = [
+        line for extra in ABOUT["optional-dependencies"].values() for line in extra if not line.startswith("motools[")
+    ]
     for requirement in map(Requirement, [*ABOUT["dependencies"], *extras]):
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
 

@@ -48,6 +48,8 @@ class Record:
         function: what the step's function is as an object, as its key has it.
         declared: the versions that its key has.
         trace: what the execution used (see `trace.Trace`).
+        patch: the SHA-256 of what the work tree had that the commit lacks, as `git diff --binary`, where the step ran
+            in a clone that was given it.
     """
 
     user: str
@@ -65,10 +67,13 @@ class Record:
     declared: Mapping[str, str] = field(default_factory=dict)
     trace: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, str | None] = field(default_factory=dict)
+    patch: str | None = None
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if self.patch is None:
+            del fields["patch"]
         path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -214,7 +219,7 @@ def _checked(fields: Any) -> Record:
         raise TypeError
     known = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
     known |= {"seconds": float(fields["seconds"]), "dirty": bool(fields["dirty"])}
-    for name in ("commit", "step", "workflow", "key"):
+    for name in ("commit", "step", "workflow", "key", "patch"):
         known[name] = known[name] if isinstance(known.get(name), str) else None
     for name in ("config", "usage", "versions", "changed"):
         known[name] = known[name] if isinstance(known.get(name), dict) else {}

@@ -38,6 +38,12 @@ FailFast = Annotated[bool, typer.Option("--fail-fast", help="Start nothing more 
 WithoutRemote = Annotated[
     bool, typer.Option("--without-remote", help="Execute what only the remote may have, without asking it.")
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        help="Where steps run: an executor of motools.yaml, or here.", metavar="NAME", show_default="as set up"
+    ),
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Refuse, instead of waiting for another run.")]
 Cancel = Annotated[bool, typer.Option("--cancel-on-interrupt", help="On Ctrl-C, end the jobs at providers too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but results and errors.")]
@@ -58,6 +64,7 @@ class RunArguments:
     no_wait: NoWait = False
     cancel_on_interrupt: Cancel = False
     without_remote: WithoutRemote = False
+    on: On = None
     quiet: Quiet = False
     verbose: Verbose = False
     as_json: Json = False

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools.base.configs import not_a_config
+from motools.base.configs import not_a_config, parse
+from motools.base.resources import Resources
 from motools.definition.instances import base_of
 from motools.errors import WorkflowError
 
@@ -65,6 +66,8 @@ class Step:
         preload: called with the config; the modules that its worker had better have imported beforehand.
         cores: how many cores it keeps busy, or a function of the config that says so. Steps that say so run while the
             machine has cores for them; of all others, which are taken to wait for a network, at least eight at once.
+        resources: what it needs of a machine, or a function of the config that says so: a dict such as
+            `{"gpu": 1, "memory": "40 GB", "time": "6 h"}`, which an executor of another machine is told.
         packages: names of installed distributions whose version is part of the step's key. Of all others that it
             imports, the version is recorded, and `motools status --env` tells where it differs.
         paid: whether executing it costs money, or a function of the config and of those input atoms that are at hand:
@@ -91,12 +94,20 @@ class Step:
     models: Callable[[Any], Iterable[str]] | None = None
     preload: Callable[[Any], Sequence[str]] | None = None
     cores: float | Callable[[Any], float] | None = None
+    resources: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] | None = None
     packages: Sequence[str] = ()
     paid: bool | Callable[[Any, Mapping[str, Atom]], bool] = False
     estimate: Callable[[Any, Mapping[str, Atom]], Estimate | None] | None = None
     gathers: Sequence[str] = ()
     varies: Callable[[Any], Mapping[str, Sequence[Any]]] | None = None
     plots: Callable[[Any], Mapping[str, Mapping[str, str]]] | None = None
+
+    def needs(self, config: Any) -> Resources:
+        """Raises `ConfigError` where what it says of its resources cannot be meant."""
+        cores = self.cores(config) if callable(self.cores) else self.cores
+        told = self.resources(config) if callable(self.resources) else self.resources
+        found: Resources = parse(Resources, dict(told or {}), f"{self.name}: resources")
+        return found.over(Resources(cores=None if cores is None else float(cores)))
 
     def costs_money(self, config: Any, input_atoms: Mapping[str, Atom]) -> bool:
         return self.paid(config, input_atoms) if callable(self.paid) else self.paid
@@ -118,6 +129,8 @@ class Step:
         for name in self.gathers:
             if name not in map(base_of, self.inputs):
                 raise WorkflowError(f"The step {self.name!r} gathers {name!r}, which is none of its inputs.")
+        if isinstance(self.resources, Mapping):
+            parse(Resources, dict(self.resources), f"{self.name}: resources")
         if not self.outputs:
             raise WorkflowError(f"The step {self.name!r} has no outputs, so nothing could be kept of it.")
         function = self.fn.func if isinstance(self.fn, partial) else self.fn

@@ -51,6 +51,8 @@ class CustomStage:
     """A stage of DVC's. Its reads and writes of dvc.lock need DVC's lock."""
 
     cores: float | None = 1.0
+    on = ""
+    places: int | None = None
 
     def __init__(self, stage: Any, repo: Any, state: PipelineState) -> None:
         self.name: str = stage.name

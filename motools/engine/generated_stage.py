@@ -22,6 +22,8 @@ from motools.engine.stage_outputs import out_paths
 from motools.errors import DamagedError, StepError, WorkflowError
 from motools.execution import cached_results, run_step
 from motools.execution.run_step import Execution, Outcome
+from motools.executors.job import Answer
+from motools.executors.registry import Chosen
 from motools.repo import pipeline, step_cache
 from motools.repo.step_cache import CachedResult
 
@@ -39,6 +41,7 @@ class GeneratedStage:
         self._place = state.place
         self.reporter = state.reporter
         self.at_home = state.place.importable
+        self._is_paid: bool | None = None
 
     @property
     def log(self) -> Path:
@@ -51,6 +54,33 @@ class GeneratedStage:
     @cached_property
     def cores(self) -> float | None:
         return self.step.cores(self.config) if callable(self.step.cores) else self.step.cores
+
+    @property
+    def _where(self) -> Chosen | None:
+        """Where it runs; None: on this machine, where a step stays that costs money if no files are shared: what has
+        been paid for is written down here, and a worker that is lost must not pay again."""
+        where = self._told_where
+        return None if where is not None and not where.shared_files and self._stays else where
+
+    @cached_property
+    def _told_where(self) -> Chosen | None:
+        return self._state.elsewhere.of(self.step)
+
+    @property
+    def _stays(self) -> bool:
+        if self._is_paid is None:
+            paid = self.is_paid()
+            self._is_paid = paid if self.has_inputs() else None  # more is known when its inputs are there
+            return paid
+        return self._is_paid
+
+    @property
+    def on(self) -> str:
+        return self._where.name if self._where is not None else ""
+
+    @property
+    def places(self) -> int | None:
+        return self._where.jobs if self._where is not None else None
 
     # -- what it reads and writes --------------------------------------------------
 
@@ -196,12 +226,16 @@ class GeneratedStage:
     # -- running -------------------------------------------------------------------
 
     def warm_up(self) -> None:
-        self._executor()
+        if (where := self._where) is not None:
+            self._state.elsewhere.needs(self.step, self.config)  # what cannot be meant is said before anything runs
+            self._state.elsewhere.start(where)
+        else:
+            self._executor()
 
     def _executor(self) -> Executor:
         return self._state.executor(self.step.preload(self.config) if self.step.preload else ())
 
-    def start(self, plan: StagePlan) -> Future[Outcome]:
+    def start(self, plan: StagePlan) -> Future[Outcome] | Future[Answer]:
         assert plan.call is not None
         self._outputs.remove(self.name)
         project, folder = self._place.project, self._place.folder
@@ -209,11 +243,20 @@ class GeneratedStage:
         options = self._state.options
         git = project.git.state([folder / file for file in files])
         how = Execution(options.user or project.user, git, options.force, self.log, earlier=not options.without_remote)
-        return self._executor().submit(run_step.perform, plan.call, how, self._outputs.lock_file.entry(self.name))
+        locked, elsewhere = self._outputs.lock_file.entry(self.name), self._state.elsewhere
+        if (where := self._where) is None:
+            return self._executor().submit(run_step.perform, plan.call, how, locked)
+        needs = elsewhere.needs(self.step, self.config)
+        preload = self.step.preload(self.config) if self.step.preload else ()
+        return elsewhere.submit(where, plan.call, how, locked, needs, preload)
 
-    def finish(self, plan: StagePlan, result: Outcome) -> Done:
+    def finish(self, plan: StagePlan, result: Outcome | Answer) -> Done:
         """Enter it into dvc.lock, which is written in batches: the step has put its outputs into the cache and its
         entry into the step cache before, so that a crash loses nothing that was paid for."""
+        if isinstance(result, Answer):
+            assert self._told_where is not None
+            assert plan.call is not None
+            result = self._state.elsewhere.received(self._told_where, plan.call, result, self.log, self._state.world)
         if result.error is not None or result.result is None or plan.call is None:
             raise StepError(result.error or "it gave no result")
         self._state.traces[self.name] = result.result.trace

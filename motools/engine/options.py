@@ -30,6 +30,7 @@ class RunOptions:
         wait: for another run in the project to end; else refuse to run beside it.
         without_remote: execute what only the remote may have, without asking it.
         executor: where steps run instead of in warm workers of this machine; it must see the same files.
+        on: the executor of motools.yaml that all steps run on, `here` for none; None: where motools.yaml says.
     """
 
     stages: str | Sequence[str] | None = None
@@ -40,6 +41,7 @@ class RunOptions:
     wait: bool = True
     without_remote: bool = False
     executor: Executor | None = None
+    on: str | None = None
 
     def has_room(self, running: Iterable[float | None], cores: float | None) -> bool:
         """Whether a step may start beside those that run; one alone always may.

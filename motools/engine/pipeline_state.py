@@ -11,6 +11,7 @@ from motools.code import references
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import Trace
 from motools.code.world import World
+from motools.engine.elsewhere import Elsewhere
 from motools.engine.options import RunOptions
 from motools.engine.prepared import Prepared
 from motools.engine.reporter import Reporter
@@ -33,6 +34,7 @@ class PipelineState:
         traces: of the results that stand in the folder, by stage.
         remote: may have what is not here; None where nobody is to be asked.
         workers: where steps are executed.
+        elsewhere: the executors of other machines that some of them run on.
         together: the states of all folders that are run together, this one among them.
         is_read_elsewhere: whether a stage of another folder reads what a stage of this one writes.
     """
@@ -53,7 +55,10 @@ class PipelineState:
         self.traces: dict[str, Trace] = {}
         ask = not (options.force or options.without_remote) and self.place.project.setting("core", "remote")
         self.remote = Remote(self.place.project) if ask else None
-        self.workers: Workers = beside[0].workers if beside else Workers(options.executor)
+        self.elsewhere: Elsewhere = (
+            beside[0].elsewhere if beside else Elsewhere(self.place.project, options, reporter.note)
+        )
+        self.workers: Workers = beside[0].workers if beside else Workers(options.executor, self.elsewhere)
         self.together: list[PipelineState] = beside[0].together if beside else []
         self.together.append(self)
         self.is_read_elsewhere = False

@@ -101,8 +101,7 @@ class Scheduler:
         ready = self._released()
         while (ready and not self._is_stopped()) or self._running:
             blocked = []
-            while ready and not self._is_stopped() and self._has_room(ready[0]):
-                stage = ready.pop(0)
+            while (stage := self._next(ready)) is not None:
                 self._begin(stage)
                 blocked += [stage] if stage in self._blocked else []
                 ready += self._released()
@@ -118,7 +117,18 @@ class Scheduler:
         return bool(self.signals.heard or failed)
 
     def _has_room(self, stage: Stage) -> bool:
-        return self._options.has_room((each.cores for each in self._running), stage.cores)
+        if stage.on:  # which is not this machine's business
+            there = sum(each.on == stage.on for each in self._running)
+            return all(limit is None or there < limit for limit in (stage.places, self._options.jobs))
+        return self._options.has_room((each.cores for each in self._running if not each.on), stage.cores)
+
+    def _next(self, ready: list[Stage]) -> Stage | None:
+        """The next stage that has room, taken out of `ready`: the first, or one that is for other machines."""
+        for stage in ready if not self._is_stopped() else ():
+            if (stage is ready[0] or stage.on) and self._has_room(stage):
+                ready.remove(stage)
+                return stage
+        return None
 
     def _released(self) -> list[Stage]:
         """The stages that wait for nothing any more; those after a failure are skipped."""

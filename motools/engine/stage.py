@@ -51,6 +51,14 @@ class Stage(Protocol):
         """How many it keeps busy; None where it does not say so."""
 
     @property
+    def on(self) -> str:
+        """The executor of other machines that it runs on; "" for this machine."""
+
+    @property
+    def places(self) -> int | None:
+        """How many stages may be on that executor at once; None: as many as are ready."""
+
+    @property
     def reads(self) -> Sequence[str]:
         """Files and folders, as absolute paths, whether they are there or not."""
 

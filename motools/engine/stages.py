@@ -126,6 +126,7 @@ class Stages:
     def check(self, plans: Plans) -> None:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""
         will_run = [step.name for step in self.selected if plans[step].action in ("run", "maybe")]
+        self.state.elsewhere.check(self.state.compiled.workflow.steps)
         check_steps(self.state.compiled, self.state.place, will_run)
 
     def rehearse(self, plans: Plans, tell: Callable[[str], None] | None = None) -> None:

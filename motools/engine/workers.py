@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
+from motools.engine.elsewhere import Elsewhere
 from motools.execution.workers import WarmExecutor
 
 __all__ = ["Workers", "start_ahead"]
@@ -33,10 +34,12 @@ class Workers:
 
     Args:
         executor: where steps go instead.
+        elsewhere: the executors of other machines that some steps run on.
     """
 
-    def __init__(self, executor: Executor | None = None) -> None:
+    def __init__(self, executor: Executor | None = None, elsewhere: Elsewhere | None = None) -> None:
         self._given = executor
+        self._elsewhere = elsewhere
         self._servers: dict[Any, WarmExecutor] = {}
         self._practised: set[WarmExecutor] = set()
         self._renewed = 0
@@ -65,6 +68,8 @@ class Workers:
     def renew(self) -> None:
         """Give none of the servers to steps from now on: what they have imported may have been written anew."""
         self._renewed += 1
+        if self._elsewhere is not None:
+            self._elsewhere.renew()
 
     def practise(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Have each server that steps are executed by call a function, once, before it serves what comes after that."""
@@ -76,10 +81,14 @@ class Workers:
     def kill(self, word: signal.Signals) -> None:
         for server in self._servers.values():
             server.kill(word)
+        if self._elsewhere is not None:
+            self._elsewhere.let_go()
 
     def close(self) -> None:
         """End them, and what runs in them."""
         for server in self._servers.values():
             server.shutdown(cancel_futures=True)
         self._servers.clear()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
         _give_up()

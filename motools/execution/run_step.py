@@ -57,8 +57,9 @@ from motools.repo.remote import Remote
 
 @dataclass(frozen=True)
 class Execution:
-    """How to execute a call: who is recorded, at which commit, where its output goes, whether by force, whether the
-    remote may still have its result, and whether the step itself may ask it for what earlier executions have left."""
+    """How to execute a call: who is recorded, at which commit and with which patch, where its output goes, whether by
+    force, whether the remote may still have its result, and whether the step itself may ask it for what earlier
+    executions have left."""
 
     user: str
     git: GitState
@@ -66,6 +67,7 @@ class Execution:
     log: Path | None = None
     remote: bool = False
     earlier: bool = True
+    patch: str | None = None
 
 
 @dataclass(frozen=True)
@@ -281,6 +283,7 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
             declared=dict(call.code.versions),
             trace=used.as_dict(),
             changed=changed,
+            patch=how.patch,
         ).write(work / "record.json")
         finished_work.note(call, work, made)
     return made

@@ -45,13 +45,16 @@ class Git:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def __call__(self, *words: str, input: str = "") -> bytes:
+    def __call__(self, *words: str, input: str = "", also: Mapping[str, str] | None = None) -> bytes:
         """What a git command answers; it changes nothing, not even git's index of stats.
+
+        Args:
+            also: variables of its environment.
 
         Raises:
             ProjectError: there is no git repository, or git refuses; with its own words.
         """
-        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", **(also or {})}
         try:
             given = input.encode(errors="surrogateescape")
             done = subprocess.run(

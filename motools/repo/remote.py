@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ class Remote:
         def bring(repo: Any) -> None:
             odb = self._store(repo, "md5-dos2unix")
             where = odb.fs.join(odb.path, *folder.relative_to(self.project.cache).parts)
-            if _is_http(odb) or not odb.fs.exists(where):
+            if is_http(odb) or not odb.fs.exists(where):
                 return
             for path in odb.fs.find(where):
                 target = folder / odb.fs.name(path)
@@ -115,7 +115,7 @@ class Remote:
             if failed:
                 raise OSError(f"{len(failed)} of {len(wanted)} files could not be read")
             lacking = [oid for oid in wanted if not self.project.store.path(oid).exists()]
-            if lacking and _is_http(odb):  # DVC takes a server that is gone for one that lacks a file
+            if lacking and is_http(odb):  # DVC takes a server that is gone for one that lacks a file
                 with suppress(FileNotFoundError):
                     odb.fs.fs.cat_file(odb.oid_to_path(lacking[0]))
             self._lacks |= set(lacking)
@@ -127,7 +127,7 @@ class Remote:
 
         def see(repo: Any) -> None:
             odb = self._store(repo, "md5")
-            if not _is_http(odb):
+            if not is_http(odb):
                 odb.fs.exists(odb.path)
                 return
             try:
@@ -146,10 +146,14 @@ class Remote:
             self.problem = RemoteError(why)
             return
         try:
-            with own_doing(), self.project.dvc() as repo:
+            with own_doing(), self._dvc() as repo:
                 do(repo)
         except Exception as error:  # each kind of remote has errors of its own
             self.problem = RemoteError(self._sentence(error))
+
+    def _dvc(self) -> AbstractContextManager[Any]:
+        """DVC's repository."""
+        return self.project.dvc()
 
     def _distrusted(self) -> str | None:
         """Why what others have set for it is not followed: it would have a command run, or credentials sent to a host
@@ -234,5 +238,5 @@ def told_size(size: int) -> str:
     return decimal(size)
 
 
-def _is_http(odb: Any) -> bool:
+def is_http(odb: Any) -> bool:
     return odb.fs.protocol in ("http", "https")

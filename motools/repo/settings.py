@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from motools.base import yaml12
 from motools.base.configs import StepConfig, parse
+from motools.base.resources import Resources
 from motools.errors import ConfigError
 from motools.repo.project import Project
 
-__all__ = ["FILE", "LocalSettings", "OpenAISettings", "Price", "Settings", "TinkerSettings", "read_settings"]
+__all__ = [
+    "FILE",
+    "HERE",
+    "LocalSettings",
+    "OpenAISettings",
+    "Price",
+    "Settings",
+    "TinkerSettings",
+    "of_step",
+    "read_settings",
+]
 
 FILE = "motools.yaml"
+HERE = "here"
+"""What stands for this machine where an executor is named."""
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -77,6 +93,13 @@ class Settings(StepConfig):
     """The word that stands beside amounts."""
     prices: dict[str, Price] = field(default_factory=dict)
     """By model, as the provider spells it. A fine-tuned model's name begins with its base model's: `ft:gpt-4o-mini`."""
+    executors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Where steps can run: a name, its `kind`, and what that takes (see `motools.executors.registry`)."""
+    run_on: dict[str, str] = field(default_factory=dict)
+    """Where which steps run: by a step's name, or by the kind of atom that it makes; the name of an executor, or
+    `here`. All others run here."""
+    resources: dict[str, Resources] = field(default_factory=dict)
+    """What steps need, by the same names, above what the workflow says."""
 
     def __post_init__(self) -> None:
         for section in ("openai", "tinker", "local"):
@@ -87,6 +110,11 @@ class Settings(StepConfig):
             for kind, amount in vars(price).items():
                 if amount is not None and amount < 0:
                     raise ConfigError(f"{FILE}: prices.{model}.{kind} must be 0 or more, not {amount!r}.")
+        for name, about in self.executors.items():
+            if name == HERE:
+                raise ConfigError(f"{FILE}: executors.{HERE} has the name of this machine. Give it another one.")
+            if not isinstance(about.get("kind"), str):
+                raise ConfigError(f"{FILE}: executors.{name} needs a kind, such as `kind: dask`.")
 
 
 def read_settings(project: Project) -> Settings:
@@ -94,3 +122,13 @@ def read_settings(project: Project) -> Settings:
     path = project.root / FILE
     settings: Settings = parse(Settings, yaml12.load(path) if path.exists() else {}, FILE)
     return settings
+
+
+def of_step(told: Mapping[str, _T], step: str, base: str, kinds: Mapping[str, str]) -> _T | None:
+    """What a section says of a step: under its own name, that of the step that it is an instance of, or a kind that it
+    makes; the first of these counts.
+
+    Args:
+        kinds: of its outputs, by name.
+    """
+    return next((told[name] for name in (step, base, *kinds.values()) if name in told), None)

@@ -76,7 +76,7 @@ def store(cache: Cache, command: str, entry: CachedResult, again: bool = True) -
         again: although it is there, so that it is the newest.
     """
     content = _content(command, entry)
-    path = _path(cache, command, entry)
+    path = file_of(cache, command, entry)
     if not again and path.exists():
         return
     cache.make(path.parent)
@@ -92,7 +92,8 @@ def _content(command: str, entry: CachedResult) -> dict[str, Any]:
     return {"cmd": command, "outs": [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]}
 
 
-def _path(cache: Cache, command: str, entry: CachedResult) -> Path:
+def file_of(cache: Cache, command: str, entry: CachedResult) -> Path:
+    """The file that an entry lies in; what `pack` writes lies beside it, with the suffix `.zip`."""
     return folder_of(cache, command, entry.outputs, entry.logs is not None) / _digest(_content(command, entry))
 
 
@@ -103,7 +104,7 @@ def pack(cache: Cache, command: str, entry: CachedResult) -> None:
     if sum(out.size for out in entry.outs()) > PACKED:
         return
     inside = [file for oid in entry.oids() if oid.endswith(".dir") for file in cache.tree(oid).values()]
-    path = _path(cache, command, entry).with_suffix(".zip")
+    path = file_of(cache, command, entry).with_suffix(".zip")
     cache.make(path.parent)
     with new_file(path, cache.scratch) as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -112,7 +113,7 @@ def pack(cache: Cache, command: str, entry: CachedResult) -> None:
         os.fchmod(file.fileno(), 0o644)
 
 
-def _unpack(cache: Cache, path: Path) -> None:
+def unpack(cache: Cache, path: Path) -> None:
     """Take the objects that lie packed beside an entry into the cache; a damaged pack is as good as none."""
     import zipfile
 
@@ -147,7 +148,7 @@ def candidates(cache: Cache, command: str, outputs: Iterable[str], logs: bool = 
     for path in files:
         if entry := _read(path):
             if path.with_suffix(".zip").exists() and not all(cache.has(oid) for oid in entry.oids()):
-                _unpack(cache, path)
+                unpack(cache, path)
             yield entry
 
 

@@ -60,6 +60,8 @@ class Task:
     """A stage whose command is a function, which runs in a thread."""
 
     cores: float | None = None
+    on = ""
+    places: int | None = None
     reporter: Heard
 
     def __init__(

@@ -1,0 +1,259 @@
+"""A sweep on four Dask workers in clones of their own, beside one machine: atoms, time, and what lost workers cost.
+
+The remote is a folder, then an S3 server on the loopback interface; then a worker is killed every few seconds. The
+steps are trivial, so that what is measured is what it costs to send one away. Stops where an atom is another one than
+on one machine, or where a lost worker costs more than the step that it was at. With `--hosts` (Linux, root) the workers
+are in a network namespace and a mount namespace of their own, in place of a second host.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from measure import Figure, main, parser, seconds
+from projects import environment, executed, make_sweep
+
+WORKERS = 4
+
+
+def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
+    steps = arguments.steps or (20 if arguments.small else 200)
+    here = _project(folder / "here", steps)
+    alone = seconds(here, "motools", "run", "-q")
+    atoms, count = _atoms(here), len(executed(here))
+    for name in arguments.remotes.split(","):
+        project = _project(folder / name, steps)
+        with _remote(name, folder, project), _cluster(folder / f"{name}-machines") as cluster:
+            took = _run(project, cluster)
+            _check(project, atoms, count, name)
+        yield Figure(f"{count} steps, {WORKERS} workers, {name} remote", took, "here", alone, None, 1)
+        yield Figure(f"a step more, {name} remote", (took - alone) / count, "a step here", alone / count, None, 1)
+    if arguments.hosts:
+        project = _project(folder / "host-a" / "project", steps)
+        took = _two_hosts(folder, project)
+        _check(project, atoms, 0, "two hosts")
+        yield Figure(f"{count} steps, workers on another host", took, "here", alone, None, 1)
+    project = _project(folder / "killed", steps, pause=0.5)
+    with _remote("folder", folder, project), _cluster(folder / "killed-machines") as cluster:
+        killed: list[int] = []
+        with _killing(cluster, arguments.every, killed):
+            took = _run(project, cluster)
+        lost = _check(project, atoms, count, "killed", at_most=len(killed))
+    yield Figure(
+        f"executions twice, {len(killed)} workers killed", lost, "workers killed", max(len(killed), 1), 1.0, 1, ""
+    )
+    yield Figure(
+        f"{count} steps of 0.5 s, a worker killed every {arguments.every} s", took, "no overhead", count / 8, None, 1
+    )
+
+
+def _project(folder: Path, steps: int, pause: float = 0.0) -> Path:
+    """A sweep with a log of executions that all clones write to, committed."""
+    project = make_sweep(folder, steps // 2, pause=pause)
+    subprocess.run(["git", "add", "-A"], cwd=project, check=True)
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "x"], cwd=project, check=True)
+    return project
+
+
+def _atoms(project: Path) -> dict[str, str]:
+    from motools.base import yaml12
+
+    stages = yaml12.load(project / "dvc.lock")["stages"]
+    return {o["path"]: o["md5"] for s in stages.values() for o in s["outs"] if o["path"].startswith("atoms/")}
+
+
+def _check(project: Path, atoms: dict[str, str], count: int, name: str, at_most: int = 0) -> int:
+    """How many executions were one too many; stops where they are more than may be, or an atom is another one."""
+    if _atoms(project) != atoms:
+        raise SystemExit(f"{name}: other atoms than on one machine")
+    more = len(executed(project)) - count
+    if not 0 <= more <= at_most:
+        raise SystemExit(f"{name}: {more} executions more than {count}, and only {at_most} workers were killed")
+    return more
+
+
+@contextmanager
+def _remote(name: str, folder: Path, project: Path) -> Iterator[None]:
+    """A DVC remote: a folder, or a bucket of a server on this machine."""
+    if name == "folder":
+        _dvc(project, "remote", "add", "-q", "-d", "store", str(folder / f"{project.name}-store"))
+        yield
+        return
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        os.environ[f"AWS_{key}"] = "any"
+    os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        os.environ["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
+        boto3.client("s3").create_bucket(Bucket="results")
+        _dvc(project, "remote", "add", "-q", "-d", "store", "s3://results/store")
+        yield
+    finally:
+        del os.environ["AWS_ENDPOINT_URL"]
+        server.stop()
+
+
+def _dvc(project: Path, *words: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *words], cwd=project, check=True)
+
+
+@contextmanager
+def _cluster(machines: Path) -> Iterator[Any]:
+    """A scheduler and workers, with a folder of clones of their own."""
+    import distributed
+
+    os.environ["MOTOOLS_CLONES"] = str(machines)
+    from dask import config
+
+    config.set({"distributed.scheduler.allowed-failures": 100})
+    with distributed.LocalCluster(
+        n_workers=WORKERS,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=None,
+        silence_logs=50,
+    ) as cluster:
+        yield cluster
+
+
+def _run(project: Path, cluster: Any) -> float:
+    about = {"kind": "dask", "address": cluster.scheduler_address, "shared_files": False}
+    (project / "motools.yaml").write_text(json.dumps({"executors": {"far": about}}))
+    return seconds(project, "motools", "run", "-q", "--on", "far")
+
+
+def _two_hosts(folder: Path, project: Path) -> float:
+    """The run in one network namespace and the workers in another one, to which the folder of the first is empty.
+
+    Between them are git's own protocol, an S3 server and the scheduler.
+    """
+    names, address = ("motools-a", "motools-b"), "10.77.0.{}"
+    run = partial(subprocess.run, check=True, capture_output=True)
+    begun: list[subprocess.Popen[bytes]] = []
+    env = {
+        **environment(),
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": "http://10.77.0.1:5000",
+        "MOTOOLS_CLONES": str(folder / "host-b" / "clones"),
+    }
+
+    def begin(host: str, *words: str) -> None:
+        command = ["ip", "netns", "exec", host, *words]
+        begun.append(subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    def await_port(port: int) -> None:
+        look = f"import socket; socket.create_connection(('10.77.0.1', {port}), 1)"
+        for _ in range(600):
+            if subprocess.run(
+                ["ip", "netns", "exec", names[1], sys.executable, "-c", look], capture_output=True
+            ).returncode:
+                time.sleep(0.2)
+            else:
+                return
+        raise SystemExit(f"nobody answers at port {port} of the other host")
+
+    try:
+        for name in names:
+            run(["ip", "netns", "add", name])
+        run(["ip", "link", "add", "motools-1", "type", "veth", "peer", "name", "motools-2"])
+        for number, name in enumerate(names, 1):
+            run(["ip", "link", "set", f"motools-{number}", "netns", name])
+            run(["ip", "-n", name, "addr", "add", f"{address.format(number)}/24", "dev", f"motools-{number}"])
+            for device in ("lo", f"motools-{number}"):
+                run(["ip", "-n", name, "link", "set", device, "up"])
+        bare = project.with_name("origin.git")
+        run(["git", "clone", "-q", "--bare", str(project), str(bare)])
+        run(["git", "remote", "add", "origin", "git://10.77.0.1/origin.git"], cwd=project)
+        begin(
+            names[0], "git", "daemon", "--export-all", f"--base-path={bare.parent}", "--listen=10.77.0.1", "--reuseaddr"
+        )
+        begin(names[0], sys.executable, "-m", "moto.server", "-H", "10.77.0.1", "-p", "5000")
+        begin(names[0], sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "10.77.0.1", "--no-dashboard")
+        for port in (9418, 5000, 8786):
+            await_port(port)
+        hidden = f"mount -t tmpfs none {folder / 'host-a'} && mkdir {project} && exec {sys.executable} -m "
+        worker = (
+            "distributed.cli.dask_worker tcp://10.77.0.1:8786 --host 10.77.0.2 --nthreads 1 --nworkers 4 --no-dashboard"
+        )
+        begin(names[1], "unshare", "-m", "sh", "-c", hidden + worker)
+        run(["ip", "netns", "exec", names[0], "git", "fetch", "-q", "origin"], cwd=project)
+        make = "import boto3; boto3.client('s3').create_bucket(Bucket='results')"
+        run(["ip", "netns", "exec", names[0], sys.executable, "-c", make], env=env)
+        _dvc(project, "remote", "add", "-q", "-d", "store", "s3://results/store")
+        about = {"kind": "dask", "address": "tcp://10.77.0.1:8786", "shared_files": False}
+        (project / "motools.yaml").write_text(json.dumps({"executors": {"far": about}}))
+        began = time.perf_counter()
+        done = subprocess.run(
+            ["ip", "netns", "exec", names[0], "motools", "run", "-q", "--on", "far"],
+            cwd=project,
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise SystemExit(f"two hosts: {done.stderr[-3000:]}")
+        return time.perf_counter() - began
+    finally:
+        for each in begun:
+            each.terminate()
+        for each in begun:
+            each.wait()
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+@contextmanager
+def _killing(cluster: Any, every: float, killed: list[int]) -> Iterator[None]:
+    """Kill one worker after the other; its nanny starts another one."""
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(every):
+            pids = [worker.pid for worker in list(cluster.workers.values()) if worker.pid]
+            if pids:
+                killed.append(random.choice(pids))
+                try:
+                    os.kill(killed[-1], signal.SIGKILL)
+                except ProcessLookupError:  # it was starting
+                    killed.pop()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    about = parser(__doc__)
+    about.add_argument("--steps", type=int, help="how many (default: 200; small: 20)")
+    about.add_argument("--remotes", default="folder,S3", help="which: folder, S3 (default: both)")
+    about.add_argument("--every", type=float, default=3.0, help="seconds between two workers killed (default: 3)")
+    about.add_argument("--hosts", action="store_true", help="also two hosts, as namespaces (Linux, root)")
+    main(about, measure)

@@ -1,0 +1,153 @@
+"""Steps on the workers of a Dask cluster: one that an address names, or one of this machine's processes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Any
+
+from motools.errors import ConfigError, MotoolsError, listed
+from motools.executors import environment
+from motools.executors.environment import Environment
+from motools.executors.job import Answer, Job
+
+__all__ = ["DaskExecutor", "dask"]
+
+_PATIENCE = 30.0  # seconds for a scheduler to answer
+_START = 300.0  # seconds for the processes of this machine to start
+_LOSSES = 10  # times that the worker under a step may be lost before the step has failed, on a cluster of our own
+
+
+def dask(address: str | None = None, workers: int | None = None) -> Executor:
+    """The executor of a Dask cluster.
+
+    Args:
+        address: of its scheduler, such as `tcp://10.0.0.5:8786`; None: a cluster on this machine, for this run.
+        workers: how many processes that one has; None: one a core.
+
+    Raises:
+        ConfigError: `dask.distributed` is not installed, or nobody answers.
+    """
+    if find_spec("distributed") is None:
+        raise ConfigError("The executor dask needs dask.distributed, which is not installed: pip install distributed")
+    if address is not None and workers is not None:
+        raise ConfigError(
+            "The executor dask: workers is for a cluster on this machine; the one at address has its own."
+        )
+    if workers is not None and workers < 1:
+        raise ConfigError(f"The executor dask: workers must be 1 or more, not {workers}.")
+    return DaskExecutor(address, workers or os.cpu_count() or 1)
+
+
+class DaskExecutor(Executor):
+    """Sends jobs to the workers of a cluster, each at most once: what fails is not tried again, and what two runs ask
+    for in one state of the code is done for both."""
+
+    def __init__(self, address: str | None, workers: int) -> None:
+        import distributed
+        from dask import config
+
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # of workers that come and go: the run tells
+        if address is None:
+            config.set({"distributed.scheduler.allowed-failures": _LOSSES, "distributed.comm.timeouts.connect": _START})
+        self.address = address
+        self._cluster: Any = None
+        try:
+            if address is None:
+                start: Any = distributed.LocalCluster
+                self._cluster = start(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    memory_limit=None,  # steps run in processes beside the worker's
+                    silence_logs=logging.CRITICAL,
+                    security=True if find_spec("cryptography") else None,  # else any user of this machine could join
+                )
+            wait = _PATIENCE if address else _START
+            connect: Any = distributed.Client
+            self._client: Any = connect(self._cluster or address, timeout=wait, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            if self._cluster is not None:
+                self._cluster.close()
+            raise ConfigError(
+                f"The Dask scheduler {address or 'of this machine'} does not answer ({str(error).rstrip('.')}). Start "
+                "it with `dask scheduler`, or mend its address in motools.yaml."
+            ) from error
+        self._pool: Executor = self._client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call]
+        self._declared: set[str] | None = None
+
+    def environments(self) -> Sequence[Environment]:
+        """What the workers have installed, one for each that there is now.
+
+        Raises:
+            ConfigError: they cannot import MOTools.
+        """
+        if self._cluster is not None:
+            self._client.wait_for_workers(1, timeout=_START)
+        try:
+            found = self._client.run(environment.here)
+        except ImportError as error:
+            raise ConfigError(f"The workers of {self.address} lack MOTools ({error}). Install it there.") from error
+        return list(found.values())
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have a worker call a function. That of a job answers with an error where its worker or its scheduler is
+        lost; raises `ConfigError` where it needs what no worker has."""
+        if not (args and isinstance(args[0], Job)):
+            return self._pool.submit(fn, *args, **kwargs)
+        job = args[0]
+        theirs = self._pool.submit(
+            fn, *args, key=f"{job.step}-{job.key}-{job.state}", resources=self._resources(job), **kwargs
+        )
+        ours: Future[Answer] = Future()
+        theirs.add_done_callback(lambda done: _pass_on(done, ours, job, self.address))
+        ours.add_done_callback(lambda done: theirs.cancel() if done.cancelled() else None)
+        return ours
+
+    def _resources(self, job: Job) -> dict[str, float]:
+        """What a job needs, of what workers declare."""
+        if self._declared is None:
+            every = self._client.scheduler_info()["workers"].values()
+            self._declared = {name for worker in every for name in worker.get("resources", {})}
+        needs = {"GPU": job.resources.gpu, "MEMORY": job.resources.memory_bytes, "CORES": job.resources.cores}
+        if needs["GPU"] and "GPU" not in self._declared:
+            raise ConfigError(
+                f"The step {job.step!r} needs a GPU, and no worker of {self.address or 'this machine'} says that it "
+                f"has one (they say {listed(sorted(self._declared))}). Start it with: dask worker ADDRESS "
+                '--resources "GPU=1"'
+            )
+        return {name: float(value) for name, value in needs.items() if value and name in self._declared}
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the cluster; one on this machine ends, and what its workers are at."""
+        for each in (self._client, self._cluster):
+            with suppress(Exception):  # it has gone already
+                if each is not None:
+                    each.close(timeout=10)
+
+
+def _pass_on(theirs: Future[Answer], ours: Future[Answer], job: Job, address: str | None) -> None:
+    with suppress(Exception):  # nobody waits for it any more
+        if theirs.cancelled():
+            ours.set_exception(
+                MotoolsError(
+                    f"The Dask scheduler {address or 'of this machine'} has let go of the step, or has gone. What its "
+                    "worker finishes is kept; `motools run` goes on from there."
+                )
+            )
+        elif (error := theirs.exception()) is None:
+            ours.set_result(theirs.result())
+        elif type(error).__name__ == "KilledWorker":
+            ours.set_exception(
+                MotoolsError(
+                    f"The workers under the step {job.step!r} were lost, one after the other. If it needs more memory "
+                    "than they have, give them more; `motools run` tries again."
+                )
+            )
+        else:
+            ours.set_exception(error)

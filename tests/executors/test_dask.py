@@ -1,0 +1,179 @@
+"""Steps on the workers of a Dask cluster, which are processes of their own with clones of their own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chain import Chain, commit, dvc, eventually
+
+distributed = pytest.importorskip("distributed")
+dask_config = pytest.importorskip("dask.config")
+
+KILL_THE_WORKER = """
+    import signal
+    if not LOG.with_name("once").exists():
+        LOG.with_name("once").touch()
+        server = os.getppid()
+        worker = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(worker, signal.SIGKILL)
+        signal.pause()
+"""
+WAIT = """
+    import fcntl
+    LOG.with_name("waits").touch()
+    with open(LOG.with_name("gate")) as gate:
+        fcntl.flock(gate, fcntl.LOCK_SH)
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two workers for all tests of this module, that know nothing of the person who runs the tests."""
+    home = tmp_path_factory.mktemp("worker's home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("MOTOOLS_", "GIT_", "AWS_"))]:
+            patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        for name in ("SYSTEM_CONFIG", "GLOBAL_CONFIG", "SITE_CACHE"):
+            patch.setenv(f"DVC_{name}_DIR", str(home / name))
+        patch.setenv("MOTOOLS_CLONES", str(home / "clones"))
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        slow = {"distributed.comm.timeouts.connect": "300s", "distributed.comm.timeouts.tcp": "300s"}
+        with (
+            dask_config.set(slow),
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=None
+            ) as cluster,
+        ):
+            yield cluster
+
+
+@pytest.fixture
+def chain(project: Path, tmp_path: Path, cluster: Any) -> Chain:
+    chain = Chain.lay(project)
+    chain.edit("chain.py", 'Path(__file__).with_name("executed.log")', f"Path({str(project / 'executed.log')!r})")
+    with chain.path(".gitignore").open("a") as file:
+        file.write("once\nwaits\ngate\n")
+    address = cluster.scheduler_address
+    chain.path("motools.yaml").write_text(
+        f"executors:\n  far: {{kind: dask, address: '{address}', shared_files: false}}\n"
+        f"  near: {{kind: dask, address: '{address}'}}\n"
+    )
+    dvc(project, "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
+    commit(project)
+    return chain
+
+
+@contextmanager
+def closed(gate: Path) -> Iterator[None]:
+    """Whatever step comes to the gate waits there."""
+    with gate.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.parametrize("where", ["far", "near"])
+def test_workers_make_the_same_atoms_as_this_machine(chain: Chain, where: str) -> None:
+    here = chain.run()
+    there = chain.run("--on", where, "--force")
+    assert there.statuses == ["finished"] * 3
+    assert there.ids == here.ids
+    assert chain.executed() == ["dataset", "model", "results"] * 2
+    assert chain.run().statuses == ["current"] * 3
+
+
+def test_a_step_whose_worker_is_killed_is_executed_by_another(chain: Chain) -> None:
+    chain.edit(
+        "chain.py",
+        'return make("model"',
+        f'made = make("model", "model", config, input_atoms, workspace)\n{KILL_THE_WORKER}    return made\n'
+        '    return make("model"',
+    )
+    there = chain.run("--on", "far")
+    assert there.statuses == ["finished"] * 3
+    assert chain.executed() == ["dataset", "model", "model", "results"]
+    assert chain.run("--on", "here", "--force").ids == there.ids
+
+
+@pytest.mark.cold
+@pytest.mark.parametrize(("word", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_step_goes_on_when_its_run_ends_and_is_not_executed_again(chain: Chain, word: int, code: int) -> None:
+    chain.edit("chain.py", 'return make("model"', f'{WAIT.strip()}\n    return make("model"')
+    with closed(chain.path("gate")):
+        first = chain.start("--on", "far")
+        eventually(chain.path("waits").exists)
+        first.send_signal(word)
+        first.communicate(timeout=300)
+        assert first.returncode == code
+        second = chain.start("--on", "far", "--json")
+    second.communicate(timeout=300)
+    assert second.returncode == 0
+    assert chain.executed() == ["dataset", "model", "results"]
+
+
+@pytest.mark.cold
+def test_two_runs_at_once_execute_each_step_once(chain: Chain, tmp_path: Path) -> None:
+    chain.edit("chain.py", 'return make("model"', f'{WAIT.strip()}\n    return make("model"')
+    other = Chain(Path(shutil.copytree(chain.folder, tmp_path / "other", symlinks=True)))
+    with closed(chain.path("gate")):
+        runs = [each.start("--on", "far", "--json") for each in (chain, other)]
+        eventually(chain.path("waits").exists)
+    for run in runs:
+        run.communicate(timeout=300)
+    assert [run.returncode for run in runs] == [0, 0]
+    assert chain.executed() == ["dataset", "model", "results"]
+
+
+@pytest.mark.cold
+def test_a_scheduler_that_goes_is_told_in_a_sentence_and_another_one_goes_on(chain: Chain, cluster: Any) -> None:
+    text = chain.path("motools.yaml").read_text()
+    with distributed.LocalCluster(n_workers=0, processes=False, host="127.0.0.1", dashboard_address=None) as empty:
+        chain.path("motools.yaml").write_text(text.replace(cluster.scheduler_address, empty.scheduler_address))
+        run = chain.start("--on", "far", "--json")
+        eventually(lambda: empty.scheduler.tasks)
+    _, err = run.communicate(timeout=300)
+    assert run.returncode == 1
+    assert "has let go of the step, or has gone" in " ".join(err.split())
+    chain.path("motools.yaml").write_text(text)
+    assert chain.run("--on", "far").statuses == ["finished"] * 3
+
+
+def test_a_scheduler_that_does_not_answer_is_told_in_a_sentence(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    from motools.executors import dask
+
+    monkeypatch.setattr(dask, "_PATIENCE", 1)
+    chain.path("motools.yaml").write_text("executors: {far: {kind: dask, address: 'tcp://127.0.0.1:1'}}")
+    done = chain.run("--on", "far")
+    assert done.code == 2
+    assert "The Dask scheduler tcp://127.0.0.1:1 does not answer" in done.sentence
+    assert "`dask scheduler`" in done.sentence
+
+
+def test_a_gpu_that_no_worker_has_is_told_with_what_to_type(chain: Chain) -> None:
+    with chain.path("motools.yaml").open("a") as file:
+        file.write("resources: {model: {gpu: 1}}\n")
+    done = chain.run("--on", "far")
+    assert done.statuses == ["finished", "failed", "skipped"]
+    assert "The step 'train' needs a GPU, and no worker of tcp://" in done.stages[1]["error"]
+    assert '--resources "GPU=1"' in done.stages[1]["error"]
+
+
+def test_nothing_of_dask_is_imported_where_it_is_not_used(chain: Chain) -> None:
+    import sys
+
+    script = (
+        "import sys; sys.argv[1:] = ['status']\nfrom motools.cli.app import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print([name for name in sys.modules if name.startswith(('dask', 'distributed'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=chain.folder, timeout=300)
+    assert done.stdout.splitlines()[-1] == "[]"
