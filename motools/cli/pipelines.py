@@ -137,7 +137,7 @@ def status(
 
     Examples:  motools status · motools status experiments/a --json · motools status --check --complete
     """
-    from motools.cli.dotenv import load_env
+    from motools.repo.dotenv import load_env
     from motools.engine.options import RunOptions
     from motools.engine.prepared import places_of, prepare_folder
     from motools.engine.progress import progress
@@ -263,7 +263,7 @@ def step_run(
 
     Example:  motools step run train_and_evaluate train_model
     """
-    from motools.cli.dotenv import load_env
+    from motools.repo.dotenv import load_env
     from motools.code.search_path import place_of
     from motools.engine import failures
     from motools.engine.one_step import run_one_step

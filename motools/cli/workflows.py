@@ -85,7 +85,7 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
 
     Example:  motools workflow validate train_and_evaluate --config config.yaml
     """
-    from motools.cli.dotenv import load_env
+    from motools.repo.dotenv import load_env
     from motools.code.search_path import place_of
     from motools.compiler.compile import compile_workflow
     from motools.compiler.find_workflow import load_workflow

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from motools.base import slurm
 from motools.errors import BackendError, UserError
 from motools.repo import step_cache
 from motools.repo.project import Project
@@ -49,7 +50,7 @@ def running_jobs(project: Project, keys: Iterable[str]) -> list[JobEntry]:
 
 def _driven_here(entry: JobEntry) -> bool:
     """Whether our own process sends each step, so that nothing goes on when that has ended."""
-    return entry.provider != "openai"
+    return entry.provider not in ("openai", slurm.PROVIDER)
 
 
 def cancel_jobs(project: Project, keys: Iterable[str]) -> list[str]:
@@ -72,6 +73,9 @@ def show_job(project: Project, word: str) -> tuple[Job | None, Answer | None]:
     entry = _find(project, word)
     if entry is not None and _driven_here(entry):
         return _job(project, entry), None
+    if entry is not None and entry.provider == slurm.PROVIDER:
+        going_on = slurm.living(slurm.name_of(entry.attempt))
+        return _job(project, entry), {"state": each.state for each in going_on} or None
     api = api_of(project)
     job = _asked(api, entry) if entry is not None else api.job(word)
     if entry is None and job is None:
@@ -134,6 +138,8 @@ def _asked(api: Api, entry: JobEntry) -> Answer | None:
 
 def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
     """The entry after its job was told to end; None where no job was made."""
+    if entry.provider == slurm.PROVIDER:
+        return _cancelled_at_slurm(project, entry)
     api = api_of(project)
     job = _asked(api, entry)
     if job is not None:
@@ -143,6 +149,17 @@ def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
         journal.write(replace(entry, status="failed", error="the provider knows no job of it"))
         return None
     return journal.write(entry.told(job))
+
+
+def _cancelled_at_slurm(project: Project, entry: JobEntry) -> JobEntry | None:
+    going_on = slurm.living(slurm.name_of(entry.attempt))
+    for job in going_on:
+        slurm.cancel(job.id)
+        entry = replace(entry, job_id=job.id, status="cancelled")
+    if not going_on and entry.live:
+        entry = replace(entry, status="failed", error="it is not in the queue any more")
+    Journal.of(project).write(entry)
+    return entry if entry.job_id is not None else None
 
 
 def _job(project: Project, entry: JobEntry) -> Job:
