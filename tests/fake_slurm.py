@@ -41,7 +41,7 @@ class Slurm:
             self.bin.mkdir()
             for name in _COMMANDS:
                 command = self.bin / name
-                command.write_text(f"#!/bin/sh\nexec {sys.executable} -IS {__file__} {folder} {name} \"$@\"\n")
+                command.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {__file__} {folder} {name} "$@"\n')
                 command.chmod(0o755)
 
     def environment(self) -> dict[str, str]:
@@ -102,8 +102,10 @@ def _sbatch(folder: Path, words: list[str]) -> None:
     parser.add_argument("script")
     given = parser.parse_args(words)
     if given.partition not in (None, "gpu", "cpu"):
-        sys.exit(f"sbatch: error: invalid partition specified: {given.partition}\n"
-                 "sbatch: error: Batch job submission failed: Invalid partition name specified")
+        sys.exit(
+            f"sbatch: error: invalid partition specified: {given.partition}\n"
+            "sbatch: error: Batch job submission failed: Invalid partition name specified"
+        )
     script = Path(given.script).read_text()
     if not script.startswith("#!"):
         sys.exit("sbatch: error: This does not look like a batch script.")

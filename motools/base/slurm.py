@@ -95,7 +95,9 @@ def _asked(words: Sequence[str], environment: Mapping[str, str] | None = None, h
             start_new_session=True,  # Ctrl-C is for us
         )
     except FileNotFoundError:
-        raise ConfigError(f"There is no {words[0]} here: run this where SLURM's commands are, on a login node.") from None
+        raise ConfigError(
+            f"There is no {words[0]} here: run this where SLURM's commands are, on a login node."
+        ) from None
     except subprocess.TimeoutExpired:
         raise Unreachable(f"{words[0]} has not answered for {_PATIENCE:.0f} s") from None
     if done.returncode != 0:

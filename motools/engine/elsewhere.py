@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from motools.base.resources import Resources
+from motools.code.world import World
 from motools.compiler.step_call import StepCall
 from motools.definition.instances import base_of
 from motools.definition.step import Step
 from motools.engine.options import RunOptions
-from motools.errors import ConfigError, MotoolsError, did_you_mean
+from motools.errors import ConfigError, MotoolsError, did_you_mean, listed
 from motools.execution.cached_results import result_of
 from motools.execution.run_step import Execution, Outcome
 from motools.executors import environment, one_step, registry
@@ -165,7 +166,11 @@ class Elsewhere:
             self._say(f"{call.name}: {note}")
         if answer.entry is None:
             return Outcome(answer.executed, error=answer.error or "it gave no result")
-        return Outcome(answer.executed, result_of(call, answer.entry))
+        result = result_of(call, answer.entry)
+        if answer.adopted and result is not None and (why := World(call.place).changes(result.trace, call.roles)):
+            told = f"The job of {call.name!r} had begun before this changed: {listed(why)}. Run again."
+            return Outcome(answer.executed, error=told)
+        return Outcome(answer.executed, result)
 
     def renew(self) -> None:
         """Take nothing for known that workers have imported: files may have been written anew."""

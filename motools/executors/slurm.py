@@ -91,7 +91,7 @@ class SlurmExecutor(Executor):
         self._told = ""
         self._thread: threading.Thread | None = None
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:  # noqa: ARG002
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
         """Have a node run a step: `one_step.perform` with one `Job`."""
         (job,) = args
         future: Future[Answer] = Future()
@@ -101,7 +101,7 @@ class SlurmExecutor(Executor):
             self._thread.start()
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for no job any more; they go on."""
         self._new.put(None)
         if wait and self._thread is not None:
@@ -148,18 +148,16 @@ class SlurmExecutor(Executor):
         return self._journal.write(replace(entry, job_id=found.id, status=found.state))
 
     def _submitted(self, job: Job, handle: int) -> JobEntry:
-        key = _journal_key(job)
-        entry = JobEntry(key, job.key, job.step, job.folder, "", "SLURM", _mark(job), forced=job.force, provider=slurm.PROVIDER)
-        before = self._journal.read(key)
-        if before is not None:
-            ids = (*before.earlier, *([before.job_id] if before.job_id else []))
-            entry = replace(entry, earlier=ids)
-        entry = self._journal.write(entry)
+        about = (_journal_key(job), job.key, job.step, job.folder, "", "SLURM", _mark(job))
+        before = self._journal.read(about[0]) or JobEntry(*about, provider=slurm.PROVIDER)
+        entry = self._journal.write(replace(before.anew(job.force), account=_mark(job)))
+        name = slurm.name_of(entry.attempt)
         folder = _folder(self._project, job)
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / "job.json", job.dumps())
         script = folder / "script.sh"
-        command = [self._python, "-m", "motools.executors.one_step", folder / "job.json", _answer_file(self._project, entry)]
+        files = [folder / "job.json", _answer_file(self._project, entry)]
+        command = [self._python, "-m", "motools.executors.one_step", *files]
         lines = ["#!/bin/sh", self._setup, f"exec {shlex.join(map(str, command))}", ""]
         replace_file(script, "\n".join(lines))
         options = [
@@ -173,8 +171,8 @@ class SlurmExecutor(Executor):
 
         def hand_in() -> str:
             """A job that has arrived although sbatch did not hear of it is not made twice."""
-            arrived = slurm.living(slurm.name_of(entry.attempt))
-            return arrived[0].id if arrived else slurm.submit(script, slurm.name_of(entry.attempt), options, _environment(), handle)
+            arrived = slurm.living(name)
+            return arrived[0].id if arrived else slurm.submit(script, name, options, _environment(), handle)
 
         try:
             number = self._patiently(hand_in)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from motools.base import slurm
@@ -18,7 +19,7 @@ from motools.training.openai.api import Api
 from motools.training.openai.jobs import find_job
 from motools.training.openai.transport import Answer
 
-__all__ = ["Job", "cancel_job", "cancel_jobs", "list_jobs", "running_jobs", "show_job"]
+__all__ = ["Job", "cancel_job", "cancel_jobs", "is_queued", "list_jobs", "running_jobs", "show_job"]
 
 PATIENCE, POLL = 30.0, 2.0
 """In seconds: a person at the keyboard waits for less long than a run."""
@@ -48,6 +49,17 @@ def running_jobs(project: Project, keys: Iterable[str]) -> list[JobEntry]:
     return [entry for entry in entries if entry.step_key in wanted and entry.live and not _driven_here(entry)]
 
 
+def is_queued(project: Project, folder: Path, step: str) -> bool:
+    """Whether a job of a step of a pipeline's folder waits or runs in a cluster, which is asked.
+
+    Raises:
+        BackendError: it does not answer.
+    """
+    entries = [entry for entry in Journal.of(project).entries() if entry.provider == slurm.PROVIDER and entry.live]
+    ours = [entry for entry in entries if (project.root / entry.folder, entry.step) == (folder, step)]
+    return any(slurm.living(slurm.name_of(entry.attempt)) for entry in ours)
+
+
 def _driven_here(entry: JobEntry) -> bool:
     """Whether our own process sends each step, so that nothing goes on when that has ended."""
     return entry.provider not in ("openai", slurm.PROVIDER)
@@ -75,7 +87,7 @@ def show_job(project: Project, word: str) -> tuple[Job | None, Answer | None]:
         return _job(project, entry), None
     if entry is not None and entry.provider == slurm.PROVIDER:
         going_on = slurm.living(slurm.name_of(entry.attempt))
-        return _job(project, entry), {"state": each.state for each in going_on} or None
+        return _job(project, entry), {"state": going_on[0].state} if going_on else None
     api = api_of(project)
     job = _asked(api, entry) if entry is not None else api.job(word)
     if entry is None and job is None:

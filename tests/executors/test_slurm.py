@@ -70,7 +70,7 @@ def test_a_pipeline_gives_there_what_it_gives_here(chain: Chain, slurm: Slurm) -
     assert there.statuses == ["finished"] * 3
     assert there.ids == here.ids
     assert chain.executed() == ["dataset", "model", "results"]
-    assert states(slurm) == ["COMPLETED"] * 3
+    wait_for(lambda: states(slurm) == ["COMPLETED"] * 3)
     assert chain.run("--on", "cluster").statuses == ["current"] * 3
     assert len(slurm.jobs()) == 3
     assert [job["status"] for job in jobs_listed(chain)] == ["succeeded"] * 3
@@ -88,9 +88,9 @@ def test_the_run_after_one_that_was_killed_comes_back_to_its_job(chain: Chain, s
 
 def test_a_job_that_ended_while_nobody_waited_is_a_result(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=0.5)
-    killed_while_a_job_runs(chain, slurm, "prepare")
+    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
     wait_for(lambda: states(slurm) == ["COMPLETED"])
-    assert chain.run("prepare").statuses[0] == "restored"
+    assert chain.run("--stages", "prepare").statuses[0] == "restored"
     assert chain.executed() == ["dataset"]
 
 
@@ -98,33 +98,33 @@ def test_a_driver_that_is_killed_while_sbatch_is_at_work_leaves_one_job(
     chain: Chain, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_SLURM_SLOW", "1.0")
-    driver = chain.start("--on", "cluster", "prepare")
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
     wait_for(lambda: slurm.asked("sbatch"))
     driver.kill()
     driver.communicate()
     assert slurm.jobs() == []
-    assert chain.run("--on", "cluster", "prepare").statuses[0] in ("finished", "restored")
+    assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] in ("finished", "restored")
     assert len(slurm.jobs()) == 1
     assert chain.executed() == ["dataset"]
 
 
 def test_a_job_of_older_code_is_no_result_of_the_present_one(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=1.5)
-    killed_while_a_job_runs(chain, slurm, "prepare")
+    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
     wait_for(lambda: chain.path("executed.log").exists())
     chain.edit("chain.py", "config.seed} {sorted", "config.seed} again {sorted")
-    refused = chain.run("--on", "cluster", "prepare")
+    refused = chain.run("--on", "cluster", "--stages", "prepare")
     assert refused.code == 1
     assert "code" in refused.said
     assert "again" in refused.said
-    assert chain.run("--on", "cluster", "prepare").statuses[0] == "finished"
+    assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
     assert "again" in chain.path("atoms/dataset/data/part.txt").read_text()
     assert len(slurm.jobs()) == 2
 
 
 def test_a_preempted_job_begins_again_under_its_id(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=1.0)
-    driver = chain.start("--on", "cluster", "prepare")
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
     wait_for(lambda: chain.path("executed.log").exists())
     slurm.preempt("1")
     out, err = driver.communicate(timeout=LIMIT)
@@ -136,19 +136,19 @@ def test_a_preempted_job_begins_again_under_its_id(chain: Chain, slurm: Slurm) -
 
 def test_a_job_whose_node_died_is_told_of_and_submitted_again_by_the_next_run(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=1.0)
-    driver = chain.start("--on", "cluster", "prepare")
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
     wait_for(lambda: chain.path("executed.log").exists())
     slurm.lose("1")
     out, err = driver.communicate(timeout=LIMIT)
     assert driver.returncode == 1
     assert "NODE_FAIL" in out + err
-    assert chain.run("--on", "cluster", "prepare").statuses[0] == "finished"
+    assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
     assert len(slurm.jobs()) == 2
 
 
 def test_ctrl_c_leaves_the_job_and_says_how_to_end_it(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=30.0)
-    driver = chain.start("--on", "cluster", "prepare")
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
     wait_for(lambda: states(slurm) == ["RUNNING"])
     driver.send_signal(signal.SIGINT)
     _, err = driver.communicate(timeout=LIMIT)
@@ -164,7 +164,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_end_it(chain: Chain, slurm: Slurm
 
 def test_a_job_that_somebody_cancels_ends_the_wait(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=30.0)
-    driver = chain.start("--on", "cluster", "prepare")
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
     wait_for(lambda: states(slurm) == ["RUNNING"])
     subprocess.run([slurm.bin / "scancel", "1"], check=True)
     out, err = driver.communicate(timeout=LIMIT)
@@ -174,7 +174,7 @@ def test_a_job_that_somebody_cancels_ends_the_wait(chain: Chain, slurm: Slurm) -
 
 def test_while_slurm_does_not_answer_the_run_waits_and_says_so_once(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=0.5)
-    driver = chain.start("--on", "cluster", "prepare")
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
     wait_for(lambda: states(slurm) == ["RUNNING"])
     (slurm.folder / "down").touch()
     asked = slurm.asked("squeue")
@@ -194,7 +194,7 @@ def test_what_a_step_needs_is_asked_of_slurm_and_no_key_travels(
         chain.path("motools.yaml").read_text()
         + "run_on: {dataset: cluster}\nresources: {dataset: {cores: 3, gpu: 2, memory: 2 GiB, time: 90 min}}\n"
     )
-    assert chain.run("prepare").statuses[0] == "finished"
+    assert chain.run("--stages", "prepare").statuses[0] == "finished"
     (job,) = slurm.jobs()
     asked = {name: job[name] for name in ("cpus_per_task", "gpus", "mem", "time", "partition")}
     assert asked == {"cpus_per_task": "3", "gpus": "2", "mem": "2048M", "time": "90", "partition": "gpu"}
@@ -211,7 +211,7 @@ def sentence_of(chain: Chain, *words: str) -> Done:
 
 def test_what_slurm_refuses_is_told_in_its_own_words(project: Path, slurm: Slurm) -> None:
     chain = laid(project, options=["--partition=nowhere"])
-    assert "invalid partition specified: nowhere" in sentence_of(chain, "prepare").said
+    assert "invalid partition specified: nowhere" in sentence_of(chain, "--stages", "prepare").said
     assert slurm.jobs() == []
     assert [job["status"] for job in jobs_listed(chain)] == ["refused"]
 
@@ -235,7 +235,7 @@ def test_settings_that_cannot_be_meant_are_refused(
 
 
 def test_where_there_is_no_slurm_a_sentence_says_so(chain: Chain) -> None:
-    assert "There is no squeue here" in sentence_of(chain, "prepare").said or os.environ["PATH"] == ""
+    assert "There is no squeue here" in sentence_of(chain, "--stages", "prepare").said or os.environ["PATH"] == ""
 
 
 @pytest.mark.long
