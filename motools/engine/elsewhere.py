@@ -19,7 +19,7 @@ from motools.definition.instances import base_of
 from motools.definition.step import Step
 from motools.engine.options import RunOptions
 from motools.errors import ConfigError, MotoolsError, did_you_mean, listed
-from motools.execution.cached_results import result_of
+from motools.execution.cached_results import restore, result_of
 from motools.execution.run_step import Execution, Outcome
 from motools.executors import environment, one_step, registry
 from motools.executors.job import Answer, Job
@@ -170,6 +170,8 @@ class Elsewhere:
         if answer.adopted and result is not None and (why := World(call.place).changes(result.trace, call.roles)):
             told = f"The job of {call.name!r} had begun before this changed: {listed(why)}. Run again."
             return Outcome(answer.executed, error=told)
+        if answer.adopted:  # the run may have cleared its place after it had ended
+            restore(call, answer.entry)
         return Outcome(answer.executed, result)
 
     def renew(self) -> None:

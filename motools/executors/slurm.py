@@ -89,6 +89,7 @@ class SlurmExecutor(Executor):
         self._new: queue.SimpleQueue[tuple[Job, Future[Answer]] | None] = queue.SimpleQueue()
         self._waiting: list[_Waiting] = []
         self._told = ""
+        self._known = {path.name for path in _queued(project).glob("*/*-*.json")}  # the answers that plans can know of
         self._thread: threading.Thread | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
@@ -134,13 +135,16 @@ class SlurmExecutor(Executor):
             future.set_result(Answer(False, error=str(error)))
 
     def _adopted(self, job: Job) -> JobEntry | None:
-        """The job that an earlier run has submitted for this step, if it goes on."""
+        """The job that an earlier run has submitted for this step, if it goes on or has ended just now."""
         entry = self._journal.read(_journal_key(job))
         if entry is None or not entry.live or entry.account != _mark(job):
             return None
-        if _answer_file(self._project, entry).exists():  # the plan knew of it, and it does not hold any more
-            self._journal.write(replace(entry, status="succeeded"))
+        answer = _answer_file(self._project, entry)
+        if answer.name in self._known:  # its result does not hold any more, or it has failed
+            self._told_by(entry, read_answer(self._project, entry))
             return None
+        if answer.exists():
+            return entry
         found = next(iter(self._patiently(lambda: slurm.living(slurm.name_of(entry.attempt)))), None)
         if found is None:
             self._journal.write(replace(entry, status="failed", error="it ended without an answer"))
@@ -202,7 +206,7 @@ class SlurmExecutor(Executor):
             return True
         answer = read_answer(self._project, entry)
         if answer is not None:
-            self._journal.write(replace(entry, status="failed" if answer.error else "succeeded", error=answer.error))
+            self._told_by(entry, answer)
             future.set_result(replace(answer, adopted=waiting.adopted))
             return True
         if known is None:
@@ -227,6 +231,10 @@ class SlurmExecutor(Executor):
             )
         )
         return True
+
+    def _told_by(self, entry: JobEntry, answer: Answer | None) -> None:
+        error = answer.error if answer is not None else "its answer cannot be read"
+        self._journal.write(replace(entry, status="failed" if error else "succeeded", error=error))
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
         """Its result, asked for again while SLURM does not answer."""
@@ -274,12 +282,16 @@ def _mark(job: Job) -> str:
     return job.state if job.force else ""
 
 
+def _queued(project: Project) -> Path:
+    return project.private / "queued"
+
+
 def _folder(project: Project, job: Job) -> Path:
-    return project.private / "queued" / _journal_key(job)
+    return _queued(project) / _journal_key(job)
 
 
 def _answer_file(project: Project, entry: JobEntry) -> Path:
-    return project.private / "queued" / entry.key / f"{entry.attempt}.json"
+    return _queued(project) / entry.key / f"{entry.attempt}.json"
 
 
 def _environment() -> dict[str, str]:

@@ -162,6 +162,16 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_end_it(chain: Chain, slurm: Slurm
     assert states(slurm) == ["CANCELLED"]
 
 
+def test_the_log_of_a_job_is_followed_to_its_end_when_no_run_goes_on(chain: Chain, slurm: Slurm) -> None:
+    chain.edit("chain.py", "    time.sleep(config.pause)", "    print('begins'); time.sleep(config.pause); print('ends')")
+    chain.set("prepare", pause=2.0)
+    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
+    told = chain.command("log", "-f", "prepare", str(chain.folder))
+    assert told.code == 0
+    assert told.out.split() == ["begins", "ends"]
+    assert states(slurm) == ["COMPLETED"]
+
+
 def test_a_job_that_somebody_cancels_ends_the_wait(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=30.0)
     driver = chain.start("--on", "cluster", "--stages", "prepare")
