@@ -9,7 +9,7 @@ times. Then one run goes to its end, and must have made
 - the same model and evaluation, by their ids, as undisturbed;
 - for a kill no more steps paid again than lie between two saves (`tinker.save_every`, 4 here);
 
-and the run after that asks the server nothing. Needs the SDK: `pip install 'motools[tinker]'`.
+and the run after that asks the server nothing. Needs the packages of the extra `tinker`.
 
     python benchmarks/tinker_kills.py --kills 20 --json
 """

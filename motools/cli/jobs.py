@@ -121,7 +121,7 @@ def _project() -> Project:
 
 
 def _load(project: Project) -> None:
-    from motools.cli.dotenv import load_env
+    from motools.repo.dotenv import load_env
 
     load_env(project.root)
 

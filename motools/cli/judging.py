@@ -35,10 +35,10 @@ def rescore(
     """
     from motools.atom.atom import EvalAtom
     from motools.atom.listing import find_atom
-    from motools.cli.dotenv import load_env
     from motools.cli.tables import print_json
     from motools.errors import AtomError
     from motools.evals.inspect.rescoring import Rescoring, rescore
+    from motools.repo.dotenv import load_env
 
     found = find_atom(atom, Path.cwd())
     if not isinstance(found, EvalAtom):

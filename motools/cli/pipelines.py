@@ -137,11 +137,11 @@ def status(
 
     Examples:  motools status · motools status experiments/a --json · motools status --check --complete
     """
-    from motools.cli.dotenv import load_env
     from motools.engine.options import RunOptions
     from motools.engine.prepared import places_of, prepare_folder
     from motools.engine.progress import progress
     from motools.engine.run import plan
+    from motools.repo.dotenv import load_env
 
     places = places_of(folders or [Path()])
     plans = []
@@ -263,11 +263,11 @@ def step_run(
 
     Example:  motools step run train_and_evaluate train_model
     """
-    from motools.cli.dotenv import load_env
     from motools.code.search_path import pipeline_folder
     from motools.engine import failures
     from motools.engine.one_step import run_one_step
     from motools.errors import StepError
+    from motools.repo.dotenv import load_env
 
     place = pipeline_folder(Path())
     load_env(place.project.root)

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 def carry_out(pipelines: Sequence[Pipeline], arguments: RunArguments) -> None:
     """Run or only plan pipelines, as one graph, and show what came of it; exits 1 when a step failed."""
-    from motools.cli.dotenv import load_env
     from motools.cli.tables import show_stages, show_used
     from motools.engine.progress import progress
     from motools.engine.results import as_dict, used
     from motools.engine.run import estimates, plan
+    from motools.repo.dotenv import load_env
     from motools.repo.settings import read_settings
 
     project = pipelines[0].place.project

@@ -83,8 +83,8 @@ def _files(place: PipelineFolder) -> frozenset[tuple[str, int, int]]:
 
 def without_declined(pipeline: Pipeline, arguments: RunArguments) -> RunArguments | None:
     """What is asked, without the stages that cost money and that nobody agrees to run; None where none is left."""
-    from motools.cli.dotenv import load_env
     from motools.engine.run import paid_stages
+    from motools.repo.dotenv import load_env
 
     prepared = pipeline.prepare()
     load_env(pipeline.place.project.root)

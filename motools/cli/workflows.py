@@ -85,11 +85,11 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
 
     Example:  motools workflow validate train_and_evaluate --config config.yaml
     """
-    from motools.cli.dotenv import load_env
     from motools.code.search_path import pipeline_folder
     from motools.compiler.compile import compile_workflow
     from motools.compiler.find_workflow import load_workflow
     from motools.engine.checks import check_all
+    from motools.repo.dotenv import load_env
 
     place = pipeline_folder(folder, needs_project=False)
     name = _seen_from(place.folder, name)

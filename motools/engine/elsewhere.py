@@ -200,9 +200,11 @@ class Elsewhere:
         result = result_of(call, answer.entry)
         if result is None:
             return Outcome(answer.executed, error=f"{answer.where} has sent no result of this step.")
-        if not where.shared_files:
+        if answer.adopted or not where.shared_files:
             if changes := world.changes(result.trace, call.roles):
                 told = f"It was made on {answer.where}, where other things were used than are here: {listed(changes)}. "
+                if answer.adopted:
+                    told = f"Its job, which an earlier run submitted, began before this changed: {listed(changes)}. "
                 return Outcome(answer.executed, error=told + "Where they are equal, `motools run` takes it up.")
             restore(call, answer.entry)
         return Outcome(answer.executed, result)

@@ -10,22 +10,29 @@ from contextlib import suppress
 
 from motools.code.search_path import PipelineFolder
 from motools.engine.failures import log_path
+from motools.training import jobs
 
 __all__ = ["follow"]
 
 PAUSE = 0.2
 """Seconds between looks."""
+QUEUE_PAUSE = 5.0
+"""Seconds between looks at a cluster's queue."""
 
 
 def follow(place: PipelineFolder, step: str) -> Iterator[str]:
     """The text of a step's log in the parts in which it comes; a log that is begun anew is told from its start.
 
-    Ends when the project has no run: at once, where it has none. Where there is no log yet, it is waited for.
+    Ends when the project has no run, and a cluster's queue no job of the step: at once, where there is none. Where
+    there is no log yet, it is waited for.
     """
     path = log_path(place, step)
-    at, known = 0, 0
+    at, known, look, queued = 0, 0, 0.0, False
     while True:
         going_on = _is_running(place)  # before reading, so that what its last step has said is read
+        if not going_on and time.monotonic() >= look:
+            queued, look = jobs.is_queued(place.project, place.folder, step), time.monotonic() + QUEUE_PAUSE
+        going_on = going_on or queued
         with suppress(FileNotFoundError), path.open("rb") as file:
             stat = path.stat()
             if stat.st_ino != known or stat.st_size < at:

@@ -21,7 +21,7 @@ from motools.code.world import World
 from motools.compiler.step_call import StepCall
 from motools.errors import DamagedError
 from motools.repo import pipeline, step_cache
-from motools.repo.cache import Out
+from motools.repo.cache import Out, hash_file, hash_folder
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult, roles_of
@@ -167,15 +167,25 @@ def restore_known(
 
 
 def restore(call: StepCall, entry: CachedResult) -> None:
-    """Put a result into the pipeline's folder; raises `DamagedError` where it is not what it should be."""
-    store = call.place.project.store
-    for name, role in roles_of(call.outputs).items():
-        store.check_out(entry.outputs[role].md5, call.folder / pipeline.atom_path(name))
+    """Put a result into the pipeline's folder; raises `DamagedError` where it is not what it should be.
+
+    What stands there already is left alone: a job that outlived its run may be reading it.
+    """
+    outs = {pipeline.atom_path(name): entry.outputs[role].md5 for name, role in roles_of(call.outputs).items()}
     if entry.logs is not None:
-        store.check_out(entry.logs.md5, call.folder / pipeline.logs_path(call.name))
-    store.check_out(entry.record.md5, call.folder / pipeline.record_path(call.name))
+        outs[pipeline.logs_path(call.name)] = entry.logs.md5
+    outs[pipeline.record_path(call.name)] = entry.record.md5
+    for path, md5 in outs.items():
+        if not _holds(call.folder / path, md5):
+            call.place.project.store.check_out(md5, call.folder / path)
     write_metrics(call)
     keep(call.place.project, call.key, entry)
+
+
+def _holds(path: Path, md5: str) -> bool:
+    if path.is_dir() and md5.endswith(".dir"):
+        return hash_folder(path)[0].md5 == md5
+    return path.is_file() and hash_file(path) == md5
 
 
 def keep(project: Project, key: str, entry: CachedResult) -> None:

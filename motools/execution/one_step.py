@@ -27,6 +27,7 @@ from motools.execution.run_step import Execution, Outcome
 from motools.execution.workers import TaskDied, WarmExecutor
 from motools.executors import environment
 from motools.executors.job import Answer, Job
+from motools.repo.dotenv import load_env
 from motools.repo.git import GitState
 
 __all__ = ["main", "perform"]
@@ -148,6 +149,8 @@ def main(words: list[str]) -> int:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         print(f"{words[0]} is no job: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
+    if job.root is not None:
+        load_env(Path(job.root))
     answer = perform(job, in_fork=False)
     replace_file(Path(words[1]), answer.dumps())
     if answer.error is not None:

@@ -114,6 +114,7 @@ class Answer:
         log: the end of what the step printed, where files are not shared.
         where: the machine.
         notes: sentences for the person who runs it.
+        adopted: whether an earlier run has submitted the job, so that it may have run older code.
     """
 
     executed: bool
@@ -122,6 +123,7 @@ class Answer:
     log: str = ""
     where: str = ""
     notes: tuple[str, ...] = ()
+    adopted: bool = False
 
     def dumps(self) -> str:
         """As JSON."""

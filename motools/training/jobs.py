@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from motools.base import slurm
 from motools.errors import BackendError, UserError
 from motools.repo import step_cache
 from motools.repo.project import Project
@@ -17,7 +19,7 @@ from motools.training.openai.api import Api
 from motools.training.openai.jobs import find_job
 from motools.training.openai.transport import Answer
 
-__all__ = ["Job", "cancel_job", "cancel_jobs", "list_jobs", "running_jobs", "show_job"]
+__all__ = ["Job", "cancel_job", "cancel_jobs", "is_queued", "list_jobs", "running_jobs", "show_job"]
 
 PATIENCE, POLL = 30.0, 2.0
 """In seconds: a person at the keyboard waits for less long than a run."""
@@ -47,9 +49,20 @@ def running_jobs(project: Project, keys: Iterable[str]) -> list[JobEntry]:
     return [entry for entry in entries if entry.step_key in wanted and entry.live and not _driven_here(entry)]
 
 
+def is_queued(project: Project, folder: Path, step: str) -> bool:
+    """Whether a job of a step of a pipeline's folder waits or runs in a cluster, which is asked.
+
+    Raises:
+        BackendError: it does not answer.
+    """
+    entries = [entry for entry in Journal.of(project).entries() if entry.provider == slurm.PROVIDER and entry.live]
+    ours = [entry for entry in entries if (project.root / entry.folder, entry.step) == (folder, step)]
+    return any(slurm.living(slurm.name_of(entry.attempt)) for entry in ours)
+
+
 def _driven_here(entry: JobEntry) -> bool:
     """Whether our own process sends each step, so that nothing goes on when that has ended."""
-    return entry.provider != "openai"
+    return entry.provider not in ("openai", slurm.PROVIDER)
 
 
 def cancel_jobs(project: Project, keys: Iterable[str]) -> list[str]:
@@ -72,6 +85,9 @@ def show_job(project: Project, word: str) -> tuple[Job | None, Answer | None]:
     entry = _find(project, word)
     if entry is not None and _driven_here(entry):
         return _job(project, entry), None
+    if entry is not None and entry.provider == slurm.PROVIDER:
+        going_on = slurm.living(slurm.name_of(entry.attempt))
+        return _job(project, entry), {"state": going_on[0].state} if going_on else None
     api = api_of(project)
     job = _asked(api, entry) if entry is not None else api.job(word)
     if entry is None and job is None:
@@ -134,6 +150,8 @@ def _asked(api: Api, entry: JobEntry) -> Answer | None:
 
 def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
     """The entry after its job was told to end; None where no job was made."""
+    if entry.provider == slurm.PROVIDER:
+        return _cancelled_at_slurm(project, entry)
     api = api_of(project)
     job = _asked(api, entry)
     if job is not None:
@@ -143,6 +161,17 @@ def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
         journal.write(replace(entry, status="failed", error="the provider knows no job of it"))
         return None
     return journal.write(entry.told(job))
+
+
+def _cancelled_at_slurm(project: Project, entry: JobEntry) -> JobEntry | None:
+    going_on = slurm.living(slurm.name_of(entry.attempt))
+    for job in going_on:
+        slurm.cancel(job.id)
+        entry = replace(entry, job_id=job.id, status="cancelled")
+    if not going_on and entry.live:
+        entry = replace(entry, status="failed", error="it is not in the queue any more")
+    Journal.of(project).write(entry)
+    return entry if entry.job_id is not None else None
 
 
 def _job(project: Project, entry: JobEntry) -> Job:

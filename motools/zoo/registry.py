@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from motools.errors import UserError, did_you_mean, listed
 
@@ -108,7 +108,7 @@ def declared(group: str) -> EntryPoints:
 
     To find those of one group takes as long as to find all, a file of every distribution: they are read once.
     """
-    return _entry_points(tuple(sys.path)).select(group=group)
+    return cast(EntryPoints, _entry_points(tuple(sys.path)).select(group=group))
 
 
 @cache

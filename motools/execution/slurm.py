@@ -1,0 +1,312 @@
+"""Steps as jobs of a SLURM cluster whose nodes see the project's folder: journalled, adopted, followed, cancelled.
+
+No process waits for a job but the run itself, and when that ends, however it ends, the job goes on: its key stands in
+the journal before sbatch is called, under a name that nobody else gives, and the next run comes back to it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import queue
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from motools.base import secrets, slurm
+from motools.base.files import replace_file
+from motools.base.resources import Resources
+from motools.errors import BackendError, ConfigError, MotoolsError
+from motools.executors.job import Answer, Job
+from motools.repo.project import Project
+from motools.training.journal import JobEntry, Journal
+
+__all__ = ["SlurmExecutor", "start"]
+
+_LATE = 15.0
+"""Seconds after which an answer of a job that is gone can still be seen: NFS keeps what it knows of a folder."""
+_FORBIDDEN = ("job-name", "output", "chdir", "parsable", "wrap", "array", "export", "open-mode")
+
+
+def start(
+    project: Project,
+    options: Sequence[str] = (),
+    setup: str = "",
+    python: str | None = None,
+    poll: float = 5.0,
+) -> Executor:
+    """The executor of a SLURM cluster.
+
+    Args:
+        options: of sbatch, for every step: `--partition=gpu`, `--account=lab`.
+        setup: lines of the shell before a step: `module load cuda`.
+        python: the interpreter on the nodes (default: this one).
+        poll: seconds between looks at the queue.
+
+    Raises:
+        ConfigError: an option that is set by us, or is none.
+    """
+    for each in options:
+        name = each.removeprefix("--").partition("=")[0]
+        if not each.startswith("--") or name in _FORBIDDEN:
+            why = "is set by MOTools" if name in _FORBIDDEN else "is no option of sbatch: write it as --name=value"
+            raise ConfigError(f"motools.yaml: the option {each!r} of a SLURM executor {why}.")
+    if poll <= 0:
+        raise ConfigError(f"motools.yaml: poll of a SLURM executor must be above 0 seconds, not {poll!r}.")
+    return SlurmExecutor(project, options, setup, python or sys.executable, poll)
+
+
+@dataclass
+class _Waiting:
+    """A job that somebody waits for, whether an earlier run has submitted it, and since when it is gone."""
+
+    entry: JobEntry
+    future: Future[Answer]
+    adopted: bool = False
+    gone: float | None = None
+
+
+class SlurmExecutor(Executor):
+    """Submits each `Job` once, and gives its `Answer`; all of it in a thread of its own."""
+
+    lasts = True
+
+    def __init__(self, project: Project, options: Sequence[str], setup: str, python: str, poll: float) -> None:
+        self._project = project
+        self._options = options
+        self._setup = setup
+        self._python = python
+        self._poll = poll
+        self._journal = Journal.of(project)
+        self._new: queue.SimpleQueue[tuple[Job, Future[Answer]] | None] = queue.SimpleQueue()
+        self._waiting: list[_Waiting] = []
+        self._told = ""
+        self._known = {path.name for path in _queued(project).glob("*/*-*.json")}  # the answers that plans can know of
+        self._thread: threading.Thread | None = None
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
+        """Have a node run a step: `one_step.perform` with one `Job`."""
+        (job,) = args
+        future: Future[Answer] = Future()
+        self._new.put((job, future))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, daemon=True)
+            self._thread.start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for no job any more; they go on."""
+        self._new.put(None)
+        if wait and self._thread is not None:
+            self._thread.join()
+
+    # -- the thread ------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        look = time.monotonic()
+        while True:
+            try:
+                new = self._new.get(timeout=max(0.0, look - time.monotonic()) if self._waiting else None)
+                if new is None:
+                    return
+                self._begin(*new)
+            except queue.Empty:
+                look = time.monotonic() + self._poll
+                self._look()
+
+    def _begin(self, job: Job, future: Future[Answer]) -> None:
+        """Adopt a step's job, or submit it."""
+        try:
+            with _one_at_a_time(_folder(self._project, job).parent / "lock") as handle:
+                entry = self._adopted(job)
+                adopted = entry is not None
+                if entry is None:
+                    entry = self._submitted(job, handle)
+            self._waiting.append(_Waiting(entry, future, adopted))
+        except (MotoolsError, OSError) as error:
+            future.set_result(Answer(False, error=str(error)))
+
+    def _adopted(self, job: Job) -> JobEntry | None:
+        """The job that an earlier run has submitted for this step, if it goes on or has ended just now."""
+        entry = self._journal.read(_journal_key(job))
+        if entry is None or not entry.live or entry.account != _mark(job):
+            return None
+        answer = _answer_file(self._project, entry)
+        if answer.name in self._known:  # its result does not hold any more, or it has failed
+            self._told_by(entry, read_answer(self._project, entry))
+            return None
+        if answer.exists():
+            return entry
+        found = next(iter(self._patiently(lambda: slurm.living(slurm.name_of(entry.attempt)))), None)
+        if found is None:
+            self._journal.write(replace(entry, status="failed", error="it ended without an answer"))
+            return None
+        return self._journal.write(replace(entry, job_id=found.id, status=found.state))
+
+    def _submitted(self, job: Job, handle: int) -> JobEntry:
+        about = (_journal_key(job), job.key, job.step, job.folder, "", "SLURM", _mark(job))
+        before = self._journal.read(about[0]) or JobEntry(*about, provider=slurm.PROVIDER)
+        entry = self._journal.write(replace(before.anew(job.force), account=_mark(job)))
+        name = slurm.name_of(entry.attempt)
+        folder = _folder(self._project, job)
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / "job.json", job.dumps())
+        script = folder / "script.sh"
+        files = [folder / "job.json", _answer_file(self._project, entry)]
+        command = [self._python, "-m", "motools.execution.one_step", *files]
+        lines = ["#!/bin/sh", self._setup, f"exec {shlex.join(map(str, command))}", ""]
+        replace_file(script, "\n".join(lines))
+        options = [
+            f"--output={folder / 'slurm.log'}",
+            f"--chdir={self._project.root}",
+            "--open-mode=append",
+            "--requeue",
+            *asked_for(job.resources),
+            *self._options,
+        ]
+
+        def hand_in() -> str:
+            """A job that has arrived although sbatch did not hear of it is not made twice."""
+            arrived = slurm.living(name)
+            return arrived[0].id if arrived else slurm.submit(script, name, options, _environment(), handle)
+
+        try:
+            number = self._patiently(hand_in)
+        except BackendError as error:
+            self._journal.write(replace(entry, status="refused", error=str(error)))
+            raise
+        return self._journal.write(replace(entry, job_id=number, status="PENDING"))
+
+    def _look(self) -> None:
+        """Give the answers that have come, and tell of jobs that are gone without one."""
+        try:
+            known = {each.id: each.state for each in slurm.living()}
+        except slurm.Unreachable as error:
+            self._say(f"{error}; the jobs go on, and it is asked again every {self._poll:g} s")
+            known = None
+        except MotoolsError as error:
+            for each in self._waiting:
+                each.future.set_result(Answer(False, error=str(error)))
+            self._waiting = []
+            return
+        self._waiting = [each for each in self._waiting if not self._settled(each, known)]
+
+    def _settled(self, waiting: _Waiting, known: Mapping[str, str] | None) -> bool:
+        """Whether nobody waits for it any more."""
+        entry, future = waiting.entry, waiting.future
+        if future.cancelled():
+            return True
+        answer = read_answer(self._project, entry)
+        if answer is not None:
+            self._told_by(entry, answer)
+            future.set_result(replace(answer, adopted=waiting.adopted))
+            return True
+        if known is None:
+            return False
+        state = known.get(entry.job_id or "")
+        if state is not None:
+            waiting.gone = None
+            if state != entry.status:
+                waiting.entry = self._journal.write(replace(entry, status=state))
+            return False
+        waiting.gone = waiting.gone or time.monotonic()
+        if time.monotonic() - waiting.gone < min(_LATE, 3 * self._poll):
+            return False
+        how = slurm.ended_as(entry.job_id or "") or "it is not in the queue any more"
+        self._journal.write(replace(entry, status="cancelled" if how.startswith("CANCELLED") else "failed", error=how))
+        folder = _answer_file(self._project, entry).parent
+        future.set_result(
+            Answer(
+                True,
+                error=f"The SLURM job {entry.job_id} ended without an answer: {how}. What SLURM and the step's process "
+                f"said is in {folder / 'slurm.log'}. `motools run` submits it again.",
+            )
+        )
+        return True
+
+    def _told_by(self, entry: JobEntry, answer: Answer | None) -> None:
+        error = answer.error if answer is not None else "its answer cannot be read"
+        self._journal.write(replace(entry, status="failed" if error else "succeeded", error=error))
+
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        """Its result, asked for again while SLURM does not answer."""
+        while True:
+            try:
+                return call()
+            except slurm.Unreachable as error:
+                self._say(f"{error}; it is asked again every {self._poll:g} s")
+                time.sleep(self._poll)
+
+    def _say(self, sentence: str) -> None:
+        if sentence != self._told:
+            print(f"SLURM: {sentence}.", file=sys.stderr)
+            self._told = sentence
+
+
+def asked_for(resources: Resources) -> list[str]:
+    """What a step needs, as sbatch's options."""
+    found = []
+    if resources.cores is not None:
+        found.append(f"--cpus-per-task={-int(-resources.cores // 1)}")
+    if resources.gpu:
+        found.append(f"--gpus={resources.gpu}")
+    if resources.memory_bytes is not None:
+        found.append(f"--mem={-(-resources.memory_bytes // 2**20)}M")
+    if resources.time_seconds is not None:
+        found.append(f"--time={-(-resources.time_seconds // 60)}")
+    return found
+
+
+def read_answer(project: Project, entry: JobEntry) -> Answer | None:
+    """What has come of a job; None where it has not ended, or was ended from outside."""
+    try:
+        return Answer.loads(_answer_file(project, entry).read_bytes())
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _journal_key(job: Job) -> str:
+    return hashlib.sha256(f"{slurm.PROVIDER} {job.key}".encode()).hexdigest()
+
+
+def _mark(job: Job) -> str:
+    """Only a job of the same run is that of a step that is forced."""
+    return job.state if job.force else ""
+
+
+def _queued(project: Project) -> Path:
+    return project.private / "queued"
+
+
+def _folder(project: Project, job: Job) -> Path:
+    return _queued(project) / _journal_key(job)
+
+
+def _answer_file(project: Project, entry: JobEntry) -> Path:
+    return _queued(project) / entry.key / f"{entry.attempt}.json"
+
+
+def _environment() -> dict[str, str]:
+    """Without keys, since clusters may keep a job's environment where others read it: the project's `.env` has them."""
+    return {name: value for name, value in os.environ.items() if name not in secrets.known()}
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[int]:
+    """Submit while nobody else of this project does, not even an sbatch that a killed run has left behind: it holds
+    the open file, too, that is given here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield file.fileno()
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)

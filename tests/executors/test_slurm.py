@@ -1,0 +1,266 @@
+"""Steps as SLURM jobs: each is handed in once, whatever happens to who waits for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from chain import Chain, Done
+from fake_slurm import Slurm
+
+from motools.base import yaml12
+
+LIMIT = 90.0
+"""Seconds after which a wait has failed."""
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    slurm = Slurm(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", slurm.environment()["PATH"])
+    yield slurm
+    slurm.end()
+
+
+@pytest.fixture
+def chain(project: Path) -> Chain:
+    return laid(project)
+
+
+def laid(project: Path, **settings: object) -> Chain:
+    chain = Chain.lay(project)
+    queue = {"kind": "slurm", "poll": 0.1, **settings}
+    chain.path("motools.yaml").write_text(yaml12.dumps({"executors": {"cluster": queue}}))
+    return chain
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    limit = time.monotonic() + LIMIT
+    while not true():
+        assert time.monotonic() < limit, "it did not happen"
+        time.sleep(0.02)
+
+
+def killed_while_a_job_runs(chain: Chain, slurm: Slurm, *options: str) -> None:
+    driver = chain.start("--on", "cluster", *options)
+    wait_for(lambda: any(job["state"] == "RUNNING" for job in slurm.jobs()))
+    driver.kill()
+    driver.communicate()
+
+
+def jobs_listed(chain: Chain) -> list[dict[str, object]]:
+    listed: list[dict[str, object]] = json.loads(chain.command("jobs", "list", "--json").out)
+    return listed
+
+
+def states(slurm: Slurm) -> list[str]:
+    return [job["state"] for job in slurm.jobs()]
+
+
+def test_a_pipeline_gives_there_what_it_gives_here(chain: Chain, slurm: Slurm) -> None:
+    here = chain.run()
+    assert chain.executed() == ["dataset", "model", "results"]
+    there = chain.run("--on", "cluster", "--force")
+    assert there.statuses == ["finished"] * 3
+    assert there.ids == here.ids
+    assert chain.executed() == ["dataset", "model", "results"]
+    wait_for(lambda: states(slurm) == ["COMPLETED"] * 3)
+    assert chain.run("--on", "cluster").statuses == ["current"] * 3
+    assert len(slurm.jobs()) == 3
+    assert [job["status"] for job in jobs_listed(chain)] == ["succeeded"] * 3
+    assert chain.dvc_status() == {}
+    assert chain.leftovers() == []
+
+
+def test_the_run_after_one_that_was_killed_comes_back_to_its_job(chain: Chain, slurm: Slurm) -> None:
+    chain.set(pause=1.0)
+    killed_while_a_job_runs(chain, slurm)
+    assert chain.run("--on", "cluster").statuses == ["finished"] * 3
+    assert chain.executed() == ["dataset", "model", "results"]
+    assert len(slurm.jobs()) == 3
+
+
+def test_a_job_that_ended_while_nobody_waited_is_a_result(chain: Chain, slurm: Slurm) -> None:
+    chain.set("prepare", pause=0.5)
+    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
+    wait_for(lambda: states(slurm) == ["COMPLETED"])
+    assert chain.run("--stages", "prepare").statuses[0] == "restored"
+    assert chain.executed() == ["dataset"]
+
+
+def test_a_driver_that_is_killed_while_sbatch_is_at_work_leaves_one_job(
+    chain: Chain, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SLURM_SLOW", "1.0")
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
+    wait_for(lambda: slurm.asked("sbatch"))
+    driver.kill()
+    driver.communicate()
+    assert slurm.jobs() == []
+    assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] in ("finished", "restored")
+    assert len(slurm.jobs()) == 1
+    assert chain.executed() == ["dataset"]
+
+
+def test_a_job_of_older_code_is_no_result_of_the_present_one(chain: Chain, slurm: Slurm) -> None:
+    chain.set("prepare", pause=1.5)
+    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
+    wait_for(lambda: chain.path("executed.log").exists())
+    chain.edit("chain.py", "config.seed} {sorted", "config.seed} again {sorted")
+    refused = chain.run("--on", "cluster", "--stages", "prepare")
+    assert refused.code == 1
+    assert "began before this changed: make" in refused.said
+    assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
+    assert "again" in chain.path("atoms/dataset/data/part.txt").read_text()
+    assert len(slurm.jobs()) == 2
+
+
+def test_a_preempted_job_begins_again_under_its_id(chain: Chain, slurm: Slurm) -> None:
+    chain.set("prepare", pause=1.0)
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
+    wait_for(lambda: chain.path("executed.log").exists())
+    slurm.preempt("1")
+    out, err = driver.communicate(timeout=LIMIT)
+    assert driver.returncode == 0, out + err
+    assert slurm.jobs()[0]["restarts"] == 1
+    assert len(slurm.jobs()) == 1
+    assert chain.executed() == ["dataset", "dataset"]
+
+
+def test_a_job_whose_node_died_is_told_of_and_submitted_again_by_the_next_run(chain: Chain, slurm: Slurm) -> None:
+    chain.set("prepare", pause=1.0)
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
+    wait_for(lambda: chain.path("executed.log").exists())
+    slurm.lose("1")
+    out, err = driver.communicate(timeout=LIMIT)
+    assert driver.returncode == 1
+    assert "NODE_FAIL" in out + err
+    assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
+    assert len(slurm.jobs()) == 2
+
+
+def test_ctrl_c_leaves_the_job_and_says_how_to_end_it(chain: Chain, slurm: Slurm) -> None:
+    chain.set("prepare", pause=30.0)
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
+    wait_for(lambda: states(slurm) == ["RUNNING"])
+    driver.send_signal(signal.SIGINT)
+    _, err = driver.communicate(timeout=LIMIT)
+    assert driver.returncode == 130
+    assert states(slurm) == ["RUNNING"]
+    key = str(jobs_listed(chain)[0]["key"])
+    assert f"motools jobs cancel {key[:12]}" in err
+    shown = json.loads(chain.command("jobs", "show", key[:12], "--json").out)
+    assert shown["provider"] == {"state": "RUNNING"}
+    assert "1: cancelled" in chain.command("jobs", "cancel", key[:12]).out
+    assert states(slurm) == ["CANCELLED"]
+
+
+def test_the_log_of_a_job_is_followed_to_its_end_when_no_run_goes_on(chain: Chain, slurm: Slurm) -> None:
+    chain.edit(
+        "chain.py", "    time.sleep(config.pause)", "    print('begins'); time.sleep(config.pause); print('ends')"
+    )
+    chain.set("prepare", pause=2.0)
+    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
+    told = chain.command("log", "-f", "prepare", str(chain.folder))
+    assert told.code == 0
+    assert told.out.split() == ["begins", "ends"]
+    assert states(slurm) == ["COMPLETED"]
+
+
+def test_a_job_that_somebody_cancels_ends_the_wait(chain: Chain, slurm: Slurm) -> None:
+    chain.set("prepare", pause=30.0)
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
+    wait_for(lambda: states(slurm) == ["RUNNING"])
+    subprocess.run([slurm.bin / "scancel", "1"], check=True)
+    out, err = driver.communicate(timeout=LIMIT)
+    assert driver.returncode == 1
+    assert "CANCELLED" in out + err
+
+
+def test_while_slurm_does_not_answer_the_run_waits_and_says_so_once(chain: Chain, slurm: Slurm) -> None:
+    chain.set("prepare", pause=0.5)
+    driver = chain.start("--on", "cluster", "--stages", "prepare")
+    wait_for(lambda: states(slurm) == ["RUNNING"])
+    (slurm.folder / "down").touch()
+    asked = slurm.asked("squeue")
+    wait_for(lambda: slurm.asked("squeue") > asked + 3)
+    (slurm.folder / "down").unlink()
+    _, err = driver.communicate(timeout=LIMIT)
+    assert driver.returncode == 0
+    assert err.count("Unable to contact slurm controller") == 1
+
+
+def test_what_a_step_needs_is_asked_of_slurm_and_no_key_travels(
+    project: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-" + "a" * 30)
+    chain = laid(project, options=["--partition=gpu"], setup="export FROM_SETUP=1")
+    chain.path("motools.yaml").write_text(
+        chain.path("motools.yaml").read_text()
+        + "run_on: {dataset: cluster}\nresources: {dataset: {cores: 3, gpu: 2, memory: 2 GiB, time: 90 min}}\n"
+    )
+    assert chain.run("--stages", "prepare").statuses[0] == "finished"
+    (job,) = slurm.jobs()
+    asked = {name: job[name] for name in ("cpus_per_task", "gpus", "mem", "time", "partition")}
+    assert asked == {"cpus_per_task": "3", "gpus": "2", "mem": "2048M", "time": "90", "partition": "gpu"}
+    assert "OPENAI_API_KEY" not in job["environment"]
+    assert "sk-aaa" not in "".join(path.read_text() for path in chain.path(".motools").rglob("*.json"))
+
+
+def sentence_of(chain: Chain, *words: str) -> Done:
+    done = chain.run("--on", "cluster", *words)
+    assert done.code in (1, 2)
+    assert "Traceback" not in done.err
+    return done
+
+
+def test_what_slurm_refuses_is_told_in_its_own_words(project: Path, slurm: Slurm) -> None:
+    chain = laid(project, options=["--partition=nowhere"])
+    assert "invalid partition specified: nowhere" in sentence_of(chain, "--stages", "prepare").said
+    assert slurm.jobs() == []
+    assert [job["status"] for job in jobs_listed(chain)] == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"options": ["--wrap=ls"]}, "'--wrap=ls' of a SLURM executor is set by MOTools"),
+        ({"options": ["partition"]}, "write it as --name=value"),
+        ({"poll": 0}, "poll of a SLURM executor must be above 0"),
+        ({"pol": 1}, "poll"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(
+    project: Path, slurm: Slurm, settings: dict[str, object], says: str
+) -> None:
+    refused = sentence_of(laid(project, **settings))
+    assert refused.code == 2
+    assert says in refused.said
+    assert slurm.jobs() == []
+
+
+def test_where_there_is_no_slurm_a_sentence_says_so(chain: Chain) -> None:
+    assert "There is no squeue here" in sentence_of(chain, "--stages", "prepare").said or os.environ["PATH"] == ""
+
+
+@pytest.mark.long
+def test_a_driver_that_is_killed_again_and_again_hands_in_each_step_once(chain: Chain, slurm: Slurm) -> None:
+    chain.path("params.yaml").write_text(
+        "workflow: chain.py:workflow\nsweep:\n  train.seed: [1, 2, 3, 4]\nprepare: {pause: 0.3}\ntrain: {pause: 0.3}\n"
+    )
+    for _ in range(3):
+        before = len(slurm.jobs())
+        driver = chain.start("--on", "cluster")
+        wait_for(lambda before=before: len(slurm.jobs()) > before)
+        driver.kill()
+        driver.communicate()
+    done = chain.run("--on", "cluster")
+    assert done.code == 0, done.err
+    assert sorted(chain.executed()) == ["dataset", *["model"] * 4, *["results"] * 4]
+    assert len(slurm.jobs()) == 9
