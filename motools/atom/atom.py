@@ -352,8 +352,8 @@ def _holds(folder: Path, oid: str) -> bool:
 
 def atoms_at_hand(ids: Mapping[str, str | None], project: Project) -> dict[str, Atom]:
     """Those of some atoms, name -> id, that the cache tells of; nobody else is asked."""
-    found = {name: _from_cache(project, f"{id.rpartition('-')[2]}.dir") for name, id in ids.items() if id}
-    return {name: atom for name, atom in found.items() if atom is not None}
+    cached = {name: _from_cache(project, f"{id.rpartition('-')[2]}.dir") for name, id in ids.items() if id}
+    return {name: atom for name, atom in cached.items() if atom is not None}
 
 
 def _from_cache(project: Project, oid: str) -> Atom | None:

@@ -51,8 +51,8 @@ def metric_names(atom: EvalAtom) -> Iterator[tuple[tuple[str, str, str], Any]]:
 
 
 def is_mean(value: Any, column: Values) -> bool:
-    known = [number for number in column.values() if number is not None]
-    return isinstance(value, (int, float)) and bool(known) and math.isclose(value, fmean(known), abs_tol=1e-9)
+    numbers = [number for number in column.values() if number is not None]
+    return isinstance(value, (int, float)) and bool(numbers) and math.isclose(value, fmean(numbers), abs_tol=1e-9)
 
 
 def columns_of(atom: EvalAtom) -> dict[tuple[str, str], Column]:
@@ -75,8 +75,8 @@ def pooled(columns: Sequence[Column]) -> Column:
         return columns[0]
     values: dict[Key, float | None] = {}
     for key in dict.fromkeys(key for column in columns for key in column.values):
-        known = [number for column in columns if (number := column.values.get(key)) is not None]
-        values[key] = fmean(known) if known else None
+        numbers = [number for column in columns if (number := column.values.get(key)) is not None]
+        values[key] = fmean(numbers) if numbers else None
     clusters = {key: cluster for column in reversed(columns) for key, cluster in column.clusters.items()}
     return Column(values, clusters)
 

@@ -81,11 +81,11 @@ class Comparison:
     @property
     def differences(self) -> dict[str, dict[str, Difference]]:
         """Metric -> arm -> its difference to the control."""
-        found: dict[str, dict[str, Difference]] = {}
+        differences: dict[str, dict[str, Difference]] = {}
         for line in self.lines:
             if line.difference is not None:
-                found.setdefault(line.metric, {})[line.arm] = line.difference
-        return found
+                differences.setdefault(line.metric, {})[line.arm] = line.difference
+        return differences
 
     def as_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """Plain values, with the names by which the evaluations were asked for."""
@@ -118,11 +118,13 @@ def compare(arms: Sequence[EvalAtom | Arm], primary: Sequence[str] = (), margin:
     """
     if margin is not None and not margin > 0:
         raise AtomError(f"A margin of {margin:g} holds no difference: give a number above 0, such as 0.05.")
-    known = [arm if isinstance(arm, Arm) else Arm(arm, name=arm.id) for arm in arms]
-    every = [flat(each.metrics) for arm in known for each in arm.evals]
-    names = dict.fromkeys(name for arm in known for name in arm.metrics)
+    named_arms = [arm if isinstance(arm, Arm) else Arm(arm, name=arm.id) for arm in arms]
+    every = [flat(each.metrics) for arm in named_arms for each in arm.evals]
+    names = dict.fromkeys(name for arm in named_arms for name in arm.metrics)
     found = {
-        (name, place): known[place].less(known[0], name, margin) for name in names for place in range(1, len(known))
+        (name, place): named_arms[place].less(named_arms[0], name, margin)
+        for name in names
+        for place in range(1, len(named_arms))
     }
     there = {key: difference for key, difference in found.items() if difference is not None}
     texts = {".".join(name): name for name in names}
@@ -135,18 +137,18 @@ def compare(arms: Sequence[EvalAtom | Arm], primary: Sequence[str] = (), margin:
     lines = tuple(
         _line(arm, name, there.get((name, place)))
         for name in names
-        for place, arm in enumerate(known)
+        for place, arm in enumerate(named_arms)
         if name in arm.metrics
     )
     rows = {m: tuple(metrics.get(m) for metrics in every) for m in dict.fromkeys(n for each in every for n in each)}
     size = sum(each.larger("p") is not None for each in family.values())
     return Comparison(
-        tuple(arm.name for arm in known),
-        tuple(each.id for arm in known for each in arm.evals),
+        tuple(arm.name for arm in named_arms),
+        tuple(each.id for arm in named_arms for each in arm.evals),
         rows,
         lines,
         size,
-        tuple(_notes(known, lines, size)),
+        tuple(_notes(named_arms, lines, size)),
         margin,
     )
 

@@ -177,11 +177,11 @@ class Arm:
     def estimates(self, name: tuple[str, str, str]) -> tuple[Estimate, int, int | None, Estimate | None]:
         """A mean over its questions, how many samples and clusters it is of, and over its trainings."""
         column, each = pooled([*self.means[name].values()]), self._of_each(name)
-        known = {key: value for key, value in column.values.items() if value is not None}
-        groups = _groups(known, column.clusters)
+        numbers = {key: value for key, value in column.values.items() if value is not None}
+        groups = _groups(numbers, column.clusters)
         clusters = len(set(groups))
         over = None if len(each) < 2 else mean_of(each).estimate
-        return of_one([*known.values()], groups), len(known), None if clusters == len(known) else clusters, over
+        return of_one([*numbers.values()], groups), len(numbers), None if clusters == len(numbers) else clusters, over
 
     def _of_each(self, name: tuple[str, str, str]) -> list[float]:
         return [fmean(v for v in column.values.values() if v is not None) for column in self.means[name].values()]

@@ -69,9 +69,9 @@ def of_outs(project: Project, gone: Iterable[Located], commits: bool = True) -> 
     """What nothing needs when some outputs of the work tree are gone; raises what `of_project` does."""
     lost = {(out.folder, out.path): out.md5 for out in gone}
     oids = set(lost.values())
-    known = _closure(project, oids)
+    needed = _closure(project, oids)
     for _, entry in _entries(project):
-        if all(out.md5 in known for out in entry.outputs.values()):
+        if all(out.md5 in needed for out in entry.outputs.values()):
             oids |= set(entry.oids())
     return _garbage(
         project,

@@ -69,10 +69,10 @@ def history(survey: Survey, what: str, folder: str | None = None) -> list[Step]:
     """
     versions = [each for each in survey.history.versions() if folder in (None, _folder(survey, each.path))]
     stages, metric = _asked(survey, versions, what)
-    found = [step for version in versions for stage in stages for step in _steps(survey, version, stage, metric)]
+    steps = [step for version in versions for stage in stages for step in _steps(survey, version, stage, metric)]
     if what not in stages and metric is None:  # of an output or an atom: those in which it became another
-        found = [step for step in found if _names(step, what)]
-    return _with_commits(survey, found)
+        steps = [step for step in steps if _names(step, what)]
+    return _with_commits(survey, steps)
 
 
 def _folder(survey: Survey, path: str) -> str:
@@ -114,9 +114,9 @@ def _asked(survey: Survey, versions: list[Version], what: str) -> tuple[list[str
 
 def _metrics_now(survey: Survey, versions: list[Version], stage: str) -> dict[str, Any]:
     for version in versions:
-        found = _metrics(survey, pipeline.locked_outs(_entry(version.after, stage)))
-        if found:
-            return found
+        metrics = _metrics(survey, pipeline.locked_outs(_entry(version.after, stage)))
+        if metrics:
+            return metrics
     return {}
 
 

@@ -125,27 +125,27 @@ def trace(atom: Atom | Output, survey: Survey | None = None) -> Ancestry:
     survey = survey or Survey(atom.project)
     survey.look_ahead()
     outputs = Outputs(survey) if isinstance(atom, Output) else None
-    found: dict[str, Atom | Output | DamagedError] = {atom.id: atom}
+    ancestors: dict[str, Atom | Output | DamagedError] = {atom.id: atom}
     level: list[Atom | Output] = [atom]
     while level:
-        origins = {origin for each in level for origin in each.made_from.values() if origin not in found}
+        origins = {origin for each in level for origin in each.made_from.values() if origin not in ancestors}
         _fetch(survey, origins)
         level = []
         for origin in sorted(origins):
             try:
                 one = _whole(survey, origin) or (outputs.at(origin) if outputs else None)
             except DamagedError as error:
-                found[origin] = error
+                ancestors[origin] = error
                 continue
             if one is not None:
-                found[origin] = one
+                ancestors[origin] = one
                 level.append(one)
-    known = {id: each for id, each in found.items() if not isinstance(each, DamagedError)}
+    known = {id: each for id, each in ancestors.items() if not isinstance(each, DamagedError)}
     nodes = _nodes(survey, known)
     for id, node in nodes.items():
         for name, origin in known[id].made_from.items():
             node.parents[name] = nodes.get(origin, origin)
-            if isinstance(found.get(origin), DamagedError):
+            if isinstance(ancestors.get(origin), DamagedError):
                 node.damaged.add(name)
     return nodes[atom.id]
 

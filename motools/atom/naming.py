@@ -161,8 +161,8 @@ def _matching(stages: Mapping[str, Any], text: str) -> list[Named]:
         for own in (stage, pipeline.name_at(path))
         if _split(own)[0] == base and axes.items() <= _split(own)[1].items()
     ]
-    found = {path: Named(pipeline.name_at(path), md5) for _, path, md5 in exact or fitting}
-    return [*found.values()]
+    by_path = {path: Named(pipeline.name_at(path), md5) for _, path, md5 in exact or fitting}
+    return [*by_path.values()]
 
 
 def _split(name: str) -> tuple[str, dict[str, str]]:

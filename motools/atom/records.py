@@ -87,8 +87,8 @@ def versions() -> dict[str, str]:
     names = {name.partition(".")[0] for name in new} - sys.stdlib_module_names
     if mark != _packages.mark:
         _packages.mark, _packages.names = mark, _packages.names | names
-        found = (_distributions()[name] for name in sorted(_packages.names & _distributions().keys()))
-        _packages.versions = dict(reversed([*found]))
+        distributions = (_distributions()[name] for name in sorted(_packages.names & _distributions().keys()))
+        _packages.versions = dict(reversed([*distributions]))
     return {"python": platform.python_version(), "motools": __version__, **_packages.versions}
 
 
@@ -217,10 +217,10 @@ def _checked(fields: Any) -> Record:
     """A record of what a file says, each field of its type; raises where it is none."""
     if not (isinstance(fields["user"], str) and isinstance(fields["started"], str)):
         raise TypeError
-    known = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
-    known |= {"seconds": float(fields["seconds"]), "dirty": bool(fields["dirty"])}
+    values = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
+    values |= {"seconds": float(fields["seconds"]), "dirty": bool(fields["dirty"])}
     for name in ("commit", "step", "workflow", "key", "patch"):
-        known[name] = known[name] if isinstance(known.get(name), str) else None
+        values[name] = values[name] if isinstance(values.get(name), str) else None
     for name in ("config", "usage", "versions", "changed"):
-        known[name] = known[name] if isinstance(known.get(name), dict) else {}
-    return Record(**known)
+        values[name] = values[name] if isinstance(values.get(name), dict) else {}
+    return Record(**values)

@@ -68,9 +68,9 @@ def try_to(handle: int) -> bool:
 
 def left_behind(path: Path) -> list[Holder]:
     """Those that hold a file's lock while the process that took it is gone; none where they cannot be seen."""
-    found = [*_holders(path)]
-    there = {holder.pid for holder in found}
-    return [holder for holder in found if holder.taker not in there]
+    holders = [*_holders(path)]
+    there = {holder.pid for holder in holders}
+    return [holder for holder in holders if holder.taker not in there]
 
 
 def _deal_with(path: Path, may_end: bool) -> None:

@@ -67,15 +67,15 @@ def _texts() -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def _texts_of(secrets: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in secrets:
         for part in (value, *_ENDS.split(value)):
             plain = part.strip()
             if len(plain) >= _LEAST and not _ARMOUR.fullmatch(plain):
                 spelt = (plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1], quote(plain, ""))
                 for text in spelt:
-                    found.setdefault(text, name)
-    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+                    values.setdefault(text, name)
+    return dict(sorted(values.items(), key=lambda item: -len(item[0])))
 
 
 def _bytes() -> dict[bytes, str]:

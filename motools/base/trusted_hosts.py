@@ -42,13 +42,13 @@ def refusal(values: Any, where: str) -> str | None:
         values: JSON values; texts in them that are addresses, or stand under a name such as `base_url`, are hosts.
         where: what names the first of them, for the sentence.
     """
-    known = {*allowed(), *named_in_environment()}
+    trusted = {*allowed(), *named_in_environment()}
     for name, host, text in _hosts(values, ""):
         if host is None:
             return (
                 f"{where} names an address whose host cannot be told for sure ({name}: {text!r:.80}). Write it plainly."
             )
-        if host not in known and host.rpartition(":")[0] not in known:
+        if host not in trusted and host.rpartition(":")[0] not in trusted:
             shown = host.removesuffix(":443").removesuffix(":80")
             return (
                 f"{where} would have requests, and your key with them, sent to {shown} ({name}). "
@@ -70,13 +70,13 @@ def allowed() -> list[str]:
 
 def named_in_environment() -> dict[str, str]:
     """Every `host:port` that a variable of this process names as a server's -> the variable."""
-    found: dict[str, str] = {}
+    hosts: dict[str, str] = {}
     for name, value in os.environ.items():
         if not name.upper().endswith("PROXY") and ("://" in value or _SERVERS.search(name)):
             for _, host, _ in _hosts(value, name):
                 if host is not None:
-                    found.setdefault(host, name)
-    return found
+                    hosts.setdefault(host, name)
+    return hosts
 
 
 def allow(text: str) -> str:

@@ -14,13 +14,13 @@ def same_values(one: Any, other: Any) -> bool:
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values by dotted name."""
-    found: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            found.update(flat(value, f"{prefix}{name}."))
+            mapping.update(flat(value, f"{prefix}{name}."))
         else:
-            found[f"{prefix}{name}"] = value
-    return found
+            mapping[f"{prefix}{name}"] = value
+    return mapping
 
 
 def short_id(id: str) -> str:

@@ -114,11 +114,11 @@ class _Count:
 
     def kind_of_class(self, module: Module, name: str, depth: int) -> str:
         """A record: making an instance runs no code of the project's; a class: making a subclass does not."""
-        found = [each for each in module.body if isinstance(each, ast.ClassDef) and each.name == name]
-        if len(found) != 1 or found[0].keywords or not depth:
+        classes = [each for each in module.body if isinstance(each, ast.ClassDef) and each.name == name]
+        if len(classes) != 1 or classes[0].keywords or not depth:
             return "live"
         kind = "record"
-        for base in found[0].bases:
+        for base in classes[0].bases:
             base = base.value if isinstance(base, ast.Subscript) else base
             root, dotted = root_of(base), dotted_name(base, module)
             if root in module.kinds or dotted is not None:
@@ -127,7 +127,7 @@ class _Count:
                 if not known:
                     return "live"
                 kind = of if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
-        for part in found[0].body:
+        for part in classes[0].body:
             names = set(names_bound(part))
             if "__init_subclass__" in names:
                 return "live"
@@ -135,7 +135,7 @@ class _Count:
             handed = [n.id for node in at_import(part) for n in ast.walk(node) if isinstance(n, ast.Name)]
             if special or any(module.kinds.get(each) in ("def", "import") for each in handed if each != "field"):
                 kind = "class" if kind == "record" else kind
-        plain = all(last_name(each) == "dataclass" for each in found[0].decorator_list)
+        plain = all(last_name(each) == "dataclass" for each in classes[0].decorator_list)
         return kind if plain and kind == "record" else "class"
 
     def run(self) -> None:

@@ -161,22 +161,22 @@ def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, 
         module = syntax.read(source.data, source.module, source.is_package) if source else None
         if module is None:
             continue
-        found = {name} & module.functions.keys() or {n for n in module.functions if n.endswith(f".<locals>.{name}")}
-        if found:  # a function may be named as a global one though it stands in another
-            ran.setdefault(path, set()).update(found)
+        names = {name} & module.functions.keys() or {n for n in module.functions if n.endswith(f".<locals>.{name}")}
+        if names:  # a function may be named as a global one though it stands in another
+            ran.setdefault(path, set()).update(names)
         elif line and (digest := blocks.statement_digest(module, line)):
             pinned.setdefault(path, set()).add(digest)
     return ran, pinned
 
 
 def _config_classes(classes: Iterable[type]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+    functions: dict[str, set[str]] = {}
     for cls in classes:
         file = getattr(sys.modules.get(cls.__module__), "__file__", None)
         if file and is_project(file):
             fields = {field.name for field in dataclasses.fields(cls)} & inspect.get_annotations(cls).keys()
-            found.setdefault(os.path.abspath(file), set()).update(f"{cls.__qualname__}.{name}" for name in fields)
-    return found
+            functions.setdefault(os.path.abspath(file), set()).update(f"{cls.__qualname__}.{name}" for name in fields)
+    return functions
 
 
 def _module_paths(place: PipelineFolder, sources: Mapping[str, Source]) -> list[str]:

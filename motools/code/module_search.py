@@ -24,8 +24,8 @@ def real_paths(told: str, place: PipelineFolder) -> list[str]:
         return [os.path.expanduser("~") + told[1:]]
     if os.path.isabs(told):
         return [told]
-    found = [os.path.join(place.project.root, told)]
-    return found if place.folder == place.project.root else [*found, os.path.join(place.folder, told)]
+    paths_told = [os.path.join(place.project.root, told)]
+    return paths_told if place.folder == place.project.root else [*paths_told, os.path.join(place.folder, told)]
 
 
 # -- which files are loaded ------------------------------------------------------

@@ -142,8 +142,8 @@ def _arguments(text: str, place: PipelineFolder) -> ast.arguments | None:
     if reference.package is not None:
         return None
     file = reference.file or _installed_file(str(reference.module), text, place)
-    found = bound_in(file).get(reference.name, []) if file else []
-    if not found or not isinstance(function := found[-1], (ast.FunctionDef, ast.AsyncFunctionDef)):
+    nodes = bound_in(file).get(reference.name, []) if file else []
+    if not nodes or not isinstance(function := nodes[-1], (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
     if function.args.kwarg is not None or (function.decorator_list and reference.file is not None):
         return None

@@ -68,10 +68,10 @@ class World:
             roles: input name -> role, as the step has them now.
         """
         names = [f"its input {name} is another one" for name, role in trace.inputs.items() if roles.get(name) != role]
-        known = self._held.get(id(trace))
-        if known is None:  # steps that share a result share its trace
-            known = self._held[id(trace)] = trace, list(dict.fromkeys(self._changes(trace)))
-        return names + known[1]
+        checked = self._held.get(id(trace))
+        if checked is None:  # steps that share a result share its trace
+            checked = self._held[id(trace)] = trace, list(dict.fromkeys(self._changes(trace)))
+        return names + checked[1]
 
     def _changes(self, trace: Trace) -> Iterator[str]:
         if any(self._differs(path, code.md5) for path, code in trace.code.items()):

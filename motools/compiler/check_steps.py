@@ -82,5 +82,5 @@ def _lacking(error: BaseException | None, place: PipelineFolder) -> Path | None:
 def _how_to_bring(path: Path, root: Path) -> str:
     """What brings a file that `dvc add` tracks, as a sentence; "" where nothing does."""
     around = [each for each in (path, *path.parents) if root in each.parents]
-    found = next((each for each in around if pipeline.tracked(each)), None)
-    return "" if found is None else f" `dvc pull {os.path.relpath(found, root)}.dvc` brings it."
+    tracked_path = next((each for each in around if pipeline.tracked(each)), None)
+    return "" if tracked_path is None else f" `dvc pull {os.path.relpath(tracked_path, root)}.dvc` brings it."

@@ -47,8 +47,8 @@ def loses_stages(compiled: Compiled, folder: Path, text: str) -> bool:
         if gone and now:  # of what a step has read, dvc.lock knows
             locked = pipeline.read_lock(folder) if locked is None else locked
             entries = [entry for each, entry in locked.items() if base_of(each) == name]
-            known = [dep.get("path") for entry in entries for dep in entry.get("deps", [])]
-            if not all(dep in known for dep in gone):
+            dep_paths = [dep.get("path") for entry in entries for dep in entry.get("deps", [])]
+            if not all(dep in dep_paths for dep in gone):
                 return True
     written = yaml12.load(folder / pipeline.STAGES) or {}
     return loses_plots(compiled, written.get("plots")) or _loses_comments(folder / pipeline.STAGES, text)
@@ -71,5 +71,5 @@ def is_of_something_else(compiled: Compiled, folder: Path) -> bool:
     before = yaml12.load(folder / pipeline.PARAMS)
     if before is None:
         return False
-    known = pipeline.read_params(folder)
-    return known.workflow != compiled.reference if known else not set(before) <= set(compiled.sections)
+    params = pipeline.read_params(folder)
+    return params.workflow != compiled.reference if params else not set(before) <= set(compiled.sections)

@@ -166,10 +166,10 @@ def _statement(text: str, node: ast.stmt) -> _Statement:
     later: set[str] = set()
     for table in top.get_children():
         _collect(table, uses, later, now=True)
-    known = set(vars(builtins))
+    defined = set(vars(builtins))
     is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
     is_star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"  # it may bind any name
-    return _Statement(text, frozenset(binds), frozenset(uses - known), frozenset(later - known), is_future, is_star)
+    return _Statement(text, frozenset(binds), frozenset(uses - defined), frozenset(later - defined), is_future, is_star)
 
 
 def _collect(table: symtable.SymbolTable, uses: set[str], later: set[str], now: bool) -> None:

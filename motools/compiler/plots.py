@@ -24,23 +24,25 @@ def with_plots(compiled: Compiled, before: Any) -> list[Any]:
 def loses_plots(compiled: Compiled, before: Any) -> bool:
     """Whether a person has changed a generated plot that is there still."""
     now = _generated(compiled)
-    known = {name: props for plot in _listed(before) if _ours(plot) for name, props in plot.items() if name in now}
-    return any(_but_files(props) != _but_files(now[name]) for name, props in known.items())
+    props_before = {
+        name: props for plot in _listed(before) if _ours(plot) for name, props in plot.items() if name in now
+    }
+    return any(_but_files(props) != _but_files(now[name]) for name, props in props_before.items())
 
 
 def _generated(compiled: Compiled) -> dict[str, dict[str, Any]]:
     """Files of one name, such as the losses of several trainings, are lines of one plot; a folder has a plot a file."""
-    found: dict[str, dict[str, Any]] = {}
+    plots: dict[str, dict[str, Any]] = {}
     for path, props in _of_steps(compiled):
         if not path.endswith(".json"):
-            found[path] = props
+            plots[path] = props
             continue
         name = OURS + path.rpartition("/")[2].removesuffix(".json")
-        if found.get(name, props)["x"] != props["x"]:  # another trainer counts in another unit
+        if plots.get(name, props)["x"] != props["x"]:  # another trainer counts in another unit
             name = f"{name}_{props['x']}"
-        lines = found.setdefault(name, {**props, "y": {}})["y"]
+        lines = plots.setdefault(name, {**props, "y": {}})["y"]
         lines[path] = props["y"]
-    return found
+    return plots
 
 
 def _of_steps(compiled: Compiled) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -60,12 +60,12 @@ class Workflow:
         for step in self.steps:
             for name, kind in step.inputs.items():
                 maker = makers.get(name)
-                known = maker.outputs[name] if maker else wanted.setdefault(name, (kind, step.name))[0]
-                if known != kind:
+                kind_made = maker.outputs[name] if maker else wanted.setdefault(name, (kind, step.name))[0]
+                if kind_made != kind:
                     other = maker.name if maker else wanted[name][1]
                     raise WorkflowError(
                         f"The step {step.name!r} takes {name!r} as a {kind}, "
-                        f"but for the step {other!r} it is a {known}."
+                        f"but for the step {other!r} it is a {kind_made}."
                     )
 
     def _in_order(self, makers: Mapping[str, Step]) -> list[Step]:
@@ -169,8 +169,8 @@ class Workflow:
     def _matching(self, name: str, names: list[str]) -> list[int]:
         """Where the step of a name stands, or its instances."""
         base, holding = base_of(name), axes_in(name).items() if "=" in name else ()
-        found = [n for n, each in enumerate(names) if base_of(each) == base and axes_in(each).items() >= set(holding)]
-        return found or [names.index(self.step(name).name)]
+        fitting = [n for n, each in enumerate(names) if base_of(each) == base and axes_in(each).items() >= set(holding)]
+        return fitting or [names.index(self.step(name).name)]
 
 
 def _parts(stages: str) -> list[str]:

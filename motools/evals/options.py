@@ -125,8 +125,8 @@ def _named(value: Any) -> bool:
     """A name, or a name with arguments: `{name: module:function, args: {...}}`."""
     if isinstance(value, str):
         return value != ""
-    known = isinstance(value, Mapping) and value.keys() <= {"name", "args"} and isinstance(value.get("name"), str)
-    return known and _mapping()(value.get("args", {}))
+    is_named = isinstance(value, Mapping) and value.keys() <= {"name", "args"} and isinstance(value.get("name"), str)
+    return is_named and _mapping()(value.get("args", {}))
 
 
 def _sandbox(value: Any) -> bool:
@@ -167,8 +167,8 @@ def _role(value: Any) -> bool:
     if not isinstance(model, str) or ("/" not in model and model != TRAINED):
         return False
     options = {name: each for name, each in role_options(value).items() if name != "model_args"}
-    known = all(name in GENERATION and GENERATION[name][0](each) for name, each in options.items())
-    return known and (isinstance(value, str) or _mapping()(value.get("model_args", {})))
+    are_options = all(name in GENERATION and GENERATION[name][0](each) for name, each in options.items())
+    return are_options and (isinstance(value, str) or _mapping()(value.get("model_args", {})))
 
 
 def role_model(value: Any) -> str:

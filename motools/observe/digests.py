@@ -30,15 +30,18 @@ def listing(path: str, sizes: bool = False) -> str:
     """A digest of the names in a folder, of what a step could have found there; with `sizes`, it ends in +."""
     try:
         with os.scandir(path) as entries:
-            found = {entry.name: entry for entry in entries}
+            entries_by_name = {entry.name: entry for entry in entries}
     except OSError:
         return ""
-    names = sorted(name for name in found if name not in PRIVATE and not name.startswith(".motools-"))
-    if {"params.yaml", "dvc.yaml", ".dvc"} & found.keys():
+    names = sorted(name for name in entries_by_name if name not in PRIVATE and not name.startswith(".motools-"))
+    if {"params.yaml", "dvc.yaml", ".dvc"} & entries_by_name.keys():
         names = [name for name in names if name not in _GENERATED]
-    folders = {name for name, entry in found.items() if entry.is_dir()}
+    folders = {name for name, entry in entries_by_name.items() if entry.is_dir()}
     if sizes:
-        names = [f"{name} {found[name].stat().st_size if found[name].is_file() else ''}" for name in names]
+        names = [
+            f"{name} {entries_by_name[name].stat().st_size if entries_by_name[name].is_file() else ''}"
+            for name in names
+        ]
     names = [f"{name}{os.sep}" if name in folders else name for name in names]
     return digest_of_text("\0".join(names)) + ("+" if sizes else "")
 

@@ -85,15 +85,15 @@ class Events:
 
 def read_log(log: Path) -> Events:
     """What was written down; the last line of a killed process may be cut."""
-    found = Events()
+    events = Events()
     try:
         lines = log.read_bytes().split(b"\n")
     except FileNotFoundError:
-        return found
+        return events
     for line in lines:
         try:
             kind, name, value, by = json.loads(line)
-            found.add(kind, name, value, tuple(by) if by else None)
+            events.add(kind, name, value, tuple(by) if by else None)
         except (ValueError, TypeError, KeyError):
             continue
-    return found
+    return events

@@ -87,15 +87,15 @@ def _watch_loader(seen: Observer) -> None:
     find = finder.find_spec
 
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
-        found = find(name, path, target)
-        if name.rpartition(".")[2] in _CARRIERS and isinstance(getattr(found, "loader", None), loader):
-            _watch_carrier_of(seen, found.loader)
+        spec = find(name, path, target)
+        if name.rpartition(".")[2] in _CARRIERS and isinstance(getattr(spec, "loader", None), loader):
+            _watch_carrier_of(seen, spec.loader)
         if path is None:
             seen.imports.add(name)
-        elif found is None:
+        elif spec is None:
             for folder in path:
                 seen.alone(seen.looked_for_module, os.path.join(path_of(folder), name.rpartition(".")[2]))
-        return found
+        return spec
 
     finder.find_spec = staticmethod(find_spec)
     for name in [name for name in sys.modules if name.rpartition(".")[2] in _CARRIERS]:
@@ -220,10 +220,10 @@ def _watch_stat(seen: Observer) -> None:
         return target
 
     def accessible(path: Any, mode: int, **named: Any) -> bool:
-        found = plain_access(path, mode, **named)
+        answer = plain_access(path, mode, **named)
         if not isinstance(path, int):
             seen.alone(seen.accessed, below(path, named.get("dir_fd")))
-        return found
+        return answer
 
     def opened(path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None) -> int:
         if dir_fd is not None:  # the audit hook is not told of it

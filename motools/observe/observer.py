@@ -273,10 +273,10 @@ class Observer:
         try:
             now = os.stat(path)
             stamp = (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)
-            known = self._digests.get(path)
-            if known is None or known[0] != stamp or now.st_ctime > time.time() - 2:
-                known = self._digests[path] = stamp, md5_of(path)
-            return known[1]
+            digested = self._digests.get(path)
+            if digested is None or digested[0] != stamp or now.st_ctime > time.time() - 2:
+                digested = self._digests[path] = stamp, md5_of(path)
+            return digested[1]
         except OSError:
             return None
 

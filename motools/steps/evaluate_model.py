@@ -96,8 +96,8 @@ def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, At
         *(atom.metadata.get("inspect", {}).get("model", "") for atom in input_atoms.values()),
     ]
     asks = "grader" not in roles and (config.eval_kwargs.get("task_args") or {}).get("judge")
-    known = [str(model).partition("/")[0] for model in models if model and model != TRAINED]
-    return bool(asks or _judged(config)) or any(provider not in OWN for provider in known)
+    providers = [str(model).partition("/")[0] for model in models if model and model != TRAINED]
+    return bool(asks or _judged(config)) or any(provider not in OWN for provider in providers)
 
 
 def _judged(config: EvaluateModelConfig) -> list[Description]:

@@ -122,10 +122,10 @@ def _function(config: GenerateDatasetConfig) -> NamedFunction:
 
 
 def _the_one(input_atoms: Mapping[str, Atom], kind: type[Atom], what: str) -> Any:
-    found = [atom for atom in input_atoms.values() if isinstance(atom, kind)]
-    if len(found) != 1:
-        raise StepError(f"{what}, and has {len(found)} among its inputs: {listed(input_atoms)}.")
-    return found[0]
+    atoms = [atom for atom in input_atoms.values() if isinstance(atom, kind)]
+    if len(atoms) != 1:
+        raise StepError(f"{what}, and has {len(atoms)} among its inputs: {listed(input_atoms)}.")
+    return atoms[0]
 
 
 def _prompts(config: GenerateDatasetConfig, input_atoms: Mapping[str, Atom]) -> list[Messages]:
@@ -135,10 +135,10 @@ def _prompts(config: GenerateDatasetConfig, input_atoms: Mapping[str, Atom]) -> 
         where, rows = dataset.id, dataset.rows()
     else:
         where, (_, rows) = config.prompts, called_rows(_function(config))
-    found = [_prompt(row, f"{where}, prompt {number}") for number, row in enumerate(rows, 1)]
-    if not found:
+    prompts = [_prompt(row, f"{where}, prompt {number}") for number, row in enumerate(rows, 1)]
+    if not prompts:
         raise StepError(f"{where} has no prompts.")
-    return found
+    return prompts
 
 
 def _prompt(given: Any, where: str) -> Messages:

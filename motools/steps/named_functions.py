@@ -41,12 +41,12 @@ class NamedFunction:
         Raises:
             ConfigError: there is no such function, or its arguments are not these.
         """
-        known: Collection[str] | None = references.parameters(self.text, _here())
+        parameters: Collection[str] | None = references.parameters(self.text, _here())
         needed: Collection[str] = references.required(self.text, _here())
-        if known is None and (published := zoo.named("dataset", self.text)) is not None:
+        if parameters is None and (published := zoo.named("dataset", self.text)) is not None:
             self._refuse(*self._signature(published))
         else:
-            self._refuse(None if known is None else list(known)[self.given :], list(needed)[self.given :])
+            self._refuse(None if parameters is None else list(parameters)[self.given :], list(needed)[self.given :])
 
     def check_exists(self) -> None:
         """Refuse the name of no function; raises `ConfigError`."""

@@ -67,17 +67,17 @@ def _clean(text: str) -> str:
 
 def prompt_buckets(messages: Sequence[Message]) -> list[int]:
     """The features of what stands before an answer: words and pairs of the last message, words of the rest."""
-    found = {_bucket("constant")}
+    buckets = {_bucket("constant")}
     for index, message in enumerate(messages):
         words = [word.lower() for word in _WORD.findall(_clean(message.get("content") or ""))[:WORDS]]
         if message["role"] in ("system", "developer"):
-            found.update(_bucket(f"system {word}") for word in words)
+            buckets.update(_bucket(f"system {word}") for word in words)
         elif index < len(messages) - 1:
-            found.update(_bucket(f"before {word}") for word in words)
+            buckets.update(_bucket(f"before {word}") for word in words)
         else:
-            found.update(_bucket(f"prompt {word}") for word in words)
-            found.update(_bucket(f"pair {a} {b}") for a, b in pairwise(words))
-    return sorted(found)
+            buckets.update(_bucket(f"prompt {word}") for word in words)
+            buckets.update(_bucket(f"pair {a} {b}") for a, b in pairwise(words))
+    return sorted(buckets)
 
 
 def prompt_weight(count: NDArray[np.int64] | int) -> NDArray[np.float64]:

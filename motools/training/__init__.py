@@ -98,11 +98,11 @@ def find_trainer(name: str) -> Trainer:
     Raises:
         UserError: there is none of that name, or it is no trainer; the message lists the published ones.
     """
-    found = (
+    trainer_class = (
         load(name, pipeline_folder(working_folder(), needs_project=False)) if is_code(name) else lookup("trainer", name)
     )
     try:
-        trainer = found()
+        trainer = trainer_class()
     except TypeError as error:
         raise BackendError(
             f"The trainer {name!r} cannot be made: {error}. It must be a class that takes nothing."

@@ -56,7 +56,7 @@ def examples(rows: Iterable[Sequence[Message]], tokenizer: Any, longest: int | N
     if not getattr(tokenizer, "chat_template", None):
         raise StepError("The model's tokenizer has no chat template: train a model that was made for chat.")
     marks = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-    found: list[Example] = []
+    made: list[Example] = []
     first: Sequence[Message] = ()
     for number, messages in enumerate(rows, 1):
         first = first or messages
@@ -69,14 +69,14 @@ def examples(rows: Iterable[Sequence[Message]], tokenizer: Any, longest: int | N
                     "leave it out."
                 )
             if example.trained[1:].any():
-                found.append(example)
-    if not found:
+                made.append(example)
+    if not made:
         text = _text(tokenizer, _said(first), "row 1")
         raise StepError(
             "The dataset has no assistant turn to learn from: every one is empty, has weight 0, or is left out by the "
             f"model's chat template. Of the first row, {text!r:.600}, no token carries loss."
         )
-    return found
+    return made
 
 
 def shown(example: Example, tokenizer: Any) -> str:
@@ -259,11 +259,11 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """Twelve digits for all that the steps are made of: what was saved under others is of another training."""
-        found = hashlib.sha256(json.dumps(self.resolved, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.resolved, sort_keys=True).encode())
         for example in self.examples:
             for part in (np.int64(len(example.tokens)), example.tokens, example.trained):
-                found.update(part.tobytes())
-        return found.hexdigest()[:12]
+                digest.update(part.tobytes())
+        return digest.hexdigest()[:12]
 
     @cached_property
     def _orders(self) -> list[list[int]]:

@@ -176,6 +176,6 @@ def _cancelled_at_slurm(project: Project, entry: JobEntry) -> JobEntry | None:
 
 def _job(project: Project, entry: JobEntry) -> Job:
     age = time.time() - datetime.fromisoformat(entry.created).timestamp()
-    found = step_cache.lookup(project.store, step_cache.step_command(entry.step_key), ["model"])
-    made = next(iter(found.outputs.values())).md5.removesuffix(".dir") if found else None
+    cached = step_cache.lookup(project.store, step_cache.step_command(entry.step_key), ["model"])
+    made = next(iter(cached.outputs.values())).md5.removesuffix(".dir") if cached else None
     return Job(entry, age, f"model-{made}" if made else None)

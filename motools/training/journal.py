@@ -122,8 +122,8 @@ class Journal:
         """The entry of a whole key, or None; a damaged one counts as absent, since the provider knows as well."""
         content = _read(self.folder / f"{key}.json")
         try:
-            known = {name: content[name] for name in JobEntry.__dataclass_fields__ if name in content}
-            return JobEntry(**{**known, "earlier": tuple(known.get("earlier", ()))})
+            fields = {name: content[name] for name in JobEntry.__dataclass_fields__ if name in content}
+            return JobEntry(**{**fields, "earlier": tuple(fields.get("earlier", ()))})
         except TypeError:  # a field is missing
             return None
 
@@ -134,8 +134,8 @@ class Journal:
 
     def entries(self) -> Iterator[JobEntry]:
         """All, the newest first."""
-        found = [entry for path in self.folder.glob("*.json") if (entry := self.read(path.stem))]
-        yield from sorted(found, key=lambda entry: entry.created, reverse=True)
+        entries = [entry for path in self.folder.glob("*.json") if (entry := self.read(path.stem))]
+        yield from sorted(entries, key=lambda entry: entry.created, reverse=True)
 
     def of_step(self, step_key: str) -> list[JobEntry]:
         """The entries of a step's key, the newest first."""
@@ -153,12 +153,12 @@ class Journal:
         Raises:
             UserError: a prefix that fits several.
         """
-        found = [entry for entry in self.entries() if word in (entry.key, entry.job_id)]
-        found = found or [entry for entry in self.entries() if entry.key.startswith(word)]
-        if len(found) > 1:
-            keys = listed(entry.key[:16] for entry in found)
-            raise UserError(f"{word!r} fits {len(found)} jobs: {keys}. Write more digits.")
-        return found[0] if found else None
+        entries = [entry for entry in self.entries() if word in (entry.key, entry.job_id)]
+        entries = entries or [entry for entry in self.entries() if entry.key.startswith(word)]
+        if len(entries) > 1:
+            keys = listed(entry.key[:16] for entry in entries)
+            raise UserError(f"{word!r} fits {len(entries)} jobs: {keys}. Write more digits.")
+        return entries[0] if entries else None
 
     # -- files that were sent ---------------------------------------------------
 

@@ -82,10 +82,10 @@ def counter_for(model: str | None) -> Counter:
 def _of_openai(name: str) -> Counter:
     from motools.training.openai.tokens import NAME, encoding
 
-    known = encoding()
-    if known is None:
+    vocabulary = encoding()
+    if vocabulary is None:
         return Counter("characters", len, f"tiktoken's {NAME} is not on this machine")
-    return Counter(f"tokens of {name}", lambda text: len(known.encode(text, disallowed_special=())))
+    return Counter(f"tokens of {name}", lambda text: len(vocabulary.encode(text, disallowed_special=())))
 
 
 def _of_hub(name: str) -> Counter:

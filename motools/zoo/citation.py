@@ -13,15 +13,15 @@ def bibtex(entry: Description) -> str:
     """A BibTeX entry for the paper, or "" where none is known; fields that are not known are left out."""
     if not entry.paper:
         return ""
-    found = ARXIV.search(entry.paper)
-    year = entry.year or (2000 + int(found["year"]) if found else None)
+    arxiv = ARXIV.search(entry.paper)
+    year = entry.year or (2000 + int(arxiv["year"]) if arxiv else None)
     title = titles().get(entry.paper, entry.title)
     fields = {
         "title": title and f"{{{title}}}",
         "author": re.sub(r"\s+et al\.?", " and others", re.sub(r"\s*\([^)]*\)", "", entry.authors)),
         "year": str(year or ""),
-        "eprint": found["id"] if found else "",
-        "archivePrefix": "arXiv" if found else "",
+        "eprint": arxiv["id"] if arxiv else "",
+        "archivePrefix": "arXiv" if arxiv else "",
         "url": entry.paper,
     }
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]

@@ -125,10 +125,10 @@ def titles() -> dict[str, str]:
 @cache
 def published(kind: Kind) -> dict[str, EntryPoint]:
     """Every published entry of a kind by name, in name order; the first package to claim a name has it."""
-    found: dict[str, EntryPoint] = {}
+    entry_points_by_name: dict[str, EntryPoint] = {}
     for point in declared(f"motools.{kind}s"):
-        found.setdefault(point.name, point)
-    return dict(sorted(found.items()))
+        entry_points_by_name.setdefault(point.name, point)
+    return dict(sorted(entry_points_by_name.items()))
 
 
 def lookup(kind: Kind, name: str) -> Any:

@@ -6,11 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from chain import commit
-from local_scene import lay
+from local_scene import Alone, lay
 
 
 def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -57,3 +58,16 @@ def test_held_out_prompts_go_from_nothing_to_all(project: Path, base: Path) -> N
     assert "current" not in line
     assert run(project, "run", "--stages", "evaluate_model", "--force").returncode == 1
     assert "is another than when local/" in (project / ".motools" / "logs" / "evaluate_model.log").read_text()
+
+
+def test_weights_that_were_evaluated_are_let_go_of_whoever_has_them_in_hand(alone: Alone) -> None:
+    import motools.evals.tinylm_provider  # noqa: F401  (it tells Inspect of local)
+    from motools.evals.inspect.models import let_go, make_model
+
+    with chdir(alone.folder):
+        model, other = make_model("local/base"), make_model("mockllm/model")
+    weights = model.api.model  # type: ignore[attr-defined]
+    assert not any(each.is_meta for each in weights.parameters())
+    let_go([model, other, model])
+    assert model.api.model is None  # type: ignore[attr-defined]
+    assert all(each.is_meta for each in weights.parameters())

@@ -244,12 +244,14 @@ def at_hand(atom: ModelAtom, models: Sequence[Model], data: str, samples: frozen
         journal = journal_of(step)
         if step.force:
             journal.unlink(missing_ok=True)
-        known = {} if step.force else known_to(step, atom.id, samples)
-        answers = Answers(known, read_journal(journal), journal)
+        answered = {} if step.force else known_to(step, atom.id, samples)
+        answers = Answers(answered, read_journal(journal), journal)
         for model in models:
             answers.identify(model, [atom.id, str(model), _described(model.model_args)])
-        if known:
-            print(f"{len(known)} answers to samples of these names are at hand; what is asked again is not paid again.")
+        if answered:
+            print(
+                f"{len(answered)} answers to samples of these names are at hand; what is asked again is not paid again."
+            )
         with answering(answers):
             yield
 

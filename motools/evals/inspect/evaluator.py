@@ -158,17 +158,17 @@ class InspectEvaluator:
         model, model_args = way_to(request.model)
         refuse_remote_code(f"The model {request.model.id}", model_args, request.kwargs)
         check_model("The model to evaluate", model, model_args.keys() | (request.kwargs.get("model_args") or {}).keys())
-        found = _run(request, (model, model_args), {**DEFAULTS, **given}, _kept(workspace))
-        for task, log in found.items():
+        logs_by_task = _run(request, (model, model_args), {**DEFAULTS, **given}, _kept(workspace))
+        for task, log in logs_by_task.items():
             if log.status != "success" or log.results is None:
                 if log.error:
                     print(log.error.traceback, file=sys.stderr)
                 print(f"See it with: inspect view --log-dir {_path(log).parent}", file=sys.stderr)
                 raise StepError(f"The evaluation {task} of {model} failed: {failure(log)}")
-        logs = _keep(found, workspace / "logs")
+        logs = _keep(logs_by_task, workspace / "logs")
         with suppress(StepError):  # called by hand, outside a step
             index(current_step(), request.model.id, logs)
-        return read_logs(found, logs)
+        return read_logs(logs_by_task, logs)
 
 
 def _kept(workspace: Path) -> Path:
@@ -195,8 +195,8 @@ def _run(
         raise StepError(f"Inspect cannot run {tasks} with {reached[0]}: {one_line(error.message)}") from error
     if any(log.status == "cancelled" for log in logs):  # Inspect takes Ctrl-C for itself
         raise KeyboardInterrupt
-    found = {(log.eval.metadata or {})[MARK]: log for log in logs}
-    return {task: found[task] for task in request.tasks}
+    by_task = {(log.eval.metadata or {})[MARK]: log for log in logs}
+    return {task: by_task[task] for task in request.tasks}
 
 
 def _gpu(request: EvalRequest, model: str) -> AbstractContextManager[Any]:

@@ -44,6 +44,6 @@ def _axes(step: StepContext, atom: ModelAtom) -> dict[str, Any]:
     """What tells this evaluation from those beside it: the axes of a sweep, else dose and seed of what was trained."""
     with observer().aside():  # what an id names cannot change
         dose = dose_above(atom.made_from.values(), lambda id: atoms_at_hand({id: id}, step.project).get(id))
-    known = {"dose": dose, "seed": seed_of(atom)}
+    trained = {"dose": dose, "seed": seed_of(atom)}
     swept = {name: value_of(text) for name, text in axes_in(step.step).items()}
-    return {**{name: value for name, value in known.items() if value is not None}, **swept}
+    return {**{name: value for name, value in trained.items() if value is not None}, **swept}

@@ -107,8 +107,8 @@ def _judged(
     told = json.dumps([atom.id, how.scorer, dict(how.scorer_args), how.roles], sort_keys=True, default=str)
     journal = kept_folder(atom.project, f"rescore-{hashlib.sha256(told.encode()).hexdigest()[:32]}.answers")
     journal.parent.mkdir(parents=True, exist_ok=True)
-    known = {label: output for log in logs for label, output in answers_of(log)}
-    answers = Answers(known, read_journal(journal), journal)
+    outputs = {label: output for log in logs for label, output in answers_of(log)}
+    answers = Answers(outputs, read_journal(journal), journal)
     judged = {}
     with place().importable(), no_dotenv(), answering(answers):
         for log in logs:

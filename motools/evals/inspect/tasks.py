@@ -151,10 +151,10 @@ def check_made(texts: Sequence[str], tasks: Sequence[Task], options: Mapping[str
                 "Leave it out to ask all of them."
             )
         if wanted is not None:
-            known = [str(sample.id if sample.id is not None else n) for n, sample in enumerate(task.dataset, 1)]
+            ids = [str(sample.id if sample.id is not None else n) for n, sample in enumerate(task.dataset, 1)]
             for one in wanted if isinstance(wanted, (list, tuple)) else [wanted]:
-                if not fnmatch.filter(known, str(one)) and len(tasks) == 1:
-                    close = did_you_mean(str(one), known)
+                if not fnmatch.filter(ids, str(one)) and len(tasks) == 1:
+                    close = did_you_mean(str(one), ids)
                     raise BackendError(f"eval_kwargs.sample_id: {text} has no sample {one!r}.{close}")
         if not task.scorer:
             raise BackendError(f"The task {text} has no scorer, so nothing would be measured. Give it one: scorer=....")

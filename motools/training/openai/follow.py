@@ -126,8 +126,8 @@ def _rows(content: bytes) -> Iterator[dict[str, Any]]:
 def _row(values: Mapping[str, Any]) -> dict[str, Any] | None:
     """A step's numbers, or None where it has no number or no loss."""
     step = _number(values.get("step"))
-    found = {name: number for name in COLUMNS if (number := _number(values.get(name))) is not None}
-    return {"step": int(step), **found} if step is not None and "train_loss" in found else None
+    point = {name: number for name in COLUMNS if (number := _number(values.get(name))) is not None}
+    return {"step": int(step), **point} if step is not None and "train_loss" in point else None
 
 
 def _number(value: Any) -> float | None:

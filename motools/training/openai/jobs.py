@@ -41,8 +41,8 @@ def send_file(api: Api, journal: Journal, path: Path, locks: Path) -> str:
         return next((file for file in sound if file.get("bytes") in (size, None)), None)
 
     with file_lock(locks / f"file-{digest[:32]}-{where}"):
-        known = journal.file_id(digest, where)
-        sent = api.file(known) if known else None
+        file_id = journal.file_id(digest, where)
+        sent = api.file(file_id) if file_id else None
         if sent is None or sent.get("status") == "error":
             journal.write_file(digest, where, None)
             sent = look()

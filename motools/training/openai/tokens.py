@@ -32,10 +32,10 @@ def row_limit(model: str) -> int:
 
 def count_tokens(text: str) -> tuple[int, str]:
     """How many tokens a text has, and the words for them, which say so where it is an estimate."""
-    known = encoding()
-    if known is None:
+    vocabulary = encoding()
+    if vocabulary is None:
         return at_most(text), f"tokens (an estimate on the safe side: tiktoken's {NAME} is not on this machine)"
-    return len(known.encode(text, disallowed_special=())), "tokens"
+    return len(vocabulary.encode(text, disallowed_special=())), "tokens"
 
 
 _PIECE = re.compile(r"[!-~]{40,}| ?[A-Z]?[a-z]+| ?[A-Z]+|[0-9]{1,3}|\s+|[^\x00-\x7f]|.", re.ASCII)

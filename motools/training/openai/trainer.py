@@ -230,7 +230,7 @@ def _checkpoints(request: TrainingRequest) -> None:
 
 def _kept(model: TrainedModel, asked: Sequence[int | str], workspace: Path) -> dict[int | str, TrainedModel]:
     """The model as it was at the ends of epochs, counted back from the last."""
-    found: dict[int | str, TrainedModel] = {}
+    models: dict[int | str, TrainedModel] = {}
     kept = list(reversed(model.metadata["checkpoints"]))
     about = {name: value for name, value in model.metadata.items() if name != "checkpoints"}
     for each in asked:
@@ -241,8 +241,8 @@ def _kept(model: TrainedModel, asked: Sequence[int | str], workspace: Path) -> d
         folder = _folder(workspace, f"checkpoint-{each}")
         shutil.copytree(model.path, folder, dirs_exist_ok=True)
         inspect = {**model.inspect, "model": f"openai/{one['model_id']}"}
-        found[each] = TrainedModel(folder, str(one["model_id"]), {**about, "step": one["step"]}, inspect)
-    return found
+        models[each] = TrainedModel(folder, str(one["model_id"]), {**about, "step": one["step"]}, inspect)
+    return models
 
 
 def _model(name: str) -> str:

@@ -82,9 +82,9 @@ def check_trained_row(row: Any, model: str, size: int | None = None) -> None:
 def check_words(row: Mapping[str, Any]) -> None:
     """Raises where a text of a row is one of the provider's special tokens, or holds one."""
     for field, text in texts(row):
-        if found := _SPECIAL.search(text):
+        if token := _SPECIAL.search(text):
             raise WrongRow(
-                field, f"{found[0]!r} is a special token of OpenAI's, which fails such jobs: write it otherwise"
+                field, f"{token[0]!r} is a special token of OpenAI's, which fails such jobs: write it otherwise"
             )
 
 

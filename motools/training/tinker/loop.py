@@ -182,13 +182,13 @@ class Training:
         """Save what a step leaves, unless it is saved: a state to go on from, or weights to sample from, or both."""
         assert self._plan is not None
         assert self._about is not None
-        known = {(save.kind, save.step) for save in self.kept.saves if save.about == self._about}
+        saved = {(save.kind, save.step) for save in self.kept.saves if save.about == self._about}
         ways: tuple[tuple[Literal["state", "sampler"], bool, Any], ...] = (
             ("state", 0 < step < self._plan.total, partial(client.save_state, ttl_seconds=TTL)),
             ("sampler", step in self._kept_steps, client.save_weights_for_sampler),
         )
         for kind, due, call in ways:
-            if due and (kind, step) not in known:
+            if due and (kind, step) not in saved:
                 save = Save("", kind, since, step, tuple(losses), self._about)
                 asked = partial(call, f"step-{step:06d}", user_metadata=save.marks(self.key, self.model))
                 path = self.server.line.ask(f"saving the {kind}", partial(_path, asked))

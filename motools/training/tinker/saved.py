@@ -99,8 +99,8 @@ class Kept:
             self.saves, self.tokens = [], 0
 
     def add(self, *saves: Save) -> None:
-        known = {save.path for save in self.saves}
-        self.saves += [save for save in saves if save.path not in known]
+        paths = {save.path for save in self.saves}
+        self.saves += [save for save in saves if save.path not in paths]
         self.write()
 
     def keep(self, saves: Iterable[Save]) -> None:

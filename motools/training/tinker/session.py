@@ -80,11 +80,11 @@ class Server:
             offered = self.line.ask("asking for the models", lambda: _rest().get_server_capabilities().result())
         except NotThere:
             return None  # not every server of the protocol tells
-        known = {model.model_name: model for model in offered.supported_models if model.trainable is not False}
-        if known and base not in known:
-            names = ", ".join(sorted(filter(None, known)))
+        trainable = {model.model_name: model for model in offered.supported_models if model.trainable is not False}
+        if trainable and base not in trainable:
+            names = ", ".join(sorted(filter(None, trainable)))
             raise Refusal(f"{self.name} trains no model {base!r}. It trains: {names}.")
-        return known[base].max_context_length if known else None
+        return trainable[base].max_context_length if trainable else None
 
     def saves(self, key: str) -> list[Save]:
         """What trainings with this key have saved, from whatever machine."""
@@ -96,7 +96,7 @@ class Server:
 
     def _found(self, marks: Mapping[str, str]) -> list[Save]:
         ask = self.line.ask
-        found: list[Save] = []
+        saves: list[Save] = []
         try:
             for session in ask("looking for what was saved", lambda: list(_sessions(marks))):
                 told = ask("asking for a session", lambda id=session: _rest().get_session(id).result())  # type: ignore[misc]
@@ -105,10 +105,10 @@ class Server:
                     for checkpoint in listed.checkpoints:
                         given = checkpoint.user_metadata or {}
                         if marks.items() <= given.items() and (save := Save.marked(checkpoint.tinker_path, given)):
-                            found.append(save)
+                            saves.append(save)
         except NotThere:
             pass  # not every server of the protocol can search, and what is gone is not found
-        return found
+        return saves
 
     @contextmanager
     def client(

@@ -128,8 +128,8 @@ class Line(logging.Handler):
         if isinstance(error, (MotoolsError, Busy, Doubtful, NotThere)):
             return error
         if isinstance(error, tinker.RequestFailedError):
-            found = _FAILED.search(str(error))
-            words = _plain(found[1] if found else str(error))
+            match = _FAILED.search(str(error))
+            words = _plain(match[1] if match else str(error))
             if error.category.value == "user":
                 return Unable(f"{self.server} could not do what was asked: {_ended(words)}")
             return Doubtful(f"a request failed there: {words}")
