@@ -62,8 +62,7 @@ _running: list[tuple[subprocess.Popen[bytes], Path]] = []
 
 @functools.cache
 def start() -> Path:
-    """Start the server; returns the folder of its programs, which wait for it where it is not ready yet. It goes when
-    this process does."""
+    """Start the server; returns the folder of its programs. It imports meanwhile, and goes when this process does."""
     from warm_client import variables
 
     place = Path(tempfile.mkdtemp(prefix="warm-", dir="/tmp"))  # a socket's path must be short
@@ -86,6 +85,16 @@ def start() -> Path:
     _running.append((server, place))
     for listener in listeners:
         listener.close()
+    return place
+
+
+@functools.cache
+def wait(place: Path) -> Path:
+    """Wait until the server of a folder is ready, however slow the machine: a test's limits are for what it starts."""
+    with socket.socket(socket.AF_UNIX) as nobody:
+        nobody.connect(f"{place}/python.socket")
+        nobody.shutdown(socket.SHUT_WR)
+        nobody.recv(1)
     return place
 
 
@@ -155,6 +164,8 @@ def _listen(listener: socket.socket) -> None:
                 if pid := _fork(client):
                     clients[pid] = client
                     selector.register(client, selectors.EVENT_READ, pid)
+                else:
+                    client.close()
             elif key.fileobj is woken:
                 woken.recv(4096)
             else:  # the client was killed
