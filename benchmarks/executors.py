@@ -233,7 +233,8 @@ def _killing(cluster: Any, every: float, killed: list[int]) -> Iterator[None]:
 
     def kill() -> None:
         while not over.wait(every):
-            pids = [worker.pid for worker in list(cluster.workers.values()) if worker.pid]
+            nannies = list(cluster.workers.values())  # which give up where what they are starting is killed
+            pids = [each.pid for each in nannies if each.process and each.process.status.name == "running"]
             if pids:
                 killed.append(random.choice(pids))
                 try:

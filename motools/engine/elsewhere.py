@@ -147,7 +147,8 @@ class Elsewhere:
     ) -> Future[Answer]:
         """Have an executor run a step."""
         executor = self.start(where)
-        root, source, state = str(self._project.root), None, self._run
+        root: str | None = str(self._project.root)
+        source, state = None, self._run
         if not where.shared_files:
             self._exchange.send(f"{atom.rpartition('-')[2]}.dir" for atom in call.inputs.values())
             root, source = None, self._source(where)
