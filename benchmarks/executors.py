@@ -2,8 +2,8 @@
 
 The remote is a folder, then an S3 server on the loopback interface; then a worker is killed every few seconds. The
 steps are trivial, so that what is measured is what it costs to send one away. Stops where an atom is another one than
-on one machine, or where a lost worker costs more than the step that it was at. With `--hosts` (Linux, root) the workers
-are in a network namespace and a mount namespace of their own, in place of a second host.
+on one machine, or where a lost worker costs more than the step that it was at. `--what hosts` (Linux, root) has the
+workers in a network namespace and a mount namespace of their own, in place of a second host.
 """
 
 from __future__ import annotations
@@ -32,33 +32,32 @@ WORKERS = 4
 
 def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     steps = arguments.steps or (20 if arguments.small else 200)
+    asked = (arguments.what or ("folder,killed" if arguments.small else "folder,S3,hosts,killed")).split(",")
     here = _project(folder / "here", steps)
     alone = seconds(here, "motools", "run", "-q")
     atoms, count = _atoms(here), len(executed(here))
-    for name in arguments.remotes.split(","):
+    for name in (name for name in asked if name in ("folder", "S3")):
         project = _project(folder / name, steps)
         with _remote(name, folder, project), _cluster(folder / f"{name}-machines") as cluster:
             took = _run(project, cluster)
             _check(project, atoms, count, name)
         yield Figure(f"{count} steps, {WORKERS} workers, {name} remote", took, "here", alone, None, 1)
-        yield Figure(f"a step more, {name} remote", (took - alone) / count, "a step here", alone / count, None, 1)
-    if arguments.hosts:
+        yield Figure(f"a step, {name} remote", took / count, "a step here", alone / count, None, 1)
+    if "hosts" in asked:
         project = _project(folder / "host-a" / "project", steps)
         took = _two_hosts(folder, project)
         _check(project, atoms, 0, "two hosts")
         yield Figure(f"{count} steps, workers on another host", took, "here", alone, None, 1)
-    project = _project(folder / "killed", steps, pause=0.5)
-    with _remote("folder", folder, project), _cluster(folder / "killed-machines") as cluster:
+    if "killed" in asked:
+        project = _project(folder / "killed", steps, pause=0.5)
         killed: list[int] = []
-        with _killing(cluster, arguments.every, killed):
-            took = _run(project, cluster)
-        lost = _check(project, atoms, count, "killed", at_most=len(killed))
-    yield Figure(
-        f"executions twice, {len(killed)} workers killed", lost, "workers killed", max(len(killed), 1), 1.0, 1, ""
-    )
-    yield Figure(
-        f"{count} steps of 0.5 s, a worker killed every {arguments.every} s", took, "no overhead", count / 8, None, 1
-    )
+        with _remote("folder", folder, project), _cluster(folder / "killed-machines") as cluster:
+            with _killing(cluster, arguments.every, killed):
+                took = _run(project, cluster)
+            lost = _check(project, atoms, count, "killed", at_most=len(killed))
+        what, kills = f"a worker killed every {arguments.every:g} s", max(len(killed), 1)
+        yield Figure(f"executed twice, {what}", lost, "workers killed", kills, 1.0, 1, "steps")
+        yield Figure(f"{count} steps of 0.5 s, {what}", took, "the sleep", count / WORKERS / 2, None, 1)
 
 
 def _project(folder: Path, steps: int, pause: float = 0.0) -> Path:
@@ -254,7 +253,8 @@ def _killing(cluster: Any, every: float, killed: list[int]) -> Iterator[None]:
 if __name__ == "__main__":
     about = parser(__doc__)
     about.add_argument("--steps", type=int, help="how many (default: 200; small: 20)")
-    about.add_argument("--remotes", default="folder,S3", help="which: folder, S3 (default: both)")
+    about.add_argument(
+        "--what", help="folder, S3, hosts (as namespaces: Linux, root), killed (default: all; small: folder,killed)"
+    )
     about.add_argument("--every", type=float, default=3.0, help="seconds between two workers killed (default: 3)")
-    about.add_argument("--hosts", action="store_true", help="also two hosts, as namespaces (Linux, root)")
     main(about, measure)
