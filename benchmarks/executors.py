@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import Figure, main, parser, seconds
+from measure import Figure, main, parser, row, seconds
 from projects import environment, executed, make_sweep
 
 WORKERS = 4
@@ -58,6 +58,13 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
         what, kills = f"a worker killed every {arguments.every:g} s", max(len(killed), 1)
         yield Figure(f"executed twice, {what}", lost, "workers killed", kills, 1.0, 1, "steps")
         yield Figure(f"{count} steps of 0.5 s, {what}", took, "the sleep", count / WORKERS / 2, None, 1)
+
+
+def told(folder: Path, arguments: Namespace) -> Iterator[Figure]:
+    """The figures, each on standard error as it comes: all together take minutes."""
+    for figure in measure(folder, arguments):
+        print(*row(figure), sep="  ", file=sys.stderr, flush=True)
+        yield figure
 
 
 def _project(folder: Path, steps: int, pause: float = 0.0) -> Path:
@@ -130,7 +137,7 @@ def _cluster(machines: Path) -> Iterator[Any]:
         n_workers=WORKERS,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=None,
         silence_logs=50,
     ) as cluster:
@@ -257,4 +264,4 @@ if __name__ == "__main__":
         "--what", help="folder, S3, hosts (as namespaces: Linux, root), killed (default: all; small: folder,killed)"
     )
     about.add_argument("--every", type=float, default=3.0, help="seconds between two workers killed (default: 3)")
-    main(about, measure)
+    main(about, told)

@@ -148,7 +148,8 @@ class Elsewhere:
         """Have an executor run a step."""
         executor = self.start(where)
         root: str | None = str(self._project.root)
-        source, state = None, self._run
+        source: Source | None = None
+        state = self._run
         if not where.shared_files:
             self._exchange.send(f"{atom.rpartition('-')[2]}.dir" for atom in call.inputs.values())
             root, source = None, self._source(where)
