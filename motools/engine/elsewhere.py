@@ -31,7 +31,7 @@ from motools.executors.registry import Chosen
 from motools.repo.exchange import Exchange
 from motools.repo.project import Project
 from motools.repo.settings import FILE, HERE, Settings, of_step, read_settings
-from motools.repo.work_tree import address, work_tree
+from motools.repo.work_tree import address, without_password, work_tree
 
 __all__ = ["Elsewhere"]
 
@@ -148,7 +148,8 @@ class Elsewhere:
         """Have an executor run a step."""
         executor = self.start(where)
         root: str | None = str(self._project.root)
-        source, state = None, self._run
+        source: Source | None = None
+        state = self._run
         if not where.shared_files:
             self._exchange.send(f"{atom.rpartition('-')[2]}.dir" for atom in call.inputs.values())
             root, source = None, self._source(where)
@@ -231,7 +232,7 @@ class Elsewhere:
                 patch=base64.b64encode(zlib.compress(now.patch)).decode() if now.patch else "",
                 patch_id=now.patch_id,
                 project=Path(os.path.relpath(self._project.root, git.top)).as_posix(),
-                remote=(str(exchange.name), exchange.url),
+                remote=(str(exchange.name), without_password(exchange.url)),
             )
         return self._sources[where.name]
 

@@ -63,7 +63,7 @@ class DaskExecutor(Executor):
                     n_workers=workers,
                     threads_per_worker=1,
                     host="127.0.0.1",
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",
                     memory_limit=None,  # steps run in processes beside the worker's
                     silence_logs=logging.CRITICAL,
                     security=True if find_spec("cryptography") else None,  # else any user of this machine could join

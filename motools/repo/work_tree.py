@@ -11,7 +11,7 @@ from motools.base.files import scratch
 from motools.errors import ProjectError
 from motools.repo.git import Git
 
-__all__ = ["WorkTree", "address", "work_tree"]
+__all__ = ["WorkTree", "address", "without_password", "work_tree"]
 
 _LARGEST = 4 << 20
 """Bytes of a patch; more belongs into a commit."""

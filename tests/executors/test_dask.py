@@ -51,7 +51,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         with (
             dask_config.set(slow),
             distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=None
+                n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", memory_limit=None
             ) as cluster,
         ):
             yield cluster
@@ -136,7 +136,7 @@ def test_two_runs_at_once_execute_each_step_once(chain: Chain, tmp_path: Path) -
 @pytest.mark.cold
 def test_a_scheduler_that_goes_is_told_in_a_sentence_and_another_one_goes_on(chain: Chain, cluster: Any) -> None:
     text = chain.path("motools.yaml").read_text()
-    with distributed.LocalCluster(n_workers=0, processes=False, host="127.0.0.1", dashboard_address=None) as empty:
+    with distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty:
         chain.path("motools.yaml").write_text(text.replace(cluster.scheduler_address, empty.scheduler_address))
         run = chain.start("--on", "far", "--json")
         eventually(lambda: empty.scheduler.tasks)
