@@ -121,6 +121,67 @@ def train(config, input_atoms, workspace):
 workflow = Workflow("large", [Step("train", {}, {"model": "model"}, Config, train)])
 '''
 
+FILES = '''\
+"""A dataset of many small files."""
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+
+@dataclass
+class Config(StepConfig):
+    files: int = 10
+
+
+def prepare(config, input_atoms, workspace):
+    for number in range(config.files):
+        if number % 1000 == 0:
+            (folder := workspace / "model" / f"{number // 1000}").mkdir(parents=True)
+        (folder / f"{number}.txt").write_bytes(b"file %d" % number)
+    return [AtomConstructor("dataset", workspace / "model", "dataset")]
+
+
+workflow = Workflow("files", [Step("prepare", {}, {"dataset": "dataset"}, Config, prepare)])
+'''
+
+WRITE_FILES = '''\
+from pathlib import Path
+for number in range({count}):
+    if number % 1000 == 0:
+        (folder := Path("model") / f"{{number // 1000}}").mkdir(parents=True)
+    (folder / f"{{number}}.txt").write_bytes(b"file %d" % number)
+'''
+
+WRITE_LARGE = '''\
+from pathlib import Path
+Path("model").mkdir(exist_ok=True)
+block = bytes(range(256)) * 4096
+with open("model/adapter.safetensors", "wb") as file:
+    for start in range(0, {size}, len(block)):
+        file.write(block[: {size} - start])
+'''
+
+PIVOT = '''\
+import os, tempfile
+from pathlib import Path
+from typing import Annotated
+from pivot import Pipeline, stage
+from pivot.loaders import PathOnly
+
+
+@stage
+def train() -> Annotated[Path, PathOnly()]:
+    path = Path(tempfile.mkdtemp(dir={beside!r})) / "adapter.safetensors"
+    block = bytes(range(256)) * 4096
+    with open(path, "wb") as file:
+        for start in range(0, {size}, len(block)):
+            file.write(block[: {size} - start])
+    return path
+
+
+with Pipeline("large") as pipeline:
+    train()
+'''
+
 DODO = '''\
 """The work of the sweep as tasks: each reads the code, the parameters and one file, and writes one file."""
 from pathlib import Path
@@ -184,6 +245,38 @@ def make_rows(folder: Path, rows: int) -> Path:
 def make_large(folder: Path, size: int) -> Path:
     """A project of one stage, whose model is a file of so many bytes."""
     return _make_project(folder, "large.py", LARGE, f"workflow: large.py:workflow\ntrain: {{size: {size}}}\n")
+
+
+def make_files(folder: Path, count: int) -> Path:
+    """A project of one stage, whose dataset has so many small files."""
+    params = f"workflow: files.py:workflow\nprepare: {{files: {count}}}\n"
+    return _make_project(folder, "files.py", FILES, params)
+
+
+def write_files(script: Path, count: int) -> None:
+    """What the step of `make_files` does as a script, which writes into `model`."""
+    script.write_text(WRITE_FILES.format(count=count))
+
+
+def make_dvc_file(folder: Path, size: int) -> Path:
+    """The work of `make_large` as a stage of a dvc.yaml, whose out is `model`."""
+    folder.mkdir(parents=True)
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "init", "-q")
+    (folder / "write.py").write_text(WRITE_LARGE.format(size=size))
+    (folder / "dvc.yaml").write_text(
+        "stages:\n  train:\n    cmd: python write.py\n    deps: [write.py]\n    outs: [model]\n"
+    )
+    return folder
+
+
+def make_pivot(folder: Path, size: int, command: str) -> Path:
+    """The work of `make_large` for `pivot`, whose output lies in `data`."""
+    folder.mkdir(parents=True)
+    run(folder, "git", "init", "-q")
+    run(folder, command, "init")
+    (folder / "pipeline.py").write_text(PIVOT.format(size=size, beside=str(folder.parent)))
+    return folder
 
 
 def _make_project(folder: Path, name: str, code: str, params: str | None = None) -> Path:
