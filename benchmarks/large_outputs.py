@@ -98,9 +98,7 @@ def ours_of(project: Path, out: str, watch: bool = True) -> Taken:
     return taken(project, out, ("motools", "run", "-q"), ("motools", "run", "-q"), watch)
 
 
-def taken(
-    project: Path, out: str, command: tuple[str, ...], restore: tuple[str, ...], watch: bool = True
-) -> Taken:
+def taken(project: Path, out: str, command: tuple[str, ...], restore: tuple[str, ...], watch: bool = True) -> Taken:
     """Run, look how nothing changes, remove what was made and bring it back; the project is gone then."""
     os.sync()  # what others have written does not count for this one
     with Peak(project if watch else None) as peak:

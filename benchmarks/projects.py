@@ -143,24 +143,24 @@ def prepare(config, input_atoms, workspace):
 workflow = Workflow("files", [Step("prepare", {}, {"dataset": "dataset"}, Config, prepare)])
 '''
 
-WRITE_FILES = '''\
+WRITE_FILES = """\
 from pathlib import Path
 for number in range({count}):
     if number % 1000 == 0:
         (folder := Path("model") / f"{{number // 1000}}").mkdir(parents=True)
     (folder / f"{{number}}.txt").write_bytes(b"file %d" % number)
-'''
+"""
 
-WRITE_LARGE = '''\
+WRITE_LARGE = """\
 from pathlib import Path
 Path("model").mkdir(exist_ok=True)
 block = bytes(range(256)) * 4096
 with open("model/adapter.safetensors", "wb") as file:
     for start in range(0, {size}, len(block)):
         file.write(block[: {size} - start])
-'''
+"""
 
-PIVOT = '''\
+PIVOT = """\
 import os, tempfile
 from pathlib import Path
 from typing import Annotated
@@ -180,7 +180,7 @@ def train() -> Annotated[Path, PathOnly()]:
 
 with Pipeline("large") as pipeline:
     train()
-'''
+"""
 
 DODO = '''\
 """The work of the sweep as tasks: each reads the code, the parameters and one file, and writes one file."""

@@ -21,7 +21,7 @@ from motools.code.world import World
 from motools.compiler.step_call import StepCall
 from motools.errors import DamagedError
 from motools.repo import pipeline, step_cache
-from motools.repo.cache import Out
+from motools.repo.cache import Hashed, Out
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult, roles_of
@@ -166,16 +166,22 @@ def restore_known(
             print(quarantine(error, call.place.project), file=sys.stderr)
 
 
-def restore(call: StepCall, entry: CachedResult) -> None:
-    """Put a result into the pipeline's folder; raises `DamagedError` where it is not what it should be."""
-    store = call.place.project.store
-    for name, role in roles_of(call.outputs).items():
-        store.check_out(entry.outputs[role].md5, call.folder / pipeline.atom_path(name))
+def restore(call: StepCall, entry: CachedResult) -> dict[str, Hashed]:
+    """Put a result into the pipeline's folder; returns what its files are known to hold.
+
+    Raises:
+        DamagedError: it is not what it should be.
+    """
+    outs = {pipeline.atom_path(name): entry.outputs[role] for name, role in roles_of(call.outputs).items()}
     if entry.logs is not None:
-        store.check_out(entry.logs.md5, call.folder / pipeline.logs_path(call.name))
-    store.check_out(entry.record.md5, call.folder / pipeline.record_path(call.name))
+        outs[pipeline.logs_path(call.name)] = entry.logs
+    outs[pipeline.record_path(call.name)] = entry.record
+    hashed: dict[str, Hashed] = {}
+    for path, out in outs.items():
+        hashed |= call.place.project.store.check_out(out.md5, call.folder / path)
     write_metrics(call)
     keep(call.place.project, call.key, entry)
+    return hashed
 
 
 def keep(project: Project, key: str, entry: CachedResult) -> None:

@@ -238,6 +238,7 @@ def _in_place(call: StepCall, seen: Mapping[str, Mapping[str, Hashed]], before: 
                 now = os.stat(file)
                 if before.is_after_writing(was.stat) and _stamp(now) == _stamp(was.stat):
                     found[file] = Hashed(was.md5, now)
+                    call.place.project.store.learn(was.md5, now)
     return found
 
 

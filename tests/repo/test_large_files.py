@@ -10,10 +10,11 @@ import pytest
 from chain import Chain, commit, dvc, git, remove, spoil
 
 from motools.errors import DamagedError
-from motools.repo.cache import LINKED, Cache, hash_file
+from motools.repo import large_objects
+from motools.repo.cache import Cache, hash_file
 from motools.repo.project import Project
 
-LARGE = LINKED + 12345
+LARGE = large_objects.LARGE + 12345
 WORKFLOW = '''"""A model of one large file."""
 from dataclasses import dataclass
 from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
