@@ -207,6 +207,64 @@ def task_sweep():
 '''
 
 
+JOIN = '''\
+"""Parts that need nothing, a step that takes them all, and steps that take what it makes."""
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+STAGES, INPUTS = {stages}, {inputs}
+
+
+@dataclass
+class Config(StepConfig):
+    seed: int = 0
+
+
+def _write(workspace, name):
+    with open({log!r}, "a") as file:
+        file.write(f"{{name}}\\n")
+    (workspace / "data.txt").write_text(name)
+    return [AtomConstructor(name, workspace / "data.txt", "dataset")]
+
+
+def writer(name):
+    def step(config, input_atoms, workspace):
+        return _write(workspace, name)
+    return step
+
+
+parts = [f"part_{{n}}" for n in range(INPUTS)]
+steps = [Step(f"make_{{name}}", {{}}, {{name: "dataset"}}, Config, writer(name)) for name in parts]
+steps.append(Step("join", dict.fromkeys(parts, "dataset"), {{"whole": "dataset"}}, Config, writer("whole")))
+for n in range(STAGES - INPUTS - 1):
+    steps.append(Step(f"use_{{n}}", {{"whole": "dataset"}}, {{f"used_{{n}}": "dataset"}}, Config, writer(f"used_{{n}}")))
+workflow = Workflow("join", steps)
+'''
+
+DODO_JOIN = '''\
+"""The same as tasks, each of which writes one file: {how}."""
+
+
+def _write(name):
+    with open(name, "w") as file:
+        file.write(name)
+
+
+def _task(name, needs=()):
+    action = f"printf {{name}} > {{name}}" if {commands} else (_write, [name])
+    return {{"name": name, "actions": [action], "file_dep": ["dodo.py", *needs], "targets": [name]}}
+
+
+def task_join():
+    parts = [f"part_{{n}}" for n in range({inputs})]
+    for part in parts:
+        yield _task(part)
+    yield _task("whole", parts)
+    for n in range({stages} - {inputs} - 1):
+        yield _task(f"used_{{n}}", ["whole"])
+'''
+
+
 def environment() -> dict[str, str]:
     """The commands of this interpreter first on PATH, and nothing sent anywhere."""
     path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
@@ -290,6 +348,20 @@ def _make_project(folder: Path, name: str, code: str, params: str | None = None)
     run(folder, "motools", "init", ".", "--workflow", f"{name}:workflow")
     run(folder, "git", "add", "-A")
     run(folder, "git", "-c", "user.name=b", "-c", "user.email=b@example.org", "commit", "-q", "-m", "start")
+    return folder
+
+
+def make_join(folder: Path, stages: int, inputs: int) -> Path:
+    """A project of so many stages, one of which takes what `inputs` others make, and is taken by the rest."""
+    log = str(folder.resolve() / "executed.txt")
+    return _make_project(folder, "joining.py", JOIN.format(stages=stages, inputs=inputs, log=log))
+
+
+def make_doit_join(folder: Path, stages: int, inputs: int, commands: bool) -> Path:
+    """The work of `make_join` for `doit`, with a command of the shell or a function for each task."""
+    folder.mkdir(parents=True)
+    how = "a command a task" if commands else "a function a task"
+    (folder / "dodo.py").write_text(DODO_JOIN.format(stages=stages, inputs=inputs, commands=commands, how=how))
     return folder
 
 

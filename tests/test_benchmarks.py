@@ -21,6 +21,7 @@ SMALLEST = {
     "profile_1000": ["--sizes", "2,4"],
     "trace": ["--repeats", "1"],
     "large_atoms": ["--repeats", "1"],
+    "large_outputs": ["--repeats", "1", "--files", "20"],
 }
 AGAINST = {
     "startup": {"dvc --help"},
@@ -32,6 +33,7 @@ AGAINST = {
     "profile_1000": {"2 stages"},
     "trace": {"unobserved"},
     "large_atoms": {"the file", "md5sum"},
+    "large_outputs": {"dvc repro", "dvc checkout", "dvc add, after writing them", "dvc add again"},
 }
 
 

@@ -39,7 +39,8 @@ def keep_result(
 ) -> tuple[Result, dict[str, Out]]:
     """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
     store = call.place.project.store
-    outs = {path: store.add(source, seen[path], ours=True) for path, source in built.items()}
+    added = store.add_all([*built.values()], [seen[path] for path in built], ours=True)
+    outs = dict(zip(built, added, strict=True))
     entry = CachedResult(
         {role: outs[pipeline.atom_path(name)] for name, role in roles_of(call.outputs).items()},
         outs[pipeline.record_path(call.name)],

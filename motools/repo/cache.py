@@ -17,8 +17,8 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from pathlib import Path
@@ -83,18 +83,29 @@ def hash_folder(folder: Path, known: LargeObjects | None = None) -> tuple[Out, d
     Args:
         known: what need not be read.
     """
-    files = {name: _known(path, known) or _hashed(path) for path, name in files_in(folder)}
+    files = _hash_all(files_in(folder), known)
     size = sum(each.stat.st_size for each in files.values())
     out, text = folder_object({name: each.md5 for name, each in files.items()}, size)
     return out, files, text
 
 
-def _known(path: str, known: LargeObjects | None) -> Hashed | None:
-    if known is None:
-        return None
-    about = os.stat(path)
-    md5 = known.md5(about)
-    return None if md5 is None else Hashed(md5, about)
+def _hash_all(files: Iterable[tuple[str, str]], known: LargeObjects | None) -> dict[str, Hashed]:
+    """The files of a folder by their names in it; several large ones at once, since hashing leaves Python alone."""
+    found, large = {}, []
+    for path, name in files:
+        if (about := os.stat(path)).st_size < LARGE:
+            found[name] = _hashed(path)
+        elif known is not None and (md5 := known.md5(about)) is not None:
+            found[name] = Hashed(md5, about)
+        else:
+            large.append((path, name))
+    if len(large) < 2:
+        return found | {name: _hashed(path) for path, name in large}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(len(large), os.cpu_count() or 1)) as threads:
+        hashed = threads.map(_hashed, (path for path, _ in large))
+        return found | {name: each for (_, name), each in zip(large, hashed, strict=True)}
 
 
 def folder_object(files: Mapping[str, str], size: int) -> tuple[Out, bytes]:
@@ -120,11 +131,9 @@ def files_in(folder: Path | str) -> Iterator[tuple[str, str]]:
             yield os.path.join(parent, name), inside + name
 
 
-def _as_taken_out(source: Path, scratch: Path) -> None:
+def _as_taken_out(source: Path) -> None:
     """Give files and folders the modes that new ones get, as `check_out` does; folders without files go."""
-    (scratch / "file").touch()
-    (scratch / "folder").mkdir()
-    modes = {kind: stat.S_IMODE((scratch / kind).stat().st_mode) for kind in ("file", "folder")}
+    modes = _modes_of_new(source.parent)
     for parent, _, names in os.walk(source, topdown=False):
         for name in names:
             if not _is_linked(os.path.join(parent, name)):
@@ -136,6 +145,18 @@ def _as_taken_out(source: Path, scratch: Path) -> None:
         _set_mode(parent, modes["folder"])
     if source.is_file():
         _set_mode(str(source), modes["file"])
+
+
+def _modes_of_new(folder: Path) -> dict[str, int]:
+    """The modes that a new file and a new folder get there."""
+    name = os.path.join(folder, f".motools-{os.getpid()}-new")
+    os.close(os.open(name, os.O_CREAT | os.O_EXCL, 0o666))
+    modes = {"file": stat.S_IMODE(os.stat(name).st_mode)}
+    os.unlink(name)
+    os.mkdir(name)
+    modes["folder"] = stat.S_IMODE(os.stat(name).st_mode)
+    os.rmdir(name)
+    return modes
 
 
 def _stamp(about: os.stat_result) -> tuple[int, int, int]:
@@ -169,12 +190,16 @@ class Cache:
     Args:
         shared: all of a group write to it (DVC's `cache.shared group`).
         large: large objects that need not be hashed again.
+        links: a large file may be had under a second name, write-protected (DVC's `cache.type`); else it is copied.
     """
 
-    def __init__(self, cache: Path, shared: bool = False, large: LargeObjects | None = None) -> None:
+    def __init__(
+        self, cache: Path, shared: bool = False, large: LargeObjects | None = None, links: bool = True
+    ) -> None:
         self.cache = cache
         self.large = large
         self._shared = shared
+        self._links = links
         self.scratch = cache / "tmp"  # for what is being written
         self._objects = cache / "files" / "md5"
 
@@ -261,25 +286,34 @@ class Cache:
             seen: takes what was read, by relative path ("" for a file).
             ours: nobody will write to its files any more: large ones are the objects then, and nothing is copied.
         """
-        if not path.is_dir():
-            files = {"": _hashed(path)}
-            out = Out(files[""].md5, files[""].stat.st_size)
-            self._put([(out.md5, path)], ours)
-        else:
-            out, files, text = hash_folder(path)
-            listed = ((each.md5, os.path.join(path, name)) for name, each in files.items())
-            self._put(chain(listed, [(out.md5, text)]), ours)  # it last, so that a folder object promises its files
-        if seen is not None:
-            seen.update(files)
-        return out
+        return self.add_all([path], [{} if seen is None else seen], ours)[0]
+
+    def add_all(self, paths: Sequence[Path], seen: Sequence[dict[str, Hashed]], ours: bool = False) -> list[Out]:
+        """The same for several, in their order."""
+        outs: list[Out] = []
+        objects: list[Iterable[tuple[str, Path | str | bytes]]] = []
+        for path, into in zip(paths, seen, strict=True):
+            if path.is_dir():
+                out, files, text = hash_folder(path)
+                objects.append([(each.md5, os.path.join(path, name)) for name, each in files.items()])
+                objects.append([(out.md5, text)])  # last, so that a folder object promises its files
+            else:
+                files = {"": _hashed(path)}
+                out = Out(files[""].md5, files[""].stat.st_size)
+                objects.append([(out.md5, path)])
+            into.update(files)
+            outs.append(out)
+        self._put(chain(*objects), ours)
+        return outs
 
     def make(self, folder: Path) -> None:
         """Make a folder of the cache, with the mode that DVC gives it."""
         if os.path.isdir(folder):
             return
-        missing = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache) and not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in missing if self._shared else ():
+        above = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache)] if self._shared else []
+        missing = [path for path in above if not path.exists()]
+        os.makedirs(folder, exist_ok=True)
+        for path in missing:
             path.chmod(0o2775)
 
     def sync(self) -> None:
@@ -317,7 +351,7 @@ class Cache:
 
     def _take(self, oid: str, source: Path | str | bytes, new: str) -> bool:
         """Make a large file an object, under a second name; False where it is small, or that cannot be done."""
-        if isinstance(source, bytes) or os.stat(source).st_size < LARGE:
+        if not self._links or isinstance(source, bytes) or os.stat(source).st_size < LARGE:
             return False
         target = Path(self._place_of(oid))
         self.make(target.parent)
@@ -331,7 +365,7 @@ class Cache:
 
     def _link(self, oid: str, source: Path | str | bytes) -> None:
         """Let a large file of ours be the object that is here already: its bytes are the same."""
-        if isinstance(source, bytes) or os.stat(source).st_size < LARGE:
+        if not self._links or isinstance(source, bytes) or os.stat(source).st_size < LARGE:
             return
         with suppress(OSError):
             os.link(self._place_of(oid), new := f"{os.fspath(source)}.motools-new")
@@ -422,9 +456,10 @@ class Cache:
 
     def place(self, out: Out, source: Path, target: Path) -> None:
         """Move what was just added to where it belongs, replacing what is there; it is then as if it was taken out."""
-        with scratch(target.parent) as aside:
-            _as_taken_out(source, aside)
-            if target.exists() or target.is_symlink():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch(target.parent) if os.path.lexists(target) else nullcontext() as aside:
+            _as_taken_out(source)
+            if aside is not None:
                 target.rename(aside / "old")
             try:
                 source.rename(target)
@@ -438,8 +473,9 @@ class Cache:
             if not self._verified(md5, path):
                 raise self._damaged(md5)
             with suppress(OSError):
-                os.link(path, target)
-                return Hashed(md5, os.stat(target))
+                if self._links:
+                    os.link(path, target)
+                    return Hashed(md5, os.stat(target))
         digest = hashlib.md5(usedforsecurity=False)
         with open(path, "rb", buffering=0) as source, open(target, "wb") as file:
             size = _block_of(os.fstat(source.fileno()).st_size)

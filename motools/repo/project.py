@@ -48,8 +48,10 @@ class Project:
     @cached_property
     def store(self) -> Cache:
         """The object store that the DVC configuration names."""
+        types = self.setting("cache", "type")
+        links = types is None or "hardlink" in types
         large = LargeObjects(self.private / "large-objects")
-        return Cache(self.cache, self.setting("cache", "shared") == "group", large)
+        return Cache(self.cache, self.setting("cache", "shared") == "group", large, links)
 
     @cached_property
     def cache(self) -> Path:
