@@ -237,7 +237,8 @@ parts = [f"part_{{n}}" for n in range(INPUTS)]
 steps = [Step(f"make_{{name}}", {{}}, {{name: "dataset"}}, Config, writer(name)) for name in parts]
 steps.append(Step("join", dict.fromkeys(parts, "dataset"), {{"whole": "dataset"}}, Config, writer("whole")))
 for n in range(STAGES - INPUTS - 1):
-    steps.append(Step(f"use_{{n}}", {{"whole": "dataset"}}, {{f"used_{{n}}": "dataset"}}, Config, writer(f"used_{{n}}")))
+    used = f"used_{{n}}"
+    steps.append(Step(f"use_{{n}}", {{"whole": "dataset"}}, {{used: "dataset"}}, Config, writer(used)))
 workflow = Workflow("join", steps)
 '''
 

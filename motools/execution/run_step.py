@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 import json
@@ -154,6 +153,8 @@ def loaded(reference: str, place: Place) -> Workflow:
     with place.importable():
         workflow = load_workflow(reference, place)
     workflow.step(workflow.steps[0].name)  # what is made once is here then, and shared by all forks
+    if any(inspect.iscoroutinefunction(step.fn) for step in workflow.steps):
+        import asyncio  # noqa: F401
     for step in workflow.steps:
         parser_of(step.config_class)
         marked(step.config_class, {})
@@ -302,16 +303,24 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
     try:
         made = step.fn(config, inputs, workspace)
         if inspect.iscoroutine(made):
+            import asyncio
+
             made = asyncio.run(made)
     except MotoolsError:
         raise
-    except (Exception, SystemExit, asyncio.CancelledError) as error:  # the user's function may raise anything
+    except _failures() as error:  # the user's function may raise anything
         traceback.print_exc()  # into the log
         raise StepError(f"The step {call.name!r} failed: {type(error).__name__}: {error}") from error
     for folder, before in stamps.items():
         if _stamps(folder) != before:
             raise StepError(f"The input {folder.name!r} changed while the step was reading it. Run again.")
     return made, inputs.asked
+
+
+def _failures() -> tuple[type[BaseException], ...]:
+    """What a function raises that has failed; asyncio's where somebody has loaded it."""
+    cancelled = (sys.modules["asyncio"].CancelledError,) if "asyncio" in sys.modules else ()
+    return (Exception, SystemExit, *cancelled)
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
