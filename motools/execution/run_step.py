@@ -196,6 +196,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
     project = call.place.project
     work = project.private / "work" / call.key
     kept = kept_folder(project, call.key)
+    paid = bool(step.paid) and _costs_money(call, step)
     end_processes(work)
     made: Any = None if how.force else finished_work.take_up(call, work)
     if made is None:
@@ -210,7 +211,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
             built[pipeline.record_path(call.name)] = work / "record.json"
             refuse_secrets(built)
             before, seen = moment(work), {path: dict[str, Hashed]() for path in built}
-            result, outs = keep_result(call, built, seen, work)
+            result, outs = keep_result(call, built, seen, work, paid)
     finally:
         drop_secrets(kept)
     try:
