@@ -196,7 +196,9 @@ def _write(name, text):
 
 def _task(name, text, needs=()):
     reads = ["dodo.py", "params.yaml", *(f"{{need}}/data.txt" for need in needs)]
-    return {{"name": name, "actions": [(_write, [name, text])], "file_dep": reads, "targets": [f"{{name}}/data.txt"]}}
+    command = f"mkdir -p {{name}} && printf '{{text}}' > {{name}}/data.txt && echo {{name}} >> executed.txt"
+    action = command if {commands} else (_write, [name, text])
+    return {{"name": name, "actions": [action], "file_dep": reads, "targets": [f"{{name}}/data.txt"]}}
 
 
 def task_sweep():
@@ -366,10 +368,10 @@ def make_doit_join(folder: Path, stages: int, inputs: int, commands: bool) -> Pa
     return folder
 
 
-def make_doit(folder: Path, trainings: int) -> Path:
-    """The work of `make_sweep` for `doit`."""
+def make_doit(folder: Path, trainings: int, commands: bool = False) -> Path:
+    """The work of `make_sweep` for `doit`, with a function or a command of the shell for each task."""
     folder.mkdir(parents=True)
-    (folder / "dodo.py").write_text(DODO.format(trainings=trainings))
+    (folder / "dodo.py").write_text(DODO.format(trainings=trainings, commands=commands))
     (folder / "params.yaml").write_text("seed: 0\n")
     return folder
 
