@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from motools.cli.options import Asked
+from motools.cli.asked import Asked
 
 if TYPE_CHECKING:
     from motools.code.search_path import Place

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import Asked, Json, with_options
+from motools.cli.asked import Asked
+from motools.cli.options import Json, with_options
 from motools.cli.running import carry_out
 
 if TYPE_CHECKING:
