@@ -178,7 +178,8 @@ def _is_linked(path: str) -> bool:
 
 def _protect(path: str) -> None:
     with suppress(OSError):  # another user's: it is looked into again, that is all
-        os.chmod(path, PROTECTED)
+        if stat.S_IMODE(os.stat(path).st_mode) != PROTECTED:  # else its ctime, and that of its other names, stays
+            os.chmod(path, PROTECTED)
 
 
 _EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
