@@ -18,6 +18,7 @@ from motools.repo.project import Project
 
 LARGE = large_objects.LARGE + 12345
 WORKFLOW = '''"""A model of one large file."""
+import time
 from dataclasses import dataclass
 from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
 
@@ -33,6 +34,7 @@ def train(config, input_atoms, workspace):
     folder.mkdir()
     (folder / "adapter.safetensors").write_bytes(config.byte.encode() * config.size)
     (folder / "small.json").write_text("{}")
+    time.sleep(0.05)  # so that the clock of the files ticks
     return [AtomConstructor("model", folder, "model")]
 
 
