@@ -23,6 +23,7 @@ import cProfile, sys
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from motools.code.search_path import pipeline_folder
+from motools.engine.pipeline import Pipeline
 from motools.engine.options import RunOptions
 from motools.engine.prepared import prepare_folder
 from motools.engine.run import execute
@@ -35,7 +36,8 @@ class Here(Executor):
         future.set_result(profile.runcall(fn, *args, **kwargs))
         return future
 
-execute(pipeline_folder(Path()), lambda: prepare_folder(Path()), RunOptions(executor=Here(), jobs=1))
+asked = Pipeline(pipeline_folder(Path()), lambda: prepare_folder(Path()))
+execute([asked], RunOptions(executor=Here(), jobs=1))
 profile.dump_stats(sys.argv[1])
 """
 

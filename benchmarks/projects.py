@@ -121,6 +121,67 @@ def train(config, input_atoms, workspace):
 workflow = Workflow("large", [Step("train", {}, {"model": "model"}, Config, train)])
 '''
 
+FILES = '''\
+"""A dataset of many small files."""
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+
+@dataclass
+class Config(StepConfig):
+    files: int = 10
+
+
+def prepare(config, input_atoms, workspace):
+    for number in range(config.files):
+        if number % 1000 == 0:
+            (folder := workspace / "model" / f"{number // 1000}").mkdir(parents=True)
+        (folder / f"{number}.txt").write_bytes(b"file %d" % number)
+    return [AtomConstructor("dataset", workspace / "model", "dataset")]
+
+
+workflow = Workflow("files", [Step("prepare", {}, {"dataset": "dataset"}, Config, prepare)])
+'''
+
+WRITE_FILES = """\
+from pathlib import Path
+for number in range({count}):
+    if number % 1000 == 0:
+        (folder := Path("model") / f"{{number // 1000}}").mkdir(parents=True)
+    (folder / f"{{number}}.txt").write_bytes(b"file %d" % number)
+"""
+
+WRITE_LARGE = """\
+from pathlib import Path
+Path("model").mkdir(exist_ok=True)
+block = bytes(range(256)) * 4096
+with open("model/adapter.safetensors", "wb") as file:
+    for start in range(0, {size}, len(block)):
+        file.write(block[: {size} - start])
+"""
+
+PIVOT = """\
+import os, tempfile
+from pathlib import Path
+from typing import Annotated
+from pivot import Pipeline, stage
+from pivot.loaders import PathOnly
+
+
+@stage
+def train() -> Annotated[Path, PathOnly()]:
+    path = Path(tempfile.mkdtemp(dir={beside!r})) / "adapter.safetensors"
+    block = bytes(range(256)) * 4096
+    with open(path, "wb") as file:
+        for start in range(0, {size}, len(block)):
+            file.write(block[: {size} - start])
+    return path
+
+
+with Pipeline("large") as pipeline:
+    train()
+"""
+
 DODO = '''\
 """The work of the sweep as tasks: each reads the code, the parameters and one file, and writes one file."""
 from pathlib import Path
@@ -135,7 +196,9 @@ def _write(name, text):
 
 def _task(name, text, needs=()):
     reads = ["dodo.py", "params.yaml", *(f"{{need}}/data.txt" for need in needs)]
-    return {{"name": name, "actions": [(_write, [name, text])], "file_dep": reads, "targets": [f"{{name}}/data.txt"]}}
+    command = f"mkdir -p {{name}} && printf '{{text}}' > {{name}}/data.txt && echo {{name}} >> executed.txt"
+    action = command if {commands} else (_write, [name, text])
+    return {{"name": name, "actions": [action], "file_dep": reads, "targets": [f"{{name}}/data.txt"]}}
 
 
 def task_sweep():
@@ -143,6 +206,65 @@ def task_sweep():
     for n in range({trainings}):
         yield _task(f"model_{{n}}", f"model {{n}} 0", ["dataset"])
         yield _task(f"results_{{n}}", f"results {{n}} 0", [f"model_{{n}}"])
+'''
+
+
+JOIN = '''\
+"""Parts that need nothing, a step that takes them all, and steps that take what it makes."""
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+STAGES, INPUTS = {stages}, {inputs}
+
+
+@dataclass
+class Config(StepConfig):
+    seed: int = 0
+
+
+def _write(workspace, name):
+    with open({log!r}, "a") as file:
+        file.write(f"{{name}}\\n")
+    (workspace / "data.txt").write_text(name)
+    return [AtomConstructor(name, workspace / "data.txt", "dataset")]
+
+
+def writer(name):
+    def step(config, input_atoms, workspace):
+        return _write(workspace, name)
+    return step
+
+
+parts = [f"part_{{n}}" for n in range(INPUTS)]
+steps = [Step(f"make_{{name}}", {{}}, {{name: "dataset"}}, Config, writer(name)) for name in parts]
+steps.append(Step("join", dict.fromkeys(parts, "dataset"), {{"whole": "dataset"}}, Config, writer("whole")))
+for n in range(STAGES - INPUTS - 1):
+    used = f"used_{{n}}"
+    steps.append(Step(f"use_{{n}}", {{"whole": "dataset"}}, {{used: "dataset"}}, Config, writer(used)))
+workflow = Workflow("join", steps)
+'''
+
+DODO_JOIN = '''\
+"""The same as tasks, each of which writes one file: {how}."""
+
+
+def _write(name):
+    with open(name, "w") as file:
+        file.write(name)
+
+
+def _task(name, needs=()):
+    action = f"printf {{name}} > {{name}}" if {commands} else (_write, [name])
+    return {{"name": name, "actions": [action], "file_dep": ["dodo.py", *needs], "targets": [name]}}
+
+
+def task_join():
+    parts = [f"part_{{n}}" for n in range({inputs})]
+    for part in parts:
+        yield _task(part)
+    yield _task("whole", parts)
+    for n in range({stages} - {inputs} - 1):
+        yield _task(f"used_{{n}}", ["whole"])
 '''
 
 
@@ -186,6 +308,38 @@ def make_large(folder: Path, size: int) -> Path:
     return _make_project(folder, "large.py", LARGE, f"workflow: large.py:workflow\ntrain: {{size: {size}}}\n")
 
 
+def make_files(folder: Path, count: int) -> Path:
+    """A project of one stage, whose dataset has so many small files."""
+    params = f"workflow: files.py:workflow\nprepare: {{files: {count}}}\n"
+    return _make_project(folder, "files.py", FILES, params)
+
+
+def write_files(script: Path, count: int) -> None:
+    """What the step of `make_files` does as a script, which writes into `model`."""
+    script.write_text(WRITE_FILES.format(count=count))
+
+
+def make_dvc_file(folder: Path, size: int) -> Path:
+    """The work of `make_large` as a stage of a dvc.yaml, whose out is `model`."""
+    folder.mkdir(parents=True)
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "init", "-q")
+    (folder / "write.py").write_text(WRITE_LARGE.format(size=size))
+    (folder / "dvc.yaml").write_text(
+        "stages:\n  train:\n    cmd: python write.py\n    deps: [write.py]\n    outs: [model]\n"
+    )
+    return folder
+
+
+def make_pivot(folder: Path, size: int, command: str) -> Path:
+    """The work of `make_large` for `pivot`, whose output lies in `data`."""
+    folder.mkdir(parents=True)
+    run(folder, "git", "init", "-q")
+    run(folder, command, "init")
+    (folder / "pipeline.py").write_text(PIVOT.format(size=size, beside=str(folder.parent)))
+    return folder
+
+
 def _make_project(folder: Path, name: str, code: str, params: str | None = None) -> Path:
     folder.mkdir(parents=True)
     run(folder, "git", "init", "-q")
@@ -200,10 +354,24 @@ def _make_project(folder: Path, name: str, code: str, params: str | None = None)
     return folder
 
 
-def make_doit(folder: Path, trainings: int) -> Path:
-    """The work of `make_sweep` for `doit`."""
+def make_join(folder: Path, stages: int, inputs: int) -> Path:
+    """A project of so many stages, one of which takes what `inputs` others make, and is taken by the rest."""
+    log = str(folder.resolve() / "executed.txt")
+    return _make_project(folder, "joining.py", JOIN.format(stages=stages, inputs=inputs, log=log))
+
+
+def make_doit_join(folder: Path, stages: int, inputs: int, commands: bool) -> Path:
+    """The work of `make_join` for `doit`, with a command of the shell or a function for each task."""
     folder.mkdir(parents=True)
-    (folder / "dodo.py").write_text(DODO.format(trainings=trainings))
+    how = "a command a task" if commands else "a function a task"
+    (folder / "dodo.py").write_text(DODO_JOIN.format(stages=stages, inputs=inputs, commands=commands, how=how))
+    return folder
+
+
+def make_doit(folder: Path, trainings: int, commands: bool = False) -> Path:
+    """The work of `make_sweep` for `doit`, with a function or a command of the shell for each task."""
+    folder.mkdir(parents=True)
+    (folder / "dodo.py").write_text(DODO.format(trainings=trainings, commands=commands))
     (folder / "params.yaml").write_text("seed: 0\n")
     return folder
 

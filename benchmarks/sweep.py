@@ -23,7 +23,8 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     with_dvc = numbers(arguments.dvc or ("10" if arguments.small else "100,300"))
     taken: dict[int, list[float]] = {size: [] for size in sizes}
     dvc: dict[int, list[float]] = {size: [] for size in with_dvc}
-    at_once, doit = [], []
+    at_once: dict[int, list[float]] = {size: [] for size in sizes}
+    doit: dict[str, list[float]] = {"command": [], "function": []}
     for turn in range(n):  # each in new projects: a file system is slow where much was deleted just before
         projects = {size: make_sweep(folder / f"{size}-{turn}", size // 2) for size in sizes}
         quick = [size for size in with_dvc if turn == 0 or size <= 100]  # one of minutes is enough
@@ -31,8 +32,10 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
         settle()
         for size, project in projects.items():
             taken[size].append(first_run(project, "motools", "run", "-q"))
-        at_once.append(seconds(project, "motools", "run", "-q"))
-        doit.append(seconds(make_doit(folder / f"doit-{turn}", sizes[-1] // 2), "doit"))
+            at_once[size].append(seconds(project, "motools", "run", "-q"))
+        for kind, times in doit.items():
+            work = make_doit(folder / f"doit-{kind}-{turn}", sizes[-1] // 2, kind == "command")
+            times.append(seconds(work, "doit"))
         for size, project in peers.items():
             dvc[size].append(first_run(project, "dvc", "repro", "-q"))
     first = {size: statistics.median(times) for size, times in taken.items()}
@@ -44,9 +47,12 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     small, large = sizes[0], sizes[-1]
     at_most = 1.2 * large / small
     yield Figure(f"{large} stages, first run", first[large], f"{small} stages", first[small], at_most, n)
-    yield Figure(f"{large} stages, first run", first[large], "doit", statistics.median(doit), None, n)
+    for kind, at_most in (("command", 1.5), ("function", None)):
+        against, peer = f"doit, a {kind} a task", statistics.median(doit[kind])
+        yield Figure(f"{large} stages, first run", first[large], against, peer, at_most, n)
     n = arguments.repeats or (3 if arguments.small else 9)
-    yield from nothing_changed(projects[large], large, at_once, n)
+    for size, at_most in ((small, 1.0), (large, 3.0)):
+        yield from nothing_changed(projects[size], size, at_once[size], n, at_most)
 
 
 def first_run(project: Path, *words: str) -> float:
@@ -56,8 +62,9 @@ def first_run(project: Path, *words: str) -> float:
     return took
 
 
-def nothing_changed(project: Path, size: int, at_once: list[float], n: int) -> Iterator[Figure]:
-    """Right after a run, then when all files are old; 0.3 and 0.5 s where `import yaml` takes 0.1 s or less."""
+def nothing_changed(project: Path, size: int, at_once: list[float], n: int, at_most: float) -> Iterator[Figure]:
+    """Right after a run, then when all files are old; `at_most` is in tenths of a second where `import yaml` takes
+    one or less."""
     settle()
     seconds(project, "motools", "run", "-q")  # the first one from now on knows the files by their stats
     times = in_turns(
@@ -71,10 +78,10 @@ def nothing_changed(project: Path, size: int, at_once: list[float], n: int) -> I
         statistics.median(at_once),
         against,
         peer,
-        3.0,
+        at_most,
         len(at_once),
     )
-    yield Figure(f"{size} stages, nothing changed, later", times["motools"], against, peer, 5.0, n)
+    yield Figure(f"{size} stages, nothing changed, later", times["motools"], against, peer, at_most, n)
 
 
 if __name__ == "__main__":

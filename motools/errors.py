@@ -34,7 +34,6 @@ __all__ = [
     "listed",
 ]
 
-import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,6 +100,8 @@ class RunFailed(MotoolsError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the closest known word, or `""`; made to follow a sentence."""
+    import difflib
+
     close = difflib.get_close_matches(str(word), sorted(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
 

@@ -21,6 +21,8 @@ SMALLEST = {
     "profile_1000": ["--sizes", "2,4"],
     "trace": ["--repeats", "1"],
     "large_atoms": ["--repeats", "1"],
+    "join": ["--stages", "6"],
+    "large_outputs": ["--repeats", "1", "--files", "20"],
 }
 AGAINST = {
     "startup": {"dvc --help"},
@@ -28,10 +30,12 @@ AGAINST = {
     "change_last": {"dvc repro", "doit"},
     "parallel": {"the sleep"},
     "memory": {"the limit"},
-    "sweep": {"dvc repro", "2 stages", "doit", "import yaml"},
+    "sweep": {"dvc repro", "2 stages", "doit, a command a task", "doit, a function a task", "import yaml"},
     "profile_1000": {"2 stages"},
     "trace": {"unobserved"},
     "large_atoms": {"the file", "md5sum"},
+    "join": {"doit, a command a task", "doit, a function a task", "a second"},
+    "large_outputs": {"dvc repro", "dvc checkout", "dvc add, after writing them", "dvc add again"},
 }
 
 

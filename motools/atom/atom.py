@@ -172,7 +172,7 @@ class Atom:
             text = (folder / "atom.json").read_bytes()
         except FileNotFoundError:
             raise AtomError(f"{folder} holds no atom. `motools run` makes it, `dvc checkout` brings it back.") from None
-        md5 = hash_folder(folder)[0].md5.removesuffix(".dir")
+        md5 = hash_folder(folder, project.store.large)[0].md5.removesuffix(".dir")
         return cls._checked(_build(project, md5, text, folder))
 
     @classmethod
@@ -194,10 +194,10 @@ class Atom:
             return self._folder
         oid = self.md5 + ".dir"
         for out in self.project.outs():
-            if out.md5 == oid and _holds(out.folder / out.path, oid):
+            if out.md5 == oid and _holds(self.project, out.folder / out.path, oid):
                 return out.folder / out.path
         folder = self.project.private / "atoms" / self.id
-        if not _holds(folder, oid):
+        if not _holds(self.project, folder, oid):
             if not self.project.store.has(oid):
                 pull(self.project, oid)
             self._check_out(oid, folder)
@@ -331,7 +331,9 @@ def at_hand(survey: Survey, md5: str) -> Atom | None:
     if (atom := _from_cache(survey.project, oid)) is not None:
         return atom
     folders = (out.folder / out.path for out in survey.outs.get(oid, ()))
-    folder = next((each for each in folders if (each / "atom.json").is_file() and _holds(each, oid)), None)
+    folder = next(
+        (each for each in folders if (each / "atom.json").is_file() and _holds(survey.project, each, oid)), None
+    )
     return None if folder is None else _build(survey.project, md5, (folder / "atom.json").read_bytes(), folder)
 
 
@@ -345,9 +347,9 @@ def _matching(project: Project, prefix: str) -> list[Atom]:
     return [atom for md5 in md5s if (atom := at_hand(survey, md5)) is not None]
 
 
-def _holds(folder: Path, oid: str) -> bool:
+def _holds(project: Project, folder: Path, oid: str) -> bool:
     """Whether a folder of the work tree is what its lock file says; a person may have edited it."""
-    return folder.is_dir() and hash_folder(folder)[0].md5 == oid
+    return folder.is_dir() and hash_folder(folder, project.store.large)[0].md5 == oid
 
 
 def atoms_at_hand(ids: Mapping[str, str | None], project: Project) -> dict[str, Atom]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import typing
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -53,7 +55,25 @@ def parser_of(cls: Any) -> TypeAdapter[Any]:
     """What pydantic makes of a config class; making it takes 50 ms, so workers are given it made."""
     if problem := not_a_config(cls):
         raise ConfigError(problem[0].upper() + problem[1:])
-    return TypeAdapter(cls)
+    with _without_plugins():
+        return TypeAdapter(cls)
+
+
+@contextmanager
+def _without_plugins() -> Iterator[None]:
+    """Keep pydantic from looking through all that is installed for plug-ins, which takes longer than the rest."""
+    before = os.environ.get(_NO_PLUGINS)
+    os.environ[_NO_PLUGINS] = "__all__"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_NO_PLUGINS]
+        else:
+            os.environ[_NO_PLUGINS] = before
+
+
+_NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 
 
 def parse(cls: type, values: Any, where: str) -> Any:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-if TYPE_CHECKING:
-    from motools.engine.options import RunOptions
+from motools.cli.run_arguments import RunArguments
 
 Folder = Annotated[Path, typer.Argument(help="The pipeline's folder.", show_default="the current one")]
 Folders = Annotated[
@@ -51,46 +50,38 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More details.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
-@dataclass(frozen=True)
-class RunArguments:
-    """The options of `run`, as its help tells them."""
-
-    stages: Stages = None
-    jobs: Jobs = None
-    user: User = None
-    force: Force = False
-    dry_run: DryRun = False
-    fail_fast: FailFast = False
-    no_wait: NoWait = False
-    cancel_on_interrupt: Cancel = False
-    without_remote: WithoutRemote = False
-    on: On = None
-    quiet: Quiet = False
-    verbose: Verbose = False
-    as_json: Json = False
-
-    @property
-    def run_options(self) -> RunOptions:
-        from motools.engine.options import RunOptions
-
-        same = {each.name for each in fields(RunOptions)} & {each.name for each in fields(self)}
-        return RunOptions(wait=not self.no_wait, **{name: getattr(self, name) for name in same})
+_OF_RUN: dict[str, Any] = {
+    "stages": Stages,
+    "jobs": Jobs,
+    "user": User,
+    "force": Force,
+    "dry_run": DryRun,
+    "fail_fast": FailFast,
+    "no_wait": NoWait,
+    "cancel_on_interrupt": Cancel,
+    "without_remote": WithoutRemote,
+    "on": On,
+    "quiet": Quiet,
+    "verbose": Verbose,
+    "as_json": Json,
+}
+"""What each field of `RunArguments` is on the command line."""
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose last parameter, `arguments`, is `RunArguments`: each of its fields becomes an option."""
-    hints, options = get_type_hints(command, include_extras=True), get_type_hints(RunArguments, include_extras=True)
+    hints = get_type_hints(command, include_extras=True)
 
     @wraps(command)
     def taking_options(**values: Any) -> None:
-        arguments = RunArguments(**{name: values.pop(name) for name in options if name in values})
+        arguments = RunArguments(**{name: values.pop(name) for name in _OF_RUN if name in values})
         command(**values, arguments=arguments)
 
     own = [p.replace(annotation=hints[n]) for n, p in inspect.signature(command).parameters.items() if n != "arguments"]
     kind = inspect.Parameter.KEYWORD_ONLY
     own = [each.replace(kind=kind) for each in own]
     more = [
-        inspect.Parameter(f.name, kind, default=f.default, annotation=options[f.name]) for f in fields(RunArguments)
+        inspect.Parameter(f.name, kind, default=f.default, annotation=_OF_RUN[f.name]) for f in fields(RunArguments)
     ]
     taking_options.__signature__ = inspect.Signature([*own, *more])  # type: ignore[attr-defined]
     taking_options.__annotations__ = {each.name: each.annotation for each in (*own, *more)}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import Folder, Folders, Json, RunArguments, Sets, Stages, with_options
+from motools.cli.options import Folder, Folders, Json, Sets, Stages, with_options
+from motools.cli.run_arguments import RunArguments
 from motools.cli.running import carry_out, show_plans
 from motools.errors import UserError
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from motools.cli.options import RunArguments
+from motools.cli.run_arguments import RunArguments
 from motools.engine.pipeline import Pipeline
 from motools.errors import listed
 
@@ -60,7 +59,7 @@ def carry_out(pipelines: Sequence[Pipeline], arguments: RunArguments) -> None:
     if not (arguments.quiet or arguments.as_json):
         show_used([each for each in spent if each], settings)
     if any(state.failed for state in states):
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def _executed(pipelines: Sequence[Pipeline], arguments: RunArguments) -> list[WorkflowState]:
@@ -79,13 +78,13 @@ def _executed(pipelines: Sequence[Pipeline], arguments: RunArguments) -> list[Wo
         project = pipelines[0].place.project
         if arguments.cancel_on_interrupt:
             for job in jobs.cancel_jobs(project, stopped.keys):
-                typer.echo(f"{job}: cancelled", err=True)
+                print(f"{job}: cancelled", file=sys.stderr)
         for entry in jobs.running_jobs(project, stopped.keys):
             name = entry.job_id or f"of {entry.key[:12]}"
-            typer.echo(
+            print(
                 f"{entry.step}: the job {name} goes on at {entry.server}. `motools run` comes back to it; "
                 f"`motools jobs cancel {entry.key[:12]}` ends it.",
-                err=True,
+                file=sys.stderr,
             )
         raise
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from motools.cli.options import RunArguments
+from motools.cli.run_arguments import RunArguments
 
 if TYPE_CHECKING:
     from motools.code.search_path import PipelineFolder

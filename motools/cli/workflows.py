@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motools.cli.options import Json, RunArguments, with_options
+from motools.cli.options import Json, with_options
+from motools.cli.run_arguments import RunArguments
 from motools.cli.running import carry_out
 
 if TYPE_CHECKING:

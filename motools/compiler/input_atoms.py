@@ -62,7 +62,7 @@ def put_in_place(atom: Atom, name: str, place: PipelineFolder) -> list[str]:
     out = store.describe(atom.md5 + ".dir")
     path = target.parent / f"{name}.dvc"
     kept = []
-    here = hash_folder(target)[0].md5 if target.is_dir() else None
+    here = hash_folder(target, store.large)[0].md5 if target.is_dir() else None
     if here != out.md5:
         if os.path.lexists(target) and (here is None or not store.has(here)):
             aside = set_aside(target, place.project.private / "replaced")

@@ -21,7 +21,6 @@ from motools.definition.instances import base_of
 from motools.errors import ConfigError
 from motools.execution import run_step
 from motools.execution.workers import TaskDied, WarmExecutor
-from motools.training.openai.model_list import shutdown_dates
 
 __all__ = ["check_all", "rehearse", "warnings", "workers_of"]
 
@@ -109,7 +108,11 @@ def warnings(compiled: Compiled, names: Iterable[str], ask: bool = False, today:
     """
     models = {name: list(dict.fromkeys(_models(compiled, name))) for name in names}
     ask = ask and any(model.startswith("openai/") for found in models.values() for model in found)
-    told = shutdown_dates() if ask else {}
+    told: dict[str, date] = {}
+    if ask:
+        from motools.training.openai.model_list import shutdown_dates
+
+        told = shutdown_dates()
     said: set[str] = set()
     for name, found in models.items():
         for model in found:

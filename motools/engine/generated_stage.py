@@ -200,7 +200,7 @@ class GeneratedStage:
         else:
             with self._outputs.claims.held(self.name, self.reads, self.writes):
                 self._outputs.move_aside_others(self.name)
-                cached_results.restore(plan.call, entry)
+                self._outputs.hashes.learn(cached_results.restore(plan.call, entry))
         self._outputs.commit(plan.call, plan.result)
         self._state.made()
 

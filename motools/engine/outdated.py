@@ -202,7 +202,7 @@ class Folder:
 
     @cached_property
     def _index(self) -> FileHashes:
-        return FileHashes(self._project.private / "index.json")
+        return FileHashes(self._project.private / "index.json", self._project.store.large)
 
     def _used(self, stage: str) -> list[str] | None:
         """What is not as its execution has used it; None where that left no trace."""

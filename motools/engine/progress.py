@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
-
-from rich.console import Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Literal, Self
 
 from motools.base.ages import span
 from motools.base.foreign_text import visible
 from motools.base.terminal import STYLES, console
 from motools.engine.expectation import Expectation
 from motools.engine.reporter import INTERRUPTED
+
+if TYPE_CHECKING:  # a run that says nothing does without
+    from rich.console import Console, Group
+    from rich.text import Text
 
 Level = Literal["quiet", "normal", "verbose"]
 
@@ -26,8 +26,11 @@ class Lines:
     """A reporter that prints a line an event, on standard error so that output can be piped; `quiet`, failures only."""
 
     def __init__(self, level: Level = "normal") -> None:
-        self._console = console(stderr=True)
         self._level = level
+
+    @cached_property
+    def _console(self) -> Console:
+        return console(stderr=True)
 
     def __enter__(self) -> Self:
         return self
@@ -63,8 +66,8 @@ class Lines:
         self._console.print(_text((stage, "bold"), ": ", ("failed", "bold red"), f": {error}"))
         if log is not None:
             for line in _tail(log):
-                self._console.print(Text(f"  | {line}", style="dim"))
-            self._console.print(Text(f"  log: {log}"))
+                self._console.print(_text((f"  | {line}", "dim")))
+            self._console.print(_text(f"  log: {log}"))
 
     def skipped(self, stage: str, because: str) -> None:
         self._say((stage, "bold"), ": ", ("skipped", "yellow"), f": it {because}")
@@ -75,6 +78,8 @@ class Display(Lines):
     many stages of all have ended, and how long the rest may take."""
 
     def __init__(self, level: Level = "normal") -> None:
+        from rich.live import Live
+
         super().__init__(level)
         self._running: dict[str, tuple[float, Path]] = {}
         self._expected = Expectation([], lambda stage: None)
@@ -91,6 +96,10 @@ class Display(Lines):
 
     def now(self) -> Group:
         """What is shown now; it fits 40 columns, and uses what more there are."""
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
         clock, width = time.monotonic(), self._console.width
         told = {stage: (clock - since, _last(log)) for stage, (since, log) in list(self._running.items())}
         table = Table.grid(padding=(0, 1))
@@ -147,6 +156,8 @@ def progress(level: Level = "normal") -> Lines:
 
 
 def _text(*parts: str | tuple[str, str]) -> Text:
+    from rich.text import Text
+
     return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
 
 

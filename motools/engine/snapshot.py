@@ -197,13 +197,14 @@ def _grow_up(proof: Snapshot, now: int) -> bool:
     limit = now - _GRAIN
     young: tuple[dict[str, Any], dict[str, Any]] = (proof.young_files, proof.young_folders)
     old = [name for known in young for name in known if _age(name) < limit]
-    for known in young:
-        for name in old:
-            known.pop(name, None)
-    proof.paths += old
-    proof.stats = _digest(proof.paths)
-    if any(_age(name) >= limit for name in proof.paths):  # written just now
-        return False
+    if old:
+        for known in young:
+            for name in old:
+                known.pop(name, None)
+        proof.paths += old
+        proof.stats = _digest(proof.paths)
+        if any(_age(name) >= limit for name in proof.paths):  # written just now
+            return False
     buckets = _buckets(proof.cache)
     if not proof.buckets and all(_age(bucket) < limit for bucket in buckets):
         proof.buckets = _digest(buckets)

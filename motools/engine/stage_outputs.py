@@ -49,7 +49,7 @@ class StageOutputs:
         self._folder = folder
         self._compiled = compiled
         self._say = say
-        self.hashes = hashes or FileHashes(project.private / "index.json")
+        self.hashes = hashes or FileHashes(project.private / "index.json", project.store.large)
         self.lock_file = LockFile(folder)
         hardlink = project.setting("core", "hardlink_lock") == "true"
         self.dvc_lock = DvcLock(project.root, hardlink, say)

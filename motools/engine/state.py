@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +51,8 @@ class WorkflowState:
 
     def _repr_html_(self) -> str:
         """For notebooks."""
+        from html import escape
+
         head = "".join(f"<th>{name}</th>" for name in ("step", "status", "seconds", "atoms"))
         rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._rows())
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"

@@ -21,7 +21,7 @@ from motools.code.world import World
 from motools.compiler.step_call import StepCall
 from motools.errors import DamagedError
 from motools.repo import pipeline, step_cache
-from motools.repo.cache import Out, hash_file, hash_folder
+from motools.repo.cache import Hashed, Out, hash_file, hash_folder
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult, roles_of
@@ -166,20 +166,25 @@ def restore_known(
             print(quarantine(error, call.place.project), file=sys.stderr)
 
 
-def restore(call: StepCall, entry: CachedResult) -> None:
-    """Put a result into the pipeline's folder; raises `DamagedError` where it is not what it should be.
+def restore(call: StepCall, entry: CachedResult) -> dict[str, Hashed]:
+    """Put a result into the pipeline's folder; returns what its files are known to hold.
 
     What stands there already is left alone: a job that outlived its run may be reading it.
+
+    Raises:
+        DamagedError: it is not what it should be.
     """
-    outs = {pipeline.atom_path(name): entry.outputs[role].md5 for name, role in roles_of(call.outputs).items()}
+    outs = {pipeline.atom_path(name): entry.outputs[role] for name, role in roles_of(call.outputs).items()}
     if entry.logs is not None:
-        outs[pipeline.logs_path(call.name)] = entry.logs.md5
-    outs[pipeline.record_path(call.name)] = entry.record.md5
-    for path, md5 in outs.items():
-        if not _holds(call.folder / path, md5):
-            call.place.project.store.check_out(md5, call.folder / path)
+        outs[pipeline.logs_path(call.name)] = entry.logs
+    outs[pipeline.record_path(call.name)] = entry.record
+    hashed: dict[str, Hashed] = {}
+    for path, out in outs.items():
+        if not _holds(call.folder / path, out.md5):
+            hashed |= call.place.project.store.check_out(out.md5, call.folder / path)
     write_metrics(call)
     keep(call.place.project, call.key, entry)
+    return hashed
 
 
 def _holds(path: Path, md5: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 import json
@@ -156,6 +155,8 @@ def loaded(reference: str, place: PipelineFolder) -> Workflow:
     with place.importable():
         workflow = load_workflow(reference, place)
     workflow.step(workflow.steps[0].name)  # what is made once is here then, and shared by all forks
+    if any(inspect.iscoroutinefunction(step.fn) for step in workflow.steps):
+        import asyncio  # noqa: F401
     for step in workflow.steps:
         parser_of(step.config_class)
         marked(step.config_class, {})
@@ -197,6 +198,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
     project = call.place.project
     work = project.private / "work" / call.key
     kept = kept_folder(project, call.key)
+    paid = bool(step.paid) and _costs_money(call, step)
     end_processes(work)
     made: Any = None if how.force else finished_work.take_up(call, work)
     if made is None:
@@ -211,7 +213,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
             built[pipeline.record_path(call.name)] = work / "record.json"
             refuse_secrets(built)
             before, seen = moment(work), {path: dict[str, Hashed]() for path in built}
-            result, outs = keep_result(call, built, seen, work)
+            result, outs = keep_result(call, built, seen, work, paid)
     finally:
         drop_secrets(kept)
     try:
@@ -240,6 +242,7 @@ def _in_place(call: StepCall, seen: Mapping[str, Mapping[str, Hashed]], before: 
                 now = os.stat(file)
                 if before.is_after_writing(was.stat) and _stamp(now) == _stamp(was.stat):
                     found[file] = Hashed(was.md5, now)
+                    call.place.project.store.learn(was.md5, now)
     return found
 
 
@@ -304,16 +307,24 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
     try:
         made = step.fn(config, inputs, workspace)
         if inspect.iscoroutine(made):
+            import asyncio
+
             made = asyncio.run(made)
     except MotoolsError:
         raise
-    except (Exception, SystemExit, asyncio.CancelledError) as error:  # the user's function may raise anything
+    except _failures() as error:  # the user's function may raise anything
         traceback.print_exc()  # into the log
         raise StepError(f"The step {call.name!r} failed: {type(error).__name__}: {error}") from error
     for folder, before in stamps.items():
         if _stamps(folder) != before:
             raise StepError(f"The input {folder.name!r} changed while the step was reading it. Run again.")
     return made, inputs.asked
+
+
+def _failures() -> tuple[type[BaseException], ...]:
+    """What a function raises that has failed; asyncio's where somebody has loaded it."""
+    cancelled = (sys.modules["asyncio"].CancelledError,) if "asyncio" in sys.modules else ()
+    return (Exception, SystemExit, *cancelled)
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int, int]]:

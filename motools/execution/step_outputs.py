@@ -31,15 +31,16 @@ def refuse_secrets(built: Mapping[str, Path]) -> None:
         raise StepError(f"{files[file]} would hold the value of {name}, for all to read.")
 
 
-_DEAR = 10.0  # seconds; what took longer is on the disk before it counts, and survives a power cut
+_DEAR = 10.0  # seconds; what took longer, or cost money, is on the disk before it counts, and survives a power cut
 
 
 def keep_result(
-    call: StepCall, built: Mapping[str, Path], seen: Mapping[str, dict[str, Hashed]], work: Path
+    call: StepCall, built: Mapping[str, Path], seen: Mapping[str, dict[str, Hashed]], work: Path, paid: bool
 ) -> tuple[Result, dict[str, Out]]:
     """Into the cache first, then the entry; then the folder: from the entry on, nothing can be lost."""
     store = call.place.project.store
-    outs = {path: store.add(source, seen[path], ours=True) for path, source in built.items()}
+    added = store.add_all([*built.values()], [seen[path] for path in built], ours=True)
+    outs = dict(zip(built, added, strict=True))
     entry = CachedResult(
         {role: outs[pipeline.atom_path(name)] for name, role in roles_of(call.outputs).items()},
         outs[pipeline.record_path(call.name)],
@@ -47,7 +48,7 @@ def keep_result(
     )
     result = result_of(call, entry, work / "record.json")
     assert result is not None
-    is_dear = result.record.seconds > _DEAR
+    is_dear = paid or result.record.seconds > _DEAR
     if is_dear:
         store.sync()
     step_cache.store(store, step_cache.step_command(call.key), entry)

@@ -4,7 +4,8 @@
     CACHE/files/md5/ab/cdef….dir    a folder: a JSON list of {"md5", "relpath"}, named by the MD5 of that text
 
 Objects are written to a temporary file and renamed, and re-hashed when they are taken out: an object
-that is not what its name says is never handed on.
+that is not what its name says is never handed on. A large one is hashed again if its stat tells that it
+could be another (see `large_objects`).
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import NamedTuple
 
+from motools.base.clock import moment
 from motools.base.files import scratch
 from motools.base.foreign_text import read_json
 from motools.errors import DamagedError
+from motools.repo.large_objects import LARGE, PROTECTED, LargeObjects
 
-__all__ = ["LINKED", "Cache", "Hashed", "Out", "files_in", "folder_object", "hash_file", "hash_folder", "walk_files"]
+__all__ = ["Cache", "Hashed", "Out", "files_in", "folder_object", "hash_file", "hash_folder", "walk_files"]
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,35 @@ def _block_of(size: int) -> int:
     return min(_BLOCK, max(size + 1, 1 << 12))
 
 
-def hash_folder(folder: Path) -> tuple[Out, dict[str, Hashed], bytes]:
-    """What DVC makes of a folder: its `Out`, its files by relative path, the folder object's bytes."""
-    files = {name: _hashed(path) for path, name in files_in(folder)}
+def hash_folder(folder: Path, known: LargeObjects | None = None) -> tuple[Out, dict[str, Hashed], bytes]:
+    """What DVC makes of a folder: its `Out`, its files by relative path, the folder object's bytes.
+
+    Args:
+        known: what need not be read.
+    """
+    files = _hash_all(files_in(folder), known)
     size = sum(each.stat.st_size for each in files.values())
     out, text = folder_object({name: each.md5 for name, each in files.items()}, size)
     return out, files, text
+
+
+def _hash_all(files: Iterable[tuple[str, str]], known: LargeObjects | None) -> dict[str, Hashed]:
+    """The files of a folder by their names in it; several large ones at once, since hashing leaves Python alone."""
+    found, large = {}, []
+    for path, name in files:
+        if (about := os.stat(path)).st_size < LARGE:
+            found[name] = _hashed(path)
+        elif known is not None and (md5 := known.md5(about)) is not None:
+            found[name] = Hashed(md5, about)
+        else:
+            large.append((path, name))
+    if len(large) < 2:
+        return found | {name: _hashed(path) for path, name in large}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(len(large), os.cpu_count() or 1)) as threads:
+        hashed = threads.map(_hashed, (path for path, _ in large))
+        return found | {name: each for (_, name), each in zip(large, hashed, strict=True)}
 
 
 def folder_object(files: Mapping[str, str], size: int) -> tuple[Out, bytes]:
@@ -105,11 +131,9 @@ def files_in(folder: Path | str) -> Iterator[tuple[str, str]]:
             yield os.path.join(parent, name), inside + name
 
 
-def _as_taken_out(source: Path, scratch: Path) -> None:
+def _as_taken_out(source: Path) -> None:
     """Give files and folders the modes that new ones get, as `check_out` does; folders without files go."""
-    (scratch / "file").touch()
-    (scratch / "folder").mkdir()
-    modes = {kind: stat.S_IMODE((scratch / kind).stat().st_mode) for kind in ("file", "folder")}
+    modes = _modes_of_new(source.parent)
     for parent, _, names in os.walk(source, topdown=False):
         for name in names:
             if not _is_linked(os.path.join(parent, name)):
@@ -123,6 +147,22 @@ def _as_taken_out(source: Path, scratch: Path) -> None:
         _set_mode(str(source), modes["file"])
 
 
+def _modes_of_new(folder: Path) -> dict[str, int]:
+    """The modes that a new file and a new folder get there."""
+    file, within = (os.path.join(folder, f".motools-{os.getpid()}-new-{kind}") for kind in ("file", "folder"))
+    os.close(os.open(file, os.O_CREAT, 0o666))  # or one that a killed process of our number has left
+    os.makedirs(within, exist_ok=True)
+    modes = {"file": stat.S_IMODE(os.stat(file).st_mode), "folder": stat.S_IMODE(os.stat(within).st_mode)}
+    os.unlink(file)
+    os.rmdir(within)
+    return modes
+
+
+def _stamp(about: os.stat_result) -> tuple[int, int, int]:
+    """What changes when a file is written, and not when it gets another name."""
+    return about.st_mtime_ns, about.st_size, about.st_ino
+
+
 def _set_mode(path: str, mode: int) -> None:
     if stat.S_IMODE(os.stat(path).st_mode) != mode:
         with suppress(OSError):
@@ -132,30 +172,34 @@ def _set_mode(path: str, mode: int) -> None:
 def _is_linked(path: str) -> bool:
     """Whether a file's bytes are those of an object, which must stay protected."""
     about = os.stat(path)
-    return about.st_size >= LINKED and about.st_nlink > 1 and stat.S_IMODE(about.st_mode) == PROTECTED
-
-
-PROTECTED = 0o444
-"""The mode of an object that DVC trusts without looking into it."""
+    return about.st_size >= LARGE and about.st_nlink > 1 and stat.S_IMODE(about.st_mode) == PROTECTED
 
 
 def _protect(path: str) -> None:
     with suppress(OSError):  # another user's: it is looked into again, that is all
-        os.chmod(path, PROTECTED)
+        if stat.S_IMODE(os.stat(path).st_mode) != PROTECTED:  # else its ctime, and that of its other names, stays
+            os.chmod(path, PROTECTED)
 
-
-LINKED = 1 << 24
-"""Bytes from which on a file of a result is not copied: the cache and the folder have it under two names."""
 
 _EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
 
 class Cache:
-    """One cache folder; `shared` where all of a group write to it (DVC's `cache.shared group`)."""
+    """One cache folder.
 
-    def __init__(self, cache: Path, shared: bool = False) -> None:
+    Args:
+        shared: all of a group write to it (DVC's `cache.shared group`).
+        large: large objects that need not be hashed again.
+        links: a large file may be had under a second name, write-protected (DVC's `cache.type`); else it is copied.
+    """
+
+    def __init__(
+        self, cache: Path, shared: bool = False, large: LargeObjects | None = None, links: bool = True
+    ) -> None:
         self.cache = cache
+        self.large = large
         self._shared = shared
+        self._links = links
         self.scratch = cache / "tmp"  # for what is being written
         self._objects = cache / "files" / "md5"
 
@@ -226,7 +270,7 @@ class Cache:
     def has_large(self, oid: str) -> bool:
         """Whether an object that is here is a large file, or names one."""
         files = self.tree(oid).values() if oid.endswith(".dir") else [oid]
-        return any(os.stat(self._place_of(file)).st_size >= LINKED for file in files)
+        return any(os.stat(self._place_of(file)).st_size >= LARGE for file in files)
 
     def folders(self) -> Iterator[str]:
         """The ids of all folder objects that are here."""
@@ -242,25 +286,34 @@ class Cache:
             seen: takes what was read, by relative path ("" for a file).
             ours: nobody will write to its files any more: large ones are the objects then, and nothing is copied.
         """
-        if not path.is_dir():
-            files = {"": _hashed(path)}
-            out = Out(files[""].md5, files[""].stat.st_size)
-            self._put([(out.md5, path)], ours)
-        else:
-            out, files, text = hash_folder(path)
-            listed = ((each.md5, os.path.join(path, name)) for name, each in files.items())
-            self._put(chain(listed, [(out.md5, text)]), ours)  # it last, so that a folder object promises its files
-        if seen is not None:
-            seen.update(files)
-        return out
+        return self.add_all([path], [{} if seen is None else seen], ours)[0]
+
+    def add_all(self, paths: Sequence[Path], seen: Sequence[dict[str, Hashed]], ours: bool = False) -> list[Out]:
+        """The same for several, in their order."""
+        outs: list[Out] = []
+        objects: list[Iterable[tuple[str, Path | str | bytes]]] = []
+        for path, into in zip(paths, seen, strict=True):
+            if path.is_dir():
+                out, files, text = hash_folder(path)
+                objects.append([(each.md5, os.path.join(path, name)) for name, each in files.items()])
+                objects.append([(out.md5, text)])  # last, so that a folder object promises its files
+            else:
+                files = {"": _hashed(path)}
+                out = Out(files[""].md5, files[""].stat.st_size)
+                objects.append([(out.md5, path)])
+            into.update(files)
+            outs.append(out)
+        self._put(chain(*objects), ours)
+        return outs
 
     def make(self, folder: Path) -> None:
         """Make a folder of the cache, with the mode that DVC gives it."""
         if os.path.isdir(folder):
             return
-        missing = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache) and not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in missing if self._shared else ():
+        above = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache)] if self._shared else []
+        missing = [path for path in above if not path.exists()]
+        os.makedirs(folder, exist_ok=True)
+        for path in missing:
             path.chmod(0o2775)
 
     def sync(self) -> None:
@@ -298,7 +351,7 @@ class Cache:
 
     def _take(self, oid: str, source: Path | str | bytes, new: str) -> bool:
         """Make a large file an object, under a second name; False where it is small, or that cannot be done."""
-        if isinstance(source, bytes) or os.stat(source).st_size < LINKED:
+        if not self._links or isinstance(source, bytes) or os.stat(source).st_size < LARGE:
             return False
         target = Path(self._place_of(oid))
         self.make(target.parent)
@@ -312,7 +365,7 @@ class Cache:
 
     def _link(self, oid: str, source: Path | str | bytes) -> None:
         """Let a large file of ours be the object that is here already: its bytes are the same."""
-        if isinstance(source, bytes) or os.stat(source).st_size < LINKED:
+        if not self._links or isinstance(source, bytes) or os.stat(source).st_size < LARGE:
             return
         with suppress(OSError):
             os.link(self._place_of(oid), new := f"{os.fspath(source)}.motools-new")
@@ -349,14 +402,37 @@ class Cache:
         except FileNotFoundError:
             return False
         wanted = len(source) if isinstance(source, bytes) else os.stat(source).st_size
-        sound = size == wanted and hash_file(target) == oid.removesuffix(".dir")
-        if sound:
-            _protect(target)
-        return sound
+        return size == wanted and self._verified(oid.removesuffix(".dir"), target)
 
-    def check_out(self, oid: str, target: Path) -> None:
+    def _verified(self, md5: str, path: str) -> bool:
+        """Whether an object that is here is what its name says, which protects it."""
+        if self.large is None or os.stat(path).st_size < LARGE:
+            sound = hash_file(path) == md5
+            if sound:
+                _protect(path)
+            return sound
+        if self.large.md5(os.stat(path)) == md5:
+            return True
+        before, found = moment(self.scratch), _hashed(path)
+        if found.md5 != md5:
+            return False
+        _protect(path)
+        now = os.stat(path)
+        if before is not None and before.is_after_writing(found.stat) and _stamp(now) == _stamp(found.stat):
+            self.large.learn(md5, now)
+        return True
+
+    def learn(self, md5: str, about: os.stat_result) -> None:
+        """Hear what a file hashes to that was last written before it was read; see `LargeObjects.learn`."""
+        if self.large is not None:
+            self.large.learn(md5, about)
+
+    def check_out(self, oid: str, target: Path) -> dict[str, Hashed]:
         """Put an object's content at `target`, replacing what is there: large files as second names, write-protected,
         all others as independent copies.
+
+        Returns:
+            The files, by absolute path, that any write from now on would show in the mtime of, with what they hold.
 
         Raises:
             FileNotFoundError: the object or one of its files is not here.
@@ -366,42 +442,51 @@ class Cache:
             new = aside / "new"
             if oid.endswith(".dir"):
                 new.mkdir()
-                for name, md5 in self.tree(oid).items():
-                    self._copy(md5, new / name)
+                files = {name: self._copy(md5, new / name) for name, md5 in self.tree(oid).items()}
             else:
-                self._copy(oid, new)
+                files = {"": self._copy(oid, new)}
+            written = moment(aside)
             if target.exists() or target.is_symlink():
                 target.rename(aside / "old")
             new.rename(target)
+        if not oid.endswith(".dir"):  # its ctime is another one now
+            files[""] = files[""]._replace(stat=os.stat(target))
+        told = {os.path.join(target, name) if name else str(target): each for name, each in files.items()}
+        return {path: each for path, each in told.items() if written and written.is_after_writing(each.stat)}
 
     def place(self, out: Out, source: Path, target: Path) -> None:
         """Move what was just added to where it belongs, replacing what is there; it is then as if it was taken out."""
-        with scratch(target.parent) as aside:
-            _as_taken_out(source, aside)
-            if target.exists() or target.is_symlink():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch(target.parent) if os.path.lexists(target) else nullcontext() as aside:
+            _as_taken_out(source)
+            if aside is not None:
                 target.rename(aside / "old")
             try:
                 source.rename(target)
             except OSError:  # another file system
                 self.check_out(out.md5, target)
 
-    def _copy(self, md5: str, target: Path) -> None:
+    def _copy(self, md5: str, target: Path) -> Hashed:
         target.parent.mkdir(parents=True, exist_ok=True)
-        path = self.path(md5)
-        if path.stat().st_size >= LINKED:
-            if hash_file(path) != md5:
+        path = self._place_of(md5)
+        if os.stat(path).st_size >= LARGE:
+            if not self._verified(md5, path):
                 raise self._damaged(md5)
-            _protect(str(path))
             with suppress(OSError):
-                os.link(path, target)
-                return
+                if self._links:
+                    os.link(path, target)
+                    return Hashed(md5, os.stat(target))
         digest = hashlib.md5(usedforsecurity=False)
-        with path.open("rb") as source, target.open("wb") as file:
-            while block := source.read(1 << 20):  # a signal is heard between two of them
+        with open(path, "rb", buffering=0) as source, open(target, "wb") as file:
+            size = _block_of(os.fstat(source.fileno()).st_size)
+            while block := source.read(size):  # a signal is heard between two of them
                 digest.update(block)
                 file.write(block)
+            file.flush()
+            about = os.fstat(file.fileno())
         if digest.hexdigest() != md5:
             raise self._damaged(md5)
+        return Hashed(md5, about)
 
     def _damaged(self, oid: str) -> DamagedError:
         path = self.path(oid)

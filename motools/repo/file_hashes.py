@@ -16,6 +16,7 @@ from pathlib import Path
 from motools.base.clock import moment
 from motools.base.files import replace_file
 from motools.repo.cache import Hashed, Out, files_in, folder_object, hash_file
+from motools.repo.large_objects import LargeObjects
 
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
 _VERSION = 1
@@ -27,10 +28,16 @@ def stamp_of(stat: os.stat_result) -> list[int | str]:
 
 
 class FileHashes:
-    """Remembered hashes; `save` writes them for the next run. Losing the file costs time only."""
+    """Remembered hashes; `save` writes them for the next run. Losing the file costs time only.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        large: large objects that are known, whatever they are called.
+    """
+
+    def __init__(self, path: Path, large: LargeObjects | None = None) -> None:
         self._path = path
+        self._large = large
+        self._told: dict[str, Hashed] = {}
         self._known: dict[str, list[int | str]] = {}
         self._changed = False
         try:
@@ -48,12 +55,14 @@ class FileHashes:
             return None
         if not stat.S_ISREG(about.st_mode):
             return None
+        if path in self._told:
+            self._settle()
         stamp = stamp_of(about)
         known = self._known.get(path)
         if known is not None and known[:4] == stamp:
             return Out(str(known[4]), about.st_size)
         now = time.time_ns()
-        md5 = hash_file(Path(path))
+        md5 = (self._large.md5(about) if self._large is not None else None) or hash_file(path)
         if max(about.st_mtime_ns, about.st_ctime_ns) < now - _GRAIN:
             self._known[path] = [*stamp, md5]
             self._changed = True
@@ -75,9 +84,13 @@ class FileHashes:
     def learn(self, hashed: Mapping[str, Hashed]) -> None:
         """What files hash to that were hashed elsewhere, each with the stat that it had then or since.
 
-        It is kept where that is still the file's stat, and no write can come that this would not show.
+        It is kept where that is still the file's stat, and no write can come that this would not show. That is found
+        out for all at once, when somebody asks: it may need a tick of the clock to pass.
         """
-        young = dict(hashed)
+        self._told.update(hashed)
+
+    def _settle(self) -> None:
+        young, self._told = self._told, {}
         for pause in (0.0, 0.02):  # a tick of the clock or two
             if pause and young:
                 time.sleep(pause)
@@ -95,14 +108,18 @@ class FileHashes:
 
     def knows(self, path: str, md5: str) -> bool:
         """Whether a file has this content as far as its stat tells, and any change of it would show there."""
+        if path in self._told:
+            self._settle()
         known = self._known.get(path)
         try:
-            return known is not None and known == [*stamp_of(os.stat(path)), md5]
+            about = os.stat(path)
         except OSError:
             return False
+        return known == [*stamp_of(about), md5] or (self._large is not None and self._large.md5(about) == md5)
 
     def save(self) -> None:
         """Write what is known now, without files that are gone; a reader sees the old file or the new one."""
+        self._settle()
         if not self._changed:
             return
         self._known = {path: known for path, known in self._known.items() if os.path.lexists(path)}

@@ -14,6 +14,7 @@ from motools.errors import ProjectError
 from motools.repo.cache import Cache
 from motools.repo.dvc_config import dvc_config_files, ignores, quiet_dvc, read_dvc_config
 from motools.repo.git import Git
+from motools.repo.large_objects import LargeObjects
 from motools.repo.outs import Located, is_walked, located_in
 
 
@@ -47,7 +48,10 @@ class Project:
     @cached_property
     def store(self) -> Cache:
         """The object store that the DVC configuration names."""
-        return Cache(self.cache, self.setting("cache", "shared") == "group")
+        types = self.setting("cache", "type")
+        links = types is None or "hardlink" in types
+        large = LargeObjects(self.private / "large-objects")
+        return Cache(self.cache, self.setting("cache", "shared") == "group", large, links)
 
     @cached_property
     def cache(self) -> Path:

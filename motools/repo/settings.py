@@ -120,7 +120,7 @@ class Settings(StepConfig):
 def read_settings(project: Project) -> Settings:
     """The project's `motools.yaml`; the defaults where it has none. Raises `ConfigError` on what it cannot mean."""
     path = project.root / FILE
-    settings: Settings = parse(Settings, yaml12.load(path) if path.exists() else {}, FILE)
+    settings: Settings = parse(Settings, yaml12.load(path), FILE) if path.exists() else Settings()
     return settings
 
 

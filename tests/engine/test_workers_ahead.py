@@ -68,3 +68,22 @@ def test_it_ends_with_a_run_that_is_killed_at_once(chain: Chain) -> None:
     process.kill()
     process.wait()
     eventually(lambda: not servers(chain))
+
+
+LOADED = """
+import sys
+sys.argv = ["motools", "run", "-q"]
+from motools.__main__ import main
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print(*sorted({name.partition(".")[0] for name in sys.modules} & {"typer", "rich", "asyncio", "html", "dvc", "git"}))
+"""
+
+
+@pytest.mark.cold
+def test_a_run_that_executes_and_says_nothing_loads_what_it_needs_alone(chain: Chain) -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED], cwd=chain.folder, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+    assert chain.executed() == ["dataset", "model", "results"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from chain import Chain, forget_modules
+from warm import COLD
 
 from motools.code.search_path import pipeline_folder
 from motools.compiler.step_call import StepCall, read_call
@@ -128,3 +130,49 @@ def test_what_follows_a_failed_step_however_far_is_skipped(chain: Chain) -> None
     assert done.statuses == ["failed", "skipped", "skipped"]
     assert [stage["error"] for stage in done.stages[1:]] == ["needs prepare", "needs train"]
     assert chain.executed() == ["dataset", "model", "results"], "of the run before"
+
+
+SYNCING = '''\
+"""A step that is quick, and costs money or not; what waits for the disk while it is kept is told."""
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+LOG = Path(__file__).parents[1] / "synced.log"
+
+
+def told(event, args):
+    if event == "ctypes.dlsym" and args[1] == "syncfs":
+        with open(LOG, "a") as log:
+            log.write("synced\\n")
+
+
+sys.addaudithook(told)
+
+
+@dataclass
+class Config(StepConfig):
+    costs: bool = False
+
+
+def ask(config, input_atoms, workspace):
+    (workspace / "answer.txt").write_text(f"{config.costs}")
+    return [AtomConstructor("answer", workspace / "answer.txt", "answer")]
+
+
+paid = lambda config, atoms: config.costs
+workflow = Workflow("asking", [Step("ask", {}, {"answer": "answer"}, Config, ask, paid=paid)])
+'''
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the whole system is told to write")
+def test_what_was_paid_for_is_on_the_disk_before_it_counts(project: Path) -> None:
+    (project / "asking.py").write_text(SYNCING)
+    for costs, times in (("false", 0), ("true", 2)):
+        (project / "params.yaml").write_text(f"workflow: asking.py:workflow\nask: {{costs: {costs}}}\n")
+        done = subprocess.run([COLD, "-m", "motools", "run"], cwd=project, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        log = project.parent / "synced.log"
+        assert (log.read_text().split() if log.exists() else []) == ["synced"] * times

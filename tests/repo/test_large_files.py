@@ -10,11 +10,15 @@ import pytest
 from chain import Chain, commit, dvc, git, remove, spoil
 
 from motools.errors import DamagedError
-from motools.repo.cache import LINKED, Cache, hash_file
+from motools.repo import large_objects
+from motools.repo.cache import Cache, hash_file, hash_folder
+from motools.repo.file_hashes import FileHashes
+from motools.repo.large_objects import LargeObjects
 from motools.repo.project import Project
 
-LARGE = LINKED + 12345
+LARGE = large_objects.LARGE + 12345
 WORKFLOW = '''"""A model of one large file."""
+import time
 from dataclasses import dataclass
 from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
 
@@ -30,6 +34,7 @@ def train(config, input_atoms, workspace):
     folder.mkdir()
     (folder / "adapter.safetensors").write_bytes(config.byte.encode() * config.size)
     (folder / "small.json").write_text("{}")
+    time.sleep(0.05)  # so that the clock of the files ticks
     return [AtomConstructor("model", folder, "model")]
 
 
@@ -119,3 +124,111 @@ def test_an_atom_that_was_made_by_hand_takes_nothing_from_its_maker(project: Pat
     assert on_disk(project) < 1.1 * LARGE
     remove(project / ".motools")
     assert Project(project).store.has(f"{atom.md5}.dir")
+
+
+def old(path: Path) -> os.stat_result:
+    """A large protected file's stat, last written a while ago."""
+    os.utime(path, ns=(10**18, 10**18))
+    path.chmod(0o444)
+    return path.stat()
+
+
+def test_a_large_object_is_known_until_it_is_written_to_and_whatever_it_is_called(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"a" * LARGE)
+    known = LargeObjects(tmp_path / "known")
+    assert known.md5(old(file)) is None
+    known.learn("0" * 32, file.stat())
+    for each in (known, LargeObjects(tmp_path / "known")):
+        assert each.md5(file.stat()) == "0" * 32
+    os.link(file, tmp_path / "other")  # which changes the ctime
+    file.unlink()
+    assert known.md5((tmp_path / "other").stat()) == "0" * 32
+    (tmp_path / "other").chmod(0o644)
+    assert known.md5((tmp_path / "other").stat()) is None
+    with (tmp_path / "other").open("r+b") as handle:
+        handle.write(b"b")
+    (tmp_path / "other").chmod(0o444)
+    assert known.md5((tmp_path / "other").stat()) is None
+
+
+def test_small_files_are_not_among_the_known_objects(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"a" * 1000)
+    known = LargeObjects(tmp_path / "known")
+    known.learn("0" * 32, old(file))
+    assert known.md5(file.stat()) is None
+    assert not (tmp_path / "known").exists()
+
+
+def test_a_line_that_was_cut_short_is_no_knowledge(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"a" * LARGE)
+    known = LargeObjects(tmp_path / "known")
+    known.learn("0" * 32, old(file))
+    whole = (tmp_path / "known").read_bytes()
+    (tmp_path / "known").write_bytes(whole[:-20])
+    cut = LargeObjects(tmp_path / "known")
+    assert cut.md5(file.stat()) is None
+    cut.learn("1" * 32, file.stat())  # on the same line as what is left of the other one
+    assert cut.md5(file.stat()) is None
+    cut.learn("2" * 32, file.stat())
+    assert LargeObjects(tmp_path / "known").md5(file.stat()) == "2" * 32
+
+
+def test_what_is_known_of_a_large_object_is_not_read_again(tmp_path: Path) -> None:
+    """Taught a hash that it does not have, an object is taken for what it is known as, and its folder too."""
+    large = LargeObjects(tmp_path / "known")
+    cache = Cache(tmp_path / "cache", large=large)
+    (source := tmp_path / "source").mkdir()
+    (source / "file").write_bytes(b"a" * LARGE)
+    out = cache.add(source, ours=True)
+    md5 = hash_file(source / "file")
+    large.learn("0" * 32, old(source / "file"))
+    assert hash_folder(source)[0].md5 == out.md5
+    assert hash_folder(source, large)[1]["file"].md5 == "0" * 32
+    assert FileHashes(tmp_path / "index.json", large).knows(str(source / "file"), "0" * 32)
+    found = FileHashes(tmp_path / "index.json", large).file(str(source / "file"))
+    assert found is not None
+    assert found.md5 == "0" * 32
+    large.learn(md5, (source / "file").stat())
+    assert large.md5((source / "file").stat()) == md5
+    cache.check_out(out.md5, tmp_path / "out")
+    spoil(cache.path(md5))
+    with pytest.raises(DamagedError):
+        cache.check_out(out.md5, tmp_path / "out")
+
+
+def test_after_a_run_and_after_a_restore_nothing_has_to_read_a_large_output(project: Path) -> None:
+    chain = lay(project)
+    for statuses in (["finished"], ["restored"]):
+        assert chain.run().statuses == statuses
+        found = FileHashes(tmp := project / ".motools" / "none.json", Project(project).store.large)
+        assert not tmp.exists()
+        assert found.knows(str(project / FILE), hash_file(project / FILE))
+        assert not found.knows(str(project / FILE), "0" * 32)
+        assert chain.run().statuses == ["current"]
+        remove(project / "atoms")
+
+
+def test_several_large_files_have_the_hashes_that_each_has_by_itself(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"shard-{number}").write_bytes(bytes([number]) * (LARGE + number))
+    (tmp_path / "small").write_text("small")
+    out, files, _ = hash_folder(tmp_path)
+    assert {name: each.md5 for name, each in files.items()} == {p.name: hash_file(p) for p in tmp_path.iterdir()}
+    assert out.nfiles == 4
+
+
+def test_a_project_that_asks_dvc_for_copies_has_copies(project: Path) -> None:
+    dvc(project, "config", "cache.type", "copy")
+    chain = lay(project)
+    assert chain.run().statuses == ["finished"]
+    remove(project / "atoms")
+    assert chain.run().statuses == ["restored"]
+    assert not os.path.samefile(project / FILE, chain.object("atoms/model", "data/adapter.safetensors"))
+    with (project / FILE).open("r+b") as file:
+        file.write(b"X")
+    assert hash_file(chain.object("atoms/model", "data/adapter.safetensors")) != hash_file(project / FILE)
+    assert chain.run().statuses == ["restored"]
+    assert (project / FILE).read_bytes() == b"a" * LARGE

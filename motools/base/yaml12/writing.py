@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -114,7 +115,8 @@ def _same_in_c(value: Any) -> bool:
 
 _WORD = r"[\w/.@=+,$-]+(?::[\w/.@=+,$-]+)*"
 _PLAIN = re.compile(rf"(?!\.\.\.)(?=[\w/.]){_WORD}(?: {_WORD})*", re.ASCII)
-_SHORT, _BROKEN = 60, 78  # characters; of a longer word, or on a longer line, there may be a break
+_SHORT, _BROKEN = 60, 78  # characters; of a longer word, or on a longer line, DVC's writer may make a break
+_NO_KEY = 100  # characters; a key of many more would be written in a form of its own
 _NUMBER = re.compile(r"-?[0-9]+\.[0-9]+")
 
 _Rules = Mapping[str, list[tuple[str, re.Pattern[str]]]]
@@ -129,10 +131,14 @@ class _Plain:
 
     Args:
         rules: by first letter, which words would be read as something else.
+        longest: the longest word, in characters.
+        broken: of a line from so many characters on only YAML's own writer knows whether there is a break in it.
     """
 
-    def __init__(self, rules: _Rules) -> None:
+    def __init__(self, rules: _Rules, longest: int, broken: float) -> None:
         self._rules: Mapping[Any, Any] = rules
+        self._longest = longest
+        self._broken = broken
         self._known = lru_cache(maxsize=1 << 13)(self._written)
 
     def text(self, value: Any) -> str | None:
@@ -144,7 +150,7 @@ class _Plain:
             self._write(value, "", "", lines)
         except _NotPlain:
             return None
-        return "\n".join([*lines, ""]) if max(map(len, lines)) < _BROKEN else None
+        return "\n".join([*lines, ""]) if max(map(len, lines)) < self._broken else None
 
     def _write(self, value: dict[Any, Any], first: str, indent: str, lines: list[str]) -> None:
         """A mapping's lines; the first begins with another indent where it is an item of a list."""
@@ -184,11 +190,11 @@ class _Plain:
         return self._known(value)
 
     def _written(self, value: str) -> str:
-        if len(value) > _SHORT or not _PLAIN.fullmatch(value):
+        if len(value) > self._longest or not _PLAIN.fullmatch(value):
             raise _NotPlain
         rules = (*self._rules.get(value[0], ()), *self._rules.get(None, ()))
         return f"'{value}'" if any(rule.match(value) for _, rule in rules) else value
 
 
-_PLAIN_OF_PEOPLE = _Plain(_Dumper.yaml_implicit_resolvers)
-_PLAIN_OF_LOCKS = _Plain(_LockDumper.yaml_implicit_resolvers)
+_PLAIN_OF_PEOPLE = _Plain(_Dumper.yaml_implicit_resolvers, _NO_KEY, math.inf)
+_PLAIN_OF_LOCKS = _Plain(_LockDumper.yaml_implicit_resolvers, _SHORT, _BROKEN)
