@@ -5,10 +5,11 @@ Git's history is read once, of lock files alone; a stage's part of one is parsed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 from motools.atom import records
 from motools.atom.atom import EvalAtom, at_hand
@@ -21,6 +22,10 @@ from motools.repo.history import Version
 from motools.repo.survey import Survey
 
 __all__ = ["Step", "history"]
+
+MANY = 20
+OF_ATOM = ("atom.json", "data/metrics.json")
+"""Of an atom that is not here, what tells what it is, and its metrics."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,61 @@ def history(survey: Survey, what: str, folder: str | None = None) -> list[Step]:
         AtomError: nothing in the history of the project has this name.
     """
     versions = [each for each in survey.history.versions() if folder in (None, _folder(survey, each.path))]
-    stages, metric = _asked(survey, versions, what)
-    found = [step for version in versions for stage in stages for step in _steps(survey, version, stage, metric)]
-    if what not in stages and metric is None:  # of an output or an atom: those in which it became another
-        found = [step for step in found if _names(step, what)]
+    asked = _asked(survey, versions, what)
+    changed = [
+        _Changed(version, stage, _parsed(before), _parsed(now))
+        for version in versions
+        for stage in asked.stages
+        if (before := asked.block(version.before, stage)) != (now := asked.block(version.after, stage))
+    ]
+    changed = [each for each in changed if each.made[0] != each.made[1]]
+    _bring(survey, changed)
+    found = [step for each in changed for step in _steps(survey, each, asked.metric)]
+    if asked.only is not None:  # of an output or an atom: those in which it became another
+        found = [step for step in found if _names(step, asked.only)]
     return _with_commits(survey, found)
+
+
+class _Asked(NamedTuple):
+    """What a text is about.
+
+    Attributes:
+        blocks: git's id of a lock file -> stage -> its part.
+        metric: the one that it names.
+        only: the output or atom that it names.
+    """
+
+    stages: Sequence[str]
+    blocks: Mapping[str, Mapping[str, str]]
+    metric: str | None = None
+    only: str | None = None
+
+    def block(self, blob: str, stage: str) -> str:
+        return self.blocks.get(blob, {}).get(stage, "")
+
+
+class _Changed(NamedTuple):
+    """A stage's entry in a lock file before and in a commit; empty where it has none."""
+
+    version: Version
+    stage: str
+    before: Mapping[str, Any]
+    now: Mapping[str, Any]
+
+    @property
+    def made(self) -> list[dict[str, str]]:
+        """Path -> hash of its results before and now."""
+        beside = pipeline.beside(self.stage)
+        outs = (pipeline.locked_outs(each) for each in (self.before, self.now))
+        return [{path: md5 for path, md5 in each.items() if path not in beside} for each in outs]
+
+
+def _bring(survey: Survey, changed: Sequence[_Changed]) -> None:
+    """From the remote, all at once: what tells what atoms are, their metrics, and the records."""
+    made = {md5 for each in changed for outs in each.made for md5 in outs.values()}
+    survey.fetch_files({md5 for md5 in made if md5.endswith(".dir")}, OF_ATOM)
+    recorded = (pipeline.locked_outs(each.now).get(pipeline.record_path(each.stage)) for each in changed)
+    survey.fetch({md5 for md5 in recorded if md5 is not None})
 
 
 def _folder(survey: Survey, path: str) -> str:
@@ -87,43 +142,53 @@ def _names(step: Step, what: str) -> bool:
     )
 
 
-def _asked(survey: Survey, versions: list[Version], what: str) -> tuple[list[str], str | None]:
-    """The stages that a text is about, and the metric that it names, if it names one."""
-    blocks = {stage: set[str]() for version in versions for stage in _blocks(version.before) | _blocks(version.after)}
-    for version in versions:
-        for text in (version.before, version.after):
-            for stage, block in _blocks(text).items():
-                blocks[stage].add(block)
-    if what in blocks:
-        return [what], None
-    md5 = what.rpartition("-")[2]
-    signs = [f"path: {pipeline.atom_path(what)}\n"]
-    signs += [f"md5: {md5}"] if len(md5) >= 4 and all(digit in "0123456789abcdef" for digit in md5) else []
-    for sign in signs:
-        if having := [stage for stage, texts in blocks.items() if any(sign in text for text in texts)]:
-            return having, None
-    metrics = {metric: stage for stage in blocks for metric in _metrics_now(survey, versions, stage)}
-    fitting = [metric for metric in metrics if metric == what or metric.endswith(f".{what}")]
-    if len(fitting) == 1:
-        return [metrics[fitting[0]]], fitting[0]
-    if fitting:
-        raise AtomError(f"{what} may be {', '.join(fitting)}: write more of it.")
-    hint = did_you_mean(what, [*blocks, *metrics])
+def _asked(survey: Survey, versions: list[Version], what: str) -> _Asked:
+    """The stages that a text is about, as each lock file has them.
+
+    Texts are searched, not parsed: a thousand lock files of three hundred stages are 200 MB.
+    """
+    blobs = {blob: None for each in versions for blob in (each.after, each.before)}
+    parts = partial(survey.history.parts, blobs)
+    found = parts(partial(_direct, what))
+    stages = list(dict.fromkeys(stage for each in found.values() for stage in each))
+    if what in stages:
+        return _Asked([what], found)
+    if stages:
+        lacking = [blob for blob in blobs if len(found.get(blob, ())) < len(stages)]
+        return _Asked(stages, found | survey.history.parts(lacking, partial(_of_stages, stages)), only=what)
+    older = {each.before for each in versions}
+    for some in ([each.after for each in versions if each.after not in older], list(blobs)):  # mostly the last will do
+        blocks = survey.history.parts(some, _blocks)
+        having = _with_metrics(survey, blocks)
+        named = {name for metrics in having.values() for name in metrics}
+        fitting = {what} & named or {name for name in named if name.endswith(f".{what}")}
+        if len(fitting) > 1:
+            raise AtomError(f"{what} may be {', '.join(sorted(fitting))}: write more of it.")
+        for metric in fitting:
+            asked = [stage for stage, metrics in having.items() if metric in metrics]
+            return _Asked(asked, parts(partial(_of_stages, asked)), metric)
+    hint = did_you_mean(what, [*(stage for each in blocks.values() for stage in each), *named])
     raise AtomError(f"No commit has a stage, an output, an atom or a metric called {what!r}.{hint}")
 
 
-def _metrics_now(survey: Survey, versions: list[Version], stage: str) -> dict[str, Any]:
-    for version in versions:
-        found = _metrics(survey, pipeline.locked_outs(_entry(version.after, stage)))
-        if found:
-            return found
-    return {}
+def _with_metrics(survey: Survey, blocks: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
+    """The stages that some lock files have with metrics -> these, as far as they are at hand."""
+    entries = {
+        (stage, block): pipeline.locked_outs(_parsed(block))
+        for each in blocks.values()
+        for stage, block in each.items()
+        if f"path: {pipeline.metrics_path(stage)}" in block
+    }
+    survey.fetch_files({md5 for outs in entries.values() for md5 in outs.values() if md5.endswith(".dir")}, OF_ATOM)
+    found: dict[str, dict[str, Any]] = {}
+    for (stage, _), outs in entries.items():
+        found[stage] = _metrics(survey, outs) | found.get(stage, {})
+    return found
 
 
 def _metrics(survey: Survey, outs: Mapping[str, str]) -> dict[str, Any]:
     for path, md5 in outs.items():
         if path.startswith("atoms/") and md5.endswith(".dir"):
-            _look(survey, md5)
             try:
                 atom = at_hand(survey, md5.removesuffix(".dir"))
                 if isinstance(atom, EvalAtom):
@@ -133,15 +198,10 @@ def _metrics(survey: Survey, outs: Mapping[str, str]) -> dict[str, Any]:
     return {}
 
 
-def _steps(survey: Survey, version: Version, stage: str, metric: str | None) -> Iterator[Step]:
-    """One where a commit has changed a stage's results; none where it has not."""
-    before, now = (_entry(text, stage) for text in (version.before, version.after))
-    beside = pipeline.beside(stage)
-    old, new = (
-        {path: md5 for path, md5 in pipeline.locked_outs(each).items() if path not in beside} for each in (before, now)
-    )
-    if old == new:
-        return
+def _steps(survey: Survey, changed: _Changed, metric: str | None) -> Iterator[Step]:
+    """One where a commit has changed a stage's results, or the metric of it; none where it has not."""
+    version, stage, before, now = changed
+    old, new = changed.made
     value = None
     if metric is not None:
         was, value = (_metrics(survey, outs).get(metric) for outs in (old, new))
@@ -178,7 +238,6 @@ def _name(path: str) -> str:
 def _id(survey: Survey, md5: str) -> str:
     if not md5.endswith(".dir"):
         return md5
-    _look(survey, md5)
     try:
         atom = at_hand(survey, md5.removesuffix(".dir"))
     except MotoolsError:
@@ -186,16 +245,10 @@ def _id(survey: Survey, md5: str) -> str:
     return atom.id if atom is not None else md5
 
 
-def _look(survey: Survey, md5: str) -> None:
-    """Bring what tells what an atom is, and its metrics, where they are not here."""
-    survey.fetch_files({md5}, ("atom.json", "data/metrics.json"))
-
-
 def _record(survey: Survey, entry: Mapping[str, Any], stage: str) -> Record | None:
     md5 = pipeline.locked_outs(entry).get(pipeline.record_path(stage))
     if md5 is None:
         return None
-    survey.fetch({md5})
     return records.read(survey.project, md5)
 
 
@@ -223,30 +276,80 @@ def _said(values: Mapping[str, Any], name: str) -> str:
 # -- parts of a lock file --------------------------------------------------------
 
 
-@cache
-def _blocks(text: str) -> dict[str, str]:
+_NEXT = re.compile(rb"\n(?! {4}|\n|$)")
+"""Where the part of a stage ends: at a line that is indented less."""
+
+
+def _direct(what: str, text: bytes) -> dict[str, str]:
+    """The stage of a name; or those that made the output of a name, or an atom whose hash begins so."""
+    if named := _of_stages([what], text):
+        return named
+    signs = [f"path: {pipeline.atom_path(what)}\n"]
+    md5 = what.rpartition("-")[2]
+    signs += [f"md5: {md5}"] if len(md5) >= 4 and all(digit in "0123456789abcdef" for digit in md5) else []
+    for sign in signs:
+        if found := _with_out(sign.encode(), text):
+            return found
+    return {}
+
+
+def _of_stages(stages: Sequence[str], text: bytes) -> dict[str, str]:
+    """The parts of some stages; where they are many, all are told apart at once."""
+    if len(stages) > MANY:
+        blocks = _blocks(text)
+        return {stage: blocks[stage] for stage in stages if stage in blocks}
+    found = {}
+    for stage in stages:
+        for key in (stage, f"'{stage}'", f'"{stage}"'):
+            at = text.find(f"\n  {key}:\n".encode())
+            if at >= 0:
+                found[stage] = _block(text, text.index(b":\n", at) + 1)
+                break
+    return found
+
+
+def _with_out(sign: bytes, text: bytes) -> dict[str, str]:
+    """The stages that have a text among what they made, not only among what they read."""
+    found = {}
+    at = text.find(sign)
+    while at >= 0:
+        if text.rfind(b"\n    outs:", 0, at) > text.rfind(b"\n    deps:", 0, at):
+            begin = text.rfind(b"\n  ", 0, at)
+            while text[begin + 3 : begin + 4] in (b" ", b"-"):
+                begin = text.rfind(b"\n  ", 0, begin)
+            end = text.find(b":\n", begin)
+            if 0 <= begin < end:
+                found[_key(text[begin + 3 : end].decode(errors="replace"))] = _block(text, end + 1)
+        at = text.find(sign, at + 1)
+    return found
+
+
+def _block(text: bytes, begin: int) -> str:
+    """What is indented further than a stage's name, from the end of its line on."""
+    end = _NEXT.search(text, begin)
+    return text[begin + 1 : end.start() if end else len(text)].decode(errors="replace").rstrip("\n")
+
+
+def _blocks(text: bytes) -> dict[str, str]:
     """A lock file's text in parts, by stage: a key two spaces in, and what is indented further."""
     found: dict[str, str] = {}
-    stage, lines = None, list[str]()
-    for line in text.splitlines():
-        if line.startswith("  ") and not line.startswith("   ") and line.endswith(":"):
-            if stage is not None:
-                found[stage] = "\n".join(lines)
-            stage, lines = _key(line[2:-1]), []
-        elif stage is not None and line.startswith("  "):
-            lines.append(line)
-    if stage is not None:
-        found[stage] = "\n".join(lines)
+    begin = text.find(b"\n  ")
+    while begin >= 0:
+        end = text.find(b"\n", begin + 1)
+        line = text[begin + 1 : end if end >= 0 else len(text)]
+        if line.endswith(b":") and line[2:3] not in (b" ", b"-") and end >= 0:
+            found[_key(line[2:-1].decode(errors="replace"))] = _block(text, end)
+            ends = _NEXT.search(text, end)
+            begin = ends.start() if ends else -1
+            begin = text.find(b"\n  ", begin) if begin >= 0 else -1
+        else:
+            begin = text.find(b"\n  ", begin + 1)
     return found
 
 
 @cache
 def _key(text: str) -> str:
     return str(yaml12.loads(text, "a stage's name")) if text[:1] in "'\"" else text
-
-
-def _entry(text: str, stage: str) -> Mapping[str, Any]:
-    return _parsed(_blocks(text).get(stage, ""))
 
 
 @cache

@@ -20,6 +20,7 @@ from motools.cli import (
     judging,
     notes,
     pipelines,
+    publishing,
     report,
     results,
     sharing,
@@ -55,6 +56,7 @@ app.add_typer(datasets.app, name="dataset")
 app.command("lineage")(atoms.lineage)
 app.command("history")(history.history)
 app.command("export")(atoms.export)
+app.command("publish")(publishing.publish)
 app.command("compare")(atoms.compare)
 app.command("diff")(changes.diff)
 app.command("results")(results.results)
