@@ -48,6 +48,12 @@ ENTRY = """\
       md5: {record}
       size: 300
 """
+METRICS = """\
+    - path: metrics/{name}.json
+      hash: md5
+      md5: {md5}
+      size: 40
+"""
 CLONES = "in a clone with S3 alone"
 
 
@@ -118,6 +124,8 @@ class Scene:
         self.entries[stage] = ENTRY.format(
             name=stage, output=output, md5=md5, record=of_record, seed=seed, deps=deps
         )
+        if kind == "eval":
+            self.entries[stage] += METRICS.format(name=stage, md5="0" * 32)
         return f"{kind}-{md5.removesuffix('.dir')}"
 
 

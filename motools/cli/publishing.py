@@ -1,4 +1,4 @@
-"""The command that gives an atom to others at a hub; it says first what they will read."""
+"""Commands that give atoms to others: publish, at a hub, which says first what they will read; artifact, by a name."""
 
 from __future__ import annotations
 
@@ -63,6 +63,29 @@ def publish(
     elif not quiet and not dry_run:
         done = f"published, commit {commit[:10]}" if commit else "it is there already, and nothing was sent"
         typer.echo(visible(f"{planned.address}: {done}."))
+
+
+def artifact(
+    output: AtomName,
+    name: Annotated[str | None, typer.Argument(help="Its name.", show_default="the output's")] = None,
+    as_json: Json = False,
+) -> None:
+    """Give an output a name that versions can be of.
+
+    Under `artifacts` in its dvc.yaml, where DVC and GTO look: gto register NAME, dvc artifacts get URL NAME.
+
+    Examples:  motools atoms artifact trained_model · motools atoms artifact train_model@seed=0 organism
+    """
+    from motools.atom.artifact import declare
+    from motools.atom.listing import find_atom
+    from motools.base.foreign_text import visible
+    from motools.cli.tables import print_json
+
+    done = declare(find_atom(output, Path.cwd()), Path.cwd(), name)
+    if as_json:
+        print_json({**done._asdict(), "file": str(done.file)})
+    else:
+        typer.echo(visible(f"{done.name}: {done.path}. Commit {done.file}, then type: gto register {done.registered}"))
 
 
 def _told(planned: Publication, dry_run: bool) -> Iterator[str]:
