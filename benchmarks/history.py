@@ -5,16 +5,19 @@ Each commit has retrained and re-evaluated one of 150 models of a dataset. The p
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import shutil
+import subprocess
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from subprocess import run as call
 
 from measure import Figure, in_turns, main, parser, seconds
 from projects import environment, run
@@ -66,6 +69,7 @@ class Scene:
         run(folder, "dvc", "init", "-q")
         self.folder, self.project, self.trainings = folder, Project.find(folder), trainings
         self.entries: dict[str, str] = {}
+        self.metrics: dict[str, bytes] = {}  # that no commit has yet
         self._scratch = Path(tempfile.mkdtemp(dir=folder))
         self.dataset = self._made("prepare", "dataset", "dataset", {}, 0)
         for number in range(trainings):
@@ -80,8 +84,6 @@ class Scene:
 
     def _commit(self, commits: int) -> None:
         """All commits in one stream; each has its lock file whole."""
-        import subprocess
-
         git = subprocess.Popen(["git", "fast-import", "--quiet"], cwd=self.folder, stdin=subprocess.PIPE)
         assert git.stdin is not None
         for number in range(commits):
@@ -92,8 +94,10 @@ class Scene:
             who = f"b <b@example.org> {1_700_000_000 + 3600 * number} +0000"
             parent = "" if number else "from refs/heads/main^0\n"
             head = f"commit refs/heads/main\ncommitter {who}\ndata {len(message)}\n".encode()
-            file = f"M 100644 inline dvc.lock\ndata {len(lock)}\n".encode()
-            git.stdin.write(head + message + b"\n" + parent.encode() + file + lock + b"\n")
+            git.stdin.write(head + message + b"\n" + parent.encode())
+            for name, content in {"dvc.lock": lock, **self.metrics}.items():
+                git.stdin.write(f"M 100644 inline {name}\ndata {len(content)}\n".encode() + content + b"\n")
+            self.metrics = {}
         git.stdin.close()
         assert git.wait() == 0
         run(self.folder, "git", "reset", "-q", "--hard")
@@ -109,7 +113,8 @@ class Scene:
         about = {"kind": kind, "made_from": made_from, "metadata": {"model_id": f"tinylm/{output}"}}
         (folder / "atom.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
         name = "metrics.json" if kind == "eval" else "weights.txt"
-        (folder / "data" / name).write_text(json.dumps({"task": {output: {"mean": seed / 7}}}))
+        content = json.dumps({"task": {output: {"mean": seed / 7}}})
+        (folder / "data" / name).write_text(content)
         md5 = self.project.store.add(folder).md5
         shutil.rmtree(folder)
         record = Record("Ada <ada@example.org>", f"2026-01-01T00:00:{seed % 60:02}.000Z", 1.5, None, False, step=stage)
@@ -121,11 +126,11 @@ class Scene:
             for given, id in made_from.items()
         )
         deps = f"    deps:\n{deps}" if deps else ""
-        self.entries[stage] = ENTRY.format(
-            name=stage, output=output, md5=md5, record=of_record, seed=seed, deps=deps
-        )
+        self.entries[stage] = ENTRY.format(name=stage, output=output, md5=md5, record=of_record, seed=seed, deps=deps)
         if kind == "eval":
-            self.entries[stage] += METRICS.format(name=stage, md5="0" * 32)
+            self.metrics[f"metrics/{stage}.json"] = content.encode()
+            md5_of_metrics = hashlib.md5(content.encode()).hexdigest()
+            self.entries[stage] += METRICS.format(name=stage, md5=md5_of_metrics)
         return f"{kind}-{md5.removesuffix('.dir')}"
 
 
@@ -135,6 +140,7 @@ def served(project: Project) -> Iterator[str]:
     import boto3
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request
     os.environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -166,10 +172,7 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
         "lineage of a result": ("lineage", "results_1", "--json"),
     }
     size = f"{commits:,} commits, {2 * trainings + 1} atoms"
-    calls = {
-        what: lambda words=words: seconds(scene.folder, "motools", *words)  # type: ignore[misc]
-        for what, words in asked.items()
-    }
+    calls = {what: partial(seconds, scene.folder, "motools", *words) for what, words in asked.items()}
     for what, took in in_turns(n, **calls).items():
         yield Figure(f"{what}, {size}", took, "a second", 1.0, 1.0, n)
     run(scene.folder, "dvc", "remote", "add", "-q", "-d", "s3", "s3://results")
@@ -179,9 +182,10 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
         run(scene.folder, "git", "-c", "user.name=b", "-c", "user.email=b@example.org", "commit", "-qam", "remote")
         for what in ("history of a step", "history of a metric", "lineage of a result"):
             clone = folder / "clone"
-            call(["git", "clone", "-q", str(scene.folder), str(clone)], check=True, env=environment())
-            first = seconds(clone, "motools", *asked[what])
-            again = in_turns(n, again=lambda: seconds(clone, "motools", *asked[what]))["again"]
+            subprocess.run(["git", "clone", "-q", str(scene.folder), str(clone)], check=True, env=environment())
+            ask = partial(seconds, clone, "motools", *asked[what])
+            first = ask()
+            again = in_turns(n, again=ask)["again"]
             shutil.rmtree(clone)
             yield Figure(f"{what}, {CLONES}, {size}", first, "a second", 1.0, None, 1)
             yield Figure(f"{what}, {CLONES}, once it was asked", again, "a second", 1.0, 1.0, n)

@@ -21,6 +21,7 @@ SMALLEST = {
     "profile_1000": ["--sizes", "2,4"],
     "trace": ["--repeats", "1"],
     "large_atoms": ["--repeats", "1"],
+    "history": ["--repeats", "1"],
 }
 AGAINST = {
     "startup": {"dvc --help"},
@@ -32,6 +33,7 @@ AGAINST = {
     "profile_1000": {"2 stages"},
     "trace": {"unobserved"},
     "large_atoms": {"the file", "md5sum"},
+    "history": {"a second"},
 }
 
 

@@ -1,4 +1,4 @@
-"""An output of a pipeline as an artifact of DVC and GTO: a name under `artifacts` in dvc.yaml, which versions can be of."""
+"""An output of a pipeline as an artifact of DVC and GTO: a name in dvc.yaml that versions can be of."""
 
 from __future__ import annotations
 

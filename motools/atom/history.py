@@ -5,8 +5,10 @@ Git's history is read once, of lock files alone; a stage's part of one is parsed
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -15,6 +17,7 @@ from motools.atom import records
 from motools.atom.atom import EvalAtom, at_hand
 from motools.atom.records import Record
 from motools.base import yaml12
+from motools.base.foreign_text import read_json
 from motools.base.values import flat, same_values
 from motools.errors import AtomError, ConfigError, MotoolsError, did_you_mean
 from motools.repo import pipeline
@@ -145,45 +148,91 @@ def _names(step: Step, what: str) -> bool:
 def _asked(survey: Survey, versions: list[Version], what: str) -> _Asked:
     """The stages that a text is about, as each lock file has them.
 
-    Texts are searched, not parsed: a thousand lock files of three hundred stages are 200 MB.
+    Texts are searched, not parsed, and once: a thousand lock files of three hundred stages are 200 MB.
     """
     blobs = {blob: None for each in versions for blob in (each.after, each.before)}
-    parts = partial(survey.history.parts, blobs)
-    found = parts(partial(_direct, what))
-    stages = list(dict.fromkeys(stage for each in found.values() for stage in each))
-    if what in stages:
-        return _Asked([what], found)
-    if stages:
-        lacking = [blob for blob in blobs if len(found.get(blob, ())) < len(stages)]
-        return _Asked(stages, found | survey.history.parts(lacking, partial(_of_stages, stages)), only=what)
     older = {each.before for each in versions}
-    for some in ([each.after for each in versions if each.after not in older], list(blobs)):  # mostly the last will do
-        blocks = survey.history.parts(some, _blocks)
+    last = [each for each in versions if each.after not in older]  # of every branch
+    parts = survey.history.parts
+    tips = [each.after for each in last]
+    metric, asked = None, list[str]()
+    if not any(parts(tips, partial(_direct, what)).values()):
+        metric, asked = _fitting(what, _with_metrics(survey, parts(tips, _blocks), last))
+    found = parts(blobs, lambda text: (_direct(what, text), _of_stages(asked, text)))
+    stages = list(dict.fromkeys(stage for each, _ in found.values() for stage in each))
+    if what in stages:
+        return _Asked([what], {blob: each for blob, (each, _) in found.items()})
+    if stages:
+        known = {blob: each for blob, (each, _) in found.items()}
+        lacking = [blob for blob in blobs if len(known.get(blob, ())) < len(stages)]
+        return _Asked(stages, known | parts(lacking, partial(_of_stages, stages)), only=what)
+    if metric is None:  # that of a stage that is gone, perhaps
+        blocks = parts(blobs, _blocks)
         having = _with_metrics(survey, blocks)
-        named = {name for metrics in having.values() for name in metrics}
-        fitting = {what} & named or {name for name in named if name.endswith(f".{what}")}
-        if len(fitting) > 1:
-            raise AtomError(f"{what} may be {', '.join(sorted(fitting))}: write more of it.")
-        for metric in fitting:
-            asked = [stage for stage, metrics in having.items() if metric in metrics]
-            return _Asked(asked, parts(partial(_of_stages, asked)), metric)
-    hint = did_you_mean(what, [*(stage for each in blocks.values() for stage in each), *named])
-    raise AtomError(f"No commit has a stage, an output, an atom or a metric called {what!r}.{hint}")
+        metric, asked = _fitting(what, having)
+        found = {blob: ({}, {stage: each[stage] for stage in asked if stage in each}) for blob, each in blocks.items()}
+    if metric is None:
+        named = [*(stage for each in blocks.values() for stage in each), *(n for each in having.values() for n in each)]
+        hint = did_you_mean(what, dict.fromkeys(named))
+        raise AtomError(f"No commit has a stage, an output, an atom or a metric called {what!r}.{hint}")
+    return _Asked(asked, {blob: each for blob, (_, each) in found.items()}, metric)
 
 
-def _with_metrics(survey: Survey, blocks: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
-    """The stages that some lock files have with metrics -> these, as far as they are at hand."""
+def _fitting(what: str, having: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, list[str]]:
+    """The metric that a text names whole or by its end, and the stages that have it."""
+    named = {name for metrics in having.values() for name in metrics}
+    fitting = {what} & named or {name for name in named if name.endswith(f".{what}")}
+    if len(fitting) > 1:
+        raise AtomError(f"{what} may be {', '.join(sorted(fitting))}: write more of it.")
+    return next(((metric, [s for s, metrics in having.items() if metric in metrics]) for metric in fitting), (None, []))
+
+
+def _with_metrics(
+    survey: Survey, blocks: Mapping[str, Mapping[str, str]], versions: Sequence[Version] = ()
+) -> dict[str, dict[str, Any]]:
+    """The stages that some lock files have with metrics -> these, as far as they are at hand.
+
+    Args:
+        versions: whose files of metrics are looked for in git first; no remote is asked for these.
+    """
     entries = {
         (stage, block): pipeline.locked_outs(_parsed(block))
         for each in blocks.values()
         for stage, block in each.items()
         if f"path: {pipeline.metrics_path(stage)}" in block
     }
-    survey.fetch_files({md5 for outs in entries.values() for md5 in outs.values() if md5.endswith(".dir")}, OF_ATOM)
     found: dict[str, dict[str, Any]] = {}
+    for version in versions:
+        held = blocks.get(version.after, {})
+        for stage, metrics in _in_git(survey, version, {s: o for (s, b), o in entries.items() if held.get(s) == b}):
+            found[stage] = metrics | found.get(stage, {})
+            entries.pop((stage, held[stage]))
+    survey.fetch_files({md5 for outs in entries.values() for md5 in outs.values() if md5.endswith(".dir")}, OF_ATOM)
     for (stage, _), outs in entries.items():
         found[stage] = _metrics(survey, outs) | found.get(stage, {})
     return found
+
+
+def _in_git(
+    survey: Survey, version: Version, entries: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The metrics of stages with one evaluation as a commit itself has them, where they are those of its lock file."""
+    paths = {stage: pipeline.metrics_path(stage) for stage in entries}
+    names = {path.rpartition("/")[2] for path in paths.values()}
+    texts = survey.history.files_at(version.commit, names.__contains__) if names else {}
+    folder = version.path.rpartition("/")[0]
+    for stage, outs in entries.items():
+        text = texts.get(f"{folder}/{paths[stage]}".removeprefix("/"))
+        is_one = sum(path.startswith("atoms/") for path in outs) == 1
+        if (
+            is_one
+            and text is not None
+            and hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() == outs.get(paths[stage])
+        ):
+            with suppress(ValueError):
+                metrics = read_json(text)
+                if isinstance(metrics, dict):
+                    yield stage, flat(metrics)
 
 
 def _metrics(survey: Survey, outs: Mapping[str, str]) -> dict[str, Any]:
@@ -300,12 +349,22 @@ def _of_stages(stages: Sequence[str], text: bytes) -> dict[str, str]:
         return {stage: blocks[stage] for stage in stages if stage in blocks}
     found = {}
     for stage in stages:
-        for key in (stage, f"'{stage}'", f'"{stage}"'):
-            at = text.find(f"\n  {key}:\n".encode())
+        for key in _keys(stage):
+            at = text.find(key)
             if at >= 0:
-                found[stage] = _block(text, text.index(b":\n", at) + 1)
+                found[stage] = _block(text, at + len(key) - 1)
                 break
     return found
+
+
+@cache
+def _keys(stage: str) -> list[bytes]:
+    """How a lock file may spell the line of a stage's name: in quotes where YAML would take it for something else."""
+    try:
+        is_plain = yaml12.loads(stage, "a stage's name") == stage
+    except ConfigError:
+        is_plain = False
+    return [f"\n  {key}:\n".encode() for key in ([stage] if is_plain else [f"'{stage}'", f'"{stage}"'])]
 
 
 def _with_out(sign: bytes, text: bytes) -> dict[str, str]:

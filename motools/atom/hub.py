@@ -1,4 +1,4 @@
-"""The door to a hub, huggingface.co or the one that HF_ENDPOINT names: what a repository there holds, and a commit to it.
+"""The door to a hub, huggingface.co or what HF_ENDPOINT names: what a repository there holds, and a commit to it.
 
 The token of the person goes to that host alone; a committed `.env` that names another is refused when it is read.
 """
@@ -155,7 +155,9 @@ def _cause(error: BaseException) -> str:
         error = error.__cause__
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
-        return f"it refuses your token ({status}). HF_TOKEN wants one that may write there: `hf auth whoami` says whose."
+        return (
+            f"it refuses your token ({status}). HF_TOKEN wants one that may write there: `hf auth whoami` says whose."
+        )
     if status == 412:
         return "somebody has changed it since. Look at it, and publish again."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]

@@ -21,7 +21,9 @@ def publish(
     to: Annotated[str, typer.Option("--to", metavar="OWNER/NAME", help="The repository at the hub.")],
     public: Annotated[bool, typer.Option("--public", help="Let everybody read it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be published; send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Say what would be published; send nothing.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

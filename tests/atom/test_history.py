@@ -16,6 +16,10 @@ from motools.errors import AtomError
 from motools.repo.project import Project
 from motools.repo.survey import Survey
 
+OTHER = """    Step("again", {"model": "model"}, {"more": "eval"}, Config,
+         lambda config, input_atoms, workspace: make("more", "eval", config, input_atoms, workspace)),
+"""
+
 
 def told(folder: Path, what: str, pipeline: str | None = None) -> list[Step]:
     return history(Survey(Project.find(folder)), what, pipeline)
@@ -54,6 +58,44 @@ def test_an_output_an_atom_and_a_metric_have_histories_too(chain: Chain) -> None
     values = told(chain.folder, "score.mean")
     assert [step.value for step in values] == [2.5, 1.5, 0.5]
     assert [step.value for step in told(chain.folder, "task.score.mean")] == [2.5, 1.5, 0.5]
+
+
+def test_a_metric_that_several_steps_have_is_told_of_each(chain: Chain) -> None:
+    chain.edit("chain.py", '    Step("evaluate"', OTHER + '    Step("evaluate"')
+    assert chain.run().code == 0
+    commit(chain.folder, "another evaluation")
+    steps = told(chain.folder, "task.score.mean")
+    assert [(step.stage, step.value) for step in steps] == [
+        ("again", 2.5),
+        ("evaluate", 2.5),
+        ("evaluate", 1.5),
+        ("evaluate", 0.5),
+    ]
+
+
+def test_an_atom_is_told_with_what_had_changed_for_it_and_an_output_under_whatever_step_made_it(chain: Chain) -> None:
+    steps = told(chain.folder, "model")
+    (one,) = told(chain.folder, steps[1].atoms["model"][:12])
+    assert "train.seed: 0 -> 1" in one.changes
+    (chain.folder / "chain.py").write_text(
+        (chain.folder / "chain.py").read_text().replace('Step("train", {"dataset"', 'Step("fit-2", {"dataset"')
+    )
+    params = (chain.folder / "params.yaml").read_text()
+    (chain.folder / "params.yaml").write_text(params.replace("train:", "fit-2:"))
+    assert chain.run().code == 0
+    commit(chain.folder, "another name")
+    now = told(chain.folder, "model")
+    assert [step.stage for step in now] == ["fit-2", "train", "train", "train"]
+    assert now[1:] == steps
+
+
+def test_a_result_of_a_step_that_is_gone_is_told_still(chain: Chain) -> None:
+    was = told(chain.folder, "task.score.mean")
+    lock = chain.folder / "dvc.lock"
+    lock.write_text(lock.read_text().partition("  evaluate:\n")[0])
+    commit(chain.folder, "without")
+    assert told(chain.folder, "task.score.mean")[1:] == was
+    assert [step.subject for step in told(chain.folder, was[0].atoms["results"])] == ["seed 2"]
 
 
 def test_a_commit_that_changed_nothing_of_it_is_left_out(chain: Chain) -> None:
