@@ -144,9 +144,15 @@ class Hub:
             raise UserError("To publish needs a package that is missing: pip install huggingface_hub.") from None
         # Its HTTP library's errors have changed their base from one version to the next; of an upload, which has
         # threads, and of the library that uploads large files, any are passed on as a RuntimeError.
+        failures: tuple[type[BaseException], ...] = (
+            HfHubHTTPError,
+            *HfHubHTTPError.__bases__,
+            ValueError,
+            RuntimeError,
+        )
         try:
             return ask()
-        except (HfHubHTTPError, *HfHubHTTPError.__bases__, ValueError, RuntimeError) as error:
+        except failures as error:
             raise RemoteError(f"Could not {what}: {_cause(error)}") from error
 
 
