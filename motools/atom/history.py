@@ -26,6 +26,7 @@ from motools.repo.survey import Survey
 
 __all__ = ["Step", "history"]
 
+NOTHING = "nothing that dvc.lock names"
 MANY = 20
 OF_ATOM = ("atom.json", "data/metrics.json")
 """Of an atom that is not here, what tells what it is, and its metrics."""
@@ -77,13 +78,7 @@ def history(survey: Survey, what: str, folder: str | None = None) -> list[Step]:
     """
     versions = [each for each in survey.history.versions() if folder in (None, _folder(survey, each.path))]
     asked = _asked(survey, versions, what)
-    changed = [
-        _Changed(version, stage, _parsed(before), _parsed(now))
-        for version in versions
-        for stage in asked.stages
-        if (before := asked.block(version.before, stage)) != (now := asked.block(version.after, stage))
-    ]
-    changed = [each for each in changed if each.made[0] != each.made[1]]
+    changed = [each for version in versions for stage in asked.stages if (each := _changed(asked, version, stage))]
     _bring(survey, changed)
     found = [step for each in changed for step in _steps(survey, each, asked.metric)]
     if asked.only is not None:  # of an output or an atom: those in which it became another
@@ -110,7 +105,7 @@ class _Asked(NamedTuple):
 
 
 class _Changed(NamedTuple):
-    """A stage's entry in a lock file before and in a commit; empty where it has none."""
+    """A stage whose results a commit has changed: its entry in a lock file before and now, empty where it has none."""
 
     version: Version
     stage: str
@@ -120,9 +115,22 @@ class _Changed(NamedTuple):
     @property
     def made(self) -> list[dict[str, str]]:
         """Path -> hash of its results before and now."""
-        beside = pipeline.beside(self.stage)
-        outs = (pipeline.locked_outs(each) for each in (self.before, self.now))
-        return [{path: md5 for path, md5 in each.items() if path not in beside} for each in outs]
+        return [_made(self.stage, each) for each in (self.before, self.now)]
+
+
+def _changed(asked: _Asked, version: Version, stage: str) -> _Changed | None:
+    """None where the results are those of before, in a merge those of one side."""
+    blocks = [asked.block(blob, stage) for blob in version.before]
+    if (block := asked.block(version.after, stage)) in blocks:
+        return None
+    now, entries = _parsed(block), [_parsed(each) for each in blocks]
+    made = _made(stage, now)
+    return _Changed(version, stage, entries[0], now) if all(_made(stage, each) != made for each in entries) else None
+
+
+def _made(stage: str, entry: Mapping[str, Any]) -> dict[str, str]:
+    beside = pipeline.beside(stage)
+    return {path: md5 for path, md5 in pipeline.locked_outs(entry).items() if path not in beside}
 
 
 def _bring(survey: Survey, changed: Sequence[_Changed]) -> None:
@@ -150,8 +158,8 @@ def _asked(survey: Survey, versions: list[Version], what: str) -> _Asked:
 
     Texts are searched, not parsed, and once: a thousand lock files of three hundred stages are 200 MB.
     """
-    blobs = {blob: None for each in versions for blob in (each.after, each.before)}
-    older = {each.before for each in versions}
+    blobs = {blob: None for each in versions for blob in (each.after, *each.before)}
+    older = {blob for each in versions for blob in each.before}
     last = [each for each in versions if each.after not in older]  # of every branch
     parts = survey.history.parts
     tips = [each.after for each in last]
@@ -267,7 +275,7 @@ def _steps(survey: Survey, changed: _Changed, metric: str | None) -> Iterator[St
         stage=stage,
         atoms={_name(path): _id(survey, md5) for path, md5 in new.items()},
         value=value,
-        changes=tuple(_changes(before, now)) if before and now else ("gone",) if before else (),
+        changes=(tuple(_changes(before, now)) or (NOTHING,)) if before and now else ("gone",) if before else (),
         made=made,
         made_at=record.commit if record else None,
         rewritten=False,

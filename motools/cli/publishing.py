@@ -52,6 +52,8 @@ def publish(
     if not (quiet or as_json) or (dry_run and not as_json):
         for line in _told(planned, dry_run):
             typer.echo(visible(line))
+    for name in planned.suspicious:
+        typer.echo(visible(f"Look at {name}: something in it looks like the key of an account."), err=True)
     commit = None
     if not dry_run and not planned.is_there:
         if not yes:
@@ -99,7 +101,5 @@ def _told(planned: Publication, dry_run: bool) -> Iterator[str]:
     for name, state in planned.states.items():
         size = f"  {told_size(planned.size(name))}" if name in planned.files else ""
         yield f"  {state:<8} {name}{size}"
-    if planned.suspicious:
-        yield f"  with what looks like the key of an account: {', '.join(planned.suspicious)}"
     yield "Its card, README.md:"
     yield from (f"  | {line}" for line in planned.card.splitlines())

@@ -31,7 +31,7 @@ class Version(NamedTuple):
 
     Attributes:
         path: below the repository's top.
-        before: git's id of its text before; of zeros where there was none.
+        before: git's id of its text in each parent, of a merge several; of zeros where there was none.
         after: the same of its text in the commit.
     """
 
@@ -40,7 +40,7 @@ class Version(NamedTuple):
     date: str
     subject: str
     path: str
-    before: str
+    before: tuple[str, ...]
     after: str
 
 
@@ -124,8 +124,8 @@ class History:
         return {blob: take(text) for blob, text in self._contents(wanted)}
 
     def versions(self) -> list[Version]:
-        """Every change of a dvc.lock that a commit of any branch has made, newest first; merges bring none of their
-        own, but for what both sides lack."""
+        """Every change of a dvc.lock that a commit of any branch has made, newest first; of merges those that no side
+        had."""
         if self._git.head is None:
             return []
         words = (
@@ -134,6 +134,7 @@ class History:
             "--topo-order",
             "--full-history",
             "--raw",
+            "-c",
             "--no-abbrev",
             "--no-renames",
             "--no-show-signature",
@@ -146,8 +147,9 @@ class History:
             raw = [each.lstrip("\n") for each in raw]
             for about, path in pairwise(raw):
                 if about.startswith(":"):
-                    _, _, before, after, _ = about.split(" ")
-                    found.append(Version(commit, author, date, subject, path, before, after))
+                    fields = about.lstrip(":").split(" ")  # modes, then ids, each of the parents and of the commit
+                    *before, after = fields[len(fields) // 2 : -1]
+                    found.append(Version(commit, author, date, subject, path, tuple(before), after))
         return found
 
     def commit(self, revision: str) -> str:

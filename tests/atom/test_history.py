@@ -77,9 +77,7 @@ def test_an_atom_is_told_with_what_had_changed_for_it_and_an_output_under_whatev
     steps = told(chain.folder, "model")
     (one,) = told(chain.folder, steps[1].atoms["model"][:12])
     assert "train.seed: 0 -> 1" in one.changes
-    (chain.folder / "chain.py").write_text(
-        (chain.folder / "chain.py").read_text().replace('Step("train", {"dataset"', 'Step("fit-2", {"dataset"')
-    )
+    chain.edit("chain.py", 'Step("train", {"dataset"', 'Step("fit-2", {"dataset"')
     params = (chain.folder / "params.yaml").read_text()
     (chain.folder / "params.yaml").write_text(params.replace("train:", "fit-2:"))
     assert chain.run().code == 0
@@ -104,6 +102,31 @@ def test_a_commit_that_changed_nothing_of_it_is_left_out(chain: Chain) -> None:
     (chain.folder / "params.yaml").write_text(text + "# a word\n")
     commit(chain.folder, "a word")
     assert told(chain.folder, "prepare") == before
+
+
+def test_a_merge_tells_what_neither_side_had_and_nothing_else(chain: Chain) -> None:
+    folder = chain.folder
+    git(folder, "switch", "-qc", "other", "HEAD~1")
+    chain.set("train", seed=7)
+    assert chain.run().code == 0
+    commit(folder, "train 7")
+    sides = told(folder, "train")
+    subprocess.run(["git", "merge", "-q", "--no-commit", "later"], cwd=folder, capture_output=True, timeout=60)
+    git(folder, "checkout", "--theirs", "dvc.lock", "params.yaml", "metrics")
+    chain.set("evaluate", seed=8)
+    assert chain.run().code == 0
+    commit(folder, "merged")
+    assert told(folder, "train") == sides  # as it was on one side
+    assert told(folder, "evaluate")[0].subject == "merged"
+    assert told(folder, "score.mean")[0].value == 8.5
+
+
+def test_another_result_of_the_same_is_not_told_as_the_first(chain: Chain) -> None:
+    lock = chain.folder / "dvc.lock"
+    text = lock.read_text()
+    lock.write_text(text.replace(chain.oid("atoms/results"), f"{'f' * 32}.dir"))
+    commit(chain.folder, "by hand")
+    assert told(chain.folder, "evaluate")[0].changes == ("nothing that dvc.lock names",)
 
 
 def test_a_commit_that_was_amended_away_is_told_as_such(project: Path) -> None:

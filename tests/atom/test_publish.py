@@ -222,7 +222,9 @@ def test_no_secret_is_published(
 def test_what_looks_like_a_key_in_the_data_is_told(hub: HubServer, project: Path, tmp_path: Path) -> None:
     (tmp_path / "dataset.jsonl").write_text('{"code": "key = \'AKIAIOSFODNN7EXAMPLE\'"}\n')
     atom = DatasetAtom.create(user="Ada", artifact_path=tmp_path / "dataset.jsonl")
-    assert "what looks like the key of an account: dataset.jsonl" in publish(atom, "--dry-run", yes=False).out
+    for options in ("--dry-run", "--quiet"):
+        said = publish(atom, options).said
+        assert "Look at dataset.jsonl: something in it looks like the key of an account." in said
 
 
 def test_a_repository_of_something_else_or_with_other_readers_is_refused(hub: HubServer, dataset: DatasetAtom) -> None:
