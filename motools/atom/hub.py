@@ -60,7 +60,7 @@ class Hub:
         try:
             from huggingface_hub import get_token
         except ImportError:
-            raise UserError("To publish needs a package that is missing: pip install huggingface_hub.") from None
+            raise UserError("Publishing needs a package that is missing: pip install huggingface_hub.") from None
         token = get_token()
         if not token:
             raise UserError(f"There is no token for {self.endpoint}: set HF_TOKEN, or type: hf auth login")
@@ -138,10 +138,8 @@ class Hub:
         return str(done.oid)
 
     def _asked(self, ask: Callable[[], Answer], what: str) -> Answer:
-        try:
-            from huggingface_hub.errors import HfHubHTTPError
-        except ImportError:
-            raise UserError("To publish needs a package that is missing: pip install huggingface_hub.") from None
+        from huggingface_hub.errors import HfHubHTTPError
+
         # Its HTTP library's errors have changed their base from one version to the next; of an upload, which has
         # threads, and of the library that uploads large files, any are passed on as a RuntimeError.
         failures: tuple[type[BaseException], ...] = (

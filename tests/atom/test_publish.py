@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -268,7 +269,7 @@ def test_a_hub_that_says_no_or_nothing_is_one_sentence(
     assert "Could not ask for http://127.0.0.1:9/datasets/ada/it" in publish(dataset).sentence
 
 
-def test_without_a_token_it_is_said_how_to_have_one(
+def test_without_a_token_or_the_client_it_is_said_how_to_have_one(
     hub: HubServer, dataset: DatasetAtom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constants: Any = pytest.importorskip("huggingface_hub.constants")
@@ -276,4 +277,6 @@ def test_without_a_token_it_is_said_how_to_have_one(
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     done = publish(dataset)
     assert (done.code, "set HF_TOKEN, or type: hf auth login" in done.sentence) == (2, True)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert publish(dataset).sentence.endswith("needs a package that is missing: pip install huggingface_hub.")
     assert hub.requests == []
