@@ -416,7 +416,10 @@ def _blocks(text: bytes) -> dict[str, str]:
 
 @cache
 def _key(text: str) -> str:
-    return str(yaml12.loads(text, "a stage's name")) if text[:1] in "'\"" else text
+    try:
+        return str(yaml12.loads(text, "a stage's name")) if text[:1] in ("'", '"') else text
+    except ConfigError:
+        return text
 
 
 @cache

@@ -187,7 +187,13 @@ def test_what_never_was_is_refused_with_what_was_meant(chain: Chain) -> None:
 def test_lock_files_that_no_one_can_read_are_passed_over(chain: Chain) -> None:
     lock = chain.folder / "dvc.lock"
     sound = lock.read_text()
-    for text in ("stages: 3\n", "  train:\n    outs: 3\n", "stages:\n  train:\n    [\n", "\x00\n"):
+    for text in (
+        "stages:\n  'tr:\n    outs: 3\n",
+        "stages: 3\n",
+        "  train:\n    outs: 3\n",
+        "stages:\n  train:\n    [\n",
+        "\x00\n",
+    ):
         lock.write_text(text)
         commit(chain.folder, "broken")
     lock.write_text(sound)
