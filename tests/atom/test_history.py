@@ -66,7 +66,7 @@ def test_a_metric_that_several_steps_have_is_told_of_each(chain: Chain) -> None:
     commit(chain.folder, "another evaluation")
     steps = told(chain.folder, "task.score.mean")
     assert [(step.stage, step.value) for step in steps] == [
-        ("again", 2.5),
+        ("again", 0.5),
         ("evaluate", 2.5),
         ("evaluate", 1.5),
         ("evaluate", 0.5),
