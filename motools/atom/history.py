@@ -76,7 +76,9 @@ def history(survey: Survey, what: str, folder: str | None = None) -> list[Step]:
     Raises:
         AtomError: nothing in the history of the project has this name.
     """
-    versions = [each for each in survey.history.versions() if folder in (None, _folder(survey, each.path))]
+    versions = survey.history.versions()
+    wanted = {path for path in {each.path for each in versions} if folder in (None, _folder(survey, path))}
+    versions = [each for each in versions if each.path in wanted]
     asked = _asked(survey, versions, what)
     changed = [each for version in versions for stage in asked.stages if (each := _changed(asked, version, stage))]
     _bring(survey, changed)
