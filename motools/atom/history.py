@@ -6,7 +6,7 @@ Git's history is read once, of lock files alone; a stage's part of one is parsed
 from __future__ import annotations
 
 import hashlib
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,12 +22,12 @@ from motools.base.values import flat, same_values
 from motools.errors import AtomError, ConfigError, MotoolsError, did_you_mean
 from motools.repo import pipeline
 from motools.repo.history import Version
+from motools.repo.lock_text import all_parts, made_by, of_stages
 from motools.repo.survey import Survey
 
 __all__ = ["Step", "history"]
 
 NOTHING = "nothing that dvc.lock names"
-MANY = 20
 OF_ATOM = ("atom.json", "data/metrics.json")
 """Of an atom that is not here, what tells what it is, and its metrics."""
 
@@ -161,23 +161,21 @@ def _asked(survey: Survey, versions: list[Version], what: str) -> _Asked:
     Texts are searched, not parsed, and once: a thousand lock files of three hundred stages are 200 MB.
     """
     blobs = {blob: None for each in versions for blob in (each.after, *each.before)}
-    older = {blob for each in versions for blob in each.before}
-    last = [each for each in versions if each.after not in older]  # of every branch
-    parts = survey.history.parts
+    parts, last = survey.history.parts, _last(versions)
     tips = [each.after for each in last]
     metric, asked = None, list[str]()
-    if not any(parts(tips, partial(_direct, what)).values()):
-        metric, asked = _fitting(what, _with_metrics(survey, parts(tips, _blocks), last))
-    found = parts(blobs, lambda text: (_direct(what, text), _of_stages(asked, text)))
+    if not any(parts(tips, partial(made_by, what)).values()):
+        metric, asked = _fitting(what, _with_metrics(survey, parts(tips, all_parts), last))
+    found = parts(blobs, lambda text: (made_by(what, text), of_stages(asked, text)))
     stages = list(dict.fromkeys(stage for each, _ in found.values() for stage in each))
     if what in stages:
         return _Asked([what], {blob: each for blob, (each, _) in found.items()})
     if stages:
         known = {blob: each for blob, (each, _) in found.items()}
         lacking = [blob for blob in blobs if len(known.get(blob, ())) < len(stages)]
-        return _Asked(stages, known | parts(lacking, partial(_of_stages, stages)), only=what)
+        return _Asked(stages, known | parts(lacking, partial(of_stages, stages)), only=what)
     if metric is None:  # that of a stage that is gone, perhaps
-        blocks = parts(blobs, _blocks)
+        blocks = parts(blobs, all_parts)
         having = _with_metrics(survey, blocks)
         metric, asked = _fitting(what, having)
         found = {blob: ({}, {stage: each[stage] for stage in asked if stage in each}) for blob, each in blocks.items()}
@@ -186,6 +184,15 @@ def _asked(survey: Survey, versions: list[Version], what: str) -> _Asked:
         hint = did_you_mean(what, dict.fromkeys(named))
         raise AtomError(f"No commit has a stage, an output, an atom or a metric called {what!r}.{hint}")
     return _Asked(asked, {blob: each for blob, (_, each) in found.items()}, metric)
+
+
+def _last(versions: list[Version]) -> list[Version]:
+    """Of each lock file what came last, on every branch: what no commit has changed as often as it came."""
+    left = Counter(each.after for each in versions)
+    left.subtract(blob for each in versions for blob in each.before)
+    newest = {each.path: each for each in reversed(versions)}
+    found = {each.after: each for each in versions if left[each.after] > 0}
+    return [*({each.after: each for each in newest.values()} | found).values()]
 
 
 def _fitting(what: str, having: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, list[str]]:
@@ -330,98 +337,6 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
 
 def _said(values: Mapping[str, Any], name: str) -> str:
     return repr(values[name]) if name in values else "(absent)"
-
-
-# -- parts of a lock file --------------------------------------------------------
-
-
-_NEXT = re.compile(rb"\n(?! {4}|\n|$)")
-"""Where the part of a stage ends: at a line that is indented less."""
-
-
-def _direct(what: str, text: bytes) -> dict[str, str]:
-    """The stage of a name; or those that made the output of a name, or an atom whose hash begins so."""
-    if named := _of_stages([what], text):
-        return named
-    signs = [f"path: {pipeline.atom_path(what)}\n"]
-    md5 = what.rpartition("-")[2]
-    signs += [f"md5: {md5}"] if len(md5) >= 4 and all(digit in "0123456789abcdef" for digit in md5) else []
-    for sign in signs:
-        if found := _with_out(sign.encode(), text):
-            return found
-    return {}
-
-
-def _of_stages(stages: Sequence[str], text: bytes) -> dict[str, str]:
-    """The parts of some stages; where they are many, all are told apart at once."""
-    if len(stages) > MANY:
-        blocks = _blocks(text)
-        return {stage: blocks[stage] for stage in stages if stage in blocks}
-    found = {}
-    for stage in stages:
-        for key in _keys(stage):
-            at = text.find(key)
-            if at >= 0:
-                found[stage] = _block(text, at + len(key) - 1)
-                break
-    return found
-
-
-@cache
-def _keys(stage: str) -> list[bytes]:
-    """How a lock file may spell the line of a stage's name: in quotes where YAML would take it for something else."""
-    try:
-        is_plain = yaml12.loads(stage, "a stage's name") == stage
-    except ConfigError:
-        is_plain = False
-    return [f"\n  {key}:\n".encode() for key in ([stage] if is_plain else [f"'{stage}'", f'"{stage}"'])]
-
-
-def _with_out(sign: bytes, text: bytes) -> dict[str, str]:
-    """The stages that have a text among what they made, not only among what they read."""
-    found = {}
-    at = text.find(sign)
-    while at >= 0:
-        if text.rfind(b"\n    outs:", 0, at) > text.rfind(b"\n    deps:", 0, at):
-            begin = text.rfind(b"\n  ", 0, at)
-            while text[begin + 3 : begin + 4] in (b" ", b"-"):
-                begin = text.rfind(b"\n  ", 0, begin)
-            end = text.find(b":\n", begin)
-            if 0 <= begin < end:
-                found[_key(text[begin + 3 : end].decode(errors="replace"))] = _block(text, end + 1)
-        at = text.find(sign, at + 1)
-    return found
-
-
-def _block(text: bytes, begin: int) -> str:
-    """What is indented further than a stage's name, from the end of its line on."""
-    end = _NEXT.search(text, begin)
-    return text[begin + 1 : end.start() if end else len(text)].decode(errors="replace").rstrip("\n")
-
-
-def _blocks(text: bytes) -> dict[str, str]:
-    """A lock file's text in parts, by stage: a key two spaces in, and what is indented further."""
-    found: dict[str, str] = {}
-    begin = text.find(b"\n  ")
-    while begin >= 0:
-        end = text.find(b"\n", begin + 1)
-        line = text[begin + 1 : end if end >= 0 else len(text)]
-        if line.endswith(b":") and line[2:3] not in (b" ", b"-") and end >= 0:
-            found[_key(line[2:-1].decode(errors="replace"))] = _block(text, end)
-            ends = _NEXT.search(text, end)
-            begin = ends.start() if ends else -1
-            begin = text.find(b"\n  ", begin) if begin >= 0 else -1
-        else:
-            begin = text.find(b"\n  ", begin + 1)
-    return found
-
-
-@cache
-def _key(text: str) -> str:
-    try:
-        return str(yaml12.loads(text, "a stage's name")) if text[:1] in ("'", '"') else text
-    except ConfigError:
-        return text
 
 
 @cache
