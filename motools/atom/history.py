@@ -19,7 +19,7 @@ from motools.atom.records import Record
 from motools.base import yaml12
 from motools.base.foreign_text import read_json
 from motools.base.values import flat, same_values
-from motools.errors import AtomError, ConfigError, MotoolsError, did_you_mean
+from motools.errors import AtomError, ConfigError, MotoolsError, did_you_mean, listed
 from motools.repo import pipeline
 from motools.repo.history import Version
 from motools.repo.lock_text import all_parts, made_by, of_stages
@@ -200,7 +200,8 @@ def _fitting(what: str, having: Mapping[str, Mapping[str, Any]]) -> tuple[str | 
     named = {name for metrics in having.values() for name in metrics}
     fitting = {what} & named or {name for name in named if name.endswith(f".{what}")}
     if len(fitting) > 1:
-        raise AtomError(f"{what} may be {', '.join(sorted(fitting))}: write more of it.")
+        more = ", …" if len(fitting) > 10 else ""
+        raise AtomError(f"{what} may be {listed(sorted(fitting)[:10])}{more}: write more of it.")
     return next(((metric, [s for s, metrics in having.items() if metric in metrics]) for metric in fitting), (None, []))
 
 

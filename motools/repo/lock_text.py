@@ -65,9 +65,9 @@ def _with_out(sign: bytes, text: bytes) -> dict[str, str]:
             begin = text.rfind(b"\n  ", 0, at)
             while begin >= 0 and text[begin + 3 : begin + 4] in (b" ", b"-"):
                 begin = text.rfind(b"\n  ", 0, begin)
-            end = text.find(b":\n", begin)
-            if 0 <= begin < end:
-                found[_key(text[begin + 3 : end].decode(errors="replace"))] = _block(text, end + 1)
+            end = text.find(b"\n", begin + 1)
+            if begin >= 0 and text[end - 1 : end] == b":":
+                found[_key(text[begin + 3 : end - 1].decode(errors="replace"))] = _block(text, end)
         at = text.find(sign, at + 1)
     return found
 
