@@ -23,6 +23,7 @@ SMALLEST = {
     "large_atoms": ["--repeats", "1"],
     "join": ["--stages", "6"],
     "large_outputs": ["--repeats", "1", "--files", "20"],
+    "history": ["--repeats", "1"],
 }
 AGAINST = {
     "startup": {"dvc --help"},
@@ -36,6 +37,7 @@ AGAINST = {
     "large_atoms": {"the file", "md5sum"},
     "join": {"doit, a command a task", "doit, a function a task", "a second"},
     "large_outputs": {"dvc repro", "dvc checkout", "dvc add, after writing them", "dvc add again"},
+    "history": {"a second"},
 }
 
 

@@ -5,22 +5,31 @@ Git's history is read once, of lock files alone; a stage's part of one is parsed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 from motools.atom import records
 from motools.atom.atom import EvalAtom, at_hand
 from motools.atom.records import Record
 from motools.base import yaml12
+from motools.base.foreign_text import read_json
 from motools.base.values import flat, same_values
-from motools.errors import AtomError, ConfigError, MotoolsError, did_you_mean
+from motools.errors import AtomError, ConfigError, MotoolsError, did_you_mean, listed
 from motools.repo import pipeline
 from motools.repo.history import Version
+from motools.repo.lock_text import all_parts, made_by, of_stages
 from motools.repo.survey import Survey
 
 __all__ = ["Step", "history"]
+
+NOTHING = "nothing that dvc.lock names"
+OF_ATOM = ("atom.json", "data/metrics.json")
+"""Of an atom that is not here, what tells what it is, and its metrics."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,71 @@ def history(survey: Survey, what: str, folder: str | None = None) -> list[Step]:
     Raises:
         AtomError: nothing in the history of the project has this name.
     """
-    versions = [each for each in survey.history.versions() if folder in (None, _folder(survey, each.path))]
-    stages, metric = _asked(survey, versions, what)
-    steps = [step for version in versions for stage in stages for step in _steps(survey, version, stage, metric)]
-    if what not in stages and metric is None:  # of an output or an atom: those in which it became another
-        steps = [step for step in steps if _names(step, what)]
-    return _with_commits(survey, steps)
+    versions = survey.history.versions()
+    wanted = {path for path in {each.path for each in versions} if folder in (None, _folder(survey, path))}
+    versions = [each for each in versions if each.path in wanted]
+    asked = _asked(survey, versions, what)
+    changed = [each for version in versions for stage in asked.stages if (each := _changed(asked, version, stage))]
+    _bring(survey, changed)
+    found = [step for each in changed for step in _steps(survey, each, asked.metric)]
+    if asked.only is not None:  # of an output or an atom: those in which it became another
+        found = [step for step in found if _names(step, asked.only)]
+    return _with_commits(survey, found)
+
+
+class _Asked(NamedTuple):
+    """What a text is about.
+
+    Attributes:
+        blocks: git's id of a lock file -> stage -> its part.
+        metric: the one that it names.
+        only: the output or atom that it names.
+    """
+
+    stages: Sequence[str]
+    blocks: Mapping[str, Mapping[str, str]]
+    metric: str | None = None
+    only: str | None = None
+
+    def block(self, blob: str, stage: str) -> str:
+        return self.blocks.get(blob, {}).get(stage, "")
+
+
+class _Changed(NamedTuple):
+    """A stage whose results a commit has changed: its entry in a lock file before and now, empty where it has none."""
+
+    version: Version
+    stage: str
+    before: Mapping[str, Any]
+    now: Mapping[str, Any]
+
+    @property
+    def made(self) -> list[dict[str, str]]:
+        """Path -> hash of its results before and now."""
+        return [_made(self.stage, each) for each in (self.before, self.now)]
+
+
+def _changed(asked: _Asked, version: Version, stage: str) -> _Changed | None:
+    """None where the results are those of before, in a merge those of one side."""
+    blocks = [asked.block(blob, stage) for blob in version.before]
+    if (block := asked.block(version.after, stage)) in blocks:
+        return None
+    now, entries = _parsed(block), [_parsed(each) for each in blocks]
+    made = _made(stage, now)
+    return _Changed(version, stage, entries[0], now) if all(_made(stage, each) != made for each in entries) else None
+
+
+def _made(stage: str, entry: Mapping[str, Any]) -> dict[str, str]:
+    beside = pipeline.beside(stage)
+    return {path: md5 for path, md5 in pipeline.locked_outs(entry).items() if path not in beside}
+
+
+def _bring(survey: Survey, changed: Sequence[_Changed]) -> None:
+    """From the remote, all at once: what tells what atoms are, their metrics, and the records."""
+    made = {md5 for each in changed for outs in each.made for md5 in outs.values()}
+    survey.fetch_files({md5 for md5 in made if md5.endswith(".dir")}, OF_ATOM)
+    recorded = (pipeline.locked_outs(each.now).get(pipeline.record_path(each.stage)) for each in changed)
+    survey.fetch({md5 for md5 in recorded if md5 is not None})
 
 
 def _folder(survey: Survey, path: str) -> str:
@@ -87,43 +155,107 @@ def _names(step: Step, what: str) -> bool:
     )
 
 
-def _asked(survey: Survey, versions: list[Version], what: str) -> tuple[list[str], str | None]:
-    """The stages that a text is about, and the metric that it names, if it names one."""
-    blocks = {stage: set[str]() for version in versions for stage in _blocks(version.before) | _blocks(version.after)}
-    for version in versions:
-        for text in (version.before, version.after):
-            for stage, block in _blocks(text).items():
-                blocks[stage].add(block)
-    if what in blocks:
-        return [what], None
-    md5 = what.rpartition("-")[2]
-    signs = [f"path: {pipeline.atom_path(what)}\n"]
-    signs += [f"md5: {md5}"] if len(md5) >= 4 and all(digit in "0123456789abcdef" for digit in md5) else []
-    for sign in signs:
-        if having := [stage for stage, texts in blocks.items() if any(sign in text for text in texts)]:
-            return having, None
-    metrics = {metric: stage for stage in blocks for metric in _metrics_now(survey, versions, stage)}
-    fitting = [metric for metric in metrics if metric == what or metric.endswith(f".{what}")]
-    if len(fitting) == 1:
-        return [metrics[fitting[0]]], fitting[0]
-    if fitting:
-        raise AtomError(f"{what} may be {', '.join(fitting)}: write more of it.")
-    hint = did_you_mean(what, [*blocks, *metrics])
-    raise AtomError(f"No commit has a stage, an output, an atom or a metric called {what!r}.{hint}")
+def _asked(survey: Survey, versions: list[Version], what: str) -> _Asked:
+    """The stages that a text is about, as each lock file has them.
+
+    Texts are searched, not parsed, and once: a thousand lock files of three hundred stages are 200 MB.
+    """
+    blobs = {blob: None for each in versions for blob in (each.after, *each.before)}
+    parts, last = survey.history.parts, _last(versions)
+    tips = [each.after for each in last]
+    metric, asked = None, list[str]()
+    if not any(parts(tips, partial(made_by, what)).values()):
+        metric, asked = _fitting(what, _with_metrics(survey, parts(tips, all_parts), last))
+    found = parts(blobs, lambda text: (made_by(what, text), of_stages(asked, text)))
+    stages = list(dict.fromkeys(stage for each, _ in found.values() for stage in each))
+    if what in stages:
+        return _Asked([what], {blob: each for blob, (each, _) in found.items()})
+    if stages:
+        known = {blob: each for blob, (each, _) in found.items()}
+        lacking = [blob for blob in blobs if len(known.get(blob, ())) < len(stages)]
+        return _Asked(stages, known | parts(lacking, partial(of_stages, stages)), only=what)
+    if metric is None:  # that of a stage that is gone, perhaps
+        blocks = parts(blobs, all_parts)
+        having = _with_metrics(survey, blocks)
+        metric, asked = _fitting(what, having)
+        found = {blob: ({}, {stage: each[stage] for stage in asked if stage in each}) for blob, each in blocks.items()}
+    if metric is None:
+        named = [*(stage for each in blocks.values() for stage in each), *(n for each in having.values() for n in each)]
+        hint = did_you_mean(what, dict.fromkeys(named))
+        raise AtomError(f"No commit has a stage, an output, an atom or a metric called {what!r}.{hint}")
+    return _Asked(asked, {blob: each for blob, (_, each) in found.items()}, metric)
 
 
-def _metrics_now(survey: Survey, versions: list[Version], stage: str) -> dict[str, Any]:
+def _last(versions: list[Version]) -> list[Version]:
+    """Of each lock file what came last, on every branch: what no commit has changed as often as it came."""
+    left = Counter(each.after for each in versions)
+    left.subtract(blob for each in versions for blob in each.before)
+    newest = {each.path: each for each in reversed(versions)}
+    found = {each.after: each for each in versions if left[each.after] > 0}
+    return [*({each.after: each for each in newest.values()} | found).values()]
+
+
+def _fitting(what: str, having: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, list[str]]:
+    """The metric that a text names whole or by its end, and the stages that have it."""
+    named = {name for metrics in having.values() for name in metrics}
+    fitting = {what} & named or {name for name in named if name.endswith(f".{what}")}
+    if len(fitting) > 1:
+        more = ", …" if len(fitting) > 10 else ""
+        raise AtomError(f"{what} may be {listed(sorted(fitting)[:10])}{more}: write more of it.")
+    return next(((metric, [s for s, metrics in having.items() if metric in metrics]) for metric in fitting), (None, []))
+
+
+def _with_metrics(
+    survey: Survey, blocks: Mapping[str, Mapping[str, str]], versions: Sequence[Version] = ()
+) -> dict[str, dict[str, Any]]:
+    """The stages that some lock files have with metrics -> these, as far as they are at hand.
+
+    Args:
+        versions: whose files of metrics are looked for in git first; no remote is asked for these.
+    """
+    entries = {
+        (stage, block): pipeline.locked_outs(_parsed(block))
+        for each in blocks.values()
+        for stage, block in each.items()
+        if f"path: {pipeline.metrics_path(stage)}" in block
+    }
+    found: dict[str, dict[str, Any]] = {}
     for version in versions:
-        metrics = _metrics(survey, pipeline.locked_outs(_entry(version.after, stage)))
-        if metrics:
-            return metrics
-    return {}
+        held = blocks.get(version.after, {})
+        for stage, metrics in _in_git(survey, version, {s: o for (s, b), o in entries.items() if held.get(s) == b}):
+            found[stage] = metrics | found.get(stage, {})
+            entries.pop((stage, held[stage]))
+    survey.fetch_files({md5 for outs in entries.values() for md5 in outs.values() if md5.endswith(".dir")}, OF_ATOM)
+    for (stage, _), outs in entries.items():
+        found[stage] = _metrics(survey, outs) | found.get(stage, {})
+    return found
+
+
+def _in_git(
+    survey: Survey, version: Version, entries: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The metrics of stages with one evaluation as a commit itself has them, where they are those of its lock file."""
+    paths = {stage: pipeline.metrics_path(stage) for stage in entries}
+    names = {path.rpartition("/")[2] for path in paths.values()}
+    texts = survey.history.files_at(version.commit, names.__contains__) if names else {}
+    folder = version.path.rpartition("/")[0]
+    for stage, outs in entries.items():
+        text = texts.get(f"{folder}/{paths[stage]}".removeprefix("/"))
+        is_one = sum(path.startswith("atoms/") for path in outs) == 1
+        if (
+            is_one
+            and text is not None
+            and hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() == outs.get(paths[stage])
+        ):
+            with suppress(ValueError):
+                metrics = read_json(text)
+                if isinstance(metrics, dict):
+                    yield stage, flat(metrics)
 
 
 def _metrics(survey: Survey, outs: Mapping[str, str]) -> dict[str, Any]:
     for path, md5 in outs.items():
         if path.startswith("atoms/") and md5.endswith(".dir"):
-            _look(survey, md5)
             try:
                 atom = at_hand(survey, md5.removesuffix(".dir"))
                 if isinstance(atom, EvalAtom):
@@ -133,15 +265,10 @@ def _metrics(survey: Survey, outs: Mapping[str, str]) -> dict[str, Any]:
     return {}
 
 
-def _steps(survey: Survey, version: Version, stage: str, metric: str | None) -> Iterator[Step]:
-    """One where a commit has changed a stage's results; none where it has not."""
-    before, now = (_entry(text, stage) for text in (version.before, version.after))
-    beside = pipeline.beside(stage)
-    old, new = (
-        {path: md5 for path, md5 in pipeline.locked_outs(each).items() if path not in beside} for each in (before, now)
-    )
-    if old == new:
-        return
+def _steps(survey: Survey, changed: _Changed, metric: str | None) -> Iterator[Step]:
+    """One where a commit has changed a stage's results, or the metric of it; none where it has not."""
+    version, stage, before, now = changed
+    old, new = changed.made
     value = None
     if metric is not None:
         was, value = (_metrics(survey, outs).get(metric) for outs in (old, new))
@@ -158,7 +285,7 @@ def _steps(survey: Survey, version: Version, stage: str, metric: str | None) -> 
         stage=stage,
         atoms={_name(path): _id(survey, md5) for path, md5 in new.items()},
         value=value,
-        changes=tuple(_changes(before, now)) if before and now else ("gone",) if before else (),
+        changes=(tuple(_changes(before, now)) or (NOTHING,)) if before and now else ("gone",) if before else (),
         made=made,
         made_at=record.commit if record else None,
         rewritten=False,
@@ -178,7 +305,6 @@ def _name(path: str) -> str:
 def _id(survey: Survey, md5: str) -> str:
     if not md5.endswith(".dir"):
         return md5
-    _look(survey, md5)
     try:
         atom = at_hand(survey, md5.removesuffix(".dir"))
     except MotoolsError:
@@ -186,16 +312,10 @@ def _id(survey: Survey, md5: str) -> str:
     return atom.id if atom is not None else md5
 
 
-def _look(survey: Survey, md5: str) -> None:
-    """Bring what tells what an atom is, and its metrics, where they are not here."""
-    survey.fetch_files({md5}, ("atom.json", "data/metrics.json"))
-
-
 def _record(survey: Survey, entry: Mapping[str, Any], stage: str) -> Record | None:
     md5 = pipeline.locked_outs(entry).get(pipeline.record_path(stage))
     if md5 is None:
         return None
-    survey.fetch({md5})
     return records.read(survey.project, md5)
 
 
@@ -218,35 +338,6 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
 
 def _said(values: Mapping[str, Any], name: str) -> str:
     return repr(values[name]) if name in values else "(absent)"
-
-
-# -- parts of a lock file --------------------------------------------------------
-
-
-@cache
-def _blocks(text: str) -> dict[str, str]:
-    """A lock file's text in parts, by stage: a key two spaces in, and what is indented further."""
-    found: dict[str, str] = {}
-    stage, lines = None, list[str]()
-    for line in text.splitlines():
-        if line.startswith("  ") and not line.startswith("   ") and line.endswith(":"):
-            if stage is not None:
-                found[stage] = "\n".join(lines)
-            stage, lines = _key(line[2:-1]), []
-        elif stage is not None and line.startswith("  "):
-            lines.append(line)
-    if stage is not None:
-        found[stage] = "\n".join(lines)
-    return found
-
-
-@cache
-def _key(text: str) -> str:
-    return str(yaml12.loads(text, "a stage's name")) if text[:1] in "'\"" else text
-
-
-def _entry(text: str, stage: str) -> Mapping[str, Any]:
-    return _parsed(_blocks(text).get(stage, ""))
 
 
 @cache

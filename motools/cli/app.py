@@ -22,6 +22,7 @@ from motools.cli import (
     judging,
     notes,
     pipelines,
+    publishing,
     report,
     results,
     sharing,
@@ -53,11 +54,13 @@ app.command("gc")(housekeeping.gc)
 app.command("push")(sharing.push)
 app.command("pull")(sharing.pull)
 app.add_typer(workflows.app, name="workflow")
+atoms.app.command("artifact")(publishing.artifact)
 app.add_typer(atoms.app, name="atoms")
 app.add_typer(datasets.app, name="dataset")
 app.command("lineage")(atoms.lineage)
 app.command("history")(history.history)
 app.command("export")(atoms.export)
+app.command("publish")(publishing.publish)
 app.command("compare")(atoms.compare)
 app.command("diff")(changes.diff)
 app.command("results")(results.results)

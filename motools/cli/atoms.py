@@ -91,7 +91,7 @@ def show(atom: AtomName, as_json: Json = False) -> None:
         about["record"] = asdict(found.record)
     except AtomError:
         about["record"] = None
-    why = _out_of_date(atom, found, Survey(found.project))
+    why = warn_if_out_of_date(atom, found, Survey(found.project))
     if as_json:
         print_json(about | {"out_of_date": why})
         return
@@ -165,7 +165,7 @@ def compare(
         arms.append(Arm(*(found[each] for each in own), name=title if arm is None else arm))
         names += own
     told = comparison.compare(arms, primary or (), margin)
-    why = {name: _out_of_date(name, atom, survey) for name, atom in found.items()}
+    why = {name: warn_if_out_of_date(name, atom, survey) for name, atom in found.items()}
     if as_json:
         plain = told.as_dict(names)
         plain["evaluations"] = [a | {"out_of_date": why[a["name"]]} for a in plain["evaluations"]]
@@ -191,7 +191,7 @@ def export(
     from motools.repo.survey import Survey
 
     found = find_atom(atom, Path.cwd())
-    _out_of_date(atom, found, Survey(found.project))
+    warn_if_out_of_date(atom, found, Survey(found.project))
     written = export(found, to)
     if as_json:
         print_json({"folder": str(to), "files": written})
@@ -228,14 +228,14 @@ def lineage(
     for name, found in cited.items() if cited else [(atom, find(atom, Path.cwd()))]:
         survey = Survey(found.project)
         ancestry = trace(found, survey)
-        told.append(ancestry.as_dict() | {"out_of_date": _out_of_date(name, found, survey)})
+        told.append(ancestry.as_dict() | {"out_of_date": warn_if_out_of_date(name, found, survey)})
         for branch in ancestry.trees() if not as_json else ():
             console().print(_tree(branch))
     if as_json:
         print_json({"cites": told} if cited else told[0])
 
 
-def _out_of_date(name: str, found: Atom | Output, survey: Survey) -> list[str]:
+def warn_if_out_of_date(name: str, found: Atom | Output, survey: Survey) -> list[str]:
     """Why what is to be shown is not what its pipeline asks for now; said on standard error too."""
     from motools.atom.atom import Atom
     from motools.engine import outdated

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryFile
+from typing import NamedTuple, TypeVar
 
 from motools.errors import ConfigError, ProjectError
 from motools.repo.git import Git
@@ -21,11 +23,16 @@ _OID = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?")
 _CHANGES = [re.compile(rf"^\{sign}.*\bmd5: '?([0-9a-f]{{32}})", re.MULTILINE) for sign in "+-"]
 
 
+Part = TypeVar("Part")
+
+
 class Version(NamedTuple):
-    """A lock file in a commit that changed it, and before; "" where there is none.
+    """A lock file in a commit that changed it.
 
     Attributes:
         path: below the repository's top.
+        before: git's id of its text in each parent, of a merge several; of zeros where there was none.
+        after: the same of its text in the commit.
     """
 
     commit: str
@@ -33,7 +40,7 @@ class Version(NamedTuple):
     date: str
     subject: str
     path: str
-    before: str
+    before: tuple[str, ...]
     after: str
 
 
@@ -93,20 +100,32 @@ class History:
         return {oid for _, text in self._texts(blobs) for oid in _OID.findall(text)}
 
     def _texts(self, blobs: Iterable[str]) -> Iterator[tuple[str, str]]:
-        told = self._git("cat-file", "--batch", input="".join(f"{blob}\n" for blob in blobs))
-        at = 0
-        while at < len(told):
-            end = told.index(b"\n", at)
-            name, *kind = told[at:end].decode().split(" ")
-            at = end + 1
-            if len(kind) == 2:  # else it is missing, as in a partial clone
-                size = int(kind[1])
-                yield name, told[at : at + size].decode(errors="replace")
-                at += size + 1
+        for name, text in self._contents(blobs):
+            yield name, text.decode(errors="replace")
+
+    def _contents(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Blobs one after the other, as git unpacks them: together they may be large. Those that are missing, as in a
+        partial clone, are left out."""
+        words = ["git", "cat-file", "--batch", "--buffer"]
+        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+        with TemporaryFile() as asked:
+            asked.writelines(f"{blob}\n".encode() for blob in blobs)
+            asked.seek(0)
+            with subprocess.Popen(words, cwd=self._git.root, stdin=asked, stdout=subprocess.PIPE, env=env) as git:
+                assert git.stdout is not None
+                while line := git.stdout.readline():
+                    name, *kind = line.decode().split()
+                    if len(kind) == 2:
+                        yield name, git.stdout.read(int(kind[1]) + 1)[:-1]
+
+    def parts(self, blobs: Iterable[str], take: Callable[[bytes], Part]) -> dict[str, Part]:
+        """What is taken of each of some texts, by git's id; of zeros, where there is none, nothing."""
+        wanted = dict.fromkeys(blob for blob in blobs if blob.strip("0"))
+        return {blob: take(text) for blob, text in self._contents(wanted)}
 
     def versions(self) -> list[Version]:
-        """Every change of a dvc.lock that a commit of any branch has made, newest first; merges bring none of their
-        own, but for what both sides lack."""
+        """Every change of a dvc.lock that a commit of any branch has made, newest first; of merges those that no side
+        had."""
         if self._git.head is None:
             return []
         words = (
@@ -115,6 +134,7 @@ class History:
             "--topo-order",
             "--full-history",
             "--raw",
+            "-c",
             "--no-abbrev",
             "--no-renames",
             "--no-show-signature",
@@ -127,10 +147,10 @@ class History:
             raw = [each.lstrip("\n") for each in raw]
             for about, path in pairwise(raw):
                 if about.startswith(":"):
-                    _, _, before, after, _ = about.split(" ")
-                    found.append(Version(commit, author, date, subject, path, before, after))
-        texts = dict(self._texts({blob for each in found for blob in (each.before, each.after) if blob.strip("0")}))
-        return [each._replace(before=texts.get(each.before, ""), after=texts.get(each.after, "")) for each in found]
+                    fields = about.lstrip(":").split(" ")  # modes, then ids, each of the parents and of the commit
+                    *before, after = fields[len(fields) // 2 : -1]
+                    found.append(Version(commit, author, date, subject, path, tuple(before), after))
+        return found
 
     def commit(self, revision: str) -> str:
         """The commit that a branch, a tag, `HEAD~2`, `A...B` (where two have parted) or a part of a hash names.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ MARK = "<!-- motools diff -->"
 _MOST = 60_000  # characters; a comment of GitHub's has at most 65,536
 _LONGEST = 600  # of an answer
 _ROWS = 50  # of a table
+_OPEN = 12  # rows of metrics that are seen at once
+_WHOLE_HASH = re.compile(r"\b[0-9a-f]{40}\b")
 
 
 def told(changes: Changes, currency: str, plans: Mapping[str, Sequence[tuple[str, str, str]]] | None = None) -> str:
@@ -45,7 +48,9 @@ def told(changes: Changes, currency: str, plans: Mapping[str, Sequence[tuple[str
 
 
 def _named(revision: Any) -> str:
-    return revision.name if revision.commit is None else f"{revision.name} ({revision.commit[:10]})"
+    name = _WHOLE_HASH.sub(lambda found: found[0][:10], revision.name)
+    commit = (revision.commit or "")[:10]
+    return name if commit in name else f"{name} ({commit})"
 
 
 def _cut(text: str) -> str:
@@ -115,8 +120,11 @@ def _metrics(stage: str, found: Comparison) -> Iterator[str]:
             ]
         estimates = ["" if line is None else _interval(line.value, line.questions) for line in (before, now)]
         rows.append([markdown_code(metric), *estimates, *cells])
+    many = len(rows) > _OPEN  # as of a comparison
     yield f"**{_said(stage)}**, with 95 % intervals\n"
+    yield f"<details><summary>{len(rows)} metrics</summary>\n" if many else ""
     yield from _table(["metric", "before", "now", "difference", "p (Holm)", "n"], rows)
+    yield "\n</details>\n" if many else ""
     yield from (f"{_said(note)}\n" for note in found.notes[:1])
 
 
@@ -138,6 +146,9 @@ def _plan(folder: str, plan: Sequence[tuple[str, str, str]]) -> Iterator[str]:
     where = "" if folder == "." else f" in {markdown_code(folder)}"
     if not todo:
         yield f"**A run{where}** would execute nothing: every result is at hand and current."
+        return
+    if all(action in ("restore", "fetch") for _, action, _ in todo):
+        yield f"**A run{where}** would execute nothing: the results of {len(todo)} steps are put back or fetched."
         return
     yield f"**A run{where}** would do this:\n"
     yield from _table(["stage", "action", "why, and what it would use"], todo)

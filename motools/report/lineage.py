@@ -13,7 +13,9 @@ __all__ = ["lineage"]
 
 MOST = 60
 """Boxes in the drawing; of more, nobody sees what hangs together."""
-_WIDTH, _HEIGHT, _ACROSS, _DOWN = 168, 46, 44, 14
+_WIDTH, _HEIGHT, _ACROSS, _DOWN = 172, 46, 44, 14
+_AXES = 16
+"""What a box is higher by where some say what varies."""
 
 
 def lineage(results: Results) -> Html:
@@ -70,7 +72,12 @@ def _nodes(results: Results) -> dict[str, Ancestry]:
 
 
 def _name(results: Results, id: str, node: Ancestry) -> str:
-    return results.name_of(results.by_id[id]) if id in results.by_id else node.atom.kind
+    """As an arm is called, and with the seed, which tells one training from the others."""
+    if id not in results.by_id:
+        return node.atom.kind
+    entry = results.by_id[id]
+    seed = f" seed={entry.axes['seed']}" if "seed" in entry.axes else ""
+    return results.name_of(entry) + seed
 
 
 def _drawing(nodes: Mapping[str, Ancestry], names: Mapping[str, str]) -> Html:
@@ -82,8 +89,9 @@ def _drawing(nodes: Mapping[str, Ancestry], names: Mapping[str, str]) -> Html:
         places[id] = level[id], height[level[id]]
         height[level[id]] += 1
     rows = max(height)
+    tall = _HEIGHT + (_AXES if any(" " in name for name in names.values()) else 0)
     corner = {
-        id: (x * (_WIDTH + _ACROSS) + 4, round((y + (rows - height[x]) / 2) * (_HEIGHT + _DOWN)) + 4)
+        id: (x * (_WIDTH + _ACROSS) + 4, round((y + (rows - height[x]) / 2) * (tall + _DOWN)) + 4)
         for id, (x, y) in places.items()
     }
     lines, boxes = [], []
@@ -91,20 +99,23 @@ def _drawing(nodes: Mapping[str, Ancestry], names: Mapping[str, str]) -> Html:
         x, y = corner[id]
         for origin in node.atom.made_from.values():
             if origin in corner:
-                left, top = corner[origin][0] + _WIDTH, corner[origin][1] + _HEIGHT // 2
-                middle, down = (left + x) // 2, y + _HEIGHT // 2
+                left, top = corner[origin][0] + _WIDTH, corner[origin][1] + tall // 2
+                middle, down = (left + x) // 2, y + tall // 2
                 lines.append(f'<path d="M{left} {top}C{middle} {top} {middle} {down} {x} {down}"></path>')
         who = node.record.user.partition(" <")[0] if node.record else "not recorded"
         commit = node.record.commit[:7] if node.record and node.record.commit else ""
-        more = f"{who} {commit}".strip() + ("*" if node.record and node.record.dirty else "")
+        more = f"{commit}{'*' if commit and node.record and node.record.dirty else ''} {who}".strip()
+        name, _, axes = names[id].partition(" ")
+        told = f'<text x="{x + 10}" y="{y + 35}" class="small">{_fitting(axes, 24)}</text>' if axes else ""
         kind = node.atom.kind if node.atom.kind in ("dataset", "model", "eval") else "other"
         boxes.append(
             f'<g class="{kind}"><title>{escape(plain(f"{names[id]}: {id}"))}</title>'
-            f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"></rect>'
-            f'<text x="{x + 10}" y="{y + 19}">{_fitting(names[id])}</text>'
-            f'<text x="{x + 10}" y="{y + 36}" class="small">{_fitting(more, 25)}</text></g>'
+            f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{tall}" rx="6"></rect>'
+            f'<text x="{x + 10}" y="{y + 19}">{_fitting(name, 20)}</text>{told}'
+            f'<text x="{x + 10}" y="{y + (51 if axes else 36)}" class="small">'
+            f"{_fitting(more, 24, end=False)}</text></g>"
         )
-    wide, high = len(height) * (_WIDTH + _ACROSS) - _ACROSS + 8, rows * (_HEIGHT + _DOWN) - _DOWN + 8
+    wide, high = len(height) * (_WIDTH + _ACROSS) - _ACROSS + 8, rows * (tall + _DOWN) - _DOWN + 8
     return Html(
         f'<svg role="img" aria-label="lineage" class="lineage" width="{wide}" height="{high}" '
         f'viewBox="0 0 {wide} {high}">{"".join(lines)}{"".join(boxes)}</svg>'
@@ -123,7 +134,9 @@ def _levels(nodes: Mapping[str, Ancestry]) -> dict[str, int]:
     return level
 
 
-def _fitting(text: str, most: int = 22) -> str:
-    """The end of a name tells it from others."""
+def _fitting(text: str, most: int, end: bool = True) -> str:
+    """As much of a text as a box has room for: the end of a name, which tells it from others, or the beginning."""
     text = plain(text).replace("\n", " ")
-    return escape(text if len(text) <= most else f"…{text[1 - most :]}")
+    if len(text) > most:
+        text = f"…{text[1 - most :]}" if end else f"{text[: most - 1]}…"
+    return escape(text)

@@ -31,8 +31,9 @@ caption { text-align: left; color: var(--soft); padding: .3rem 0 }
 th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top;
   overflow-wrap: break-word }
 th { font-weight: 600 } thead th { color: var(--soft); vertical-align: bottom }
-.numbers td { font-variant-numeric: tabular-nums } td span { display: block; white-space: nowrap; color: var(--soft);
-  font-size: .82rem } td span.value { color: inherit; font-size: .9rem } td span.difference { color: inherit }
+.numbers td { font-variant-numeric: tabular-nums } td span { display: block; color: var(--soft); font-size: .82rem }
+td span.value { color: inherit; font-size: .9rem; white-space: nowrap } td span.difference { color: inherit;
+  white-space: nowrap }
 .where { display: block; font-weight: normal; font-size: .75rem }
 .figures { display: flex; flex-wrap: wrap; gap: 1.2rem 2rem } figure { margin: 0; max-width: 100% }
 figcaption { font-size: .85rem; color: var(--soft); max-width: 30rem; margin-top: .3rem }

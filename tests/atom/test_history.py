@@ -16,6 +16,10 @@ from motools.errors import AtomError
 from motools.repo.project import Project
 from motools.repo.survey import Survey
 
+OTHER = """    Step("again", {"model": "model"}, {"more": "eval"}, Config,
+         lambda config, input_atoms, workspace: make("more", "eval", config, input_atoms, workspace)),
+"""
+
 
 def told(folder: Path, what: str, pipeline: str | None = None) -> list[Step]:
     return history(Survey(Project.find(folder)), what, pipeline)
@@ -56,12 +60,74 @@ def test_an_output_an_atom_and_a_metric_have_histories_too(chain: Chain) -> None
     assert [step.value for step in told(chain.folder, "task.score.mean")] == [2.5, 1.5, 0.5]
 
 
+def test_a_metric_that_several_steps_have_is_told_of_each(chain: Chain) -> None:
+    chain.edit("chain.py", '    Step("evaluate"', OTHER + '    Step("evaluate"')
+    assert chain.run().code == 0
+    commit(chain.folder, "another evaluation")
+    steps = told(chain.folder, "task.score.mean")
+    assert [(step.stage, step.value) for step in steps] == [
+        ("again", 0.5),
+        ("evaluate", 2.5),
+        ("evaluate", 1.5),
+        ("evaluate", 0.5),
+    ]
+
+
+def test_an_atom_is_told_with_what_had_changed_for_it_and_an_output_under_whatever_step_made_it(chain: Chain) -> None:
+    steps = told(chain.folder, "model")
+    (one,) = told(chain.folder, steps[1].atoms["model"][:12])
+    assert "train.seed: 0 -> 1" in one.changes
+    chain.edit("chain.py", 'Step("train", {"dataset"', 'Step("fit-2", {"dataset"')
+    params = (chain.folder / "params.yaml").read_text()
+    (chain.folder / "params.yaml").write_text(params.replace("train:", "fit-2:"))
+    assert chain.run().code == 0
+    commit(chain.folder, "another name")
+    now = told(chain.folder, "model")
+    assert [step.stage for step in now] == ["fit-2", "train", "train", "train"]
+    assert now[1:] == steps
+
+
+def test_a_result_of_a_step_that_is_gone_is_told_still(chain: Chain) -> None:
+    was = told(chain.folder, "task.score.mean")
+    lock = chain.folder / "dvc.lock"
+    lock.write_text(lock.read_text().partition("  evaluate:\n")[0])
+    commit(chain.folder, "without")
+    assert told(chain.folder, "task.score.mean")[1:] == was
+    assert [step.subject for step in told(chain.folder, was[0].atoms["results"])] == ["seed 2"]
+
+
 def test_a_commit_that_changed_nothing_of_it_is_left_out(chain: Chain) -> None:
     before = told(chain.folder, "prepare")
     text = (chain.folder / "params.yaml").read_text()
     (chain.folder / "params.yaml").write_text(text + "# a word\n")
     commit(chain.folder, "a word")
     assert told(chain.folder, "prepare") == before
+
+
+def test_a_merge_tells_what_neither_side_had_and_nothing_else(chain: Chain) -> None:
+    folder = chain.folder
+    git(folder, "switch", "-qc", "other", "HEAD~1")
+    chain.set("train", seed=7)
+    assert chain.run().code == 0
+    commit(folder, "train 7")
+    sides = told(folder, "train")
+    subprocess.run(["git", "merge", "-q", "--no-commit", "later"], cwd=folder, capture_output=True, timeout=60)
+    git(folder, "checkout", "--theirs", "dvc.lock", "params.yaml", "metrics")
+    chain.set("evaluate", seed=8)
+    assert chain.run().code == 0
+    commit(folder, "merged")
+    now = told(folder, "train")  # as it was on one side; which of the two comes first is git's affair
+    assert sorted(now, key=lambda step: step.commit) == sorted(sides, key=lambda step: step.commit)
+    assert told(folder, "evaluate")[0].subject == "merged"
+    assert told(folder, "score.mean")[0].value == 8.5
+
+
+def test_another_result_of_the_same_is_not_told_as_the_first(chain: Chain) -> None:
+    lock = chain.folder / "dvc.lock"
+    text = lock.read_text()
+    lock.write_text(text.replace(chain.oid("atoms/results"), f"{'f' * 32}.dir"))
+    commit(chain.folder, "by hand")
+    assert told(chain.folder, "evaluate")[0].changes == ("nothing that dvc.lock names",)
 
 
 def test_a_commit_that_was_amended_away_is_told_as_such(project: Path) -> None:
@@ -122,7 +188,13 @@ def test_what_never_was_is_refused_with_what_was_meant(chain: Chain) -> None:
 def test_lock_files_that_no_one_can_read_are_passed_over(chain: Chain) -> None:
     lock = chain.folder / "dvc.lock"
     sound = lock.read_text()
-    for text in ("stages: 3\n", "  train:\n    outs: 3\n", "stages:\n  train:\n    [\n", "\x00\n"):
+    for text in (
+        "stages:\n  'tr:\n    outs: 3\n",
+        "stages: 3\n",
+        "  train:\n    outs: 3\n",
+        "stages:\n  train:\n    [\n",
+        "\x00\n",
+    ):
         lock.write_text(text)
         commit(chain.folder, "broken")
     lock.write_text(sound)

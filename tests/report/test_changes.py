@@ -153,6 +153,19 @@ def test_a_comment_fits_what_hosts_take(scene: Scene) -> None:
     assert text.count("<details>") == text.count("</details>")
 
 
+def test_many_metrics_of_one_stage_are_folded(scene: Scene) -> None:
+    commit(scene.root)
+    for level in (0.2, 0.4):
+        model = scene.model("train", None, losses=[level])
+        tasks = {f"task{n}": samples(8, level) for n in range(20)}
+        scene.evaluation("evaluate", model, tasks)
+        commit(scene.root)
+    text = told(between(scene, "HEAD~1..HEAD"), "EUR")
+    assert "<details><summary>20 metrics</summary>" in text
+    page = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
+    assert page.count("<table>") == 2  # the blank lines that a table needs within markup are there
+
+
 def test_the_command_says_it_for_people_comments_and_scripts(project: Path) -> None:
     chain = Chain.lay(project)
     assert chain.run().code == 0
@@ -215,7 +228,11 @@ def test_a_pull_request_is_told_by_the_steps_of_the_workflow_that_init_writes(pr
     assert chain.command("push").code == 0
     told, check = in_clone("three")
     assert (told.returncode, check.returncode) == (0, 0), (told.stderr, check.stderr)
-    assert "| `train` | made anew |" in (tmp_path / "three" / "motools-diff.md").read_text()
+    comment = (tmp_path / "three" / "motools-diff.md").read_text()
+    assert "| `train` | made anew |" in comment
+    head = git(project, "rev-parse", "HEAD").strip()
+    assert f"### From {base[:10]} where {head[:10]} left it to {head[:10]}\n" in comment
+    assert "**A run** would execute nothing: the results of 3 steps are put back or fetched." in comment
 
 
 def test_what_may_write_comments_executes_nothing_of_a_change(project: Path) -> None:
