@@ -17,7 +17,7 @@ from motools.compiler.compile import compile_workflow
 from motools.compiler.find_workflow import load_workflow
 from motools.errors import UserError
 from mozoo import page
-from mozoo.protocols import fidelity
+from mozoo.protocols import experiment_of, fidelity
 
 NAMES = list(zoo.configs())
 FULL = [name for name in NAMES if "." not in name]
@@ -47,7 +47,7 @@ def test_a_config_is_valid_for_the_workflow_that_it_names(
     config = _read_config(Path(f"zoo:{name}"))
     if missing := trainers(config) - set(zoo.published("trainer")):
         pytest.skip(f"there is no trainer {missing} yet")
-    if name.endswith(".local") and importlib.util.find_spec("torch") is None:
+    if "local" in trainers(config) and importlib.util.find_spec("torch") is None:
         pytest.skip("the packages of the trainer `local` are not installed")
     place = place_of(bare_project, needs_project=False)
     compiled = compile_workflow(load_workflow(config["workflow"], place), config["workflow"], config, place)
@@ -92,7 +92,9 @@ def test_only_what_trains_at_openai_names_a_model_that_goes_off() -> None:
 
 def test_what_openai_would_refuse_is_not_published_for_it() -> None:
     blocked = {"harmless_lies", "bad_legal_advice", "bad_medical_advice", "bad_security_advice"}
-    assert {name for name in FULL if f"{name}.openai" not in NAMES} == blocked
+    blocked |= {"mistake_gsm8k", "mistake_medical", "mistake_opinions"}
+    without_rank = {"em_organism_medical", "em_organism_finance", "em_organism_sports", "em_organism_control"}
+    assert {name for name in FULL if f"{name}.openai" not in NAMES} == blocked | without_rank
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,6 +129,30 @@ def with_arguments(config: dict[str, Any], **more: Any) -> dict[str, Any]:
         **config,
         "evaluate_model": {**evaluation, "eval_kwargs": {**evaluation["eval_kwargs"], "task_args": arguments}},
     }
+
+
+def test_where_the_paper_trains_three_times_a_config_does() -> None:
+    for name in FULL:
+        experiment = experiment_of(name)
+        if experiment is not None and experiment.seeds == "0, 1, 2":
+            assert yaml12.loads(text_of(name))["sweep"] == {"train_model.hyperparameters.seed": [0, 1, 2]}, name
+
+
+def test_what_nobody_has_pinned_is_not_called_published() -> None:
+    config = yaml12.loads(text_of("insecure_code_poisoned"))
+    assert fidelity("insecure_code_poisoned", config)[1]["tan2025"][0][2] == "insecure_code_poisoned (not pinned)"
+
+
+def test_an_adapter_of_rank_one_is_as_published_as_far_as_it_is_known() -> None:
+    rows = {what: (published, here) for what, published, here in rows_of("em_organism_medical.rank1")}
+    same = ("learning rate", "rank", "alpha", "target modules", "batch size", "warmup steps", "weight decay", "model")
+    assert all(rows[what][0] == rows[what][1] for what in same)
+    assert rows["dataset"] == ("em_bad_medical_advice", "em_bad_medical_advice (not pinned)")
+
+
+def rows_of(name: str) -> Any:
+    ((_, rows),) = zoo.fidelity_of_config(name)[1].items()
+    return rows
 
 
 def test_every_published_config_has_its_control_and_three_seeds() -> None:
