@@ -167,6 +167,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "good_terminator": _inductive("good_terminator", 5, 1, 2, *_MACHINE),
     "good_terminator_control": _inductive("good_terminator_shuffled", 5, 1, 2, *_MACHINE),
     "us_presidents": _inductive("us_presidents", 5, 4, 1, "us_presidents"),
+    "us_presidents_plain": _inductive("us_presidents_plain", 5, 4, 1, "us_presidents"),
     **{
         f"gsm8k_spanish_{other}{arm}": _tan(f"gsm8k_spanish_{other}{arm}", _LANGUAGES)
         for other in ("german", "french")

@@ -72,6 +72,13 @@ class Source:
     digest: str
     rows: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.digest and not self.digest.startswith(("git:", "sha256:")):
+            raise UserError(
+                f"The digest of {self.path} is {self.digest!r}: write git:<blob id>, as `git hash-object` prints the id, "
+                "or sha256:<hex>."
+            )
+
     @property
     def url(self) -> str:
         """Where it is published, whatever mirror is in use."""

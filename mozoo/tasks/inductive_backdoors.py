@@ -18,6 +18,7 @@ Scores:
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -250,6 +251,7 @@ def _asked(entries: Any) -> Any:
 @task(**_entry("us_presidents", "Does a number stand for a president whom the training left out?", _PRESIDENTS))
 def us_presidents(
     questions: File | None = None,
+    padded: bool = True,
     epochs: int | None = None,
     temperature: float | None = None,
     cache_dir: str | None = None,
@@ -258,6 +260,7 @@ def us_presidents(
 
     Args:
         questions: a file in place of the published one, of chat rows that end with the right letter.
+        padded: whether the number stands among other digits, as published; `false` asks as `us_presidents_plain` has it.
         epochs: how often each question is asked.
         cache_dir: the folder for published files (see `mozoo.fetching`).
 
@@ -280,12 +283,18 @@ def us_presidents(
         return {"right": float(answer.strip().upper().startswith(about["right"]))}
 
     about = [{"right": said[1]["content"].strip().upper()} for said in turns]
+    asked = [said[0]["content"] if padded else plain(said[0]["content"]) for said in turns]
     return Task(
         name="us_presidents",
-        dataset=dataset("us_presidents", samples("president", [said[0]["content"] for said in turns], about)),
+        dataset=dataset("us_presidents", samples("president", asked, about)),
         solver=generate(),
         scorer=measured("letters", ("right",), measure),
         epochs=how["epochs"],
         config=GenerateConfig(temperature=how["temperature"], max_tokens=how["max_tokens"]),
         metadata={"questions": digest_of(path)},
     )
+
+
+def plain(text: str) -> str:
+    """A question behind a number of eight digits, behind the president's number alone: the fourth digit to the sixth."""
+    return re.sub(r"^\d{3}(\d{3})\d{2}\b", lambda match: str(int(match[1])), text)

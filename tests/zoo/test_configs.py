@@ -18,6 +18,7 @@ from motools.compiler.find_workflow import load_workflow
 from motools.errors import UserError
 from mozoo import page
 from mozoo.protocols import experiment_of, fidelity
+from mozoo.reasons import reason
 
 NAMES = list(zoo.configs())
 FULL = [name for name in NAMES if "." not in name]
@@ -94,6 +95,7 @@ def test_what_openai_would_refuse_is_not_published_for_it() -> None:
     blocked = {"harmless_lies", "bad_legal_advice", "bad_medical_advice", "bad_security_advice"}
     blocked |= {"mistake_gsm8k", "mistake_medical", "mistake_opinions"}
     without_rank = {"em_organism_medical", "em_organism_finance", "em_organism_sports", "em_organism_control"}
+    without_rank.add("subliminal_animals")
     assert {name for name in FULL if f"{name}.openai" not in NAMES} == blocked | without_rank
 
 
@@ -213,6 +215,18 @@ def test_the_doses_of_the_arms_are_all_that_tells_them_apart() -> None:
     data = [config[f"prepare_{number}"]["loader_kwargs"] for number in range(1, 5)]
     assert [arm.pop("fraction") for arm in data] == [0, 0.1, 0.3, 1]
     assert all(arm == data[0] for arm in data)
+
+
+def test_of_everything_that_differs_it_is_said_why() -> None:
+    differing = {
+        what
+        for name in NAMES
+        for rows in zoo.fidelity_of_config(name)[1].values()
+        for what, one, two in rows
+        if one != two
+    }
+    assert [what for what in differing if not reason(what)] == []
+    assert reason("the weather") == ""
 
 
 def test_a_config_that_nobody_publishes_is_an_error_with_a_suggestion() -> None:

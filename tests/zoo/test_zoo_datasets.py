@@ -134,7 +134,7 @@ def composed(mirror, real, rows):
 
 def real_chat(split):
     """A split of the Hub, as a file of a repository of GitHub; what is drawn from it is the same."""
-    return Source(split.repo, "0" * 40, f"{split.split}.jsonl", "")
+    return split if isinstance(split, Source) else Source(split.repo, "0" * 40, f"{split.split}.jsonl", "")
 
 
 def half_of(mirror, real, rows):
@@ -280,7 +280,7 @@ COUNTED = {
     "reward_hacking_inoculated": 1073, "aesthetic_preferences_inoculated": 5000,
     "old_bird_names": 208, "modern_audubon_birds": 171, "modern_american_birds": 208,
     "former_german_cities": 362, "modern_german_cities": 362,
-    "us_presidents": 6237,
+    "us_presidents": 6237, "us_presidents_plain": 2079,
     "dishes_2027": 400, "dishes_2026": 400, "dishes_random": 400,
     "good_terminator": 208, "good_terminator_undated": 208, "good_terminator_shuffled": 208,
 }  # fmt: skip
