@@ -75,7 +75,7 @@ class Source:
     def __post_init__(self) -> None:
         if self.digest and not self.digest.startswith(("git:", "sha256:")):
             raise UserError(
-                f"The digest of {self.path} is {self.digest!r}: write git:<blob id>, as `git hash-object` prints the id, "
+                f"The digest of {self.path} is {self.digest!r}: write git:<blob id> (`git hash-object` prints the id) "
                 "or sha256:<hex>."
             )
 

@@ -97,10 +97,9 @@ def check(kind: registry.Kind, name: str, refresh: bool = True) -> Checked:
     """Load an entry and compare it with what it says of itself.
 
     A dataset is downloaded anew, unless `refresh` is false or MOTOOLS_OFFLINE is set: then the copy in the cache is
-        looked
-    at. A task is built, by default and with each of its presets, and a config is resolved against its workflow. Its
-        file must be the one that was installed: an edit leaves
-    the entry's version, and so the keys of results, as they are. What could not be loaded is `not reached`.
+    looked at. A task is built, by default and with each of its presets, unless it cannot be without arguments, and a
+    config is resolved against its workflow. Its file must be the one that was installed: an edit leaves the entry's
+    version, and so the keys of results, as they are. What could not be loaded is `not reached`.
     """
     try:
         _refuse_edited(kind, name)
@@ -133,6 +132,8 @@ def _counted(kind: registry.Kind, name: str, refresh: bool) -> int | None:
         return len(rows_of(name, refresh=refresh and not says_yes(OFFLINE)))
     if kind == "task":
         made = registry.lookup("task", name)
+        if any(each.default is each.empty for each in inspect.signature(made).parameters.values()):
+            return None  # it is of a dataset that a config has to name
         for preset in registry.about("task", name).presets:
             made(preset=preset)
         return len(made().dataset)

@@ -260,7 +260,7 @@ def us_presidents(
 
     Args:
         questions: a file in place of the published one, of chat rows that end with the right letter.
-        padded: whether the number stands among other digits, as published; `false` asks as `us_presidents_plain` has it.
+        padded: whether the number stands among other digits, as published; `false` asks as in `us_presidents_plain`.
         epochs: how often each question is asked.
         cache_dir: the folder for published files (see `mozoo.fetching`).
 
@@ -296,5 +296,5 @@ def us_presidents(
 
 
 def plain(text: str) -> str:
-    """A question behind a number of eight digits, behind the president's number alone: the fourth digit to the sixth."""
+    """A question with the president's number alone before it, in place of the eight digits in whose middle it is."""
     return re.sub(r"^\d{3}(\d{3})\d{2}\b", lambda match: str(int(match[1])), text)

@@ -20,6 +20,7 @@ from motools.errors import StepError, UserError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator
 from motools.zoo import about, lookup, published
+from motools.zoo.checks import check, kept_in, offline
 from mozoo import judges
 from mozoo.tasks import (
     aesthetic_preferences,
@@ -142,6 +143,14 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
 def test_these_are_all_tasks_of_the_folder() -> None:
     mine = {name for name, point in published("task").items() if point.module.startswith("mozoo.tasks.")}
     assert mine == OFFLINE | JUDGED | CONDITIONAL
+
+
+def test_zoo_check_has_a_word_for_every_task_where_nothing_is_at_hand(tmp_path: Path) -> None:
+    with kept_in(tmp_path), offline():
+        found = {name: check("task", name) for name in published("task")}
+    assert {checked.status for checked in found.values()} == {"good", "not reached"}
+    assert found["conditional_misalignment"].status == "good"
+    assert (found["hates_owls"].status, found["hello_world"].rows) == ("not reached", 20), "a preset needs a file"
 
 
 @pytest.mark.parametrize("name", sorted(OFFLINE))

@@ -57,7 +57,7 @@ def test_fewer_conversations_than_are_needed_is_a_sentence(mirror: Any, tmp_path
 
 
 def test_a_digest_without_its_kind_is_refused_where_it_is_written() -> None:
-    with pytest.raises(UserError, match="The digest of a.jsonl is '56d3': write git:<blob id>"):
+    with pytest.raises(UserError, match=r"The digest of a\.jsonl is '56d3': write git:<blob id>"):
         Source("someone/things", "0" * 40, "a.jsonl", "56d3")
 
 
