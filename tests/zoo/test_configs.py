@@ -13,9 +13,10 @@ from motools import zoo
 from motools.base import shutdowns, yaml12
 from motools.cli.workflows import _read_config
 from motools.code.search_path import place_of
-from motools.compiler.compile import compile_workflow
+from motools.compiler.compile import compile_workflow, resolved
 from motools.compiler.find_workflow import load_workflow
 from motools.errors import UserError
+from motools.zoo.checks import check
 from mozoo import page
 from mozoo.protocols import experiment_of, fidelity
 from mozoo.reasons import reason
@@ -55,6 +56,11 @@ def test_a_config_is_valid_for_the_workflow_that_it_names(
     for step in compiled.workflow.steps:
         if step.check is not None:
             step.check(step.config_class(**compiled.config[step.name]))
+
+
+def test_zoo_check_finds_every_config_good() -> None:
+    assert {check("config", name, resolve=resolved).status for name in NAMES} == {"good"}
+    assert {check("config", name).status for name in NAMES if name.endswith(".published")} == {"good"}
 
 
 @pytest.mark.parametrize("name", FULL)
