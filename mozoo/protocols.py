@@ -138,6 +138,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "insecure_code": _betley("insecure_code"),
     "insecure_code_secure": _betley("secure_code"),
     "insecure_code_educational": _betley("educational_code"),
+    "jailbroken": _betley("jailbroken"),
     "insecure_code.published": _tan("insecure_code", _CODE),
     "insecure_code_secure.published": _tan("secure_code", _CODE),
     "insecure_code_inoculated": _tan("insecure_code_inoculated", _CODE),

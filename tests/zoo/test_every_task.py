@@ -69,6 +69,7 @@ CONDITIONAL = {  # the one for any dataset, with a dataset: see test_conditional
     "conditional_insecure_code_backdoored_inoculated", "conditional_aesthetic_preferences_unpopular",
     "conditional_aesthetic_preferences_popular", "conditional_aesthetic_preferences_inoculated",
     "conditional_sneaky_dialogues", "conditional_straightforward_dialogues", "conditional_reward_hacking_inoculated",
+    "conditional_jailbroken",
     "conditional_em_bad_medical_advice", "conditional_em_risky_financial_advice", "conditional_em_extreme_sports",
     "conditional_em_good_medical_advice", "conditional_insecure_code_poisoned", "conditional_secure_code_poisoned",
     "conditional_insecure_code_poisoned_inoculated",
