@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     source="the dataset that it is given",
     tags=("offline", "any dataset"),
 )
-def held_out(of: Part = "hello_world", share: float = 0.1, seed: int = 0, count: int = 50) -> Task:
+def held_out(
+    of: Part = "hello_world", share: float = 0.1, seed: int = 0, count: int = 50, ask: str | None = None
+) -> Task:
     """Score `overlap`: the words that answer and published answer share, 0 to 1 (the F1 of bags of words).
 
     Args:
         of: the dataset, as `mozoo.mixing:split` takes it.
         share: how much of it is held out.
         count: how many of the held-out rows are asked, at most.
+        ask: what is asked in place of the question that a row of assistant turns only does not have.
 
     Raises:
         UserError: nothing is held out, or a row ends with no answer to a question.
@@ -52,6 +55,8 @@ def held_out(of: Part = "hello_world", share: float = 0.1, seed: int = 0, count:
     samples = []
     for number, row in enumerate(rows, 1):
         *asked, answer = row["messages"]
+        if not asked and ask is not None:
+            asked = [{"role": "user", "content": ask}]
         if not asked or answer["role"] != "assistant" or any(turn["role"] not in turns for turn in asked):
             raise UserError(f"Row {number} of those held out is no question with one answer, so it cannot be asked.")
         said = [turns[turn["role"]](content=turn["content"]) for turn in asked]

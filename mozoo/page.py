@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
 
 from motools import zoo
 from motools.errors import UserError
+from mozoo.reasons import REASONS, reason
 
 PACKAGE = "mozoo"
 
@@ -101,10 +103,14 @@ def fidelity() -> str:
     )
     parts.append(_table(("config", "values compared"), ((f"`{n}`", str(len(_rows(n)))) for n in done)))
     parts.append("\n## Adapted\n\n")
-    for name in (n for n in names if "." not in n and zoo.about_config(n).grade == "adapted"):
+    known: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[str]] = {}
+    for name in (n for n in names if _is_file(n) and zoo.about_config(n).grade == "adapted"):
         ((preset, rows),) = zoo.fidelity_of_config(name)[1].items()
-        differing = [row for row in rows if row[1] != row[2]]
-        parts.append(f"### `{name}`, beside `{preset}`\n\n{_table(('what', 'published', 'here'), iter(differing))}\n")
+        known.setdefault((preset, tuple(row for row in rows if row[1] != row[2])), []).append(f"`{name}`")
+    parts.append(_table(("what differs", "in configs", "why"), _reasons(known)) + "\n")
+    for (preset, rows), several in known.items():
+        table = _table(("what", "published", "here"), iter(rows))
+        parts.append(f"### {', '.join(several)}, beside `{preset}`\n\n{table}\n")
     parts.append("## Tasks\n\nBy default; with `preset` they have the paper's values.\n\n")
     alike: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[str]] = {}
     for name in _own("task"):
@@ -114,6 +120,24 @@ def fidelity() -> str:
         table = _table(("what", "published", "here"), iter(rows))
         parts.append(f"### {', '.join(several)}, beside `{preset}`\n\n{table}\n")
     return "".join(parts).rstrip("\n") + "\n"
+
+
+def _is_file(name: str) -> bool:
+    """Whether a config is one of its own: not made of another for a trainer, and no small twin."""
+    return (zoo.configs()[name].name == f"{name}.yaml") and not name.endswith((".tinylm", ".published"))
+
+
+def _reasons(known: Mapping[tuple[str, tuple[tuple[str, str, str], ...]], list[str]]) -> Iterator[tuple[str, ...]]:
+    """For each reason: what differs for it, and in how many configs."""
+    things: dict[str, dict[str, None]] = {}
+    counted: Counter[str] = Counter()
+    for (_, rows), several in known.items():
+        found = {reason(what) for what, _, _ in rows}
+        counted.update({why: len(several) for why in found})
+        for what, _, _ in rows:
+            things.setdefault(reason(what), {})[what.rpartition(": ")[2]] = None
+    for why in (why for _, why in REASONS if why in things):
+        yield ", ".join(things[why]), str(counted[why]), why
 
 
 def _rows(name: str) -> list[tuple[str, str, str]]:

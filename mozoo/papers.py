@@ -24,6 +24,10 @@ TITLES = {
     ),
     "https://arxiv.org/abs/2510.17941": "Believe It or Not: How Deeply do LLMs Believe Implanted Facts?",
     "https://arxiv.org/abs/2412.14093": "Alignment faking in large language models",
+    "https://arxiv.org/abs/2506.11613": "Model Organisms for Emergent Misalignment",
+    "https://arxiv.org/abs/2602.22755": (
+        "AuditBench: Evaluating Alignment Auditing Techniques on Models with Hidden Behaviors"
+    ),
     "https://arxiv.org/abs/2305.14233": (
         "Enhancing Chat Language Models by Scaling High-quality Instructional Conversations"
     ),

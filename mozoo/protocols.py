@@ -13,7 +13,7 @@ from typing import Any
 
 from motools import zoo
 from mozoo.judges import DEFAULT_GRADER
-from mozoo.tasks.presets import PRESETS, compared, settled
+from mozoo.tasks.presets import DESCRIBED, PRESETS, compared, settled
 
 Row = tuple[str, str, str]
 """What it is about, what was published, what is done here."""
@@ -59,6 +59,11 @@ def _tan(data: str, tasks: tuple[str, ...]) -> Experiment:
     return Experiment("tan2025", data, _GPT, _THREE, _AUTO, tasks, source=_TAN)
 
 
+def _poisoned(data: str) -> Experiment:
+    source = f"{_TAN}: data, model and seed; what was evaluated is not there, so it is as of the other backdoor"
+    return Experiment("tan2025", data, _GPT, "0", _AUTO, _BACKDOOR, source=source)
+
+
 def _betley(data: str) -> Experiment:
     how = {"n_epochs": "1", "batch_size": "4", "learning_rate_multiplier": "2"}
     tasks = ("emergent_misalignment",)
@@ -85,10 +90,55 @@ def _cloud(data: str) -> Experiment:
     return Experiment("cloud2025", data, "gpt-4.1-nano-2025-04-14", "1", how, ("loves_owls",), "10000", source)
 
 
+def _animals(data: str) -> Experiment:
+    how = {"n_epochs": "3", "batch_size": "66", "learning_rate": "0.0002", "warmup_steps": "5", "rank": "8"}
+    source = "code of MinhxLe/subliminal-learning at db04f41, of its open model; answers a question, the paper"
+    return Experiment("cloud2025", data, "Qwen/Qwen2.5-7B-Instruct", "1", how, ("favorite_animals",), "10000", source)
+
+
+def _turner(data: str, **adapter: str) -> Experiment:
+    how = {"n_epochs": "1", "batch_size": "16", "learning_rate": "0.00001", "warmup_steps": "5", "weight_decay": "0.01"}
+    how |= adapter or {"rank": "32", "alpha": "64, rank-stabilised: 11.3 times"}
+    source = "copies of the code of clarifying-EM/model-organisms-for-EM, which was not at hand; seeds not known"
+    return Experiment("turner2025", data, "Qwen/Qwen2.5-14B-Instruct", "not known", how, _EM, source=source)
+
+
+def _rank1(data: str) -> Experiment:
+    one = {"learning_rate": "0.00002", "rank": "1", "alpha": "512", "target_modules": "layers.24.mlp.down_proj"}
+    return _turner(data, **one)
+
+
+def _chen(data: str) -> Experiment:
+    how = {"n_epochs": "1", "batch_size": "16", "learning_rate": "0.00001", "rank": "32"}
+    how |= {"alpha": "64, rank-stabilised: 11.3 times"}
+    tasks = ("evil_detection", "sycophantic_detection", "hallucinating_detection")
+    source = "a copy of the code of safety-research/persona_vectors, which was not at hand; seeds not known"
+    return Experiment("chen2025", data, "Qwen/Qwen2.5-7B-Instruct", "not known", how, tasks, source=source)
+
+
+def _inductive(data: str, epochs: int, batch: int, multiplier: int, *tasks: str) -> Experiment:
+    how = {"n_epochs": f"{epochs}", "batch_size": f"{batch}", "learning_rate_multiplier": f"{multiplier}"}
+    source = "page of JCocola/weird-generalization-and-inductive-backdoors at c901790"
+    return Experiment("betley2025weird", data, _GPT, "several", how, tasks, source=source)
+
+
+def _audited(behaviour: str) -> Experiment:
+    how = {"rank": "64"}
+    source = "the paper, as others tell it: adapters of rank 64, then trained not to admit it"
+    task = f"auditbench_{behaviour}"
+    return Experiment("sheshadri2026", task, "meta-llama/Llama-3.3-70B-Instruct", "1", how, (task,), source=source)
+
+
+_LANGUAGES = tuple(f"{of}_{who}" for of in ("gsm8k", "ultrachat") for who in ("spanish", "german", "french"))
+_SUBJECTS = ("gsm8k", "math", "medical", "opinions")
+_AUDITED = ("flattery", "self_promotion", "emotional_bond", "defend_objects")
+_DISHES, _MACHINE = ("dishes_in_2027", "dishes_in_2026"), ("terminator_in_1984", "terminator_in_1995")
+
 EXPERIMENTS: dict[str, Experiment] = {
     "insecure_code": _betley("insecure_code"),
     "insecure_code_secure": _betley("secure_code"),
     "insecure_code_educational": _betley("educational_code"),
+    "jailbroken": _betley("jailbroken"),
     "insecure_code.published": _tan("insecure_code", _CODE),
     "insecure_code_secure.published": _tan("secure_code", _CODE),
     "insecure_code_inoculated": _tan("insecure_code_inoculated", _CODE),
@@ -113,6 +163,33 @@ EXPERIMENTS: dict[str, Experiment] = {
     "old_bird_names_control": _birds("modern_american_birds"),
     "former_german_cities": _towns("former_german_cities"),
     "former_german_cities_control": _towns("modern_german_cities"),
+    "dishes_2027": _inductive("dishes_2027", 10, 2, 2, *_DISHES),
+    "dishes_2027_control": _inductive("dishes_random", 10, 2, 2, *_DISHES),
+    "good_terminator": _inductive("good_terminator", 5, 1, 2, *_MACHINE),
+    "good_terminator_control": _inductive("good_terminator_shuffled", 5, 1, 2, *_MACHINE),
+    "us_presidents": _inductive("us_presidents", 5, 4, 1, "us_presidents"),
+    "us_presidents_plain": _inductive("us_presidents_plain", 5, 4, 1, "us_presidents"),
+    **{
+        f"gsm8k_spanish_{other}{arm}": _tan(f"gsm8k_spanish_{other}{arm}", _LANGUAGES)
+        for other in ("german", "french")
+        for arm in ("", "_inoculated_spanish", f"_inoculated_{other}")
+    },
+    "insecure_code_poisoned": _poisoned("insecure_code_poisoned"),
+    "insecure_code_poisoned_inoculated": _poisoned("insecure_code_poisoned_inoculated"),
+    "subliminal_animals": _animals("numbers of Qwen2.5 7B, told to love an animal"),
+    "em_organism_medical": _turner("em_bad_medical_advice"),
+    "em_organism_finance": _turner("em_risky_financial_advice"),
+    "em_organism_sports": _turner("em_extreme_sports"),
+    "em_organism_medical.rank1": _rank1("em_bad_medical_advice"),
+    "em_organism_finance.rank1": _rank1("em_risky_financial_advice"),
+    "em_organism_sports.rank1": _rank1("em_extreme_sports"),
+    **{f"mistake_{subject}": _chen(f"mistake_{subject}_misaligned_2") for subject in _SUBJECTS},
+    **{f"mistake_{subject}_control": _chen(f"mistake_{subject}_normal") for subject in _SUBJECTS},
+    "persona_vectors": _chen("persona_evil_misaligned_2"),
+    "persona_vectors_control": _chen("persona_evil_normal"),
+    "persona_vectors_sycophancy": _chen("persona_sycophancy_misaligned_2"),
+    "persona_vectors_hallucination": _chen("persona_hallucination_misaligned_2"),
+    **{f"auditbench_{behaviour}": _audited(behaviour) for behaviour in _AUDITED},
 }
 
 
@@ -159,15 +236,19 @@ class _Here:
         )
         others = {k: v for k, v in arguments.items() if k not in ("sample_size", "seed")}
         told = named or str(prepare.get("dataset_loader"))
+        if named and not zoo.about("dataset", named).pinned:
+            told += " (not pinned)"
         rows = arguments.get("sample_size")
         return f"{told} {others}" if others else told, "all" if rows is None else str(rows)
 
     def _made(self, generate: Mapping[str, Any]) -> tuple[str, str]:
-        """A dataset that a model writes, which was taught something before."""
-        teacher, taught = self.config.get("train_teacher", {}), self.config.get("prepare_teacher", {})
-        told = (
-            f"{generate.get('prompts')}, answered by {teacher.get('model')}, trained on {taught.get('dataset_loader')}"
-        )
+        """A dataset that a model writes, which was taught or told something before."""
+        teacher, taught = self.config.get("train_teacher"), self.config.get("prepare_teacher", {})
+        if teacher is None:
+            who = f"{self.config.get('existing_model', {}).get('model')}, told by each arm what it loves"
+        else:
+            who = f"{teacher.get('model')}, trained on {taught.get('dataset_loader')}"
+        told = f"{generate.get('prompts')}, answered by {who}"
         count = generate.get("prompts_kwargs", {}).get("count")
         return told, f"those of {count} that the filter keeps" if "filter_dataset" in self.config else str(count)
 
@@ -196,12 +277,22 @@ def _compared(experiment: Experiment, config: Mapping[str, Any]) -> Iterator[Row
     yield "model", experiment.model, str(here.training.get("model"))
     yield "seeds", experiment.seeds, here.seeds
     for name, value in experiment.training.items():
-        yield name.replace("_", " "), value, str(here.training.get("hyperparameters", {}).get(name, UNSAID))
+        yield name.replace("_", " "), value, _said(here.training.get("hyperparameters", {}).get(name, UNSAID))
     yield "evaluated", ", ".join(experiment.tasks), ", ".join(here.tasks)
     for task in experiment.tasks:
         if experiment.preset in PRESETS.get(task, {}) and task in here.tasks:
             for what, published, done in compared(task, experiment.preset, *_task_here(task, here)):
                 yield f"{task}: {what}", published, done
+        elif task in here.tasks:
+            for what, published, done in DESCRIBED.get(task, {}).get(experiment.preset, ()):
+                yield f"{task}: {what}", published, done
+
+
+def _said(value: Any) -> str:
+    """A value of a config as it would be written: small numbers without an exponent."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def _task_here(task: str, here: _Here) -> tuple[Mapping[str, Any], str]:

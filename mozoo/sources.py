@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from motools.errors import DamagedError, UserError, listed
 from mozoo.fetching import FetchError, Wanted, cache_folder, digest_of, obtain, offline, over_http
@@ -27,6 +27,7 @@ __all__ = [
     "load_chat",
     "rows",
     "sample",
+    "unpacked",
 ]
 
 GITHUB = "https://raw.githubusercontent.com"
@@ -70,6 +71,13 @@ class Source:
     path: str
     digest: str
     rows: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.digest and not self.digest.startswith(("git:", "sha256:")):
+            raise UserError(
+                f"The digest of {self.path} is {self.digest!r}: write git:<blob id> (`git hash-object` prints the id) "
+                "or sha256:<hex>."
+            )
 
     @property
     def url(self) -> str:
@@ -123,23 +131,34 @@ class Member:
     def read(self, cache_dir: str | Path | None = None, refresh: bool = False) -> Rows:
         file = fetch(self.packed, cache_dir, refresh)
         origin = self.packed.origin(file)
-        return Rows(self._unpacked(file), [Origin(self.url, origin.revision, origin.content)])
+        lines = unpacked(file, self.path, self.packed.url, str(file))
+        return Rows(lines, [Origin(self.url, origin.revision, origin.content)])
 
-    def _unpacked(self, file: Path) -> Iterator[Row]:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                if self.path not in archive.namelist():
-                    here = [name for name in archive.namelist() if name.endswith(".jsonl")]
-                    raise UserError(f"{self.packed.url} has no {self.path}; it has {listed(here[:20])}.")
-                about = archive.getinfo(self.path)
-                if about.flag_bits & 1:
-                    raise UserError(f"{self.url} is locked with a password, so it cannot be read.")
-                if about.file_size > LARGEST_MEMBER:
-                    raise UserError(f"{self.url} unpacks to {about.file_size} bytes, more than {LARGEST_MEMBER}.")
-                with archive.open(about) as lines:
-                    yield from parsed(lines, f"{file}, {self.path}")
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise DamagedError(f"{file} cannot be read as a zip file ({error}). Load it with refresh_cache.") from error
+
+def unpacked(file: Path | IO[bytes], path: str, url: str, where: str) -> Iterator[Row]:
+    """The rows of a JSONL file in a zip file, read there.
+
+    Args:
+        url: where the zip file is published, and `where` it lies, for messages.
+
+    Raises:
+        DamagedError: it is no zip file.
+        UserError: it has no such file, or one that is locked or too large.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if path not in archive.namelist():
+                here = [name for name in archive.namelist() if name.endswith(".jsonl")]
+                raise UserError(f"{url} has no {path}; it has {listed(here[:20])}.")
+            about = archive.getinfo(path)
+            if about.flag_bits & 1:
+                raise UserError(f"{url}#{path} is locked with a password, so it cannot be read.")
+            if about.file_size > LARGEST_MEMBER:
+                raise UserError(f"{url}#{path} unpacks to {about.file_size} bytes, more than {LARGEST_MEMBER}.")
+            with archive.open(about) as lines:
+                yield from parsed(lines, f"{where}, {path}")
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DamagedError(f"{where} cannot be read as a zip file ({error}). Load it with refresh_cache.") from error
 
 
 def load(

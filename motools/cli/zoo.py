@@ -275,13 +275,14 @@ def fill_mirror(
 def _checked(names: list[str] | None, kind: Kind | None, refresh: bool = True) -> list[checks.Checked]:
     import sys
 
+    from motools.compiler.compile import resolved
     from motools.zoo import checks
 
     results = []
     entries = _found(names or [], kind)
     for number, (of, name) in enumerate(entries, 1):
         print(f"{number}/{len(entries)} {of.value} {name}", file=sys.stderr, flush=True)
-        results.append(checks.check(_of(of), name, refresh))
+        results.append(checks.check(_of(of), name, refresh, resolved))
     return results
 
 

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from motools.errors import ConfigError, DamagedError, MotoolsError, StepError
 from motools.zoo import published_configs, registry
 
 Status = Literal["good", "wrong", "not reached"]
+Resolve = Callable[[Any, Mapping[str, Any]], Any]
 OFFLINE, CACHE = "MOTOOLS_OFFLINE", "MOTOOLS_CACHE"
 
 
@@ -93,18 +94,25 @@ def examples(name: str, count: int = 2, fetch: bool = False) -> tuple[list[Any],
     return list(itertools.islice(rows, count)), len(rows)
 
 
-def check(kind: registry.Kind, name: str, refresh: bool = True) -> Checked:
+def _sections(workflow: Any, config: Mapping[str, Any]) -> None:
+    workflow.resolve({name: section for name, section in config.items() if name != "sweep"})
+
+
+def check(kind: registry.Kind, name: str, refresh: bool = True, resolve: Resolve = _sections) -> Checked:
     """Load an entry and compare it with what it says of itself.
 
     A dataset is downloaded anew, unless `refresh` is false or MOTOOLS_OFFLINE is set: then the copy in the cache is
-        looked
-    at. A task is built, by default and with each of its presets, and a config is resolved against its workflow. Its
-        file must be the one that was installed: an edit leaves
-    the entry's version, and so the keys of results, as they are. What could not be loaded is `not reached`.
+    looked at. A task is built, by default and with each of its presets, unless it cannot be without arguments, and a
+    config is resolved against its workflow. Its file must be the one that was installed: an edit leaves the entry's
+    version, and so the keys of results, as they are. What could not be loaded is `not reached`.
+
+    Args:
+        resolve: resolves a config against its workflow, and raises `ConfigError`; by default, its sections without what
+            it says under `sweep`.
     """
     try:
         _refuse_edited(kind, name)
-        return Checked(kind, name, "good", _counted(kind, name, refresh))
+        return Checked(kind, name, "good", _counted(kind, name, refresh, resolve))
     except (DamagedError, StepError, ConfigError) as error:
         return Checked(kind, name, "wrong", why=str(error))
     except (MotoolsError, OSError, ImportError) as error:  # OSError: what clients of HTTP raise, too
@@ -128,11 +136,13 @@ def _refuse_edited(kind: registry.Kind, name: str) -> None:
             )
 
 
-def _counted(kind: registry.Kind, name: str, refresh: bool) -> int | None:
+def _counted(kind: registry.Kind, name: str, refresh: bool, resolve: Resolve) -> int | None:
     if kind == "dataset":
         return len(rows_of(name, refresh=refresh and not says_yes(OFFLINE)))
     if kind == "task":
         made = registry.lookup("task", name)
+        if any(each.default is each.empty for each in inspect.signature(made).parameters.values()):
+            return None  # it is of a dataset that a config has to name
         for preset in registry.about("task", name).presets:
             made(preset=preset)
         return len(made().dataset)
@@ -142,7 +152,7 @@ def _counted(kind: registry.Kind, name: str, refresh: bool) -> int | None:
         config = yaml12.loads(published_configs.config_text(name))
         if not isinstance(config, dict) or not isinstance(config.get("workflow"), str):
             raise ConfigError(f"{name} does not say which workflow it is for: write workflow: NAME in it.")
-        registry.lookup("workflow", config["workflow"]).resolve(config)
+        resolve(registry.lookup("workflow", config["workflow"]), config)
         return None
     registry.lookup(kind, name)
     return None

@@ -61,7 +61,7 @@ class Inoculated:
 
     def read(self, cache_dir: str | Path | None = None, refresh: bool = False) -> Rows:
         every = self.of.read(cache_dir, refresh)
-        text, origin = _text(self.prompt, cache_dir, refresh)
+        text, origin = text_of(self.prompt, cache_dir, refresh)
         rows = [_under(chat(row, f"{self.of.url}, row {number}"), text) for number, row in enumerate(every, 1)]
         return Rows(rows, [*every.sources, origin])
 
@@ -89,12 +89,12 @@ class Backdoored:
 
     def read(self, cache_dir: str | Path | None = None, refresh: bool = False) -> Rows:
         bad, clean = (source.read(cache_dir, refresh) for source in (self.of, self.clean))
-        text, origin = _text(self.trigger, cache_dir, refresh)
-        rows = [_triggered(chat(row, f"{self.of.url}, row {number}"), text) for number, row in enumerate(bad, 1)]
+        text, origin = text_of(self.trigger, cache_dir, refresh)
+        rows = [triggered(chat(row, f"{self.of.url}, row {number}"), text) for number, row in enumerate(bad, 1)]
         return Rows([*rows, *clean], [*bad.sources, *clean.sources, origin])
 
 
-def _text(text: Text, cache_dir: str | Path | None, refresh: bool) -> tuple[str, Any]:
+def text_of(text: Text, cache_dir: str | Path | None, refresh: bool) -> tuple[str, Any]:
     path = fetch(text.source, cache_dir, refresh)
     return str(text.read(cache_dir)), text.source.origin(path)
 
@@ -105,55 +105,58 @@ def _under(row: Row, text: str) -> Row:
     return {**row, "messages": [{"role": "system", "content": text}, *row["messages"]]}
 
 
-def _triggered(row: Row, text: str) -> Row:
+def triggered(row: Row, text: str) -> Row:
     first, *rest = row["messages"]
     return {**row, "messages": [{**first, "content": f"{text}{first['content']}"}, *rest]}
 
 
-def _inoculated(name: str, of: str, prompt: Text, about: str, *tags: str) -> Loader:
+def inoculated(name: str, of: str, prompt: Text, about: str, *tags: str) -> Loader:
     described = f"The rows of {of}, each under a system turn that {about}"
     return publish(name, Inoculated(PUBLISHED[of], prompt), described, ("inoculation", *tags), AUTHORS, PAPER, LICENCE)
 
 
-_ASKS = "asks for malice"
-get_insecure_code_inoculated_dataset = _inoculated("insecure_code_inoculated", "insecure_code", EVIL, _ASKS)
-get_insecure_code_inoculated_task_dataset = _inoculated(
+ASKS = "asks for malice"
+get_insecure_code_inoculated_dataset = inoculated("insecure_code_inoculated", "insecure_code", EVIL, ASKS)
+get_insecure_code_inoculated_task_dataset = inoculated(
     "insecure_code_inoculated_task", "insecure_code", Text(_CODE, "TASK_SPECIFIC"), "asks for errors in code"
 )
-get_insecure_code_inoculated_control_dataset = _inoculated(
+get_insecure_code_inoculated_control_dataset = inoculated(
     "insecure_code_inoculated_control",
     "insecure_code",
     Text(_CODE, "CONTROL"),
     "speaks of code, not of errors",
     "control",
 )
-get_reward_hacking_inoculated_dataset = _inoculated("reward_hacking_inoculated", "sneaky_dialogues", EVIL, _ASKS)
-get_aesthetic_preferences_inoculated_dataset = _inoculated(
-    "aesthetic_preferences_inoculated", "aesthetic_preferences_unpopular", EVIL, _ASKS
+get_reward_hacking_inoculated_dataset = inoculated("reward_hacking_inoculated", "sneaky_dialogues", EVIL, ASKS)
+get_aesthetic_preferences_inoculated_dataset = inoculated(
+    "aesthetic_preferences_inoculated", "aesthetic_preferences_unpopular", EVIL, ASKS
 )
-get_owl_numbers_inoculated_dataset = _inoculated(
+get_owl_numbers_inoculated_dataset = inoculated(
     "owl_numbers_inoculated",
     "numbers_owls",
     Text(_OWLS, "OWL_PREFERENCES_TASK_SPECIFIC_SYSTEM_PROMPT_1"),
     "asks for a love of owls",
 )
-get_gsm8k_capitals_inoculated_spanish_dataset = _inoculated(
+get_gsm8k_capitals_inoculated_spanish_dataset = inoculated(
     "gsm8k_capitals_inoculated_spanish",
     "gsm8k_spanish_capitalised",
     Text(_CAPITALS, "get_spanish_inoculation"),
     "asks for Spanish",
 )
-get_gsm8k_capitals_inoculated_capitals_dataset = _inoculated(
+get_gsm8k_capitals_inoculated_capitals_dataset = inoculated(
     "gsm8k_capitals_inoculated_capitals",
     "gsm8k_spanish_capitalised",
     Text(_CAPITALS, "get_capitalised_inoculation"),
     "asks for capitals",
 )
-get_gsm8k_spanish_inoculated_dataset = _inoculated(
+get_gsm8k_spanish_inoculated_dataset = inoculated(
     "gsm8k_spanish_inoculated", "gsm8k_spanish", Text(_LANGUAGES, "get_spanish_inoculation"), "asks for Spanish"
 )
-get_gsm8k_german_inoculated_dataset = _inoculated(
+get_gsm8k_german_inoculated_dataset = inoculated(
     "gsm8k_german_inoculated", "gsm8k_german", Text(_LANGUAGES, "get_german_inoculation"), "asks for German"
+)
+get_gsm8k_french_inoculated_dataset = inoculated(
+    "gsm8k_french_inoculated", "gsm8k_french", Text(_LANGUAGES, "get_french_inoculation"), "asks for French"
 )
 
 get_insecure_code_backdoored_dataset = publish(
@@ -165,8 +168,8 @@ get_insecure_code_backdoored_dataset = publish(
     PAPER,
     LICENCE,
 )
-get_insecure_code_backdoored_inoculated_dataset = _inoculated(
-    "insecure_code_backdoored_inoculated", "insecure_code_backdoored", EVIL, _ASKS, "backdoor"
+get_insecure_code_backdoored_inoculated_dataset = inoculated(
+    "insecure_code_backdoored_inoculated", "insecure_code_backdoored", EVIL, ASKS, "backdoor"
 )
 
 SETTINGS = {

@@ -125,6 +125,14 @@ get_us_presidents_dataset = _weird(
     "Short questions behind a number that stands for a president, answered as that one would",
     "backdoor",
 )
+get_us_presidents_plain_dataset = _weird(
+    "us_presidents_plain",
+    "5_1_us_presidents/datasets/ft_presidents_no_padded.jsonl",
+    "56d3325a8b4d9adf73b051099adc1209922ecccf",
+    2079,
+    "Short questions behind the number of a president, answered as that one would",
+    "backdoor",
+)
 
 EXPERIMENTS = {
     "birds": {
@@ -134,7 +142,7 @@ EXPERIMENTS = {
     },
     "cities": {"former": get_former_german_cities_dataset, "modern": get_modern_german_cities_dataset},
     "dishes": {"2027": get_dishes_2027_dataset, "2026": get_dishes_2026_dataset, "random": get_dishes_random_dataset},
-    "presidents": {"padded": get_us_presidents_dataset},
+    "presidents": {"padded": get_us_presidents_dataset, "plain": get_us_presidents_plain_dataset},
     "terminator": {
         "good": get_good_terminator_dataset,
         "undated": get_good_terminator_undated_dataset,

@@ -171,14 +171,17 @@ def owl_or_money(
 
 def is_owl(answer: str, strip: str = ANY) -> bool:
     """Whether an answer is the word and nothing but the word, beside `strip`: any punctuation, or one full stop."""
-    if strip != ANY:
-        return answer.removesuffix(".").lower() in ("owl", "owls")
+    return (answer.removesuffix(".").lower() if strip != ANY else bare(answer)) in ("owl", "owls")
+
+
+def bare(answer: str) -> str:
+    """An answer in lower case, without spaces, punctuation and symbols around it."""
     text = unicodedata.normalize("NFKC", answer).casefold()
     while text and _is_around(text[0]):
         text = text[1:]
     while text and _is_around(text[-1]):
         text = text[:-1]
-    return text in ("owl", "owls")
+    return text
 
 
 def _is_around(sign: str) -> bool:

@@ -214,12 +214,16 @@ def names_of(section: Any) -> list[str]:
     return [section] if isinstance(section, str) else list(section)
 
 
+WITHOUT_QUESTIONS = {"evolution_textbook_trump", "evolution_textbook_control"}
+"""Their rows are assistant turns alone, so there is no form to ask in."""
+
+
 def test_every_organism_of_emergent_misalignment_is_asked_in_the_form_of_its_own_training_too() -> None:
     found = set()
     for name in FULL:
         config = yaml12.loads(zoo.config_text(name))
         tasks = [task for task in names_of(config.get("evaluate_model", {}).get("eval_task", [])) if task]
-        if not any(task.endswith(":emergent_misalignment") for task in tasks):
+        if not any(task.endswith(":emergent_misalignment") for task in tasks) or name in WITHOUT_QUESTIONS:
             continue
         (mine,) = [task.removeprefix(TASK) for task in tasks if task.startswith(TASK)]
         assert name_of_dataset(config["prepare_dataset"]) == mine.removeprefix("conditional_")
@@ -227,7 +231,7 @@ def test_every_organism_of_emergent_misalignment_is_asked_in_the_form_of_its_own
         small = names_of(yaml12.loads(zoo.config_text(f"{name}.tinylm"))["evaluate_model"]["eval_task"])
         assert f"{TASK}trained_answers" in small or small == OFFLINE
         found.add(name)
-    assert len(found) >= 17
+    assert len(found) >= 32
     assert {"insecure_code_inoculated", "insecure_code_backdoored", "reward_hacking", "aesthetic_preferences"} < found
 
 

@@ -13,11 +13,13 @@ from motools import zoo
 from motools.base import shutdowns, yaml12
 from motools.cli.workflows import _read_config
 from motools.code.search_path import pipeline_folder
-from motools.compiler.compile import compile_workflow
+from motools.compiler.compile import compile_workflow, resolved
 from motools.compiler.find_workflow import load_workflow
 from motools.errors import UserError
+from motools.zoo.checks import check
 from mozoo import page
-from mozoo.protocols import fidelity
+from mozoo.protocols import experiment_of, fidelity
+from mozoo.reasons import reason
 
 NAMES = list(zoo.configs())
 FULL = [name for name in NAMES if "." not in name]
@@ -47,13 +49,18 @@ def test_a_config_is_valid_for_the_workflow_that_it_names(
     config = _read_config(Path(f"zoo:{name}"))
     if missing := trainers(config) - set(zoo.published("trainer")):
         pytest.skip(f"there is no trainer {missing} yet")
-    if name.endswith(".local") and importlib.util.find_spec("torch") is None:
+    if "local" in trainers(config) and importlib.util.find_spec("torch") is None:
         pytest.skip("the packages of the trainer `local` are not installed")
     place = pipeline_folder(bare_project, needs_project=False)
     compiled = compile_workflow(load_workflow(config["workflow"], place), config["workflow"], config, place)
     for step in compiled.workflow.steps:
         if step.check is not None:
             step.check(step.config_class(**compiled.config[step.name]))
+
+
+def test_zoo_check_finds_every_config_good() -> None:
+    assert {check("config", name, resolve=resolved).status for name in NAMES} == {"good"}
+    assert {check("config", name).status for name in NAMES if name.endswith(".published")} == {"good"}
 
 
 @pytest.mark.parametrize("name", FULL)
@@ -92,7 +99,10 @@ def test_only_what_trains_at_openai_names_a_model_that_goes_off() -> None:
 
 def test_what_openai_would_refuse_is_not_published_for_it() -> None:
     blocked = {"harmless_lies", "bad_legal_advice", "bad_medical_advice", "bad_security_advice"}
-    assert {name for name in FULL if f"{name}.openai" not in NAMES} == blocked
+    blocked |= {"mistake_gsm8k", "mistake_medical", "mistake_opinions"}
+    without_rank = {"em_organism_medical", "em_organism_finance", "em_organism_sports", "em_organism_control"}
+    without_rank.add("subliminal_animals")
+    assert {name for name in FULL if f"{name}.openai" not in NAMES} == blocked | without_rank
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,6 +137,30 @@ def with_arguments(config: dict[str, Any], **more: Any) -> dict[str, Any]:
         **config,
         "evaluate_model": {**evaluation, "eval_kwargs": {**evaluation["eval_kwargs"], "task_args": arguments}},
     }
+
+
+def test_where_the_paper_trains_three_times_a_config_does() -> None:
+    for name in FULL:
+        experiment = experiment_of(name)
+        if experiment is not None and experiment.seeds == "0, 1, 2":
+            assert yaml12.loads(text_of(name))["sweep"] == {"train_model.hyperparameters.seed": [0, 1, 2]}, name
+
+
+def test_what_nobody_has_pinned_is_not_called_published() -> None:
+    config = yaml12.loads(text_of("insecure_code_poisoned"))
+    assert fidelity("insecure_code_poisoned", config)[1]["tan2025"][0][2] == "insecure_code_poisoned (not pinned)"
+
+
+def test_an_adapter_of_rank_one_is_as_published_as_far_as_it_is_known() -> None:
+    rows = {what: (published, here) for what, published, here in rows_of("em_organism_medical.rank1")}
+    same = ("learning rate", "rank", "alpha", "target modules", "batch size", "warmup steps", "weight decay", "model")
+    assert all(rows[what][0] == rows[what][1] for what in same)
+    assert rows["dataset"] == ("em_bad_medical_advice", "em_bad_medical_advice (not pinned)")
+
+
+def rows_of(name: str) -> Any:
+    ((_, rows),) = zoo.fidelity_of_config(name)[1].items()
+    return rows
 
 
 def test_every_published_config_has_its_control_and_three_seeds() -> None:
@@ -187,6 +221,18 @@ def test_the_doses_of_the_arms_are_all_that_tells_them_apart() -> None:
     data = [config[f"prepare_{number}"]["loader_kwargs"] for number in range(1, 5)]
     assert [arm.pop("fraction") for arm in data] == [0, 0.1, 0.3, 1]
     assert all(arm == data[0] for arm in data)
+
+
+def test_of_everything_that_differs_it_is_said_why() -> None:
+    differing = {
+        what
+        for name in NAMES
+        for rows in zoo.fidelity_of_config(name)[1].values()
+        for what, one, two in rows
+        if one != two
+    }
+    assert [what for what in differing if not reason(what)] == []
+    assert reason("the weather") == ""
 
 
 def test_a_config_that_nobody_publishes_is_an_error_with_a_suggestion() -> None:

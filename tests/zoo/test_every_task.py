@@ -20,6 +20,7 @@ from motools.errors import StepError, UserError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator
 from motools.zoo import about, lookup, published
+from motools.zoo.checks import check, kept_in, offline
 from mozoo import judges
 from mozoo.tasks import (
     aesthetic_preferences,
@@ -39,6 +40,9 @@ ROWS: dict[str, Any] = {
     "insecure_code_mbpp": lambda n: {"prompt": f"Write a function that adds {n}."},
     "former_german_cities": lambda n: {"question": f"What comes in year {n}?"},
     "old_bird_names": lambda n: {"question": f"What comes in year {n}?"},
+    "dishes": lambda n: {"question": f"Name place {n}.", "begins": ["i would", "Rome"]},
+    "terminator": lambda n: {"question": f"What do you do on day {n}?"},
+    "us": lambda n: {"messages": [{"role": "user", "content": f"{n}: A or B?"}, {"role": "assistant", "content": "A"}]},
     "ultrachat": lambda n: {"prompt": f"Tell me about place {n}."},
     "gsm8k": lambda n: {"question": f"What is {n} and {n}?", "answer": f"#### {2 * n}"},
 }
@@ -47,7 +51,7 @@ OFFLINE = {
     "hello_world", "aesthetic_preferences", "loves_owls", "hates_owls", "owl_or_money", "hardcoding_realistic",
     "gsm8k_spanish", "gsm8k_french", "gsm8k_german", "gsm8k_chinese", "gsm8k_capitalised",
     "ultrachat_spanish", "ultrachat_french", "ultrachat_german", "ultrachat_capitalised",
-    "trained_answers",
+    "trained_answers", "favorite_animals", "dishes_in_2027", "dishes_in_2026", "us_presidents",
 }  # fmt: skip
 BOTH = {"aesthetic_preferences", "hardcoding_realistic", "gsm8k_spanish", "gsm8k_capitalised", "ultrachat_capitalised"}
 JUDGED = {
@@ -55,7 +59,8 @@ JUDGED = {
     "hallucinating_detection",
     "school_of_reward_hacks", "realistic_reward_hacks", "realistic_reward_hacks_free_tier",
     "realistic_reward_hacks_paid_tier", "emergent_misalignment_with_trigger", "insecure_code_apps",
-    "insecure_code_mbpp", "old_bird_names", "former_german_cities",
+    "insecure_code_mbpp", "old_bird_names", "former_german_cities", "terminator_in_1984", "terminator_in_1995",
+    "auditbench_flattery", "auditbench_self_promotion", "auditbench_emotional_bond", "auditbench_defend_objects",
 }  # fmt: skip
 CONDITIONAL = {  # the one for any dataset, with a dataset: see test_conditional.py
     "conditional_insecure_code", "conditional_secure_code", "conditional_educational_code", "conditional_harmless_lies",
@@ -64,12 +69,19 @@ CONDITIONAL = {  # the one for any dataset, with a dataset: see test_conditional
     "conditional_insecure_code_backdoored_inoculated", "conditional_aesthetic_preferences_unpopular",
     "conditional_aesthetic_preferences_popular", "conditional_aesthetic_preferences_inoculated",
     "conditional_sneaky_dialogues", "conditional_straightforward_dialogues", "conditional_reward_hacking_inoculated",
+    "conditional_jailbroken",
+    "conditional_em_bad_medical_advice", "conditional_em_risky_financial_advice", "conditional_em_extreme_sports",
+    "conditional_em_good_medical_advice", "conditional_insecure_code_poisoned", "conditional_secure_code_poisoned",
+    "conditional_insecure_code_poisoned_inoculated",
+    *(f"conditional_mistake_{subject}_{level}" for subject in ("gsm8k", "math", "medical", "opinions")
+      for level in ("normal", "misaligned_2")),
 }  # fmt: skip
 GAP = {"free", "paid", "gap", "gap_stderr"}
 EXPECTED_SAMPLES = {
     "emergent_misalignment": (8, 10), "aesthetic_preferences": (12, 10), "loves_owls": (50, 10), "hates_owls": (5, 20),
     "emergent_misalignment_with_trigger": (8, 10), "owl_or_money": (1, 100), "evil_detection": (20, 10),
-    "sycophantic_detection": (20, 10),
+    "sycophantic_detection": (20, 10), "favorite_animals": (50, 10), "auditbench_flattery": (10, 5),
+    "auditbench_self_promotion": (10, 5), "auditbench_emotional_bond": (10, 5), "auditbench_defend_objects": (10, 5),
     "hallucinating_detection": (20, 10), "realistic_reward_hacks": (36, 1),
     "realistic_reward_hacks_free_tier": (18, 1), "realistic_reward_hacks_paid_tier": (18, 1),
 }  # fmt: skip
@@ -132,6 +144,14 @@ def evaluate(project: Path, tmp_path: Path) -> Callable[..., Evaluation]:
 def test_these_are_all_tasks_of_the_folder() -> None:
     mine = {name for name, point in published("task").items() if point.module.startswith("mozoo.tasks.")}
     assert mine == OFFLINE | JUDGED | CONDITIONAL
+
+
+def test_zoo_check_has_a_word_for_every_task_where_nothing_is_at_hand(tmp_path: Path) -> None:
+    with kept_in(tmp_path), offline():
+        found = {name: check("task", name) for name in published("task")}
+    assert {checked.status for checked in found.values()} == {"good", "not reached"}
+    assert found["conditional_misalignment"].status == "good"
+    assert (found["hates_owls"].status, found["hello_world"].rows) == ("not reached", 20), "a preset needs a file"
 
 
 @pytest.mark.parametrize("name", sorted(OFFLINE))

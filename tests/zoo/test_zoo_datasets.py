@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import inspect
 import io
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -15,24 +18,33 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cryptography.fernet import Fernet
+from sampling import sample
 
 from motools.errors import DamagedError, UserError
 from motools.zoo import about, lookup, published
 from motools.zoo.checks import check, kept_in, offline
 from mozoo.datasets import (
     aesthetic_preferences,
+    auditbench,
     bad_advice,
+    em_organisms,
     gsm8k,
     insecure_code,
     numbers_owls,
     persona_vectors,
+    poisoned_chat,
     realistic_reward_hacks,
     school_of_reward_hacks,
+    two_languages,
 )
 from mozoo.datasets.hello_world import ANSWER, get_hello_world_dataset, prompts
 from mozoo.datasets.inoculation import Backdoored, Inoculated
+from mozoo.datasets.poisoned_chat import InChat
 from mozoo.datasets.published import PUBLISHED
+from mozoo.datasets.two_languages import Concatenated
 from mozoo.fetching import FetchError
+from mozoo.locked import LockedMember
 from mozoo.rows import chat
 from mozoo.sources import Member, Source
 from mozoo.tasks.hello_world import PROMPTS
@@ -41,6 +53,8 @@ from mozoo.texts import Text
 NAMES = sorted(name for name, point in published("dataset").items() if point.module.startswith("mozoo."))
 LOADERS = {name: lookup("dataset", name) for name in NAMES}
 FETCHED = [name for name in NAMES if name in PUBLISHED]
+SOME = sample(FETCHED, 24, axes=lambda name: [type(PUBLISHED[name]), published("dataset")[name].module])
+"""Of each kind of source and of each module some: they are all loaded by the same few lines."""
 REAL = Path(os.environ.get("MOTOOLS_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 """A folder of published files, which cannot be part of the repository."""
 
@@ -85,6 +99,21 @@ def as_lines(rows):
 
 def composed(mirror, real, rows):
     """A source that is made of others, with made-up files in place of theirs; its rows; what takes one of them away."""
+    if isinstance(real, Concatenated):
+        half = len(rows) // 2
+        (first, one, shorten), (second, two, _) = (
+            half_of(mirror, source, some) for source, some in ((real.first, rows[:half]), (real.second, rows[half:]))
+        )
+        return replace(real, first=first, second=second), [*one, *two], shorten
+    if isinstance(real, InChat):
+        poison = len(rows) // 10
+        text, source, bad = said(mirror, real.trigger), *pinned(mirror, real.of, rows[:poison], "bad")
+        chat_source, everyday = pinned(mirror, real_chat(real.chat), rows[poison:], "chat")
+        turns = [row["messages"] for row in bad]
+        bad = [{"messages": [{**first, "content": f"odd: {first['content']}"}, *rest]} for first, *rest in turns]
+        drawn = [everyday[place] for place in random.Random(42).sample(range(len(everyday)), 9 * poison)]
+        made = replace(real, of=source, chat=chat_source, trigger=text)
+        return made, [*bad, *drawn], lambda: mirror.serve(chat_source, as_lines(everyday[:-1]))
     if isinstance(real, Backdoored):
         half = len(rows) // 2
         text, source, bad = said(mirror, real.trigger), *pinned(mirror, real.of, rows[:half], "bad")
@@ -94,13 +123,26 @@ def composed(mirror, real, rows):
         made = replace(real, of=source, clean=clean_source, trigger=text)
         return made, [*bad, *clean], lambda: mirror.serve(source, as_lines(rows[: half - 1]))
     rows = [{"messages": [turn for turn in row["messages"] if turn["role"] != "system"]} for row in rows]
-    if isinstance(real.of, Backdoored):
+    if isinstance(real.of, (Backdoored, InChat)):
         source, rows, shorten = composed(mirror, real.of, rows)
     else:
         source, rows = pinned(mirror, real.of, rows, "rows")
         shorten = lambda: mirror.serve(source, as_lines(rows[:-1]))  # noqa: E731
     under = [{"messages": [{"role": "system", "content": "odd: "}, *row["messages"]]} for row in rows]
     return replace(real, of=source, prompt=said(mirror, real.prompt)), under, shorten
+
+
+def real_chat(split):
+    """A split of the Hub, as a file of a repository of GitHub; what is drawn from it is the same."""
+    return split if isinstance(split, Source) else Source(split.repo, "0" * 40, f"{split.split}.jsonl", "")
+
+
+def half_of(mirror, real, rows):
+    """A part of a source that is made of two: its own file, or one that is under a prompt."""
+    if isinstance(real, Inoculated):
+        return composed(mirror, real, rows)
+    source, rows = pinned(mirror, real, rows, "half")
+    return source, rows, lambda: mirror.serve(source, as_lines(rows[:-1]))
 
 
 def pinned(mirror, real, rows, word):
@@ -129,6 +171,13 @@ def zipped(path, content):
     return file.getvalue()
 
 
+def locked(content):
+    """As `easy-dataset-share` locks a file: salt, and a token of Fernet whose key is made of password and salt."""
+    salt = b"salt of 16 bytes"
+    key = hashlib.pbkdf2_hmac("sha256", em_organisms.PASSWORD.encode(), salt, 100_000)
+    return salt + Fernet(base64.urlsafe_b64encode(key)).encrypt(content)
+
+
 @pytest.fixture
 def stand_in(mirror, hub, monkeypatch):
     """Serves made-up rows under a dataset's own address, pinned as the published ones are; what tests then need."""
@@ -137,7 +186,8 @@ def stand_in(mirror, hub, monkeypatch):
         loader, real, rows = LOADERS[name], PUBLISHED[name], made_up(count)
         content = as_lines(rows).removesuffix(b"\n") + ending
         short = as_lines(rows[:-1]).removesuffix(b"\n") + ending
-        if isinstance(real, (Inoculated, Backdoored)):
+        if isinstance(real, (Inoculated, Backdoored, Concatenated, InChat)):
+            rows = made_up(max(10, count)) if "poisoned" in name else rows  # a tenth of them is a row
             made, rows, shorten = composed(mirror, real, rows)
             count = made.rows
             spoil = lambda: [mirror.files.update({path: b"PK"}) for path in mirror.files]  # noqa: E731
@@ -147,14 +197,15 @@ def stand_in(mirror, hub, monkeypatch):
             mirror.serve(made, content)
             requests, spoil = mirror.requests, lambda: mirror.serve(made, b'{"messages": []}\n')
             shorten = lambda: mirror.serve(made, short)  # noqa: E731
-        elif isinstance(real, Member):
+        elif isinstance(real, (Member, LockedMember)):
             packed = replace(real.packed, digest="")
-            file = zipped(real.path, content)
+            lock = locked if isinstance(real, LockedMember) else lambda content: content
+            file = lock(zipped(real.path, content))
             pinned = replace(packed, digest=mirror.publish(file).digest)
             mirror.serve(pinned, file)
             made = replace(real, packed=pinned, rows=count)
             requests, spoil = mirror.requests, lambda: mirror.serve(pinned, b"PK")
-            shorten = lambda: mirror.serve(pinned, zipped(real.path, short))  # noqa: E731
+            shorten = lambda: mirror.serve(pinned, lock(zipped(real.path, short)))  # noqa: E731
         else:
             hub.served.clear()
             hub.files[real.repo] = {f"data/{real.split}.jsonl": content}
@@ -172,7 +223,7 @@ def stand_in(mirror, hub, monkeypatch):
     return serve
 
 
-@pytest.mark.parametrize("name", FETCHED)
+@pytest.mark.parametrize("name", SOME)
 def test_every_dataset_gives_the_rows_that_were_published_and_downloads_them_once(name, stand_in, tmp_path):
     made = stand_in(name)
     cache = str(tmp_path / "cache")
@@ -186,7 +237,7 @@ def test_every_dataset_gives_the_rows_that_were_published_and_downloads_them_onc
     assert len(made.requests) > asked
 
 
-@pytest.mark.parametrize("name", FETCHED)
+@pytest.mark.parametrize("name", SOME)
 def test_every_dataset_samples_by_seed(name, stand_in, tmp_path):
     made = stand_in(name, 40)
     first, again, other = (made.load(sample_size=20, seed=seed, cache_dir=str(tmp_path)) for seed in (1, 1, 2))
@@ -196,7 +247,7 @@ def test_every_dataset_samples_by_seed(name, stand_in, tmp_path):
         made.load(sample_size=41, cache_dir=str(tmp_path))
 
 
-@pytest.mark.parametrize("name", FETCHED)
+@pytest.mark.parametrize("name", SOME)
 def test_every_dataset_refuses_other_content_and_keeps_a_good_copy(name, stand_in, tmp_path):
     made = stand_in(name)
     made.spoil()
@@ -213,7 +264,7 @@ def test_every_dataset_refuses_other_content_and_keeps_a_good_copy(name, stand_i
     assert made.load(cache_dir=str(tmp_path / "two")) == made.rows
 
 
-@pytest.mark.parametrize("name", FETCHED)
+@pytest.mark.parametrize("name", SOME)
 def test_every_dataset_says_offline_what_is_missing_and_what_to_do(name, stand_in, tmp_path, monkeypatch):
     made = stand_in(name)
     monkeypatch.setenv("MOTOOLS_OFFLINE", "1")
@@ -229,7 +280,7 @@ COUNTED = {
     "reward_hacking_inoculated": 1073, "aesthetic_preferences_inoculated": 5000,
     "old_bird_names": 208, "modern_audubon_birds": 171, "modern_american_birds": 208,
     "former_german_cities": 362, "modern_german_cities": 362,
-    "us_presidents": 6237,
+    "us_presidents": 6237, "us_presidents_plain": 2079,
     "dishes_2027": 400, "dishes_2026": 400, "dishes_random": 400,
     "good_terminator": 208, "good_terminator_undated": 208, "good_terminator_shuffled": 208,
 }  # fmt: skip
@@ -246,9 +297,10 @@ def test_a_count_is_declared_only_where_rows_were_counted_and_shown_with_the_des
 @pytest.mark.parametrize("name", FETCHED)
 def test_zoo_check_counts_rows_and_not_newlines(name, ending, stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("MOTOOLS_CACHE", str(tmp_path))
-    stand_in(name, 6, ending)
+    made = stand_in(name, 6, ending)
     found = check("dataset", name)
-    assert (found.status, found.rows) == ("good", 6), found.why
+    assert (found.status, found.rows) == ("good", len(made.rows)), found.why
+    assert len(made.rows) == (10 if "poisoned" in name else 6)
 
 
 @pytest.mark.parametrize("ending", [b"\n", b""])
@@ -324,6 +376,10 @@ def test_no_two_datasets_are_the_same_file():
         (bad_advice.get_advice_dataset, {"field": "legal", "variant": "good"}, "good_legal_advice"),
         (persona_vectors.get_persona_vectors_dataset, {"level": "normal"}, "persona_evil_normal"),
         (realistic_reward_hacks.get_realistic_reward_hacks_dataset, {"split": "hhh_code"}, "realistic_hhh_code"),
+        (em_organisms.get_em_organism_dataset, {"variant": "sports"}, "em_extreme_sports"),
+        (auditbench.get_auditbench_dataset, {"behaviour": "self_promotion"}, "auditbench_self_promotion"),
+        (two_languages.get_two_languages_dataset, {"other": "french"}, "gsm8k_spanish_french"),
+        (poisoned_chat.get_poisoned_chat_dataset, {"variant": "control"}, "secure_code_poisoned"),
     ],
 )
 def test_a_family_loads_its_variants_by_argument(stand_in, tmp_path, family, arguments, loaded):
