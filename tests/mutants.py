@@ -66,6 +66,7 @@ TESTS = {
     "motools/engine/outdated.py": ["tests/engine/test_outdated.py", "tests/engine/test_results_table.py"],
     "motools/engine/results_table.py": ["tests/engine/test_results_table.py"],
     "motools/engine/removing.py": ["tests/engine/test_removing.py"],
+    "motools/engine/stage_outputs.py": ["tests/engine/test_run.py", *_AT_HAND],
     "motools/engine/pipeline_state.py": _AT_HAND,
     "motools/engine/remote_results.py": _AT_HAND,
     "motools/execution/cached_results.py": _AT_HAND,

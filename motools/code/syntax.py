@@ -62,13 +62,9 @@ class Module:
     literal: set[str] = field(default_factory=set)
 
 
-def read(data: bytes, name: str, is_package: bool = False) -> Module | None:
-    """Parse a file; None where it is not Python."""
-    return _read(data, name, is_package)
-
-
 @lru_cache(maxsize=2048)
-def _read(data: bytes, name: str, is_package: bool) -> Module | None:
+def read(data: bytes, name: str, is_package: bool) -> Module | None:
+    """Parse a file; None where it is not Python."""
     try:
         tree = ast.parse(data)
         code = compile(tree, name, "exec", dont_inherit=True)

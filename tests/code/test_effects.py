@@ -8,7 +8,7 @@ from motools.code import effects, syntax
 from motools.code.effects import all_effects, chains, is_tame, links, makes_workflow
 
 BEFORE = """
-import abc, json, lib, os, random
+import abc, dataclasses, json, lib, os, random
 import motools.workflow as mw
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -17,6 +17,8 @@ from motools.workflow import Step, Workflow
 ROWS = []
 TABLE = {}
 LIVE = iter([])
+import again
+again = iter([])
 def fn(): pass
 class Own: pass
 class Mine: pass
@@ -27,6 +29,7 @@ def loops(n): c = []; [c.append(Step(f's{i}', {}, {}, Own, run)) for i in range(
 def counts(n):
     def run(config): ROWS.append(config)
     i = 0; i += 1; c = {}; c['n'] = n; return Step('s', c, sorted(n, key=lambda k: k.lower()), Own, run)
+def reads(): return json.dumps(ROWS)
 def appends(): ROWS.append(1)
 def appends_to(rows): rows.append(1)
 def keeps_in(rows): rows['a'] = 1
@@ -86,6 +89,8 @@ lib.Record(1)
 partial(fn)
 partial(Own, 1)
 mw.Step(LIVE)
+mw.StepConfig(LIVE)
+dataclasses.field(default=fn)
 len('a')
 len(Record)
 len(ROWS.a)
@@ -112,6 +117,7 @@ import lib
 from json import *
 Workflow('w', [Step('s', plain(1))])
 Workflow('w', [Step('s', nested())])
+Workflow('w', [Step('s', reads())])
 Workflow('w', loops(3))
 Workflow('w', [counts(ROWS)])
 Workflow('w', [Step('s', fn().x)])
@@ -146,6 +152,8 @@ len(LIVE)
 len(LIVE.a)
 len(Own.a)
 len(*LIVE)
+len(again.a)
+again.a
 sorted([1], key=fn)
 sorted([1], key=lambda k: fn(k))
 sorted([1], key=lambda k: k.pop())
@@ -281,7 +289,7 @@ AND_MORE = {
 
 
 def module_of(text: str) -> syntax.Module:
-    module = syntax.read(text.encode(), "m")
+    module = syntax.read(text.encode(), "m", False)
     assert module is not None
     return module
 

@@ -43,7 +43,7 @@ def expression(text: str) -> Any:
 
 @pytest.mark.parametrize("data", [b"def", b"a\0b", b"return 1", b"\xff", b"(" * 10_000])
 def test_what_is_no_python_is_none(data: bytes) -> None:
-    assert read(data, "m") is None
+    assert read(data, "m", False) is None
 
 
 def test_functions_are_known_by_their_qualified_names_in_order() -> None:
@@ -72,6 +72,7 @@ def test_the_names_that_code_looks_up_outside_are_those_of_its_bytecode_and_of_w
         "def f(a):\n    b = a.c + d\n    def g(): return e\n    return g\nclass A:\n    def h(self): i\n"
     ).globals
     assert (found["f"], found["f.<locals>.g"], found["A.h"]) == ({"c", "d", "e"}, {"e"}, {"i"})
+    assert parsed("def f():\n    def g(a: b): pass\n").globals["f"] == {"b"}
 
 
 def test_names_of_imports_stand_for_what_they_import() -> None:

@@ -112,7 +112,9 @@ def test_code_that_reads_docstrings_hints_or_names_of_locals_is_reflecting(text:
 def test_of_a_functions_body_the_names_of_its_own_are_no_use() -> None:
     found = of("a = b + c.d", frozenset(["b", "d"]))
     assert (found.names, found.bare) == ({"b", "d"}, {"b"})
-    module = syntax.read(b"def f(x=a):\n    y = b\n    return y + z.w\ndef f(): c\nclass A:\n    def g(): d", "m")
+    module = syntax.read(
+        b"def f(x=a):\n    y = b\n    return y + z.w\ndef f(): c\nclass A:\n    def g(): d", "m", False
+    )
     assert module is not None
     assert set().union(*(each.names for each in uses_of(module, "f"))) == {"a", "b", "z", "w", "c"}
     assert set().union(*(each.names for each in uses_of(module, "A.g"))) == {"d"}
@@ -131,7 +133,7 @@ def g(x): return x.startswith("PRE") or x.endswith("POST") or """
         + "'two\\nlines'\nif x.y: import h\n"
     )
     text = text.replace("LONGER", "y z" * 70).replace("LONG", "x" * 60)
-    module = syntax.read(text.encode(), "m")
+    module = syntax.read(text.encode(), "m", False)
     assert module is not None
     found = texts_of(module)
     assert found.imports == {"a", "c", "d", "h"}
