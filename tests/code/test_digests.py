@@ -88,6 +88,7 @@ def f(x):
     "the docstring of a schema": "class A(B):\n    '''«1|2»'''",
     "the docstring of a method of a schema": "class A(B):\n    def f(self):\n        '''«1|2»'''",
     "a text that is no docstring": "def f(): return «'a'|'b'»",
+    "what is called": "def f():\n    «g|h»()",
     "a statement that is no text": "def f():\n    «...|0»",
     "what is raised, or returned": "def f(): «return|yield» 1",
     "whether it waits": "«async |»def f(): pass",

@@ -105,7 +105,6 @@ def test_all_that_decides_is_in_the_proof(ran: Path) -> None:
         o["md5"] for stage in chain.locked().values() for o in stage["outs"] if o["path"] != "metrics/evaluate.json"
     }
     assert {*proof.objects} == oids | {md5 for oid in oids if oid.endswith(".dir") for md5 in store.tree(oid).values()}
-    assert snapshot.unchanged(ran) == proof.stages
 
 
 # -- where there is none -------------------------------------------------------------------
