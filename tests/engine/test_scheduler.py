@@ -185,6 +185,14 @@ def test_the_time_that_a_stage_took_is_told(scene: Scene) -> None:
     assert len(str(state.seconds)) <= len("59.999")
 
 
+def test_the_time_that_a_failed_stage_took_is_told_too(scene: Scene) -> None:
+    def fail() -> None:
+        time.sleep(0.03)
+        raise StepError("no")
+
+    assert 0.03 <= scene.run({Task("a", fail): []})["a"].seconds < 60
+
+
 def test_what_is_at_hand_is_not_executed(scene: Scene) -> None:
     def never() -> None:
         raise AssertionError
@@ -381,6 +389,24 @@ def test_a_signal_ends_what_is_looked_at_and_leaves_it_for_the_next_run(scene: S
         scene.run({Task("b"): [a], a: []})
     assert scene.states() == {"a": "skipped", "b": "skipped"}
     assert scene.heard.of("started") == scene.heard.of("failed") == []
+
+
+def test_a_signal_ends_a_run_that_only_waits_for_another_command(
+    scene: Scene, sleeper: subprocess.Popen[bytes]
+) -> None:
+    a = Task("a", writes=["/out"])
+
+    def stop() -> None:
+        eventually(lambda: scene.heard.of("note") and scene.writes)
+        tell(signal.SIGINT)
+
+    other = threading.Thread(target=stop)
+    other.start()
+    with pytest.raises(Interrupted, match=r"^Interrupted\. "):
+        scene.run({a: []})
+    other.join()
+    assert scene.heard.of("note") == [f"a waits for process {sleeper.pid} (sleep 600)"]
+    assert scene.states() == {"a": "skipped"}
 
 
 def test_what_ends_well_after_a_signal_is_kept(scene: Scene) -> None:

@@ -74,12 +74,27 @@ def young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     return Scene(tmp_path / "p")
 
 
+def later(path: Path, change: Callable[[], Any]) -> None:
+    """Change something once the clock of the file system has moved on."""
+    before = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == before:
+        change()
+
+
 def in_place(path: Path) -> None:
     """Other bytes, as many, with the same time of modification."""
     before = path.stat()
-    with path.open("r+b") as file:
-        file.write(b"two")
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def write() -> None:
+        with path.open("r+b") as file:
+            file.write(b"two")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    later(path, write)
+
+
+def add_to(folder: Path) -> None:
+    later(folder, lambda: (folder / f"new-{len(os.listdir(folder))}").touch())
 
 
 CHANGES: dict[str, Callable[[Scene], Any]] = {
@@ -87,7 +102,7 @@ CHANGES: dict[str, Callable[[Scene], Any]] = {
     "a file that is gone": lambda s: s.file.unlink(),
     "who may read a file": lambda s: s.file.chmod(0o600),
     "a file that is another": lambda s: (s.file.with_name("b").write_text("one"), s.file.with_name("b").rename(s.file)),
-    "a folder": lambda s: (s.folder / "b").write_text(""),
+    "a folder": lambda s: add_to(s.folder),
     "a file that was not there": lambda s: (s.root / "absent").write_text(""),
     "a variable that the code has read": lambda s: os.environ.update(MINE="2"),
     "a variable that the code has read, gone": lambda s: os.environ.pop("MINE"),
@@ -99,7 +114,7 @@ CHANGES: dict[str, Callable[[Scene], Any]] = {
     "the interpreter": lambda s: setattr(sys, "prefix", "/elsewhere"),
     "the version of Python": lambda s: setattr(sys, "version", "4"),
     "an object that is gone": lambda s: s.object.unlink(),
-    "an object that can be written to": lambda s: (s.object.chmod(0o644), (s.object.parent / "x").touch()),
+    "an object that can be written to": lambda s: (s.object.chmod(0o644), add_to(s.object.parent)),
     "a proof of another version of MOTools": lambda s: s.proof.write_text(json.dumps({**s.saved, "version": 2})),
     "a proof with more in it": lambda s: s.proof.write_text(json.dumps({**s.saved, "more": 2})),
     "a proof that was cut off": lambda s: s.proof.write_text(s.proof.read_text()[:-1]),
@@ -151,7 +166,7 @@ def test_once_an_object_was_added_to_the_cache_all_that_are_needed_are_looked_fo
     assert scene.saved == before, "there is nothing to remember"
     scene.object.chmod(0o644)
     assert scene.holds(), "the folder of the cache is as it was"
-    (scene.object.parent / "new").touch()
+    add_to(scene.object.parent)
     assert not scene.holds()
     scene.object.chmod(0o444)
     assert scene.holds()
@@ -242,7 +257,7 @@ def test_what_has_grown_old_is_known_by_its_stat_from_then_on(young: Scene, monk
     assert saved["paths"] == [str(young.file), str(young.folder)]
     assert saved["buckets"] == snapshot._digest(snapshot._buckets(str(young.cache)))
     assert young.holds()
-    young.file.write_text("one")
+    later(young.file, lambda: young.file.write_text("one"))
     assert not young.holds()
 
 
