@@ -164,6 +164,12 @@ def test_nothing_is_garbage_while_a_lock_file_cannot_be_read(scene: Scene) -> No
         scene.found()
 
 
+def test_a_cache_that_others_may_use_is_left_alone(project: Path, tmp_path: Path) -> None:
+    (project / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {tmp_path / 'shared'}\n")
+    with pytest.raises(ProjectError, match="lies outside of the project"):
+        garbage.of_project(Project.find())
+
+
 def test_only_what_is_named_as_an_object_is_looked_at(scene: Scene) -> None:
     objects = scene.project.cache / "files" / "md5"
     objects.mkdir(parents=True)

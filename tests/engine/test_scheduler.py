@@ -430,6 +430,8 @@ def test_of_two_signals_the_second_one_kills_and_the_first_one_is_told(scene: Sc
         scene.run({Task("a", stop): []})
     assert scene.heard.of("note") == ["stopping a; again to kill"]
     assert scene.workers.words == [signal.SIGTERM, signal.SIGKILL]
+    timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    assert all(timer.daemon for timer in timers), "no process waits for the grace of what has ended"
 
 
 def test_after_a_grace_what_was_let_end_is_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,6 +242,25 @@ def test_what_is_known_by_its_stat_however_young_needs_no_content(young: Scene) 
     assert not young.holds()
 
 
+def test_only_of_a_file_whose_content_was_verified_is_it_asked_whether_its_stat_tells(young: Scene) -> None:
+    young.save(knows=lambda path, md5: True)
+    assert young.saved["young_folders"] == {str(young.folder): ["a"]}
+    young.save({str(young.file): None}, {}, knows=lambda path, md5: True)
+    assert not young.proof.exists()
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_what_is_as_old_as_the_grain_of_the_clock_is_young_yet(
+    young: Scene, monkeypatch: pytest.MonkeyPatch, later: int
+) -> None:
+    times = SimpleNamespace(st_mtime_ns=SECOND, st_ctime_ns=SECOND, st_mode=0o100644, st_size=3, st_ino=1, st_dev=1)
+    path, real = str(young.file), os.stat
+    monkeypatch.setattr(os, "stat", lambda p, **how: times if os.fspath(p) == path else real(p, **how))
+    monkeypatch.setattr(snapshot, "STARTED", SECOND + snapshot._GRAIN + later)
+    young.save({path: md5_of("one")}, {})
+    assert list(young.saved["young_files"]) == ([] if later else [path])
+
+
 def test_what_is_written_while_the_proof_is_made_is_proven_by_none(young: Scene) -> None:
     answers = iter([True, False])
     young.save({str(young.file): md5_of("one")}, {}, knows=lambda path, md5: next(answers))

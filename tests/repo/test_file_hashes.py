@@ -123,7 +123,8 @@ def test_a_file_is_remembered_once_it_is_so_old_that_no_write_can_hide(
     assert again.knows(str(file), MD5S["one"])
     assert again.file(str(file)) == Out(MD5S["one"], 3)
     index.unlink()
-    again.save()
+    for each in (known, again):
+        each.save()
     assert not index.exists(), "nothing has changed"
 
 
@@ -152,6 +153,18 @@ def test_a_time_in_the_past_that_was_put_there_just_now_does_not_make_a_file_old
     known = FileHashes(index)
     known.file(str(file))
     assert not known.knows(str(file), MD5S["one"])
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_file_that_is_as_old_as_the_grain_of_the_clock_is_not_remembered_yet(
+    index: Path, monkeypatch: pytest.MonkeyPatch, later: int
+) -> None:
+    file = index.parent / "folder" / "a"
+    written = max(file.stat().st_mtime_ns, file.stat().st_ctime_ns)
+    known = FileHashes(index)
+    monkeypatch.setattr(time, "time_ns", lambda: written + file_hashes._GRAIN + later)
+    known.file(str(file))
+    assert known.knows(str(file), MD5S["one"]) is bool(later)
 
 
 def test_what_is_no_file_has_no_hash(index: Path) -> None:
