@@ -215,8 +215,9 @@ def _only_makes(function: Function, module: Module, depth: int) -> bool:
 
 def _own(function: Function, module: Module) -> set[str]:
     """The names in a function of what it has made itself."""
-    known = {name for name in module.imported if is_harmless(module.imported[name])}
-    outside = (module.kinds.keys() - known) | {arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)}
+    kinds = module.kinds
+    outside = {n for n in kinds if kinds[n] != "import" or not is_harmless(module.imported.get(n, ""))}
+    outside |= {arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)}
     nodes = [each for part in function.body for each in ast.walk(part)]
     pairs = [pair for each in nodes for pair in assigned(each)]
     pairs += [([each.func], given) for each in nodes if isinstance(each, ast.Call) for given in _given(each)]

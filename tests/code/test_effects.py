@@ -17,7 +17,7 @@ from motools.workflow import Step, Workflow
 ROWS = []
 TABLE = {}
 LIVE = iter([])
-import again
+import json as again
 again = iter([])
 def fn(): pass
 class Own: pass
@@ -35,6 +35,7 @@ def appends_to(rows): rows.append(1)
 def keeps_in(rows): rows['a'] = 1
 def adds_to(rows): rows += [1]
 def takes(): rows = ROWS; rows.append(1)
+def takes_again(): rows = [again]; rows.append(1)
 def takes_part(rows): c = [rows]; c[0].append(1)
 def takes_later(rows): c = []; c.append(rows); x = c[0]; x.append(1)
 def goes_through(rows):
@@ -227,6 +228,7 @@ Workflow('w', [Step('s', keeps_in(ROWS))])
 Workflow('w', [Step('s', adds_to(ROWS))])
 Workflow('w', [Step('s', takes())])
 Workflow('w', [Step('s', takes_part(ROWS))])
+Workflow('w', [Step('s', takes_again())])
 Workflow('w', [Step('s', takes_later(ROWS))])
 Workflow('w', [Step('s', goes_through([ROWS]))])
 Workflow('w', [Step('s', matches(ROWS))])
