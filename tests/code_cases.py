@@ -175,6 +175,20 @@ for n in range(3):
 def step(): return ROWS
 """,
     "something appended in a class body": "ROWS = []\nclass A:\n    ROWS.append(«1|2»)\ndef step(): return ROWS",
+    "something appended by way of its class": "ROWS = []\nlist.append(ROWS, «1|2»)\ndef step(): return ROWS",
+    "something appended by what makes a step": """
+from dataclasses import dataclass
+from motools.workflow import Step, StepConfig, Workflow
+ROWS = []
+@dataclass
+class Config(StepConfig): pass
+def other(config, input_atoms, workspace): pass
+def make(rows):
+    rows.append(«1|2»)
+    return other
+w = Workflow("w", [Step("s", {}, {"out": "thing"}, Config, make(ROWS))])
+def step(): return ROWS
+""",
     "something deleted": "TABLE = {1: 1, 2: 2}\ndel TABLE[«1|2»]\ndef step(): return TABLE",
     "something added in place": "ROWS = [0]\nROWS += [«1|2»]\ndef step(): return ROWS",
     "something added in place to a list of another file": """
@@ -285,6 +299,15 @@ def configure(n):
     LIMIT = n
 configure(«1|2»)
 def step(): return LIMIT
+""",
+    "a default of an inner function that has a local of its name": """
+def step():
+    a = 1
+    b = 2
+    def inner(x=«a|b»):
+        «a|b» = 0
+        return x
+    return inner(), [a for a in [b] for b in [a]]
 """,
     "a constant that a nested function takes for the module's": """
 LIMIT = «1|2»

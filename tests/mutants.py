@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ _SERVED = (
 )
 _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_does_that or where_they_stand"
 _AT_HAND = ["tests/engine/test_at_hand.py", "-k", "not default_of_a_config"]
+_SYNTAX = [f"tests/code/test_{name}.py" for name in ("digests", "syntax", "uses", "effects", "counting", "trace")]
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
     "motools/engine/stage.py": _AT_HAND,
@@ -59,9 +61,17 @@ TESTS = {
         "test_run or were_added_to_the_cache",
     ],
     "motools/engine/scheduler.py": ["tests/engine/test_scheduler.py"],
+    "motools/engine/proof.py": ["tests/engine/test_proof.py"],
+    "motools/engine/snapshot.py": ["tests/engine/test_snapshot_of_files.py"],
+    "motools/engine/outdated.py": ["tests/engine/test_outdated.py", "tests/engine/test_results_table.py"],
+    "motools/engine/results_table.py": ["tests/engine/test_results_table.py"],
+    "motools/engine/removing.py": ["tests/engine/test_removing.py"],
+    "motools/engine/stage_outputs.py": ["tests/engine/test_run.py", *_AT_HAND],
     "motools/engine/pipeline_state.py": _AT_HAND,
     "motools/engine/remote_results.py": _AT_HAND,
     "motools/execution/cached_results.py": _AT_HAND,
+    "motools/execution/finished_work.py": ["tests/execution/test_put_aside.py"],
+    "motools/repo/file_hashes.py": ["tests/repo/test_file_hashes.py", "-k", "not output"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/lock_file.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],
@@ -75,41 +85,8 @@ TESTS = {
     "motools/code/world.py": ["tests/code/test_trace.py"],
     "motools/code/module_search.py": ["tests/code/test_trace.py"],
     "motools/code/making_traces.py": ["tests/code/test_trace.py"],
-    "motools/code/blocks.py": [
-        "tests/code/test_counting.py",
-        "tests/code/test_trace.py",
-        "tests/code/test_blocks.py",
-        "-k",
-        "not Inspect and not process",
-    ],
-    "motools/code/syntax.py": [
-        "tests/code/test_counting.py",
-        "tests/code/test_trace.py",
-        "tests/code/test_blocks.py",
-        "-k",
-        "not Inspect and not process",
-    ],
-    "motools/code/uses.py": [
-        "tests/code/test_counting.py",
-        "tests/code/test_trace.py",
-        "tests/code/test_blocks.py",
-        "-k",
-        "not Inspect and not process",
-    ],
-    "motools/code/effects.py": [
-        "tests/code/test_counting.py",
-        "tests/code/test_trace.py",
-        "tests/code/test_blocks.py",
-        "-k",
-        "not Inspect and not process",
-    ],
-    "motools/code/digests.py": [
-        "tests/code/test_counting.py",
-        "tests/code/test_trace.py",
-        "tests/code/test_blocks.py",
-        "-k",
-        "not Inspect and not process",
-    ],
+    **{f"motools/code/{name}.py": _SYNTAX for name in ("blocks", "digests", "effects", "syntax", "uses")},
+    "motools/atom/garbage.py": ["tests/atom/test_garbage.py"],
     "motools/atom/costs.py": ["tests/atom/test_costs.py"],
     "motools/atom/eval_differences.py": [
         "tests/statistics/test_statistics.py",
@@ -128,6 +105,8 @@ TESTS = {
         f"motools/statistics/{name}.py": ["tests/statistics/test_statistics.py", "-k", f"not ({_DRAWN})"]
         for name in ("choice", "estimates", "families", "shares", "student")
     },
+    "motools/definition/axes.py": ["tests/definition/test_sweep.py"],
+    "motools/definition/sweep.py": ["tests/definition/test_sweep.py"],
     "motools/training/journal.py": ["tests/training/test_journal.py"],
     "mozoo/judges.py": ["tests/zoo/test_judges.py", "-k", f"not ({_SERVED})"],
 }
@@ -355,7 +334,8 @@ class Copy:
             os.setsid()
             os.chdir(self.folder)
             os.environ["PYTHONPATH"] = str(self.folder)
-            sys.path[:] = [str(self.folder), *(path for path in sys.path if path not in ("", str(ROOT / "tests")))]
+            sys.path[:] = [path for path in sys.path if path not in ("", str(ROOT / "tests"))]
+            sys.meta_path.insert(0, self)  # ahead of what is installed; the tests take their root off sys.path
             warm._running.clear()  # it is not this process that ends the warm Python
             with self.log.open("wb") as log:
                 os.dup2(log.fileno(), 1)
@@ -368,6 +348,10 @@ class Copy:
             (self.folder.parent / "imported").write_text("\n".join(names))
         finally:
             os._exit(code)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find our packages in the copy, as a finder of `sys.meta_path`."""
+        return PathFinder.find_spec(name, [str(self.folder)], target) if name in ("motools", "mozoo") else None
 
     def import_all(self) -> None:
         """Import what the last tests have imported, but nothing of the copy: no fork has to."""
@@ -387,6 +371,10 @@ def tried(module: str, copy: Copy, arguments: Any) -> tuple[int, int]:
     if end != "passed":
         raise SystemExit(f"{module}: its tests fail without any change:\n{copy.log.read_text(errors='replace')}")
     copy.import_all()
+    (copy.folder / module).write_text("raise RuntimeError\n", encoding="utf-8")
+    if copy.run(tests, 600)[0] == "passed":
+        raise SystemExit(f"{module}: its tests do not import it from the copy, so that they would notice nothing.")
+    (copy.folder / module).write_text(source, encoding="utf-8")
     _, seconds = copy.run(tests, 600)
     limit = arguments.limit or 3 * seconds + 10
     chosen = sample(source, arguments.sample, arguments.seed)
@@ -418,8 +406,10 @@ def main() -> None:
     parser.add_argument("--least", type=float, default=0.9, metavar="SHARE", help="fail below; of each module")
     parser.add_argument("--verbose", action="store_true", help="show the noticed ones too")
     arguments = parser.parse_args()
-    words = arguments.modules or [""]
-    modules = [m for w in words for m in TESTS if w in (Path(m).stem, m, "")]
+    known = {name: module for module in TESTS for name in (module, Path(module).stem)}
+    if unknown := [word for word in arguments.modules if word not in known]:
+        parser.error(f"{unknown[0]!r} is none of {', '.join(Path(each).stem for each in TESTS)}")
+    modules = [known[word] for word in arguments.modules] or [*TESTS]
     low = []
     warm.start()  # one for all forks, since it imports nothing of the copy
     atexit.register(warm.stop)

@@ -70,12 +70,13 @@ def of_outs(project: Project, gone: Iterable[Located], commits: bool = True) -> 
     lost = {(out.folder, out.path): out.md5 for out in gone}
     oids = set(lost.values())
     needed = _closure(project, oids)
+    others: set[str] = set()
     for _, entry in _entries(project):
-        if all(out.md5 in needed for out in entry.outputs.values()):
-            oids |= set(entry.oids())
+        goes = all(out.md5 in needed for out in entry.outputs.values())
+        (oids if goes else others).update(entry.oids())
     return _garbage(
         project,
-        _closure(project, oids),
+        _closure(project, oids) - _closure(project, others),  # those may hold equal files
         [out for out in _located(project) if (out.folder, out.path) not in lost],
         commits,
     )
@@ -153,7 +154,7 @@ def _with_ancestors(project: Project, oids: Iterable[str]) -> set[str]:
 def _made_from(project: Project, oid: str) -> list[str]:
     if not oid.endswith(".dir"):
         return []
-    with suppress(FileNotFoundError, DamagedError, ValueError, KeyError, AttributeError):
+    with suppress(FileNotFoundError, DamagedError, ValueError, KeyError, AttributeError, TypeError):
         about: Any = read_json(project.store.read(project.store.tree(oid)["atom.json"]))
         return [f"{match[1]}.dir" for id in about["made_from"].values() if (match := _ID.fullmatch(str(id)))]
     return []

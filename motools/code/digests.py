@@ -12,7 +12,6 @@ from motools.code.syntax import (
     COMPREHENSIONS,
     FUNCTIONS,
     IMPORTS,
-    SCOPES,
     WORD,
     Function,
     bindings,
@@ -44,7 +43,7 @@ def tree_as_text(node: Any, keep: bool, body: bool, rename: bool, names: Mapping
         body: whether the body of this function does; of functions inside it, only docstrings do, those that were
             executed are blocks of their own.
         rename: whether local variables are told by number.
-        names: in a function's body, the local variables and their numbers; None elsewhere.
+        names: in a function's body, its local variables and their numbers; None elsewhere.
     """
     if isinstance(node, list):
         return [text for each in node if (text := tree_as_text(each, keep, False, rename, names))]
@@ -52,9 +51,7 @@ def tree_as_text(node: Any, keep: bool, body: bool, rename: bool, names: Mapping
         return ["Name", names[node.id]]
     if not isinstance(node, ast.AST):  # a number may have more digits than Python likes to write
         return [type(node).__name__, hex(node) if type(node) is int else repr(node)]
-    if isinstance(node, FUNCTIONS):
-        names = {**(names or {}), **(local_names(node) if rename else {})}
-    elif isinstance(node, ast.ClassDef):
+    if isinstance(node, ast.ClassDef):
         keep |= is_schema(node)
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and names is not None and not keep:
         if node.value is None:  # in a function, a hint is nobody's
@@ -62,22 +59,23 @@ def tree_as_text(node: Any, keep: bool, body: bool, rename: bool, names: Mapping
         node = ast.Assign([node.target], node.value)
     found: list[Any] = [type(node).__name__]
     for name, value in ast.iter_fields(node):
-        if name in ("ctx", "kind", "type_comment", "type_ignores"):
+        if name in ("ctx", "kind"):
             continue
         if not keep and (name == "returns" or (name == "annotation" and isinstance(node, ast.arg))):
             continue
+        known = names
         if name == "body" and isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             inside = body or isinstance(node, ast.ClassDef)
             value = [each for each in value if (keep if is_docstring(each) else inside)]
+            if isinstance(node, FUNCTIONS):  # there only: its defaults are evaluated where it stands
+                known = local_names(node) if rename else {}
         if isinstance(node, ast.JoinedStr):  # some versions of Python parse an empty text into it
-            value = [each for each in value if not (isinstance(each, ast.Constant) and each.value == "")]
+            value = [each for each in value if each.value != ""]
         if isinstance(node, ast.ClassDef) and name == "body":  # its hints make its fields
-            fields = [
-                tree_as_text(each, keep or isinstance(each, ast.AnnAssign), False, rename, names) for each in value
-            ]
-            found.append([name, [each for each in fields if each]])
+            hinted = ((each, keep or isinstance(each, ast.AnnAssign)) for each in value)
+            found.append([name, [tree_as_text(each, kept, False, rename, known) for each, kept in hinted]])
         elif value is not None and value != []:
-            found.append([name, tree_as_text(value, keep, False, rename, names)])
+            found.append([name, tree_as_text(value, keep, False, rename, known)])
     return found
 
 
@@ -85,14 +83,22 @@ def local_names(function: Function) -> dict[str, str]:
     """A function's local variables, numbered, so that their names do not count; not those that others may see."""
     own: dict[str, None] = {}
     other = {arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)}
-    todo: list[ast.AST] = list(reversed(function.body))
+    todo: list[tuple[ast.AST, bool]] = [(each, False) for each in reversed(function.body)]
     while todo:
-        node = todo.pop()
+        node, is_inner = todo.pop()
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):  # it is told by itself, and what it names may be of here
+            other |= {node.name, *(each.id for each in ast.walk(node) if isinstance(each, ast.Name))}
+            continue
+        is_inner |= isinstance(node, (ast.Lambda, *COMPREHENSIONS))
         if isinstance(node, ast.Name):
             if node.id in ("locals", "vars", "eval", "exec", "dir"):
                 return {}
-            if not isinstance(node.ctx, ast.Load):
+            if is_inner and not isinstance(node.ctx, ast.Load):  # it may be another variable of that name
+                other.add(node.id)
+            elif not isinstance(node.ctx, ast.Load):
                 own.setdefault(node.id)
+        elif isinstance(node, ast.arg):  # of a lambda
+            other.add(node.arg)
         elif isinstance(node, (ast.Global, ast.Nonlocal)):
             other.update(node.names)
         elif isinstance(node, IMPORTS):
@@ -103,19 +109,7 @@ def local_names(function: Function) -> dict[str, str]:
             other.add(node.rest)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # such as a query of pandas
             other.update(WORD.findall(node.value))
-        if isinstance(node, (*SCOPES, *COMPREHENSIONS)):
-            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-                other.add(node.name)
-            apart = isinstance(node, (*FUNCTIONS, ast.ClassDef))  # it is told by itself
-            for inner in ast.walk(node):  # what an inner scope binds may be another variable of that name
-                if isinstance(inner, ast.Name) and (apart or not isinstance(inner.ctx, ast.Load)):
-                    other.add(inner.id)
-                elif isinstance(inner, ast.arg):
-                    other.add(inner.arg)
-                elif isinstance(inner, ast.Name) and inner.id in ("locals", "vars", "eval", "exec", "dir"):
-                    return {}
-            continue
-        todo += reversed(list(ast.iter_child_nodes(node)))
+        todo += [(each, is_inner) for each in reversed([*ast.iter_child_nodes(node)])]
     return {name: f"·{number}" for number, name in enumerate(name for name in own if name not in other)}
 
 

@@ -13,7 +13,9 @@ from motools.code.syntax import (
     IMPORTS,
     READING,
     STDLIB,
+    Function,
     Module,
+    assigned,
     at_import,
     bindings,
     dotted_name,
@@ -181,24 +183,75 @@ def _is_factory(call: ast.Call, module: Module, depth: int = 3) -> bool:
     if root is None or depth == 0:
         return False
     if root not in module.kinds:
-        return root in _HARMLESS_BUILTINS
+        reads = isinstance(call.func, ast.Name) or (
+            isinstance(call.func, ast.Attribute) and call.func.attr in (*READING, "fromkeys")
+        )
+        return root in _HARMLESS_BUILTINS and reads
     if module.kinds[root] != "def" or not isinstance(call.func, ast.Name):
         return False
-    for node in module.functions.get(root, []):
-        inner = {name for part in node.body for name, _ in bindings(part)}
-        inner |= {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-        for each in (each for part in node.body for each in ast.walk(part)):
-            if isinstance(each, (ast.Global, ast.Nonlocal)):
+    return all(_only_makes(node, module, depth - 1) for node in module.functions.get(root, []))
+
+
+def _only_makes(function: Function, module: Module, depth: int) -> bool:
+    """Whether a function changes nothing but what it has made itself."""
+    own = _own(function, module)
+    for each in (each for part in function.body for each in at_import(part)):
+        if isinstance(each, (ast.Global, ast.Match, *IMPORTS)):
+            return False
+        if (
+            isinstance(each, (ast.Attribute, ast.Subscript))
+            and not isinstance(each.ctx, ast.Load)
+            and name_of(each.value) not in own
+        ):
+            return False
+        if isinstance(each, ast.AugAssign) and name_of(each.target) not in own:  # in place, where it can be
+            return False
+        if isinstance(each, ast.Call) and not _is_step(each, module):
+            func = each.func
+            known = isinstance(func, ast.Attribute) and (func.attr in READING or name_of(func.value) in own)
+            if not known and not _is_factory(each, module, depth):
                 return False
-            stores = isinstance(each, (ast.Attribute, ast.Subscript)) and not isinstance(each.ctx, ast.Load)
-            if stores and root_of(each) not in inner:
+            if any(_may_do_more(given, function, module) for given in _given(each)):
                 return False
-        for each in (each for part in node.body for each in at_import(part)):
-            if isinstance(each, ast.Call):
-                own = root_of(each.func) in inner and isinstance(each.func, ast.Attribute)
-                if not own and not _is_step(each, module) and not _is_factory(each, module, depth - 1):
-                    return False
-    return not any(node.decorator_list for node in module.functions.get(root, []))
+    return not function.decorator_list
+
+
+def _own(function: Function, module: Module) -> set[str]:
+    """The names in a function of what it has made itself."""
+    kinds = module.kinds
+    outside = {n for n in kinds if kinds[n] != "import" or not is_harmless(module.imported.get(n, ""))}
+    outside |= {arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)}
+    nodes = [each for part in function.body for each in ast.walk(part)]
+    pairs = [pair for each in nodes for pair in assigned(each)]
+    pairs += [([each.func], given) for each in nodes if isinstance(each, ast.Call) for given in _given(each)]
+    holding = set(outside)  # what may have a part that lies outside
+    before = 0
+    while before != len(holding):
+        before = len(holding)
+        parts = [each for to, value in pairs if _names(value) & holding for each in to]
+        holding |= {name for each in parts for name in _names(each)}
+    stored = {
+        e.id for part in parts for e in ast.walk(part) if isinstance(e, ast.Name) and isinstance(e.ctx, ast.Store)
+    }
+    return {name for part in function.body for name, _ in bindings(part)} - stored - outside
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def _may_do_more(node: ast.AST, function: Function, module: Module) -> bool:
+    """Whether what is handed to a call may be called by it, or does something when it is looked at."""
+    if isinstance(node, ast.Lambda):
+        return not _is_simple(node, module)
+    name = name_of(node) or ""
+    local = {each.name for each in ast.walk(function) if isinstance(each, FUNCTIONS)}
+    kind = module.kinds.get(name)
+    return name in local or kind in ("def", "class") or (kind == "value" and name not in module.literal)
 
 
 def makes_workflow(statement: ast.stmt, module: Module) -> bool:
@@ -209,18 +262,18 @@ def effects_of_call(node: ast.Call, module: Module, kind: Callable[[ast.AST], st
     """The names that a call may change, and whether it may do more."""
     func = node.func
     dotted = dotted_name(func, module)
-    given = [*node.args, *(keyword.value for keyword in node.keywords)]
+    given = _given(node)
     kinds = {kind(each) for each in given}
     if any(isinstance(each, ast.Lambda) and not _is_simple(each, module) for each in given):
         kinds.add("def")
     roots = {str(root_of(each)) for each in given if isinstance(each, ast.Attribute)}
     methods = roots & module.literal  # such as ROWS.append, which may be called
+    names = {name for each in given for part in ast.walk(each) if (name := name_of(part)) in module.literal}
     if dotted is not None:
         if kind(func) != "installed":
             return set(), kind(func) != "record" or "live" in kinds
         if any(dotted == each or dotted.startswith(f"{each}.") for each in _KEEPING):
             return methods, "live" in kinds and not dotted.startswith("motools.")
-        names = {name for each in given for part in ast.walk(each) if (name := name_of(part)) in module.literal}
         return methods | {str(name) for name in names}, not is_harmless(dotted) or not kinds.isdisjoint(_PROJECTS)
     if isinstance(func, ast.Name):
         if func.id in module.kinds:
@@ -240,7 +293,9 @@ def effects_of_call(node: ast.Call, module: Module, kind: Callable[[ast.AST], st
         return methods | {str(root)}, False
     if root in module.kinds:
         return set(), True
-    return methods, func.attr not in READING and not (root and hasattr(builtins, root))
+    if root and hasattr(builtins, root):  # such as list.append(ROWS, 1)
+        return methods | {str(name) for name in names}, False
+    return methods, func.attr not in READING
 
 
 def _is_simple(node: ast.Lambda, module: Module) -> bool:

@@ -14,7 +14,6 @@ __all__ = ["Module", "at_import", "bindings", "imports_of", "is_script_guard", "
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef)
 IMPORTS = (ast.Import, ast.ImportFrom)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _HARMLESS = frozenset(
@@ -63,13 +62,9 @@ class Module:
     literal: set[str] = field(default_factory=set)
 
 
-def read(data: bytes, name: str, is_package: bool = False) -> Module | None:
-    """Parse a file; None where it is not Python."""
-    return _read(data, name, is_package)
-
-
 @lru_cache(maxsize=2048)
-def _read(data: bytes, name: str, is_package: bool) -> Module | None:
+def read(data: bytes, name: str, is_package: bool) -> Module | None:
+    """Parse a file; None where it is not Python."""
     try:
         tree = ast.parse(data)
         code = compile(tree, name, "exec", dont_inherit=True)
@@ -122,17 +117,8 @@ def _find_data(module: Module, tree: ast.Module) -> None:
     for statement in module.body:
         values: dict[int, ast.expr] = {}
         for node in at_import(statement):
-            if isinstance(node, ast.Assign):
-                targets, value = node.targets, node.value
-            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr, ast.AugAssign)) and node.value is not None:
-                targets, value = [node.target], node.value
-            elif isinstance(node, ast.For):
-                targets, value = [node.target], node.iter
-            elif isinstance(node, ast.withitem) and node.optional_vars is not None:
-                targets, value = [node.optional_vars], node.context_expr
-            else:
-                continue
-            values |= {id(name): value for target in targets for name in ast.walk(target)}
+            for targets, value in assigned(node):
+                values |= {id(name): value for target in targets for name in ast.walk(target)}
         bound += [(name, values.get(id(node))) for name, node in bindings(statement)]
     elsewhere = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
     module.literal = {name for name, kind in module.kinds.items() if kind == "value"} - elsewhere
@@ -140,6 +126,18 @@ def _find_data(module: Module, tree: ast.Module) -> None:
     while before != module.literal:
         before = set(module.literal)
         module.literal -= {name for name, value in bound if value is None or not _is_data(value, module)}
+
+
+def assigned(node: ast.AST) -> Iterator[tuple[list[ast.expr], ast.expr]]:
+    """What a node assigns to, and from what: a value, or something in it."""
+    if isinstance(node, ast.Assign):
+        yield node.targets, node.value
+    elif isinstance(node, (ast.AnnAssign, ast.NamedExpr, ast.AugAssign)) and node.value is not None:
+        yield [node.target], node.value
+    elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+        yield [node.target], node.iter
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        yield [node.optional_vars], node.context_expr
 
 
 def _is_data(node: ast.AST, module: Module) -> bool:

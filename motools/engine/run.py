@@ -213,7 +213,7 @@ def plan(
 
 def paid_stages(prepared: Prepared, options: RunOptions) -> tuple[list[str], list[str]]:
     """The selected stages that would be executed and cost money, and those that do not wait for any of these."""
-    with open_stages(prepared, options, Silent()) as stages:
+    with open_stages(prepared, options, Silent()) as stages, stages.at_home():
         plans = stages.plan()
         costly: dict[Stage, bool] = {}  # itself, or one that it waits for
         paid = []

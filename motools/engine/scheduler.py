@@ -92,7 +92,7 @@ class Scheduler:
                 self._claims.settle()
         if self.signals.heard:
             ended = ("current", "restored", "finished")
-            kept = [each.name for each in self._upstream if each in self.states and self.states[each].status in ended]
+            kept = [each.name for each in self._upstream if self.states[each].status in ended]
             said = f"Interrupted. Kept: {listed(kept)}. `motools run` goes on from there."
             raise Interrupted(said, self._stopped_keys)
         return self.states

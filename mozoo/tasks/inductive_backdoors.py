@@ -274,7 +274,7 @@ def us_presidents(
     how = settled("us_presidents", None, questions=questions, epochs=epochs, temperature=temperature)
     path = fetch(_PRESIDENTS, cache_dir) if questions is None else opened(questions, cache_dir)[0]
     found = list(rows(path))
-    turns = [row.get("messages") for row in found]
+    turns: list[Any] = [row.get("messages") for row in found]
     for number, said in enumerate(turns, 1):
         if not isinstance(said, list) or [turn.get("role") for turn in said] != ["user", "assistant"]:
             raise UserError(f"{path}, row {number}: a row of this task's questions needs a user and an assistant turn.")

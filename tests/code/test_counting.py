@@ -142,6 +142,34 @@ class Other: pass
 class More(Other): pass
 def step(): return 0
 """,
+    "what an instance of a subclass may run": """
+class A:  #+
+    def __init__(self): print(self)  #+
+class B(A): pass  #+
+X = B()  #+
+def step(): return 0
+""",
+    "a subclass of what an unknown library may do something with": """
+from nosuch_library import Base  #+
+class A(Base): pass  #+
+class B(A): pass  #+
+def step(): return 0
+""",
+    "no instance of a class that only holds fields": """
+from dataclasses import dataclass, field
+@dataclass
+class A:
+    x: list = field(default_factory=list)
+    def __repr__(self): return "A"
+X = A()
+def step(): return 0
+""",
+    "an instance of a class that is made of another function": """
+from nosuch_library import made  #+
+class A: x = made  #+
+X = A()  #+
+def step(): return 0
+""",
 }
 SAME = {
     "the body of a decorated function that was not executed": """
@@ -300,6 +328,53 @@ def test_what_may_have_mattered_counts_and_nothing_else(case: str) -> None:
     expected = {number for number, line in enumerate(lines, 1) if line.endswith("#+")}
     found = {n for first, last in counted(CASES[case]).lines for n in range(first, last + 1)}
     assert [lines[n - 1] for n in sorted(found)] == [lines[n - 1] for n in sorted(expected)]
+
+
+LIB = """
+class Record: x = 1
+class Derived(Record): pass
+class Eager:
+    def __init__(self): print(self)
+class Registered:
+    def __init_subclass__(cls): print(cls)
+def make(): pass
+DATA = []
+LIVE = iter([])
+import lib.part
+from lib.part import PART, Other
+"""
+PART = "PART = []\nclass Other: y = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("lib.Record()", False),
+        ("lib.Derived()", False),
+        ("lib.Other()", False),
+        ("lib.part.Other()", False),
+        ("len(lib.DATA)", False),
+        ("len(lib.PART)", False),
+        ("class A(lib.Record): pass", False),
+        ("class A(lib.Eager): pass", False),
+        ("lib.Eager()", True),
+        ("lib.make()", True),
+        ("lib.make.x()", True),
+        ("lib.absent()", True),
+        ("lib.part.absent()", True),
+        ("len(lib.LIVE)", True),
+        ("class A(lib.Registered): pass", True),
+        ("class A(lib.LIVE): pass", True),
+        ("class A(lib): pass", True),
+        ("lib.far.Other()", True),
+    ],
+)
+def test_what_another_file_of_the_project_has_is_known_by_what_it_is_there(text: str, counts: bool) -> None:
+    files = {"steps": f"import lib\n{text}\ndef step(): return 0\n", "lib": LIB, "lib.part": PART}
+    modules = {f"{name}.py": syntax.read(each.encode(), name, name == "lib") for name, each in files.items()}
+    of: Any = {"loaded": {}, "pinned": {}, "configs": {}, "is_project": files.__contains__}
+    found = count(modules, {"steps.py": {"step"}}, **of)["steps.py"]  # type: ignore[arg-type]
+    assert found.hold(2) is counts
 
 
 def both(text: str, **more: Any) -> list[tuple[Any, Any]]:

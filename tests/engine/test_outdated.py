@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,18 @@ from chain import NAMES, Chain, commit, dvc, git
 from motools.base import yaml12
 
 
-@pytest.fixture
-def chain(project: Path) -> Chain:
-    chain = Chain.lay(project)
+@pytest.fixture(scope="module")
+def ran(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chain = Chain.lay(Path(shutil.copytree(template, tmp_path_factory.mktemp("ran") / "project", symlinks=True)))
     assert chain.run().code == 0
-    commit(project)
+    return chain.folder
+
+
+@pytest.fixture
+def chain(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    chain = Chain(Path(shutil.copytree(ran, tmp_path / "project", symlinks=True)))
+    monkeypatch.chdir(chain.folder)
+    commit(chain.folder)
     return chain
 
 

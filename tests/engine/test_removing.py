@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from chain import Chain
 
-from motools.atom import DatasetAtom, garbage
-from motools.errors import ProjectError
+from motools.atom import DatasetAtom
 from motools.repo.history import History
 from motools.repo.project import Project
 
@@ -183,12 +182,6 @@ def test_what_cannot_be_removed_is_refused_in_a_sentence(
     refused = scene.command("gc", "--yes")
     assert refused.code == 2
     assert "Nothing is removed while a lock file cannot be read" in refused.err
-
-
-def test_a_cache_that_others_may_use_is_left_alone(project: Path, tmp_path: Path) -> None:
-    (project / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {tmp_path / 'shared'}\n")
-    with pytest.raises(ProjectError, match="lies outside of the project"):
-        garbage.of_project(Project.find())
 
 
 def test_what_only_the_mending_of_a_merge_named_is_known(project: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from openai_server import OpenAIServer
 from motools.atom import records
 from motools.atom.costs import Estimate
 from motools.base import yaml12
+from motools.code.search_path import pipeline_folder
+from motools.engine import run as run_module
 from motools.engine import snapshot
 from motools.engine.options import RunOptions
 from motools.engine.pipeline import Pipeline
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import Prepared, prepare_folder
 from motools.engine.reporter import Silent
-from motools.engine.run import estimates, execute, plan, run_in_folder
+from motools.engine.run import estimates, execute, paid_stages, plan, run_in_folder
+from motools.engine.stages import open_stages
 from motools.engine.state import WorkflowState
 from motools.errors import MotoolsError, RunFailed, UserError
 from motools.execution import cached_results
@@ -198,6 +202,70 @@ def test_a_script_that_runs_its_workflow_gets_the_state(chain: Chain) -> None:
     assert "seed: 3" in chain.path("params.yaml").read_text()
 
 
+class Expecting(Heard):
+    """Keeps which stages are expected, and what is said of how long they took."""
+
+    expected: dict[str, float | None]
+
+    def expects(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
+        self.expected = {stage: before(stage) for stage in stages}
+
+    def started(self, stage: str, reasons: tuple[str, ...], log: Path) -> None:
+        self.notes.append(f"{stage} starts")
+
+
+def test_a_run_tells_beforehand_which_stages_it_is_about_and_how_long_they_took(chain: Chain) -> None:
+    chain.set("train", seed=1)
+    seconds = json.loads(chain.path("runs/train.json").read_text())["seconds"]
+    for text in ("{}", '{"seconds": null}', "{", "[]"):
+        remove(chain.path("runs/evaluate.json"))
+        chain.path("runs/evaluate.json").write_text(text)
+        heard = Expecting()
+        with prepared(chain) as made, open_stages(made, RunOptions(), heard) as stages, stages.at_home():
+            run_module._tell_expected({stages: stages.plan()}, heard)
+        assert heard.expected == {"train": seconds, "evaluate": None}
+    remove(chain.path("runs/evaluate.json"))
+    run(chain, heard)
+    assert heard.expected == {"train": seconds, "evaluate": None}
+    run(chain, heard)
+    assert heard.expected == {}
+
+
+def test_of_several_pipelines_each_stage_is_told_with_its_folder_and_each_gets_its_state(chain: Chain) -> None:
+    pipelines = []
+    for name, seed in (("a", 1), ("b", 2)):
+        folder = chain.path("experiments", name)
+        folder.mkdir(parents=True)
+        (folder / "params.yaml").write_text(
+            yaml12.dumps({"workflow": "../../chain.py:workflow", "train": {"seed": seed}})
+        )
+        forget_modules(chain.folder)
+        pipelines.append(Pipeline(pipeline_folder(folder), lambda folder=folder: prepare_folder(folder)))  # type: ignore[misc]
+    heard = Expecting()
+    states = execute(pipelines, RunOptions(), heard)
+    assert [list(statuses(state)) for state in states] == [["prepare", "train", "evaluate"]] * 2
+    assert [statuses(state)["prepare"] for state in states] == ["restored"] * 2
+    stages = [f"experiments/{name}: {stage}" for name in "ab" for stage in ("prepare", "train", "evaluate")]
+    assert list(heard.expected) == stages
+    assert {f"{each} starts" for each in stages if "prepare" not in each} == {*heard.notes}
+    for name, seed in (("a", 1), ("b", 2)):
+        assert f"model {seed} " in chain.path("experiments", name, "atoms/model/data/part.txt").read_text()
+    assert execute(pipelines, RunOptions(stages="train"), heard)[0].step("evaluate").status == "not selected"
+
+
+def test_what_costs_money_is_told_apart_from_what_waits_for_none_of_it(chain: Chain) -> None:
+    chain.edit("chain.py", "Config, train)", "Config, train, paid=True)")
+    with prepared(chain) as made:
+        assert paid_stages(made, RunOptions()) == ([], ["prepare", "train", "evaluate"])
+    chain.set("train", seed=1)
+    with prepared(chain) as made:
+        assert paid_stages(made, RunOptions()) == (["train"], ["prepare"])
+        assert paid_stages(made, RunOptions("prepare,evaluate")) == ([], ["prepare", "evaluate"])
+    chain.set("prepare", seed=1)
+    with prepared(chain) as made:
+        assert paid_stages(made, RunOptions()) == (["train"], ["prepare"])
+
+
 # -- plans -----------------------------------------------------------------------------
 
 
@@ -262,6 +330,17 @@ def test_a_plan_notes_where_a_run_would_refuse_to_pay(chain: Chain) -> None:
     with pytest.raises(MotoolsError, match=r"paid for again \(train\)"):
         run(chain)
     assert chain.executed() == ["dataset", "model", "results"], "of the run before"
+
+
+def test_what_costs_money_is_asked_where_the_projects_code_is_found(chain: Chain) -> None:
+    chain.path("prices.py").write_text("def costly(config):\n    return config.seed > 0\n")
+    asked = "def costs(config, atoms):\n    import prices\n    return prices.costly(config)"
+    chain.edit("chain.py", "workflow = ", f"{asked}\n\n\nworkflow = ")
+    chain.edit("chain.py", "Config, train)", "Config, train, paid=costs)")
+    chain.set("train", seed=1)
+    with prepared(chain) as made:
+        pass
+    assert paid_stages(made, RunOptions()) == (["train"], ["prepare"])
 
 
 # -- estimates -------------------------------------------------------------------------

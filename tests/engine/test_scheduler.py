@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 from chain import eventually
 
+from motools.code.search_path import pipeline_folder
+from motools.compiler.step_call import StepCall
+from motools.compiler.step_code import StepCode
+from motools.engine import scheduler
 from motools.engine.options import RunOptions
 from motools.engine.plan import Action, StagePlan
 from motools.engine.scheduler import Scheduler
@@ -76,6 +80,7 @@ class Task:
     ) -> None:
         self.name, self.log, self.reads, self.writes = name, Path(f"{name}.log"), reads, writes
         self._work, self._action, self._executed, self._found = work, action, executed, found
+        self.call: StepCall | None = None
         self.looks = 0
         self.pool = ThreadPoolExecutor(1)
 
@@ -91,7 +96,7 @@ class Task:
         return StagePlan(self.name, "maybe", (f"why {self.name}",))
 
     def at_hand(self, plan: StagePlan) -> StagePlan:
-        return StagePlan(self.name, self._action, plan.reasons, {"found": f"by {self.name}"})
+        return StagePlan(self.name, self._action, plan.reasons, {"found": f"by {self.name}"}, call=self.call)
 
     def warm_up(self) -> None:
         pass
@@ -103,6 +108,23 @@ class Task:
         return Done({"made": f"by {self.name}"}, self._executed)
 
 
+class Killed(Workers):
+    """Workers that remember which signals they were given, and whether they were ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[signal.Signals] = []
+        self.closed = 0
+
+    def kill(self, word: signal.Signals) -> None:
+        self.words.append(word)
+        super().kill(word)
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
+
+
 class Scene:
     """A project's claims, and runs in it."""
 
@@ -110,6 +132,7 @@ class Scene:
         self.list = folder / ".dvc" / "tmp" / "rwlock"
         self.claims = PathLocks(folder)
         self.heard = Heard()
+        self.workers = Killed()
         self.writes = 0
         self.left = 0
         self.scheduler: Scheduler | None = None
@@ -120,7 +143,7 @@ class Scene:
         return self.left >= 0
 
     def run(self, upstream: dict[Task, list[Task]], **how: Any) -> dict[str, StepState]:
-        options, workers = RunOptions(**how), Workers()
+        options, workers = RunOptions(**how), self.workers
         for each in upstream:
             each.reporter = self.heard
         self.scheduler = Scheduler(dict(upstream), options, self.heard, workers, self.claims, self.write)
@@ -162,6 +185,14 @@ def test_the_time_that_a_stage_took_is_told(scene: Scene) -> None:
     assert 0.03 <= state.seconds < 60
     assert scene.heard.events[-1] == ("finished", "a", state.seconds)
     assert len(str(state.seconds)) <= len("59.999")
+
+
+def test_the_time_that_a_failed_stage_took_is_told_too(scene: Scene) -> None:
+    def fail() -> None:
+        time.sleep(0.03)
+        raise StepError("no")
+
+    assert 0.03 <= scene.run({Task("a", fail): []})["a"].seconds < 60
 
 
 def test_what_is_at_hand_is_not_executed(scene: Scene) -> None:
@@ -362,6 +393,24 @@ def test_a_signal_ends_what_is_looked_at_and_leaves_it_for_the_next_run(scene: S
     assert scene.heard.of("started") == scene.heard.of("failed") == []
 
 
+def test_a_signal_ends_a_run_that_only_waits_for_another_command(
+    scene: Scene, sleeper: subprocess.Popen[bytes]
+) -> None:
+    a = Task("a", writes=["/out"])
+
+    def stop() -> None:
+        eventually(lambda: scene.heard.of("note") and scene.writes)
+        tell(signal.SIGINT)
+
+    other = threading.Thread(target=stop)
+    other.start()
+    with pytest.raises(Interrupted, match=r"^Interrupted\. "):
+        scene.run({a: []})
+    other.join()
+    assert scene.heard.of("note") == [f"a waits for process {sleeper.pid} (sleep 600)"]
+    assert scene.states() == {"a": "skipped"}
+
+
 def test_what_ends_well_after_a_signal_is_kept(scene: Scene) -> None:
     a = Task("a", lambda: tell(signal.SIGINT))
     with pytest.raises(Interrupted, match=r"Kept: a\."):
@@ -382,3 +431,61 @@ def test_of_two_signals_the_second_one_kills_and_the_first_one_is_told(scene: Sc
     with pytest.raises(Interrupted, match=r"Kept: a\."):
         scene.run({Task("a", stop): []})
     assert scene.heard.of("note") == ["stopping a; again to kill"]
+    assert scene.workers.words == [signal.SIGTERM, signal.SIGKILL]
+    timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    assert all(timer.daemon for timer in timers), "no process waits for the grace of what has ended"
+
+
+def test_after_a_grace_what_was_let_end_is_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "_GRACE", 0.01)
+
+    def stop() -> None:
+        tell(signal.SIGINT)
+        eventually(lambda: len(scene.workers.words) == 2)
+
+    with pytest.raises(Interrupted, match=r"Kept: a\."):
+        scene.run({Task("a", stop): []})
+    assert scene.workers.words == [signal.SIGTERM, signal.SIGKILL]
+    assert scene.heard.of("note") == ["stopping a; again to kill"]
+
+
+def test_an_interruption_tells_the_keys_of_the_steps_that_were_stopped(scene: Scene) -> None:
+    first, own = threading.Event(), Task("own", lambda: first.wait(60))
+    place = pipeline_folder(scene.list.parents[2])
+
+    def stop() -> None:
+        tell(signal.SIGINT)
+        eventually(lambda: scene.heard.of("note"))
+        first.set()
+
+    a = Task("a", stop)
+    a.call = StepCall("w", "a", {}, {}, False, {}, StepCode("", {}, ()), {}, place, "key of a")
+    with pytest.raises(Interrupted) as error:
+        scene.run({own: [], a: []})
+    assert list(error.value.keys) == ["key of a"]
+
+
+def test_workers_end_with_a_run_however_it_ends(scene: Scene) -> None:
+    scene.run({Task("a"): []})
+    assert scene.workers.closed == 1
+    with pytest.raises(RuntimeError, match="a bug"):
+        scene.run({Task("a", found=bug): []})
+    assert scene.workers.closed == 2
+
+
+def bug() -> None:
+    raise RuntimeError("a bug")
+
+
+def test_a_stage_that_keeps_several_cores_busy_has_room_only_beside_those_that_leave_them(scene: Scene) -> None:
+    seen: list[list[str]] = []
+
+    def work() -> None:
+        eventually(lambda: scene.writes)
+        seen.append(scene.heard.of("started"))
+
+    wide, narrow, last = Task("wide", work), Task("narrow"), Task("last")
+    wide.cores, narrow.cores, last.cores = 2, 1, 1
+    states = scene.run({wide: [], narrow: [], last: []}, jobs=2)
+    assert {state.status for state in states.values()} == {"finished"}
+    assert seen == [["wide"]]

@@ -19,8 +19,8 @@ from motools.engine.pipeline import Pipeline
 from motools.engine.prepared import prepare_folder
 from motools.engine.run import execute
 from motools.repo import file_hashes
-from motools.repo.cache import Cache, Hashed, hash_file
-from motools.repo.file_hashes import FileHashes
+from motools.repo.cache import Cache, Hashed, Out, hash_file
+from motools.repo.file_hashes import FileHashes, stamp_of
 
 MD5S = {"one": "f97c5d29941bfb1b2fdab0874906ab82", "two": "b8a9f715dbb64fd5c56e7783c6820a61"}
 
@@ -95,6 +95,131 @@ def test_what_may_be_written_in_the_same_tick_is_not_learnt(tmp_path: Path, monk
     known = FileHashes(tmp_path / "index.json")
     known.learn({str(file): Hashed(MD5S["one"], stat)})
     assert not known.knows(str(file), MD5S["one"])
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """Where an index is kept, beside a folder of three files."""
+    (tmp_path / "folder" / "sub").mkdir(parents=True)
+    for name, text in {"a": "one", "sub/b": "two", "sub/c": "one"}.items():
+        (tmp_path / "folder" / name).write_text(text)
+    return tmp_path / "index.json"
+
+
+def test_a_file_is_remembered_once_it_is_so_old_that_no_write_can_hide(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = index.parent / "folder" / "a"
+    known = FileHashes(index)
+    assert known.file(str(file)) == Out(MD5S["one"], 3)
+    assert not known.knows(str(file), MD5S["one"]), "it was written a moment ago"
+    known.save()
+    assert not index.exists(), "there is nothing to write"
+    monkeypatch.setattr(file_hashes, "_GRAIN", -(10**12))
+    assert known.file(str(file)) == Out(MD5S["one"], 3)
+    assert known.knows(str(file), MD5S["one"])
+    known.save()
+    again = FileHashes(index)
+    assert again.knows(str(file), MD5S["one"])
+    assert again.file(str(file)) == Out(MD5S["one"], 3)
+    index.unlink()
+    for each in (known, again):
+        each.save()
+    assert not index.exists(), "nothing has changed"
+
+
+def test_what_is_remembered_is_what_is_told_until_the_file_is_written(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = index.parent / "folder" / "a"
+    index.write_text(json.dumps({"version": 1, "files": {str(file): [*stamp_of(file.stat()), "f" * 32]}}))
+    known = FileHashes(index)
+    assert known.file(str(file)) == Out("f" * 32, 3)
+    os.utime(file, (1, 1))
+    assert known.file(str(file)) == Out(MD5S["one"], 3)
+    monkeypatch.setattr(file_hashes, "_GRAIN", -(10**12))
+    file.write_text("two")
+    assert known.file(str(file)) == Out(MD5S["two"], 3)
+    known.save()
+    assert FileHashes(index).knows(str(file), MD5S["two"])
+
+
+def test_a_time_in_the_past_that_was_put_there_just_now_does_not_make_a_file_old(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = index.parent / "folder" / "a"
+    os.utime(file, (1, 1))
+    monkeypatch.setattr(file_hashes, "_GRAIN", 3600 * 10**9)
+    known = FileHashes(index)
+    known.file(str(file))
+    assert not known.knows(str(file), MD5S["one"])
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_file_that_is_as_old_as_the_grain_of_the_clock_is_not_remembered_yet(
+    index: Path, monkeypatch: pytest.MonkeyPatch, later: int
+) -> None:
+    file = index.parent / "folder" / "a"
+    written = max(file.stat().st_mtime_ns, file.stat().st_ctime_ns)
+    known = FileHashes(index)
+    monkeypatch.setattr(time, "time_ns", lambda: written + file_hashes._GRAIN + later)
+    known.file(str(file))
+    assert known.knows(str(file), MD5S["one"]) is bool(later)
+
+
+def test_what_is_no_file_has_no_hash(index: Path) -> None:
+    known = FileHashes(index)
+    os.mkfifo(index.parent / "pipe")
+    for path in ("absent", "folder/a/b", "folder", "pipe", "/dev/null"):
+        assert known.file(os.path.join(index.parent, path)) is None
+    for path in ("absent", "folder/a"):
+        assert known.folder(os.path.join(index.parent, path)) is None
+    assert not known.knows(str(index.parent / "absent"), MD5S["one"])
+
+
+def test_a_folder_hashes_to_what_the_cache_makes_of_it(index: Path) -> None:
+    folder = index.parent / "folder"
+    out = Cache(index.parent / "cache").add(folder)
+    assert FileHashes(index).folder(str(folder)) == out
+    assert (out.size, out.nfiles) == (9, 3)
+    (folder / "link").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe")
+    assert FileHashes(index).folder(str(folder)) == out
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"version": 2, "files": {}}', '{"version": 1}', '{"version": 1, "files": 3}']
+)
+def test_an_index_that_says_nothing_is_none(index: Path, text: str) -> None:
+    file = index.parent / "folder" / "a"
+    index.write_text(text.replace('"files": {}', f'"files": {{"{file}": {json.dumps([*stamp_of(file.stat()), "f"])}}}'))
+    assert FileHashes(index).file(str(file)) == Out(MD5S["one"], 3)
+
+
+def test_files_that_are_gone_are_forgotten_when_others_are_written(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_hashes, "_GRAIN", -(10**12))
+    known = FileHashes(index)
+    folder = index.parent / "folder"
+    assert known.folder(str(folder)) is not None
+    (folder / "a").unlink()
+    known.save()
+    assert sorted(json.loads(index.read_text())["files"]) == [str(folder / "sub" / name) for name in "bc"]
+
+
+def test_what_was_learnt_is_written_and_only_what_still_may_change_unseen_is_waited_for(index: Path) -> None:
+    folder = index.parent / "folder"
+    old, new = folder / "a", folder / "sub" / "b"
+    after(new)
+    new.write_text("one")
+    known = FileHashes(index)
+    known.learn({str(path): Hashed(MD5S["one"], path.stat()) for path in (old, new)})
+    assert known.knows(str(old), MD5S["one"])
+    assert known.knows(str(new), MD5S["one"])
+    known.save()
+    assert FileHashes(index).knows(str(new), MD5S["one"])
+    known.learn({})
 
 
 def test_after_a_run_its_outputs_are_known_by_their_stats_at_once(project: Path) -> None:
