@@ -459,13 +459,26 @@ def _place(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     return at, last
 
 
+def _beginning(sections: dict[str, Any], key: str, workflow: Workflow) -> tuple[dict[str, Any], str]:
+    """As `_place`; what nobody has said anything of begins with its default, of which the key is only a part."""
+    step, first, inside = (key.split(".", 2) + [""])[:3]
+    classes = [each.config_class for each in workflow.steps if each.name == step]
+    made = [each.default_factory for of in classes for each in dataclasses.fields(of) if each.name == first]
+    if inside and made and made[0] is not dataclasses.MISSING and isinstance(default := made[0](), dict):
+        section, _ = _place(sections, f"{step}.{first}")
+        section[first] = default if section.get(first) is None else section[first]
+    return _place(sections, key)
+
+
 def is_named(axis: str, key: str) -> bool:
     """Whether an axis may be called so after a key, such as `train_model.hyperparameters.seed`: by an end of it."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "-", key)
     return f".{plain}".endswith(f".{axis}") or axis == plain.replace(".", "-")
 
 
-def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def with_values(
+    config: Mapping[str, Any], given: Mapping[str, Sequence[Any]], workflow: Workflow
+) -> dict[str, Any]:
     """A config with other values: of a key with one value that value, of one with several an axis of the sweep.
 
     Raises:
@@ -480,7 +493,7 @@ def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -
             sweep[key] = list(values)  # where it stands: the order of axes is that of names and folders
         else:
             sweep.pop(key, None)
-            at, last = _place(changed, key)
+            at, last = _beginning(changed, key, workflow)
             at[last] = values[0]
     changed.pop("sweep", None)
     return {"sweep": sweep, **changed} if sweep else changed
@@ -504,7 +517,7 @@ def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dic
     seeds = list(known)[:count] if isinstance(known, list) else []
     seeds += list(itertools.islice((number for number in itertools.count() if number not in seeds), count - len(seeds)))
     if len(keys) == 1:
-        return with_values(config, {keys[0]: seeds})
+        return with_values(config, {keys[0]: seeds}, workflow)
     for key in keys:
         sweep.pop(key, None)
     others = [group for group in zipped if not set(keys) & set(group)]
@@ -530,6 +543,6 @@ def with_first_values(config: Mapping[str, Any], sweep: Any, workflow: Workflow)
     for axis in axes_of(sweep, workflow):
         for key, value in axis.points[0].sets.items():
             if all(key in point.sets for point in axis.points):
-                at, last = _place(changed, key)
+                at, last = _beginning(changed, key, workflow)
                 at.setdefault(last, value)
     return changed

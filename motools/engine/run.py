@@ -72,7 +72,8 @@ def execute(asked: Sequence[Pipeline], options: RunOptions, reporter: Reporter |
         ExitStack() as opened,
     ):
         every: dict[Stages, Prepared] = {}
-        for prepared in [each.prepare() for each in asked]:
+        project = place_of(project.root).project  # git is asked once, and not for each folder
+        for prepared in [each.prepare().within(project) for each in asked]:
             hears = _reporter(reporter, prepared.place, len(asked) > 1)
             every[opened.enter_context(open_stages(prepared, options, hears, [*every]))] = prepared
         plans = {stages: _planned(stages) for stages in every}  # before anything is written

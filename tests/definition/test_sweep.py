@@ -171,3 +171,22 @@ def test_a_config_needs_no_value_of_a_key_that_every_combination_sets() -> None:
 
     workflow = Workflow("needed", [Step("prepare", {}, {"dataset": "dataset"}, Needed, nothing)])
     assert resolved(workflow, {"sweep": {"prepare.size": [3, 4]}})["prepare"] == {"size": 3}
+
+
+def test_what_is_said_of_one_key_leaves_the_defaults_of_those_beside_it() -> None:
+    from motools.compiler.compile import resolved
+    from motools.definition.sweep import with_seeds, with_values
+
+    @dataclass
+    class Trained(StepConfig):
+        hyperparameters: dict[str, Any] = field(default_factory=lambda: {"n_epochs": 10})
+
+    workflow = Workflow("trained", [Step("train", {}, {"model": "model"}, Trained, nothing)])
+    key = "train.hyperparameters.seed"
+    for sweep in ({key: [4, 5]}, {"arms": {"one": {key: 4}, "two": {key: 5}}}):
+        assert resolved(workflow, {"sweep": sweep})["train"]["hyperparameters"] == {"n_epochs": 10, "seed": 4}
+    changed = with_values({}, {key: [7]}, workflow)
+    assert changed == {"train": {"hyperparameters": {"n_epochs": 10, "seed": 7}}}
+    assert workflow.resolve(with_seeds({}, 1, workflow))["train"]["hyperparameters"] == {"n_epochs": 10, "seed": 0}
+    said = {"train": {"hyperparameters": {"batch_size": 2}}}
+    assert with_values(said, {key: [7]}, workflow) == {"train": {"hyperparameters": {"batch_size": 2, "seed": 7}}}
