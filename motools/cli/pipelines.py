@@ -64,6 +64,7 @@ def run(
     ] = None,
     watch: Watch = False,
     ask: Ask = False,
+    unless_current: Annotated[bool, typer.Option("--unless-current", hidden=True)] = False,
     *,
     asked: Asked,
 ) -> None:
@@ -77,15 +78,15 @@ def run(
 
     changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
     pipelines = [Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places]
-    if watch or ask:
-        if name is not None or len(places) > 1:
-            raise UserError("--watch and --ask are for one pipeline: give one folder, and leave --as out.")
-        if watch and (asked.dry_run or asked.as_json):
-            raise UserError("--watch runs again and again: leave --dry-run and --json out.")
+    if (watch or ask) and name is not None:
+        raise UserError("--watch and --ask are for pipelines that are there: leave --as out, or run its folder.")
+    if watch and (asked.dry_run or asked.as_json):
+        raise UserError("--watch runs again and again: leave --dry-run and --json out.")
     if watch:
         from motools.cli import watching
 
-        watching.watch(places[0], [*(word for word in sys.argv[1:] if word != "--watch"), "--ask"], asked.quiet)
+        words = [word for word in sys.argv[1:] if word != "--watch"]
+        watching.watch(folders or [Path()], [*words, "--ask"], asked.quiet)
     elif name is not None:
         if len(places) > 1:
             raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
@@ -93,13 +94,13 @@ def run(
 
         with new_experiment(places[0], name, changes) as pipeline:
             carry_out([pipeline], asked)
-    elif not ask or asked.dry_run:
-        carry_out(pipelines, asked)
     else:
-        from motools.cli.watching import without_declined
+        if ask and not asked.dry_run:
+            from motools.cli.watching import without_declined
 
-        if (left := without_declined(pipelines[0], asked)) is not None:
-            carry_out(pipelines, left)
+            pipelines = without_declined(pipelines, asked)
+        if pipelines:
+            carry_out(pipelines, asked, unless_current)
 
 
 def _value(text: str) -> tuple[str, list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from motools.repo.settings import Settings
 
 
-def carry_out(pipelines: Sequence[Pipeline], asked: Asked) -> None:
-    """Run or only plan pipelines, as one graph, and show what came of it; exits 1 when a step failed."""
+def carry_out(pipelines: Sequence[Pipeline], asked: Asked, unless_current: bool = False) -> None:
+    """Run or only plan pipelines, as one graph, and show what came of it; exits 1 when a step failed.
+
+    Args:
+        unless_current: show nothing where nothing was to be done.
+    """
     from motools.cli.dotenv import load_env
     from motools.cli.tables import show_stages, show_used
     from motools.engine.progress import progress
@@ -47,8 +52,10 @@ def carry_out(pipelines: Sequence[Pipeline], asked: Asked) -> None:
         places = [each.place for each in pipelines]
         show_plans(places, plans, asked.as_json, settings, guesses)
         return
-    several = [Pipeline(each.place, partial(with_env, each)) for each in pipelines]
+    several = [replace(each, prepare=partial(with_env, each)) for each in pipelines]
     states = _executed(several, asked)
+    if unless_current and all(step.status == "current" for state in states for step in state.step_states):
+        return
     stages: list[dict[str, Any]] = []
     spent: list[Spent | None] = []
     for each, state in zip(pipelines, states, strict=True):

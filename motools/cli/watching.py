@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from motools.cli.options import Asked
+from motools.code.search_path import place_of
+from motools.engine.answering import unchanged_in
+from motools.repo.walking import MADE
 
 if TYPE_CHECKING:
-    from motools.code.search_path import Place
     from motools.engine.asked import Pipeline
 
 __all__ = ["watch", "without_declined"]
@@ -23,18 +26,20 @@ __all__ = ["watch", "without_declined"]
 PAUSE = 0.5
 """Seconds between looks."""
 _SKIPPED = {".git", ".dvc", ".motools", "__pycache__", "node_modules"}
-_MADE = ("atoms", "runs", "logs", "metrics")
 _WRITTEN = ("dvc.lock", "dvc.yaml", ".gitignore", "notes.yaml")
 
 
-def watch(place: Place, words: Sequence[str], quiet: bool) -> None:
+def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool) -> None:
     """Run a command each time when something has changed that a step has read, until Ctrl-C.
 
-    Each run is a process of its own: what this one had imported would be as it was before the change.
+    Each run is a process of its own: what this one had imported would be as it was before the change. Where it turns
+    out that nothing is to be done, as where a file has come that no step reads, nothing is said.
 
     Args:
+        folders: pipelines, or folders that hold some.
         words: of the command, after `motools`.
     """
+    told = None
     while True:
         running = subprocess.Popen([sys.executable, "-m", "motools", *words])
         try:
@@ -44,30 +49,41 @@ def watch(place: Place, words: Sequence[str], quiet: bool) -> None:
             raise
         if code == 130:
             raise KeyboardInterrupt
-        has_changed = _changes(place)  # before it is told, or what is changed at once would go unseen
-        if not quiet:
+        before, told = told, unchanged_in(folders)
+        has_changed = _changes(folders)  # before it is told, or what is changed at once would go unseen
+        if not quiet and (told is None or told != before):
             typer.echo("waiting for a change (Ctrl-C ends)", err=True)
         while not has_changed():
             time.sleep(PAUSE)
+        words = [*_without_changes(words), "--unless-current"]
 
 
-def _changes(place: Place) -> Callable[[], bool]:
+def _without_changes(words: Sequence[str]) -> Iterator[str]:
+    """Words without what was written into params.yaml by the first run: what is edited there since then stays."""
+    left = iter(words)
+    for word in left:
+        if word in ("--set", "--seeds"):
+            next(left, None)
+        elif not word.startswith(("--set=", "--seeds=", "--unless-current")):
+            yield word
+
+
+def _changes(folders: Sequence[Path]) -> Callable[[], bool]:
     """Whether what the steps have read is as it is now; where that is not known, since a step failed or was left out,
     whether any file of the project is."""
-    from motools.engine.snapshot import unchanged
+    if unchanged_in(folders) is not None:
+        return lambda: unchanged_in(folders) is None
+    root = place_of(folders[0]).project.root
+    seen = _files(root)
+    return lambda: _files(root) != seen
 
-    if unchanged(place.folder) is not None:
-        return lambda: unchanged(place.folder) is None
-    seen = _files(place)
-    return lambda: _files(place) != seen
 
-
-def _files(place: Place) -> frozenset[tuple[str, int, int]]:
+def _files(root: Path) -> frozenset[tuple[str, int, int]]:
     """The project's files, when they were written, and their sizes; without what runs make."""
 
     def every() -> Iterator[tuple[str, int, int]]:
-        for parent, folders, names in os.walk(place.project.root):
-            made = _MADE if "params.yaml" in names else ()
+        for parent, folders, names in os.walk(root):
+            made = MADE if "params.yaml" in names else ()
             unlike = {name for name in folders if os.path.exists(os.path.join(parent, name, "pyvenv.cfg"))}
             folders[:] = [name for name in folders if name not in {*_SKIPPED, *made, *unlike}]
             for name in names:
@@ -81,17 +97,23 @@ def _files(place: Place) -> frozenset[tuple[str, int, int]]:
     return frozenset(every())
 
 
-def without_declined(pipeline: Pipeline, asked: Asked) -> Asked | None:
-    """What is asked, without the stages that cost money and that nobody agrees to run; None where none is left."""
+def without_declined(pipelines: Sequence[Pipeline], asked: Asked) -> list[Pipeline]:
+    """Pipelines without the stages that cost money and that nobody agrees to run; none where none is left of any."""
     from motools.cli.dotenv import load_env
     from motools.engine.run import paid_stages
 
-    prepared = pipeline.prepare()
-    load_env(pipeline.place.project.root)
-    paid, free = paid_stages(prepared, asked.run_options)
+    ready = [each.prepare() for each in pipelines]
+    load_env(pipelines[0].place.project.root)
+    parts = paid_stages(ready, asked.run_options)
+    several = len(pipelines) > 1
+    paid = [
+        f"{each.place.name}: {name}" if several else name
+        for each, (names, _) in zip(pipelines, parts, strict=True)
+        for name in names
+    ]
     if not paid or _agreed(", ".join(paid)):
-        return asked
-    return replace(asked, stages=tuple(free)) if free else None  # type: ignore[arg-type]
+        return [*pipelines]
+    return [replace(each, stages=free) for each, (_, free) in zip(pipelines, parts, strict=True) if free]
 
 
 def _agreed(names: str) -> bool:
