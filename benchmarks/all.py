@@ -15,7 +15,10 @@ from typing import Any
 from measure import COLUMNS, Figure, machine, row, table
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("startup", "noop", "change_last", "parallel", "memory", "sweep", "profile_1000", "trace", "large_atoms")
+NAMES = (
+    *("startup", "noop", "change_last", "parallel", "memory", "sweep", "experiments", "profile_1000", "trace"),
+    "large_atoms",
+)
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 HEADING = "## Figures\n"
 

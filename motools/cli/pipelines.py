@@ -86,7 +86,9 @@ def run(
         from motools.cli import watching
 
         words = [word for word in sys.argv[1:] if word != "--watch"]
-        watching.watch(folders or [Path()], [*words, "--ask"], asked.quiet)
+        edited = changes != Changes()
+        incomplete = [at.folder for at in places if edited or not (at.folder / "dvc.yaml").exists()]
+        watching.watch(folders or [Path()], [*words, "--ask"], asked.quiet, incomplete)
     elif name is not None:
         if len(places) > 1:
             raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")

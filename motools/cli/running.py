@@ -53,7 +53,7 @@ def carry_out(pipelines: Sequence[Pipeline], asked: Asked, unless_current: bool 
         show_plans(places, plans, asked.as_json, settings, guesses)
         return
     several = [replace(each, prepare=partial(with_env, each)) for each in pipelines]
-    states = _executed(several, asked)
+    states = _executed(several, asked, unless_current)
     if unless_current and all(step.status == "current" for state in states for step in state.step_states):
         return
     stages: list[dict[str, Any]] = []
@@ -70,13 +70,14 @@ def carry_out(pipelines: Sequence[Pipeline], asked: Asked, unless_current: bool 
         raise typer.Exit(1)
 
 
-def _executed(pipelines: Sequence[Pipeline], asked: Asked) -> list[WorkflowState]:
+def _executed(pipelines: Sequence[Pipeline], asked: Asked, unless_current: bool) -> list[WorkflowState]:
     """Run; an interruption tells of the jobs that go on at a provider, or ends them."""
     from motools.engine.progress import progress
     from motools.engine.run import execute
     from motools.engine.signals import Interrupted
 
     level = "quiet" if asked.quiet or asked.as_json else "verbose" if asked.verbose else "normal"
+    level = "news" if unless_current and level == "normal" else level
     try:
         with progress(level) as reporter:  # type: ignore[arg-type]
             return execute(pipelines, asked.run_options, reporter)

@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -29,7 +29,7 @@ _SKIPPED = {".git", ".dvc", ".motools", "__pycache__", "node_modules"}
 _WRITTEN = ("dvc.lock", "dvc.yaml", ".gitignore", "notes.yaml")
 
 
-def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool) -> None:
+def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool, completed: Sequence[Path] = ()) -> None:
     """Run a command each time when something has changed that a step has read, until Ctrl-C.
 
     Each run is a process of its own: what this one had imported would be as it was before the change. Where it turns
@@ -38,9 +38,12 @@ def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool) -> None:
     Args:
         folders: pipelines, or folders that hold some.
         words: of the command, after `motools`.
+        completed: pipelines whose params.yaml the first run will write itself.
     """
-    told = None
+    root, told = place_of(folders[0]).project.root, None
+    written, touched = {os.path.join(folder, "params.yaml") for folder in completed}, set[str]()
     while True:
+        files = _files(root)
         running = subprocess.Popen([sys.executable, "-m", "motools", *words])
         try:
             code = running.wait()
@@ -49,13 +52,27 @@ def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool) -> None:
             raise
         if code == 130:
             raise KeyboardInterrupt
-        before, told = told, unchanged_in(folders)
-        has_changed = _changes(folders)  # before it is told, or what is changed at once would go unseen
+        words = [*_without_changes(words), "--unless-current"]
+        before, told = told, _results(folders)
+        now = _files(root)
+        if told is None:  # a step failed or was left out, or something was edited meanwhile
+            differing = {path for path in files | now if files.get(path) != now.get(path)} - written
+            written = set()
+            if not differing <= touched:  # what changes in every run, the steps themselves write
+                touched |= differing
+                continue
+        else:
+            touched = set()
         if not quiet and (told is None or told != before):
             typer.echo("waiting for a change (Ctrl-C ends)", err=True)
-        while not has_changed():
+        while _files(root) == now if told is None else unchanged_in(folders) is not None:
             time.sleep(PAUSE)
-        words = [*_without_changes(words), "--unless-current"]
+
+
+def _results(folders: Sequence[Path]) -> list[Any] | None:
+    """What the pipelines have made; None where it is not known to be current."""
+    known = unchanged_in(folders)
+    return None if known is None else [(name, each["stage"], each["atoms"]) for name in known for each in known[name]]
 
 
 def _without_changes(words: Sequence[str]) -> Iterator[str]:
@@ -68,20 +85,10 @@ def _without_changes(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _changes(folders: Sequence[Path]) -> Callable[[], bool]:
-    """Whether what the steps have read is as it is now; where that is not known, since a step failed or was left out,
-    whether any file of the project is."""
-    if unchanged_in(folders) is not None:
-        return lambda: unchanged_in(folders) is None
-    root = place_of(folders[0]).project.root
-    seen = _files(root)
-    return lambda: _files(root) != seen
-
-
-def _files(root: Path) -> frozenset[tuple[str, int, int]]:
+def _files(root: Path) -> dict[str, tuple[int, int]]:
     """The project's files, when they were written, and their sizes; without what runs make."""
 
-    def every() -> Iterator[tuple[str, int, int]]:
+    def every() -> Iterator[tuple[str, tuple[int, int]]]:
         for parent, folders, names in os.walk(root):
             made = MADE if "params.yaml" in names else ()
             unlike = {name for name in folders if os.path.exists(os.path.join(parent, name, "pyvenv.cfg"))}
@@ -92,9 +99,9 @@ def _files(root: Path) -> frozenset[tuple[str, int, int]]:
                         stat = os.stat(os.path.join(parent, name))
                     except OSError:
                         continue
-                    yield os.path.join(parent, name), stat.st_mtime_ns, stat.st_size
+                    yield os.path.join(parent, name), (stat.st_mtime_ns, stat.st_size)
 
-    return frozenset(every())
+    return dict(every())
 
 
 def without_declined(pipelines: Sequence[Pipeline], asked: Asked) -> list[Pipeline]:

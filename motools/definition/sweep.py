@@ -29,7 +29,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from motools.base.configs import parse
-from motools.base.values import same_values
 from motools.definition.instances import instance
 from motools.definition.step import Step
 from motools.definition.workflow import Workflow
@@ -116,8 +115,7 @@ def axes_of(sweep: Any, workflow: Graph) -> list[Axis]:
     Raises:
         ConfigError: naming the key, the value seen and what to write.
     """
-    if not isinstance(sweep, Mapping):
-        raise ConfigError(f"sweep: expected keys and lists of values, found {sweep!r}.")
+    sweep = _mapping(sweep)
     grid = {key: values for key, values in sweep.items() if key not in ("zip", "arms", "exclude")}
     zipped = _mappings(sweep.get("zip"), "sweep.zip")
     keys = [*grid, *(key for group in zipped for key in group)]
@@ -134,6 +132,13 @@ def axes_of(sweep: Any, workflow: Graph) -> list[Axis]:
     return axes
 
 
+def _mapping(sweep: Any) -> Mapping[str, Any]:
+    """The section as it has to be; nothing at all is an empty one."""
+    if sweep is not None and not isinstance(sweep, Mapping):
+        raise ConfigError(f"sweep: expected keys and lists of values, found {sweep!r}.")
+    return sweep or {}
+
+
 def _keys_of(axis: Axis) -> set[str]:
     return {key for point in axis.points for key in point.sets}
 
@@ -147,12 +152,27 @@ def _mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
 
 
 def _values(key: str, values: Any) -> list[Any]:
+    """Of an axis, each once; raises `ConfigError`."""
+    told = [_told_apart(key, value) for value in _listed(key, values)]
+    if len({*told}) < len(told):
+        twice = next(value for number, value in enumerate(values) if told[number] in told[:number])
+        raise ConfigError(f"sweep.{key}: {twice!r} is there twice.")
+    return list(values)
+
+
+def _listed(key: str, values: Any) -> list[Any]:
     if not isinstance(values, list) or not values:
-        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}. Write [{values!r}] for one.")
-    for number, value in enumerate(values):
-        if any(type(value) is type(other) and same_values(value, other) for other in values[:number]):
-            raise ConfigError(f"sweep.{key}: {value!r} is there twice.")
+        example = "[0, 1], or leave the line out" if values == [] else f"[{values!r}] for one"
+        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}. Write {example}.")
     return values
+
+
+def _told_apart(key: str, value: Any) -> str:
+    """A text that no other value has: of 1, 1.0 and true each its own."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except TypeError:
+        raise ConfigError(f"sweep.{key}: {value} is a {type(value).__name__}. Write it in quotes: '{value}'.") from None
 
 
 def _names_of(keys: Sequence[str], workflow: Graph) -> dict[str, str]:
@@ -187,7 +207,10 @@ def _check_key(key: Any, workflow: Graph) -> None:
 
 
 def _zipped(group: Mapping[str, Any], names: Mapping[str, str]) -> Axis:
-    values = {key: _listed(f"zip.{key}", given) for key, given in group.items()}
+    values = {key: [*_listed(f"zip.{key}", given)] for key, given in group.items()}
+    for key, given in values.items():
+        for value in given:
+            _told_apart(f"zip.{key}", value)
     lengths = {len(given) for given in values.values()}
     if len(lengths) > 1:
         told = ", ".join(f"{key} has {len(given)}" for key, given in values.items())
@@ -199,12 +222,6 @@ def _zipped(group: Mapping[str, Any], names: Mapping[str, str]) -> Axis:
     if len({tuple(point.labels.items()) for point in points}) < len(points):
         raise ConfigError(f"sweep.zip: the same values of {listed(values)} are there twice.")
     return Axis(points)
-
-
-def _listed(key: str, values: Any) -> list[Any]:
-    if not isinstance(values, list) or not values:
-        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}.")
-    return values
 
 
 def _arms(arms: Any, workflow: Graph) -> Axis:
@@ -348,7 +365,9 @@ class _Plan:
         known = [name for axis in [*axes, *itertools.chain(*spread.values())] for name in axis.names]
         for name, varied in spread.items():
             own[name] = list(range(len(axes), len(axes) + len(varied)))
-            axes += [_after(name, axis) if any(known.count(each) > 1 for each in axis.names) else axis for axis in varied]
+            axes += [
+                _after(name, axis) if any(known.count(each) > 1 for each in axis.names) else axis for axis in varied
+            ]
         names = [name for axis in axes for name in axis.names]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ConfigError(f"sweep: several axes are called {listed(twice)}. Leave one of them out.")
@@ -391,7 +410,9 @@ class _Plan:
 
 def _after(step: str, axis: Axis) -> Axis:
     """What a step's outputs vary by, named after the step: something else is called so, too. See `as_made`."""
-    return Axis([replace(at, labels={f"{step}.{name}": text for name, text in at.labels.items()}) for at in axis.points])
+    return Axis(
+        [replace(at, labels={f"{step}.{name}": text for name, text in at.labels.items()}) for at in axis.points]
+    )
 
 
 def _combinations(axes: Sequence[Axis], exclude: Any) -> list[tuple[Point, ...]]:
@@ -467,7 +488,7 @@ def _place(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
 
 def _beginning(sections: dict[str, Any], key: str, workflow: Workflow) -> tuple[dict[str, Any], str]:
     """As `_place`; what nobody has said anything of begins with its default, of which the key is only a part."""
-    step, first, inside = (key.split(".", 2) + [""])[:3]
+    step, first, inside = [*key.split(".", 2), ""][:3]
     classes = [each.config_class for each in workflow.steps if each.name == step]
     made = [each.default_factory for of in classes for each in dataclasses.fields(of) if each.name == first]
     if inside and made and made[0] is not dataclasses.MISSING and isinstance(default := made[0](), dict):
@@ -482,16 +503,14 @@ def is_named(axis: str, key: str) -> bool:
     return f".{plain}".endswith(f".{axis}") or axis == plain.replace(".", "-")
 
 
-def with_values(
-    config: Mapping[str, Any], given: Mapping[str, Sequence[Any]], workflow: Workflow
-) -> dict[str, Any]:
+def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]], workflow: Workflow) -> dict[str, Any]:
     """A config with other values: of a key with one value that value, of one with several an axis of the sweep.
 
     Raises:
         ConfigError: a key is no key of a step, or lies in what has no keys.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(config))
-    sweep = dict(changed.get("sweep") or {})
+    sweep = dict(_mapping(changed.get("sweep")))
     for key, values in given.items():
         if "." not in key:
             raise ConfigError(f"{key!r} is no key of a step. Write STEP.KEY=VALUE, such as train_model.suffix=b.")
@@ -517,7 +536,7 @@ def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dic
             f"--seeds: no step of the workflow {workflow.name!r} that makes a model has hyperparameters or a seed. "
             "Write what varies with --set STEP.KEY=0,1,2."
         )
-    sweep = dict(config.get("sweep") or {})
+    sweep = dict(_mapping(config.get("sweep")))
     zipped = _mappings(sweep.get("zip"), "sweep.zip")
     known: Any = next((group[key] for group in [sweep, *zipped] for key in keys if key in group), [])
     seeds = list(known)[:count] if isinstance(known, list) else []

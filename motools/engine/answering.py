@@ -1,4 +1,4 @@
-"""Whether nothing has changed in the pipelines that are asked for: answered from their snapshots, and no YAML is read."""
+"""Whether nothing has changed in any pipeline that is asked for: told from their snapshots, without reading YAML."""
 
 from __future__ import annotations
 

@@ -63,15 +63,6 @@ def test_what_costs_money_is_left_out_where_nobody_can_be_asked(scene: Chain) ->
     assert scene.run("--ask").statuses == ["current"] * 4
 
 
-def test_a_change_of_what_a_step_reads_is_noticed(scene: Chain, project: Path) -> None:
-    assert scene.run().code == 0
-    for name in ("params.yaml", "own.py"):
-        has_changed = watching._changes([project])
-        assert not has_changed()
-        (project / name).write_text((project / name).read_text() + "\n# edited\n")
-        assert has_changed(), name
-
-
 class Watched:
     """A process of `motools run --watch`, and what it has said."""
 
@@ -139,7 +130,23 @@ def test_watching_runs_again_what_an_edit_concerns_and_says_nothing_of_a_file_th
         watched.waits(4)
         assert watched.interrupted() == 130
     assert watched.count("waiting for a change") == 4
+    assert watched.count("free: current") == 1
     assert "Traceback" not in "\n".join(watched.lines)
+
+
+def test_what_is_edited_while_a_run_goes_on_is_run_after_it(scene: Chain, project: Path) -> None:
+    hold = f"while config.word == 'held' and os.path.exists({str(project / 'hold')!r}):\n            time.sleep(0.05)"
+    held = OWN.replace("def make(config, inputs, workspace):", f"def make(config, inputs, workspace):\n        {hold}")
+    (project / "own.py").write_text(f"import os\nimport time\n{held}")
+    (project / "hold").touch()
+    assert scene.run("--stages", "free,aside").code == 0
+    (project / "params.yaml").write_text("workflow: own.py:workflow\naside: {word: held}\n")
+    with Watched("--stages", "free,aside") as watched:
+        watched.until(lambda: watched.count("aside: running"))
+        (project / "params.yaml").write_text("workflow: own.py:workflow\naside: {word: other}\n")
+        (project / "hold").unlink()
+        watched.until(lambda: watched.count("aside: finished") == 2)
+        watched.waits(1)
 
 
 def test_several_pipelines_are_watched_and_one_that_comes_is_run(scene: Chain, project: Path) -> None:
@@ -158,9 +165,7 @@ def test_several_pipelines_are_watched_and_one_that_comes_is_run(scene: Chain, p
         assert "experiments/b: paid: left out, since it costs money" in said
         assert "experiments/a: aside: finished" not in said
         (project / "experiments" / "c").mkdir()
-        (project / "experiments" / "c" / "params.yaml").write_text(
-            "workflow: ../../own.py:workflow\nfree: {word: y}\n"
-        )
+        (project / "experiments" / "c" / "params.yaml").write_text("workflow: ../../own.py:workflow\nfree: {word: y}\n")
         watched.waits(3)
         assert "experiments/c: free: finished" in "\n".join(watched.lines)
         assert watched.interrupted() == 130

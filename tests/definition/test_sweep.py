@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +119,10 @@ def test_axes_of_one_name_say_of_which_step_they_are() -> None:
         ({"seed": [1]}, "'seed' is no key of a step. Write STEP.KEY"),
         ({"trian.seed": [1]}, "there is no step 'trian'. Did you mean 'train'?"),
         ({"train.seed": 1}, "sweep.train.seed: expected a list of values, found 1. Write [1]"),
-        ({"train.seed": []}, "sweep.train.seed: expected a list of values, found []"),
         ({"train.seed": [1, 1]}, "sweep.train.seed: 1 is there twice"),
+        ({"train.seed": []}, "sweep.train.seed: expected a list of values, found []. Write [0, 1], or leave the"),
+        ({"train.task": [date(2026, 1, 2)]}, "sweep.train.task: 2026-01-02 is a date. Write it in quotes: '2026-01-"),
+        ({"zip": {"train.task": [date(2026, 1, 2)]}}, "sweep.zip.train.task: 2026-01-02 is a date. Write it in quotes"),
         ({"train.sed": [1]}, "train.sed: unknown key. Did you mean 'seed'?"),
         ({"train.seed": ["x"]}, 'train.seed: "x" should be a valid integer'),
         ({"train.seed.x": [1]}, "train.seed is 0, which has no keys"),
@@ -190,3 +194,31 @@ def test_what_is_said_of_one_key_leaves_the_defaults_of_those_beside_it() -> Non
     assert workflow.resolve(with_seeds({}, 1, workflow))["train"]["hyperparameters"] == {"n_epochs": 10, "seed": 0}
     said = {"train": {"hyperparameters": {"batch_size": 2}}}
     assert with_values(said, {key: [7]}, workflow) == {"train": {"hyperparameters": {"batch_size": 2, "seed": 7}}}
+
+
+def test_a_sweep_that_is_no_mapping_is_refused_before_anything_is_set_in_it() -> None:
+    from motools.definition.sweep import with_seeds, with_values
+
+    for call in (lambda c: with_values(c, {"train.seed": [1]}, WORKFLOW), lambda c: with_seeds(c, 2, WORKFLOW)):
+        with pytest.raises(ConfigError, match=r"sweep: expected keys and lists of values, found \[1, 2\]"):
+            call({"sweep": [1, 2]})
+
+
+def test_many_values_take_time_in_proportion() -> None:
+    def calls(count: int) -> int:
+        made = 0
+
+        def counted(frame: Any, event: str, of: Any) -> None:
+            nonlocal made
+            made += 1
+
+        sweep = {"train.seed": list(range(count))}
+        sys.setprofile(counted)
+        try:
+            axes_of(sweep, WORKFLOW)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    calls(1)
+    assert calls(400) < 5 * calls(100)

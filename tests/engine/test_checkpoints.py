@@ -125,7 +125,8 @@ def test_a_checkpoint_cannot_be_asked_for_twice(chain: Chain) -> None:
     assert "50 is there twice" in done.said
     assert chain.executed() == []
 
-AGAIN = '''\
+
+AGAIN = """\
 def again(config, input_atoms, workspace):
     (model,) = input_atoms.values()
     read = (model.get_data_path() / "part.txt").read_text()
@@ -138,13 +139,13 @@ def again(config, input_atoms, workspace):
     return found
 
 
-def evaluate('''
+def evaluate("""
 
 
 def test_two_trainings_that_both_keep_checkpoints_are_two_axes_each_named_after_its_step(chain: Chain) -> None:
     step = 'Step("again", {"model": "model"}, {"student": "model"}, Config, again, varies=checkpoints),'
     chain.edit("chain.py", "def evaluate(", AGAIN)
-    chain.edit("chain.py", '    Step("evaluate", {"model": "model",', f'    {step}\n    Step("evaluate", {{"student": "model",')
+    chain.edit("chain.py", 'Step("evaluate", {"model": "model",', f'{step}\n    Step("evaluate", {{"student": "model",')
     chain.set("again", more={"checkpoints": [5, 6]})
     done = chain.run()
     assert done.code == 0, done.err
