@@ -77,8 +77,8 @@ def write_comparison(
     true one would be missed one time in five (`detectable`); the number of samples (and of clusters of them), and
     whether they are `paired`; see `motools.atom`. All is over questions. Where both arms have several trainings, their
     number, and the interval and p over them, are `trainings`, `trainings_low`, `trainings_high`, `trainings_p`; with
-    one of each nothing is said of retraining. Metrics that only some arms have are there with those, such as a share that
-    is unscored in the base model.
+    one of each nothing is said of retraining. Metrics that only some arms have are there with those, such as a share
+    that is unscored in the base model.
 
     Args:
         arms: one evaluation, or one of each training.
