@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ import typer
 
 from motools.cli.options import Asked, Folder, Folders, Json, Sets, Stages, with_options
 from motools.cli.running import carry_out, show_plans
-from motools.errors import UserError
+from motools.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from motools.engine.plan import StagePlan
@@ -76,7 +76,7 @@ def run(
     from motools.engine.asked import Pipeline
     from motools.engine.prepared import Changes, places_of, prepare_folder
 
-    changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
+    changes, places = Changes(_values(sets or []), seeds), places_of(folders or [Path()])
     pipelines = [Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places]
     if (watch or ask) and name is not None:
         raise UserError("--watch and --ask are for pipelines that are there: leave --as out, or run its folder.")
@@ -105,12 +105,27 @@ def run(
             carry_out(pipelines, asked, unless_current)
 
 
+def _values(sets: Sequence[str]) -> dict[str, list[Any]]:
+    """The values of each key that is set."""
+    found: dict[str, list[Any]] = {}
+    for key, values in map(_value, sets):
+        if key in found:
+            both = ",".join(each.partition("=")[2] for each in sets if each.partition("=")[0] == key)
+            raise UserError(f"--set {key} is there twice. Write both values in one: {key}={both}")
+        found[key] = values
+    return found
+
+
 def _value(text: str) -> tuple[str, list[Any]]:
     """The key and the values of `KEY=A,B`."""
     from motools.base import yaml12
 
     key, equals, values = text.partition("=")
-    found = yaml12.loads(f"[{values}]", f"--set {text}") if equals and values.strip() else []
+    try:
+        found = yaml12.loads(f"[{values}]") if equals and values.strip() else []
+    except ConfigError:
+        twice = f"--set '{key}=\"...\"'"
+        raise UserError(f"--set {text}: {values!r} cannot be read. Put it in quotes twice: {twice}") from None
     if not isinstance(found, list) or not found:
         raise UserError(
             f"--set takes KEY=VALUE or KEY=A,B, such as train_model.hyperparameters.seed=0,1,2, not {text!r}."

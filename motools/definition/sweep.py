@@ -155,8 +155,8 @@ def _values(key: str, values: Any) -> list[Any]:
     """Of an axis, each once; raises `ConfigError`."""
     told = [_told_apart(key, value) for value in _listed(key, values)]
     if len({*told}) < len(told):
-        twice = next(value for number, value in enumerate(values) if told[number] in told[:number])
-        raise ConfigError(f"sweep.{key}: {twice!r} is there twice.")
+        twice = next(text for number, text in enumerate(told) if text in told[:number])
+        raise ConfigError(f"sweep.{key}: {twice} is there twice.")
     return list(values)
 
 

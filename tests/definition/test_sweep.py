@@ -161,6 +161,17 @@ def test_stages_are_selected_by_step_and_by_what_holds_for_them(asked: str, chos
     assert workflow.select(asked) == chosen
 
 
+@pytest.mark.parametrize("asked", ["train@seed=7", "train@sead=0", "train@rate=0.1,seed=7"])
+def test_instances_that_are_not_there_are_refused_with_those_that_are(asked: str) -> None:
+    workflow, _ = made({"prepare.rate": [0.1, 0.5], "train.seed": [0, 1]})
+    with pytest.raises(WorkflowError) as refused:
+        workflow.select(asked)
+    said = str(refused.value)
+    assert said.startswith(
+        f"The workflow 'study' has no step {asked!r}. Of train there is what has: rate=0.1, 0.5; seed=0, 1."
+    )
+
+
 def test_a_range_of_steps_has_all_their_instances() -> None:
     workflow, _ = made({"train.seed": [0, 1]})
     assert workflow.select("train:") == [step.name for step in workflow.steps if step.name != "prepare"]
