@@ -64,7 +64,9 @@ def run(
     ] = None,
     watch: Watch = False,
     ask: Ask = False,
-    unless_current: Annotated[bool, typer.Option("--unless-current", hidden=True)] = False,
+    unless_current: Annotated[
+        bool, typer.Option("--unless-current", help="Say nothing where nothing is to be done.")
+    ] = False,
     *,
     asked: Asked,
 ) -> None:

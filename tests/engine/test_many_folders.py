@@ -48,7 +48,8 @@ def test_that_nothing_has_changed_in_any_of_many_folders_is_told_from_their_snap
     below = chain.path("experiments")
     lay(chain, "a", train={"seed": 1})
     params = lay(chain, "b", train={"seed": 2}) / "params.yaml"
-    assert chain.command("run", str(below)).code == 0
+    for _ in range(2):  # in the first one came the file in which steps tell of themselves
+        assert chain.command("run", str(below)).code == 0
     known = unchanged_in([below])
     assert known is not None
     assert [*known] == ["experiments/a", "experiments/b"]
