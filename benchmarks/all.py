@@ -16,7 +16,7 @@ from measure import COLUMNS, Figure, machine, row, table
 
 HERE = Path(__file__).resolve().parent
 NAMES = (
-    *("startup", "noop", "change_last", "parallel", "memory", "sweep", "profile_1000", "trace"),
+    *("startup", "noop", "change_last", "parallel", "memory", "sweep", "experiments", "profile_1000", "trace"),
     *("large_atoms", "large_outputs", "join", "history"),
 )
 PAGE = HERE.parent / "docs" / "benchmarks.md"

@@ -58,6 +58,52 @@ workflow = Workflow("sweep", steps)
 '''
 
 
+STUDY = '''\
+"""A prepare step, a training of it, an evaluation of that, with samples; each tells when it is executed."""
+import json
+from dataclasses import dataclass
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+
+@dataclass
+class Config(StepConfig):
+    number: int = 0
+
+
+def write(name, kind, workspace, **files):
+    with open({log!r}, "a") as file:
+        file.write(f"{{name}}\\n")
+    (workspace / "out").mkdir()
+    for path, text in files.items():
+        (workspace / "out" / path.replace("_", ".")).write_text(text)
+    return [AtomConstructor(name, workspace / "out", kind)]
+
+
+def prepare(config, input_atoms, workspace):
+    return write("dataset", "dataset", workspace, data_txt=f"rows {{config.number}}")
+
+
+def train(config, input_atoms, workspace):
+    return write("model", "model", workspace, data_txt=f"model {{config.number}}")
+
+
+def evaluate(config, input_atoms, workspace):
+    drawn = config.number + sum(input_atoms["model"].id.encode())
+    scores = [(drawn * 7 + n * n) % 3 % 2 for n in range(20)]
+    metrics = {{"task": {{"score": {{"accuracy": sum(scores) / len(scores)}}}}}}
+    told = {{"task": "task", "epoch": 1, "input": "q", "output": "a", "target": "t"}}
+    rows = [{{**told, "id": n, "scores": {{"score": {{"value": score}}}}}} for n, score in enumerate(scores)]
+    samples = "".join(json.dumps(row) + "\\n" for row in rows)
+    return write("results", "eval", workspace, metrics_json=json.dumps(metrics), samples_jsonl=samples)
+
+
+workflow = Workflow("study", [
+    Step("prepare", {{}}, {{"dataset": "dataset"}}, Config, prepare),
+    Step("train", {{"dataset": "dataset"}}, {{"model": "model"}}, Config, train),
+    Step("evaluate", {{"model": "model"}}, {{"results": "eval"}}, Config, evaluate),
+])
+'''
+
 WAITING = '''\
 """Stages that do nothing but wait, none of which needs another."""
 import time
@@ -292,6 +338,13 @@ def make_sweep(folder: Path, trainings: int, evaluations: bool = True, pause: fl
     return _make_project(folder, "sweep.py", text)
 
 
+def make_study(folder: Path, values: int) -> Path:
+    """A project whose params.yaml has a sweep: so many datasets, trainings of each, evaluations of each of these."""
+    log, numbers = str(folder.resolve() / "executed.txt"), list(range(values))
+    axes = "".join(f"  {step}.number: {numbers}\n" for step in ("prepare", "train", "evaluate"))
+    return _make_project(folder, "study.py", STUDY.format(log=log), f"workflow: study.py:workflow\nsweep:\n{axes}")
+
+
 def make_waiting(folder: Path, stages: int, pause: float) -> Path:
     """A project of stages that do not need each other; each waits for `pause` seconds."""
     return _make_project(folder, "waiting.py", WAITING.format(stages=stages, pause=pause))
@@ -341,16 +394,22 @@ def make_pivot(folder: Path, size: int, command: str) -> Path:
 
 
 def _make_project(folder: Path, name: str, code: str, params: str | None = None) -> Path:
-    folder.mkdir(parents=True)
-    run(folder, "git", "init", "-q")
-    run(folder, "dvc", "init", "-q")
-    (folder / ".gitignore").write_text(".motools/\n__pycache__/\nexecuted.txt\n.doit*\n")
+    make_project(folder)
     (folder / name).write_text(code)
     if params is not None:
         (folder / "params.yaml").write_text(params)
     run(folder, "motools", "init", ".", "--workflow", f"{name}:workflow")
     run(folder, "git", "add", "-A")
     run(folder, "git", "-c", "user.name=b", "-c", "user.email=b@example.org", "commit", "-q", "-m", "start")
+    return folder
+
+
+def make_project(folder: Path) -> Path:
+    """A project without a pipeline."""
+    folder.mkdir(parents=True)
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "init", "-q")
+    (folder / ".gitignore").write_text(".motools/\n__pycache__/\nexecuted.txt\n.doit*\n")
     return folder
 
 

@@ -31,15 +31,15 @@ def _answered(words: list[str]) -> bool:
     folders = [word for word in words[1:] if not word.startswith("-")]
     if words[:1] != ["run"] or not options <= _SIMPLE:
         return False
-    from motools.engine.snapshot import find_root, unchanged
+    from motools.engine.answering import unchanged_in
 
+    proven = unchanged_in(map(Path, folders or ["."]))
+    if proven is None:
+        return False
     stages = []
-    for folder in dict.fromkeys(Path(word).resolve() for word in folders or ["."]):
-        proven = unchanged(folder)
-        if proven is None:
-            return False
-        where = {"folder": folder.relative_to(find_root(folder) or folder).as_posix()} if len(folders) > 1 else {}
-        stages += [where | stage for stage in proven]
+    for name, of_pipeline in proven.items():
+        where = {"folder": name} if len(proven) > 1 else {}
+        stages += [where | stage for stage in of_pipeline]
     from motools.cli.tables import show_stages
 
     show_stages(stages, quiet=bool(options & _QUIET), as_json="--json" in options)

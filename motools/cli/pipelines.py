@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ import typer
 from motools.cli.options import Folder, Folders, Json, Sets, Stages, with_options
 from motools.cli.run_arguments import RunArguments
 from motools.cli.running import carry_out, show_plans
-from motools.errors import UserError
+from motools.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from motools.engine.plan import StagePlan
@@ -65,6 +65,9 @@ def run(
     ] = None,
     watch: Watch = False,
     ask: Ask = False,
+    unless_current: Annotated[
+        bool, typer.Option("--unless-current", help="Say nothing where nothing is to be done.")
+    ] = False,
     *,
     arguments: RunArguments,
 ) -> None:
@@ -76,17 +79,19 @@ def run(
     from motools.engine.pipeline import Pipeline
     from motools.engine.prepared import Changes, places_of, prepare_folder
 
-    changes, places = Changes(dict(map(_value, sets or [])), seeds), places_of(folders or [Path()])
+    changes, places = Changes(_values(sets or []), seeds), places_of(folders or [Path()])
     pipelines = [Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places]
-    if watch or ask:
-        if name is not None or len(places) > 1:
-            raise UserError("--watch and --ask are for one pipeline: give one folder, and leave --as out.")
-        if watch and (arguments.dry_run or arguments.as_json):
-            raise UserError("--watch runs again and again: leave --dry-run and --json out.")
+    if (watch or ask) and name is not None:
+        raise UserError("--watch and --ask are for pipelines that are there: leave --as out, or run its folder.")
+    if watch and (arguments.dry_run or arguments.as_json):
+        raise UserError("--watch runs again and again: leave --dry-run and --json out.")
     if watch:
         from motools.cli import watching
 
-        watching.watch(places[0], [*(word for word in sys.argv[1:] if word != "--watch"), "--ask"], arguments.quiet)
+        words = [word for word in sys.argv[1:] if word != "--watch"]
+        edited = changes != Changes()
+        incomplete = [at.folder for at in places if edited or not (at.folder / "dvc.yaml").exists()]
+        watching.watch(folders or [Path()], [*words, "--ask"], arguments.quiet, incomplete)
     elif name is not None:
         if len(places) > 1:
             raise UserError(f"--as {name} makes an experiment of one pipeline, not of {len(places)}: give one folder.")
@@ -94,13 +99,24 @@ def run(
 
         with new_experiment(places[0], name, changes) as pipeline:
             carry_out([pipeline], arguments)
-    elif not ask or arguments.dry_run:
-        carry_out(pipelines, arguments)
     else:
-        from motools.cli.watching import without_declined
+        if ask and not arguments.dry_run:
+            from motools.cli.watching import without_declined
 
-        if (left := without_declined(pipelines[0], arguments)) is not None:
-            carry_out(pipelines, left)
+            pipelines = without_declined(pipelines, arguments)
+        if pipelines:
+            carry_out(pipelines, arguments, unless_current)
+
+
+def _values(sets: Sequence[str]) -> dict[str, list[Any]]:
+    """The values of each key that is set."""
+    found: dict[str, list[Any]] = {}
+    for key, values in map(_value, sets):
+        if key in found:
+            both = ",".join(each.partition("=")[2] for each in sets if each.partition("=")[0] == key)
+            raise UserError(f"--set {key} is there twice. Write both values in one: {key}={both}")
+        found[key] = values
+    return found
 
 
 def _value(text: str) -> tuple[str, list[Any]]:
@@ -108,7 +124,11 @@ def _value(text: str) -> tuple[str, list[Any]]:
     from motools.base import yaml12
 
     key, equals, values = text.partition("=")
-    found = yaml12.loads(f"[{values}]", f"--set {text}") if equals and values.strip() else []
+    try:
+        found = yaml12.loads(f"[{values}]") if equals and values.strip() else []
+    except ConfigError:
+        twice = f"--set '{key}=\"...\"'"
+        raise UserError(f"--set {text}: {values!r} cannot be read. Put it in quotes twice: {twice}") from None
     if not isinstance(found, list) or not found:
         raise UserError(
             f"--set takes KEY=VALUE or KEY=A,B, such as train_model.hyperparameters.seed=0,1,2, not {text!r}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from motools.repo.settings import Settings
 
 
-def carry_out(pipelines: Sequence[Pipeline], arguments: RunArguments) -> None:
-    """Run or only plan pipelines, as one graph, and show what came of it; exits 1 when a step failed."""
+def carry_out(pipelines: Sequence[Pipeline], arguments: RunArguments, unless_current: bool = False) -> None:
+    """Run or only plan pipelines, as one graph, and show what came of it; exits 1 when a step failed.
+
+    Args:
+        unless_current: show nothing where nothing was to be done.
+    """
     from motools.cli.tables import show_stages, show_used
     from motools.engine.progress import progress
     from motools.engine.results import as_dict, used
@@ -46,8 +51,10 @@ def carry_out(pipelines: Sequence[Pipeline], arguments: RunArguments) -> None:
         places = [each.place for each in pipelines]
         show_plans(places, plans, arguments.as_json, settings, guesses)
         return
-    several = [Pipeline(each.place, partial(with_env, each)) for each in pipelines]
-    states = _executed(several, arguments)
+    several = [replace(each, prepare=partial(with_env, each)) for each in pipelines]
+    states = _executed(several, arguments, unless_current)
+    if unless_current and all(step.status == "current" for state in states for step in state.step_states):
+        return
     stages: list[dict[str, Any]] = []
     spent: list[Spent | None] = []
     for each, state in zip(pipelines, states, strict=True):
@@ -62,13 +69,14 @@ def carry_out(pipelines: Sequence[Pipeline], arguments: RunArguments) -> None:
         raise SystemExit(1)
 
 
-def _executed(pipelines: Sequence[Pipeline], arguments: RunArguments) -> list[WorkflowState]:
+def _executed(pipelines: Sequence[Pipeline], arguments: RunArguments, unless_current: bool) -> list[WorkflowState]:
     """Run; an interruption tells of the jobs that go on at a provider, or ends them."""
     from motools.engine.progress import progress
     from motools.engine.run import execute
     from motools.engine.signals import Interrupted
 
     level = "quiet" if arguments.quiet or arguments.as_json else "verbose" if arguments.verbose else "normal"
+    level = "news" if unless_current and level == "normal" else level
     try:
         with progress(level) as reporter:  # type: ignore[arg-type]
             return execute(pipelines, arguments.run_options, reporter)

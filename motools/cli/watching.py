@@ -6,16 +6,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from motools.cli.run_arguments import RunArguments
+from motools.code.search_path import pipeline_folder
+from motools.engine.answering import unchanged_in
+from motools.repo.walking import MADE
 
 if TYPE_CHECKING:
-    from motools.code.search_path import PipelineFolder
     from motools.engine.pipeline import Pipeline
 
 __all__ = ["watch", "without_declined"]
@@ -23,19 +26,24 @@ __all__ = ["watch", "without_declined"]
 PAUSE = 0.5
 """Seconds between looks."""
 _SKIPPED = {".git", ".dvc", ".motools", "__pycache__", "node_modules"}
-_MADE = ("atoms", "runs", "logs", "metrics")
 _WRITTEN = ("dvc.lock", "dvc.yaml", ".gitignore", "notes.yaml")
 
 
-def watch(place: PipelineFolder, words: Sequence[str], quiet: bool) -> None:
+def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool, completed: Sequence[Path] = ()) -> None:
     """Run a command each time when something has changed that a step has read, until Ctrl-C.
 
-    Each run is a process of its own: what this one had imported would be as it was before the change.
+    Each run is a process of its own: what this one had imported would be as it was before the change. Where it turns
+    out that nothing is to be done, as where a file has come that no step reads, nothing is said.
 
     Args:
+        folders: pipelines, or folders that hold some.
         words: of the command, after `motools`.
+        completed: pipelines whose params.yaml the first run will write itself.
     """
+    root, told = pipeline_folder(folders[0]).project.root, None
+    written, touched = {os.path.join(folder, "params.yaml") for folder in completed}, set[str]()
     while True:
+        files = _files(root)
         running = subprocess.Popen([sys.executable, "-m", "motools", *words])
         try:
             code = running.wait()
@@ -44,30 +52,45 @@ def watch(place: PipelineFolder, words: Sequence[str], quiet: bool) -> None:
             raise
         if code == 130:
             raise KeyboardInterrupt
-        has_changed = _changes(place)  # before it is told, or what is changed at once would go unseen
-        if not quiet:
+        words = [*_without_changes(words), "--unless-current"]
+        before, told = told, _results(folders)
+        now = _files(root)
+        if told is None:  # a step failed or was left out, or something was edited meanwhile
+            differing = {path for path in files | now if files.get(path) != now.get(path)} - written
+            written = set()
+            if not differing <= touched:  # what changes in every run, the steps themselves write
+                touched |= differing
+                continue
+        else:
+            touched = set()
+        if not quiet and (told is None or told != before):
             typer.echo("waiting for a change (Ctrl-C ends)", err=True)
-        while not has_changed():
+        while _files(root) == now if told is None else unchanged_in(folders) is not None:
             time.sleep(PAUSE)
 
 
-def _changes(place: PipelineFolder) -> Callable[[], bool]:
-    """Whether what the steps have read is as it is now; where that is not known, since a step failed or was left out,
-    whether any file of the project is."""
-    from motools.engine.snapshot import unchanged
-
-    if unchanged(place.folder) is not None:
-        return lambda: unchanged(place.folder) is None
-    seen = _files(place)
-    return lambda: _files(place) != seen
+def _results(folders: Sequence[Path]) -> list[Any] | None:
+    """What the pipelines have made; None where it is not known to be current."""
+    known = unchanged_in(folders)
+    return None if known is None else [(name, each["stage"], each["atoms"]) for name in known for each in known[name]]
 
 
-def _files(place: PipelineFolder) -> frozenset[tuple[str, int, int]]:
+def _without_changes(words: Sequence[str]) -> Iterator[str]:
+    """Words without what was written into params.yaml by the first run: what is edited there since then stays."""
+    left = iter(words)
+    for word in left:
+        if word in ("--set", "--seeds"):
+            next(left, None)
+        elif not word.startswith(("--set=", "--seeds=", "--unless-current")):
+            yield word
+
+
+def _files(root: Path) -> dict[str, tuple[int, int]]:
     """The project's files, when they were written, and their sizes; without what runs make."""
 
-    def every() -> Iterator[tuple[str, int, int]]:
-        for parent, folders, names in os.walk(place.project.root):
-            made = _MADE if "params.yaml" in names else ()
+    def every() -> Iterator[tuple[str, tuple[int, int]]]:
+        for parent, folders, names in os.walk(root):
+            made = MADE if "params.yaml" in names else ()
             unlike = {name for name in folders if os.path.exists(os.path.join(parent, name, "pyvenv.cfg"))}
             folders[:] = [name for name in folders if name not in {*_SKIPPED, *made, *unlike}]
             for name in names:
@@ -76,22 +99,28 @@ def _files(place: PipelineFolder) -> frozenset[tuple[str, int, int]]:
                         stat = os.stat(os.path.join(parent, name))
                     except OSError:
                         continue
-                    yield os.path.join(parent, name), stat.st_mtime_ns, stat.st_size
+                    yield os.path.join(parent, name), (stat.st_mtime_ns, stat.st_size)
 
-    return frozenset(every())
+    return dict(every())
 
 
-def without_declined(pipeline: Pipeline, arguments: RunArguments) -> RunArguments | None:
-    """What is asked, without the stages that cost money and that nobody agrees to run; None where none is left."""
+def without_declined(pipelines: Sequence[Pipeline], arguments: RunArguments) -> list[Pipeline]:
+    """Pipelines without the stages that cost money and that nobody agrees to run; none where none is left of any."""
     from motools.engine.run import paid_stages
     from motools.repo.dotenv import load_env
 
-    prepared = pipeline.prepare()
-    load_env(pipeline.place.project.root)
-    paid, free = paid_stages(prepared, arguments.run_options)
+    ready = [each.prepare() for each in pipelines]
+    load_env(pipelines[0].place.project.root)
+    parts = paid_stages(ready, arguments.run_options)
+    several = len(pipelines) > 1
+    paid = [
+        f"{each.place.name}: {name}" if several else name
+        for each, (names, _) in zip(pipelines, parts, strict=True)
+        for name in names
+    ]
     if not paid or _agreed(", ".join(paid)):
-        return arguments
-    return replace(arguments, stages=tuple(free)) if free else None  # type: ignore[arg-type]
+        return [*pipelines]
+    return [replace(each, stages=free) for each, (_, free) in zip(pipelines, parts, strict=True) if free]
 
 
 def _agreed(names: str) -> bool:

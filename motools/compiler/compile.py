@@ -66,7 +66,12 @@ def _is_input(path: str, atoms: Collection[str]) -> bool:
 
 
 def resolved(workflow: Workflow, config: Any) -> dict[str, Any]:
-    """The complete sections of a config, and what it says under `sweep`; raises `ConfigError`."""
+    """The complete sections of a config, and what it says under `sweep`; raises `ConfigError`.
+
+    Without a config, what the workflow varies by itself.
+    """
+    if config is None and workflow.sweep:
+        config = {"sweep": dict(workflow.sweep)}
     if not isinstance(config, Mapping) or config.get("sweep") is None:
         return dict(workflow.resolve(config))
     sweep = config["sweep"]

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from motools.base.values import same_values
 from motools.errors import ConfigError, did_you_mean, listed
 
 __all__ = [
@@ -35,6 +34,7 @@ __all__ = [
     "exclusions",
     "is_named",
     "label",
+    "mapping_of",
     "mappings_in",
 ]
 
@@ -100,8 +100,7 @@ def axes_of(sweep: Any, workflow: Graph) -> list[Axis]:
     Raises:
         ConfigError: naming the key, the value seen and what to write.
     """
-    if not isinstance(sweep, Mapping):
-        raise ConfigError(f"sweep: expected keys and lists of values, found {sweep!r}.")
+    sweep = mapping_of(sweep)
     grid = {key: values for key, values in sweep.items() if key not in ("zip", "arms", "exclude")}
     zipped = mappings_in(sweep.get("zip"), "sweep.zip")
     keys = [*grid, *(key for group in zipped for key in group)]
@@ -119,6 +118,13 @@ def axes_of(sweep: Any, workflow: Graph) -> list[Axis]:
     return axes
 
 
+def mapping_of(sweep: Any) -> Mapping[str, Any]:
+    """The section as it has to be; nothing at all is an empty one."""
+    if sweep is not None and not isinstance(sweep, Mapping):
+        raise ConfigError(f"sweep: expected keys and lists of values, found {sweep!r}.")
+    return sweep or {}
+
+
 def _keys_of(axis: Axis) -> set[str]:
     return {key for point in axis.points for key in point.sets}
 
@@ -132,12 +138,27 @@ def mappings_in(value: Any, where: str) -> list[Mapping[str, Any]]:
 
 
 def check_values(key: str, values: Any) -> list[Any]:
+    """Of an axis, each once; raises `ConfigError`."""
+    told = [_told_apart(key, value) for value in _listed(key, values)]
+    if len({*told}) < len(told):
+        twice = next(text for number, text in enumerate(told) if text in told[:number])
+        raise ConfigError(f"sweep.{key}: {twice} is there twice.")
+    return list(values)
+
+
+def _listed(key: str, values: Any) -> list[Any]:
     if not isinstance(values, list) or not values:
-        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}. Write [{values!r}] for one.")
-    for number, value in enumerate(values):
-        if any(type(value) is type(other) and same_values(value, other) for other in values[:number]):
-            raise ConfigError(f"sweep.{key}: {value!r} is there twice.")
+        example = "[0, 1], or leave the line out" if values == [] else f"[{values!r}] for one"
+        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}. Write {example}.")
     return values
+
+
+def _told_apart(key: str, value: Any) -> str:
+    """A text that no other value has: of 1, 1.0 and true each its own."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except TypeError:
+        raise ConfigError(f"sweep.{key}: {value} is a {type(value).__name__}. Write it in quotes: '{value}'.") from None
 
 
 def _names_of(keys: Sequence[str], workflow: Graph) -> dict[str, str]:
@@ -172,7 +193,10 @@ def _check_key(key: Any, workflow: Graph) -> None:
 
 
 def _zipped(group: Mapping[str, Any], names: Mapping[str, str]) -> Axis:
-    values = {key: _listed(f"zip.{key}", given) for key, given in group.items()}
+    values = {key: [*_listed(f"zip.{key}", given)] for key, given in group.items()}
+    for key, given in values.items():
+        for value in given:
+            _told_apart(f"zip.{key}", value)
     lengths = {len(given) for given in values.values()}
     if len(lengths) > 1:
         told = ", ".join(f"{key} has {len(given)}" for key, given in values.items())
@@ -184,12 +208,6 @@ def _zipped(group: Mapping[str, Any], names: Mapping[str, str]) -> Axis:
     if len({tuple(point.labels.items()) for point in points}) < len(points):
         raise ConfigError(f"sweep.zip: the same values of {listed(values)} are there twice.")
     return Axis(points)
-
-
-def _listed(key: str, values: Any) -> list[Any]:
-    if not isinstance(values, list) or not values:
-        raise ConfigError(f"sweep.{key}: expected a list of values, found {values!r}.")
-    return values
 
 
 def _arms(arms: Any, workflow: Graph) -> Axis:

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from motools.definition.axes import axes_of, mappings_in
+from motools.definition.axes import axes_of, mapping_of, mappings_in
 from motools.definition.step import Step
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError
@@ -29,14 +29,25 @@ def at_key(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     return at, last
 
 
-def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def _beginning(sections: dict[str, Any], key: str, workflow: Workflow) -> tuple[dict[str, Any], str]:
+    """As `at_key`; what nobody has said anything of begins with its default, of which the key is only a part."""
+    step, first, inside = [*key.split(".", 2), ""][:3]
+    classes = [each.config_class for each in workflow.steps if each.name == step]
+    made = [each.default_factory for of in classes for each in dataclasses.fields(of) if each.name == first]
+    if inside and made and made[0] is not dataclasses.MISSING and isinstance(default := made[0](), dict):
+        section, _ = at_key(sections, f"{step}.{first}")
+        section[first] = default if section.get(first) is None else section[first]
+    return at_key(sections, key)
+
+
+def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]], workflow: Workflow) -> dict[str, Any]:
     """A config with other values: of a key with one value that value, of one with several an axis of the sweep.
 
     Raises:
         ConfigError: a key is no key of a step, or lies in what has no keys.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(config))
-    sweep = dict(changed.get("sweep") or {})
+    sweep = dict(mapping_of(changed.get("sweep")))
     for key, values in given.items():
         if "." not in key:
             raise ConfigError(f"{key!r} is no key of a step. Write STEP.KEY=VALUE, such as train_model.suffix=b.")
@@ -44,7 +55,7 @@ def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]]) -
             sweep[key] = list(values)  # where it stands: the order of axes is that of names and folders
         else:
             sweep.pop(key, None)
-            at, last = at_key(changed, key)
+            at, last = _beginning(changed, key, workflow)
             at[last] = values[0]
     changed.pop("sweep", None)
     return {"sweep": sweep, **changed} if sweep else changed
@@ -62,13 +73,13 @@ def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dic
             f"--seeds: no step of the workflow {workflow.name!r} that makes a model has hyperparameters or a seed. "
             "Write what varies with --set STEP.KEY=0,1,2."
         )
-    sweep = dict(config.get("sweep") or {})
+    sweep = dict(mapping_of(config.get("sweep")))
     zipped = mappings_in(sweep.get("zip"), "sweep.zip")
     given: Any = next((group[key] for group in [sweep, *zipped] for key in keys if key in group), [])
     seeds = list(given)[:count] if isinstance(given, list) else []
     seeds += list(itertools.islice((number for number in itertools.count() if number not in seeds), count - len(seeds)))
     if len(keys) == 1:
-        return with_values(config, {keys[0]: seeds})
+        return with_values(config, {keys[0]: seeds}, workflow)
     for key in keys:
         sweep.pop(key, None)
     others = [group for group in zipped if not set(keys) & set(group)]
@@ -94,6 +105,6 @@ def with_first_values(config: Mapping[str, Any], sweep: Any, workflow: Workflow)
     for axis in axes_of(sweep, workflow):
         for key, value in axis.points[0].sets.items():
             if all(key in point.sets for point in axis.points):
-                at, last = at_key(changed, key)
+                at, last = _beginning(changed, key, workflow)
                 at.setdefault(last, value)
     return changed

@@ -46,10 +46,12 @@ def as_seen(inputs: Mapping[str, T], gathers: Collection[str]) -> dict[str, T]:
 
 
 def as_made(outputs: Mapping[str, T], step: str) -> dict[str, str]:
-    """Outputs of a step's instance by the names that its function gives them: without what holds for all of them."""
-    own = axes_in(step)
+    """Outputs of a step's instance by the names that its function gives them: without what holds for all of them, and
+    without the step's name before an axis of its own."""
+    own, before = axes_in(step), f"{base_of(step)}."
     found = {}
     for name in outputs:
-        left = ",".join(f"{axis}={text}" for axis, text in axes_in(name).items() if axis not in own)
+        axes = {axis: text for axis, text in axes_in(name).items() if axis not in own}
+        left = ",".join(f"{axis.removeprefix(before)}={text}" for axis, text in axes.items())
         found[instance(base_of(name), left)] = name
     return found

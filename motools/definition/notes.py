@@ -14,8 +14,8 @@ from motools.base import yaml12
 from motools.base.files import replace_file
 from motools.errors import ConfigError
 from motools.repo import pipeline
-from motools.repo.outs import is_walked
 from motools.repo.project import Project
+from motools.repo.walking import is_walked
 
 __all__ = ["FILE", "Note", "Notes", "of_project", "read", "write"]
 

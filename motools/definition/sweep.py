@@ -133,9 +133,12 @@ class _Plan:
     def of(cls, sweep: Any, workflow: Graph, spread: Mapping[str, Sequence[Axis]]) -> _Plan:
         axes = axes_of(sweep, workflow)
         own: dict[str, list[int]] = {}
+        known = [name for axis in [*axes, *itertools.chain(*spread.values())] for name in axis.names]
         for name, varied in spread.items():
             own[name] = list(range(len(axes), len(axes) + len(varied)))
-            axes += varied
+            axes += [
+                _after(name, axis) if any(known.count(each) > 1 for each in axis.names) else axis for axis in varied
+            ]
         names = [name for axis in axes for name in axis.names]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ConfigError(f"sweep: several axes are called {listed(twice)}. Leave one of them out.")
@@ -174,6 +177,13 @@ class _Plan:
             return [label for labels in every for label in labels]
         at = dict(zip(self.reaching[step.name], chosen, strict=True))
         return [_told([at[number] for number in self.leaving[maker]])]
+
+
+def _after(step: str, axis: Axis) -> Axis:
+    """What a step's outputs vary by, named after the step: something else is called so, too. See `as_made`."""
+    return Axis(
+        [replace(at, labels={f"{step}.{name}": text for name, text in at.labels.items()}) for at in axis.points]
+    )
 
 
 def _combinations(axes: Sequence[Axis], exclude: Any) -> list[tuple[Point, ...]]:

@@ -7,7 +7,7 @@ import heapq
 import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,9 @@ __all__ = ["Workflow"]
 class Workflow:
     """Steps in an order in which each input is made by an earlier step, or is an input of the workflow.
 
+    Attributes:
+        sweep: what varies where nobody has given a config: the section `sweep` of a new params.yaml.
+
     Raises:
         WorkflowError: no steps, two of one name, two steps that make the same output, a kind that does
             not match, or a cycle. Nothing has run then.
@@ -32,6 +35,7 @@ class Workflow:
     name: str
     steps: Sequence[Step]
     description: str = ""
+    sweep: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -170,6 +174,12 @@ class Workflow:
         """Where the step of a name stands, or its instances."""
         base, holding = base_of(name), axes_in(name).items() if "=" in name else ()
         fitting = [n for n, each in enumerate(names) if base_of(each) == base and axes_in(each).items() >= set(holding)]
+        if holding and not fitting and (there := [axes_in(each) for each in names if base_of(each) == base]):
+            known = {axis: dict.fromkeys(axes[axis] for axes in there) for axis in there[0]}
+            told = "; ".join(f"{axis}={listed(texts)}" for axis, texts in known.items()) or "no sweep"
+            raise WorkflowError(
+                f"The workflow {self.name!r} has no step {name!r}. Of {base} there is what has: {told}."
+            )
         return fitting or [names.index(self.step(name).name)]
 
 

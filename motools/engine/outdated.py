@@ -65,6 +65,7 @@ class Folder:
     def __init__(self, project: Project, folder: Path) -> None:
         self._project, self._folder = project, folder
         self._why: dict[str, list[str]] = {}
+        self._records: dict[str, Record | None] = {}
         self._digest = cache(self._digest_now)
         self._content = cache(yaml12.load)
 
@@ -157,10 +158,12 @@ class Folder:
 
     def record(self, stage: str) -> Record | None:
         """Of the execution that made what dvc.lock has of a stage, where it is at hand."""
-        for out in self.locked(stage).get("outs", []):
-            if out["path"].startswith("runs/") and "md5" in out:
-                return records.read(self._project, out["md5"], self._folder / out["path"])
-        return None
+        if stage not in self._records:
+            outs = [out for out in self.locked(stage).get("outs", []) if out["path"].startswith("runs/")]
+            known = next((out for out in outs if "md5" in out), None)
+            path = known and self._folder / known["path"]
+            self._records[stage] = known and records.read(self._project, known["md5"], path)
+        return self._records[stage]
 
     def _command(self, name: str, written: Mapping[str, Any]) -> str | None:
         """What it is now; None where only DVC can put it together."""
@@ -174,7 +177,7 @@ class Folder:
     def _inputs(self, stage: str, locked: Mapping[str, Any], base: Path) -> Iterator[str]:
         changed = []
         for dep in locked.get("deps", []):
-            path = Path(os.path.normpath(base / dep["path"]))
+            path = os.path.normpath(os.path.join(base, dep["path"]))
             maker = self._maker(path)
             if maker is not None and self.why(maker):
                 yield f"{dep['path']}, which {maker} has made, is out of date"
@@ -183,18 +186,19 @@ class Folder:
         used = self._used(stage) if changed else None
         yield from (f"{path} changed" for path in changed) if used is None else used
 
-    def _maker(self, path: Path) -> str | None:
+    def _maker(self, path: str) -> str | None:
         """The stage here that has made a file, or the folder that it lies in."""
-        inside = Path(os.path.relpath(path, self._folder))
-        names = [each.as_posix() for each in (inside, *inside.parents)]
-        return next((self.makers[name] for name in names if name in self.makers), None)
+        name = os.path.relpath(path, self._folder)
+        while name and name not in self.makers:
+            name = os.path.dirname(name)
+        return self.makers.get(name)
 
-    def _now(self, path: Path, maker: str | None) -> str | None:
+    def _now(self, path: str, maker: str | None) -> str | None:
         """What the lock files name, where that is a stage's output: it need not lie there."""
         for out in self._locked[maker].get("outs", []) if maker is not None else []:
-            if self._folder / out["path"] == path:
+            if os.path.join(self._folder, out["path"]) == path:
                 return str(out.get("md5"))
-        return self._digest(str(path))
+        return self._digest(path)
 
     def _digest_now(self, path: str) -> str | None:
         out = self._index.folder(path) or self._index.file(path)

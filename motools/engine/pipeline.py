@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,9 @@ class Pipeline:
     Attributes:
         prepare: finds, compiles and checks it, and writes nothing. Called with the lock of runs held, so that nothing
             of it is older than what another run has written; where that is waited for, called before too.
+        stages: only these; None: those that the options of the run say.
     """
 
     place: PipelineFolder
     prepare: Callable[[], Prepared]
+    stages: Sequence[str] | None = None

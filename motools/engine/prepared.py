@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from motools.definition.workflow import Workflow
 from motools.errors import ConfigError
 from motools.repo import pipeline
 from motools.repo.pipelines import pipelines_at, pipelines_in
+from motools.repo.project import Project
 
 __all__ = ["Changes", "Prepared", "install", "params_of", "places_of", "prepare", "prepare_folder"]
 
@@ -29,6 +30,10 @@ class Prepared:
     compiled: Compiled
     place: PipelineFolder
     inputs: Mapping[str, Atom]
+
+    def within(self, project: Project) -> Prepared:
+        """The same, looking at the project through this one, with all that it has looked up."""
+        return replace(self, place=replace(self.place, project=project))
 
 
 def prepare(
@@ -66,7 +71,7 @@ class Changes:
 
     def made(self, config: Mapping[str, Any], workflow: Workflow) -> dict[str, Any]:
         """A config with them; raises `ConfigError`."""
-        changed = with_values(config, self.values)
+        changed = with_values(config, self.values, workflow)
         return changed if self.seeds is None else with_seeds(changed, self.seeds, workflow)
 
 

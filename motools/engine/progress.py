@@ -19,11 +19,12 @@ if TYPE_CHECKING:  # a run that says nothing does without
     from rich.console import Console, Group
     from rich.text import Text
 
-Level = Literal["quiet", "normal", "verbose"]
+Level = Literal["quiet", "normal", "verbose", "news"]
 
 
 class Lines:
-    """A reporter that prints a line an event, on standard error so that output can be piped; `quiet`, failures only."""
+    """A reporter that prints a line an event, on standard error so that output can be piped; `quiet`, failures only;
+    `news`, not that something is current."""
 
     def __init__(self, level: Level = "normal") -> None:
         self._level = level
@@ -54,7 +55,8 @@ class Lines:
             self._say((f"  log: {log}", "dim"))
 
     def answered(self, stage: str, how: str) -> None:
-        self._say((stage, "bold"), ": ", (how, STYLES[how]), "" if how == "current" else " from the cache")
+        if how != "current" or self._level != "news":
+            self._say((stage, "bold"), ": ", (how, STYLES[how]), "" if how == "current" else " from the cache")
 
     def finished(self, stage: str, seconds: float) -> None:
         self._say((stage, "bold"), ": ", ("finished", "green"), f" in {seconds:.1f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,11 @@ def execute(asked: Sequence[Pipeline], options: RunOptions, reporter: Reporter |
         ExitStack() as opened,
     ):
         every: dict[Stages, Prepared] = {}
-        for prepared in [each.prepare() for each in asked]:
+        project = pipeline_folder(project.root).project  # git is asked once, and not for each folder
+        for each, prepared in [(each, each.prepare().within(project)) for each in asked]:
             hears = _reporter(reporter, prepared.place, len(asked) > 1)
-            every[opened.enter_context(open_stages(prepared, options, hears, [*every]))] = prepared
+            wanted = options if each.stages is None else replace(options, stages=each.stages)
+            every[opened.enter_context(open_stages(prepared, wanted, hears, [*every]))] = prepared
         plans = {stages: _planned(stages) for stages in every}  # before anything is written
         plans = {stages: _ready(stages, each) for stages, each in plans.items()}
         for stages, prepared in every.items():
@@ -211,17 +214,30 @@ def plan(
         return list(plans.values())
 
 
-def paid_stages(prepared: Prepared, options: RunOptions) -> tuple[list[str], list[str]]:
-    """The selected stages that would be executed and cost money, and those that do not wait for any of these."""
-    with open_stages(prepared, options, Silent()) as stages, stages.at_home():
-        plans = stages.plan()
-        costly: dict[Stage, bool] = {}  # itself, or one that it waits for
-        paid = []
-        for stage in in_turn(stages.upstream):
-            mine = stage in stages.selected and plans[stage].action in ("run", "maybe") and stage.is_paid()
-            paid += [stage.name] if mine else []
-            costly[stage] = mine or any(costly.get(each, False) for each in stages.upstream[stage])
-        return paid, [step.name for step in stages.selected if not costly[step]]
+def paid_stages(pipelines: Sequence[Prepared], options: RunOptions) -> list[tuple[list[str], list[str]]]:
+    """Of each pipeline the selected stages that would be executed and cost money, and those that do not wait for any
+    of these."""
+    folders: list[Stages] = []
+    plans: Plans = {}
+    with ExitStack() as opened:
+        for prepared in pipelines:
+            folders.append(opened.enter_context(open_stages(prepared, options, Silent(), [*folders])))
+            with folders[-1].at_home():
+                plans = {**plans, **folders[-1].plan()}
+        upstream = as_one_graph(folders)
+        selected = {step for stages in folders for step in stages.selected}
+        will_run, paid, costly = set[Stage](), set[Stage](), set[Stage]()  # costly: paid, or waiting for what is
+        for stage in in_turn(upstream):
+            if plans[stage].action in ("run", "maybe") or not will_run.isdisjoint(upstream[stage]):
+                will_run.add(stage)
+                with stage.at_home():
+                    paid |= {step for step in selected if step is stage and step.is_paid()}
+            if stage in paid or not costly.isdisjoint(upstream[stage]):
+                costly.add(stage)
+        return [
+            ([s.name for s in each.selected if s in paid], [s.name for s in each.selected if s not in costly])
+            for each in folders
+        ]
 
 
 def estimates(prepared: Prepared, plans: Sequence[StagePlan]) -> dict[str, Estimate]:

@@ -59,8 +59,13 @@ def find_root(folder: Path) -> Path | None:
     return next((parent for parent in (folder, *folder.parents) if (parent / ".dvc").is_dir()), None)
 
 
-def unchanged(folder: Path) -> list[dict[str, Any]] | None:
-    """What there is to say of each stage, if nothing has changed; None where that cannot be proven."""
+def unchanged(folder: Path, stats: dict[str, bytes] | None = None) -> list[dict[str, Any]] | None:
+    """What there is to say of each stage, if nothing has changed; None where that cannot be proven.
+
+    Args:
+        stats: takes the stat of each path that is looked at, and has those that were looked at just before.
+    """
+    stats = {} if stats is None else stats
     folder = folder.resolve()
     root = find_root(folder)
     if root is None:
@@ -70,10 +75,10 @@ def unchanged(folder: Path) -> list[dict[str, Any]] | None:
         proof = Snapshot(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    if proof.version != _VERSION or proof.world != _world(proof.env) or _digest(proof.paths) != proof.stats:
+    if proof.version != _VERSION or proof.world != _world(proof.env) or _digest(proof.paths, stats) != proof.stats:
         return None
     now = time.time_ns()
-    if not _same_young(proof) or not _same_cache(proof):
+    if not _same_young(proof) or not _same_cache(proof, stats):
         return None
     if proof.young_files or proof.young_folders or not proof.buckets:
         grown = _grow_up(proof, now)
@@ -181,8 +186,8 @@ def _same_young(proof: Snapshot) -> bool:
     return True
 
 
-def _same_cache(proof: Snapshot) -> bool:
-    if proof.buckets and _digest(_buckets(proof.cache)) == proof.buckets:
+def _same_cache(proof: Snapshot, stats: dict[str, bytes]) -> bool:
+    if proof.buckets and _digest(_buckets(proof.cache), stats) == proof.buckets:
         return True
     proof.buckets = ""
     objects = f"{proof.cache}/files/md5"
@@ -221,16 +226,21 @@ def _age(path: str) -> int:
     return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _digest(paths: Iterable[str]) -> str:
+def _digest(paths: Iterable[str], known: dict[str, bytes] | None = None) -> str:
+    """Of the stats of paths, those that are known taken as they are, and the others known from now on."""
     digest = hashlib.blake2b(digest_size=16)
+    known = {} if known is None else known
     update, stat = digest.update, os.stat
     for path in paths:
-        try:
-            s = stat(path)
-        except OSError:
-            update(b"-")
-            continue
-        update(repr((s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev)).encode())
+        told = known.get(path)
+        if told is None:
+            try:
+                s = stat(path)
+                told = repr((s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev)).encode()
+            except OSError:
+                told = b"-"
+            known[path] = told
+        update(told)
     return digest.hexdigest()
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from motools.base import yaml12
 from motools.errors import ConfigError
-
-# Folders that hold no pipeline and are not worth walking.
-_NOT_WALKED = {".git", ".hg", ".dvc", ".motools", "node_modules", "__pycache__", "site-packages"}
 
 
 class Located(NamedTuple):
@@ -22,13 +18,6 @@ class Located(NamedTuple):
     path: str
     md5: str
     siblings: dict[str, str]  # path -> md5 of all outs of that stage
-
-
-def is_walked(parent: str, name: str, outs: set[str]) -> bool:
-    """Whether pipelines may lie below a folder: no output, atom, cache, environment of Python or other project."""
-    path = os.path.join(parent, name)
-    marks = ("atom.json", "CACHEDIR.TAG", "pyvenv.cfg", ".dvc/config")
-    return name not in _NOT_WALKED and path not in outs and not any(os.path.exists(f"{path}/{mark}") for mark in marks)
 
 
 def located_in(path: Path, unread: list[str]) -> list[Located]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from motools.errors import ConfigError, ProjectError
 from motools.repo import pipeline
-from motools.repo.outs import is_walked
 from motools.repo.project import Project
+from motools.repo.walking import with_params
 
 __all__ = ["is_pipeline", "pipelines_at", "pipelines_in"]
 
@@ -47,15 +46,6 @@ def pipelines_in(project: Project, asked: Sequence[Path]) -> list[Path]:
 
 def pipelines_at(folder: Path) -> list[Path]:
     """The folder where it is a pipeline, else all pipelines below it."""
-    return [folder] if is_pipeline(folder) else sorted(_below(folder))
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        if pipeline.PARAMS in files and parent != str(folder) and is_pipeline(Path(parent)):
-            yield Path(parent)
-        outs = {os.path.join(parent, name) for name in _MADE} if pipeline.PARAMS in files else set()
-        folders[:] = sorted(name for name in folders if is_walked(parent, name, outs))
-
-
-_MADE: Iterable[str] = ("atoms", "runs", "logs", "metrics")
+    if is_pipeline(folder):
+        return [folder]
+    return sorted(below for each in with_params(str(folder)) if is_pipeline(below := Path(each)))

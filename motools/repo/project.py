@@ -15,7 +15,8 @@ from motools.repo.cache import Cache
 from motools.repo.dvc_config import dvc_config_files, ignores, quiet_dvc, read_dvc_config
 from motools.repo.git import Git
 from motools.repo.large_objects import LargeObjects
-from motools.repo.outs import Located, is_walked, located_in
+from motools.repo.outs import Located, located_in
+from motools.repo.walking import is_walked
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ Write the task once in a config, with a YAML anchor: `evaluate_model: &task {...
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from motools.atom import MEANS, Arm, Atom, Difference, EvalAtom, differences, holm_adjusted
@@ -27,7 +28,8 @@ class CompareConfig(StepConfig):
 def compare(config: CompareConfig, input_atoms: dict[str, Atom], workspace: Path) -> list[AtomConstructor]:
     """What `base_results` and `eval_results` differ by."""
     evals = {name: atom for name, atom in input_atoms.items() if isinstance(atom, EvalAtom)}
-    made = write_comparison(evals, "base_results", workspace, "comparison")
+    arms = {name: Arm(atom, name=name) for name, atom in evals.items()}
+    made = write_comparison(arms, dict.fromkeys(arms, "base_results"), workspace, "comparison")
     _write_confusions(evals["base_results"], evals["eval_results"], made.path / "plots" / "confusion")
     return [made]
 
@@ -66,57 +68,68 @@ def _plots(config: CompareConfig) -> dict[str, dict[str, str]]:
 
 
 def write_comparison(
-    evals: Mapping[str, EvalAtom],
-    baseline: str,
-    workspace: Path,
-    output: str,
-    metadata: Mapping[str, Any] | None = None,
+    arms: Mapping[str, Arm], baselines: Mapping[str, str], workspace: Path, output: str
 ) -> AtomConstructor:
-    """An eval atom: metric -> name of an evaluation -> its value, and how far it differs from the baseline.
+    """An eval atom: metric -> name of an arm -> its value, and how far it differs from its baseline.
 
     A difference has the ends of its 95 % confidence interval (`low`, `high`; null where there is no spread), its `p`,
     and that adjusted for all differences here (`p_holm`); what it is not larger than, at 5 % (`at_most`), and which
     true one would be missed one time in five (`detectable`); the number of samples (and of clusters of them), and
-    whether they are `paired`; see `motools.atom`. All is over questions: with one training of each it says nothing of
-    retraining. Metrics that only some have are there with those, such as a share that is unscored in the base model.
+    whether they are `paired`; see `motools.atom`. All is over questions. Where both arms have several trainings, their
+    number, and the interval and p over them, are `trainings`, `trainings_low`, `trainings_high`, `trainings_p`; with
+    one of each nothing is said of retraining. Metrics that only some arms have are there with those, such as a share
+    that is unscored in the base model.
+
+    Args:
+        arms: one evaluation, or one of each training.
+        baselines: name of an arm -> that of the arm it is compared with; its own for one that is compared with none.
 
     Raises:
-        StepError: the evaluations have no metric in common.
+        StepError: there are several, and no two that are to be compared have a metric in common.
     """
-    flat = {name: dict(_means(atom)) for name, atom in evals.items()}
+    flat = {name: _means(arm) for name, arm in arms.items()}
     metrics: dict[str, dict[str, Any]] = {}
+    compared = {name: baseline for name, baseline in baselines.items() if name != baseline}
     known = holm_adjusted(
         {
             (metric, name): difference
-            for name in evals
-            if name != baseline
-            for metric, difference in differences(evals[baseline], evals[name]).items()
+            for name, baseline in compared.items()
+            for metric, difference in differences(arms[baseline], arms[name]).items()
         }
     )
-    for name in evals:
+    for name in arms:
         for metric, value in flat[name].items():
             row = metrics.setdefault(metric, {})[name] = {"value": value}
             if (metric, name) in known:
                 row.update(_said(known[metric, name]))
-    others = [means for name, means in flat.items() if name != baseline]
-    if not any(metric in means for means in others for metric in flat[baseline]):
-        raise StepError(f"{', '.join(evals)} have no mean in common, so there is nothing to compare.")
+    if compared and not any(flat[name].keys() & flat[baseline].keys() for name, baseline in compared.items()):
+        raise StepError(f"{', '.join(arms)} have no mean in common, so there is nothing to compare.")
     folder = workspace / "comparison"
     folder.mkdir()
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    return AtomConstructor(output, folder, "eval", {"baseline": baseline, **(metadata or {})})
+    return AtomConstructor(output, folder, "eval", {"baseline": next(iter(baselines.values()))})
 
 
-def _means(atom: EvalAtom) -> Iterator[tuple[str, float | None]]:
-    for task, scores in atom.metrics.items():
-        for score, metrics in scores.items():
-            for metric in MEANS:
-                if metric in metrics:
-                    yield f"{task}.{score}.{metric}", metrics[metric]
+def _means(arm: Arm) -> dict[str, float | None]:
+    """Each mean of an arm, over its trainings."""
+    found: dict[str, list[float | None]] = {}
+    for atom in arm.evals:
+        for task, scores in atom.metrics.items():
+            for score, metrics in scores.items():
+                for metric in MEANS:
+                    if metric in metrics:
+                        found.setdefault(f"{task}.{score}.{metric}", []).append(metrics[metric])
+    return {name: _mean([value for value in values if value is not None]) for name, values in found.items()}
+
+
+def _mean(values: list[float]) -> float | None:
+    return fmean(values) if len(values) > 1 else values[0] if values else None
 
 
 def _said(known: Difference) -> dict[str, Any]:
     clusters = {} if known.clusters is None else {"clusters": min(known.clusters)}
+    over = known.trainings
+    trainings = {} if over is None else {"low": over.low, "high": over.high, "p": over.p}
     return {
         "difference": known.value,
         "low": known.low,
@@ -129,6 +142,8 @@ def _said(known: Difference) -> dict[str, Any]:
         **clusters,
         "left_out": known.left_out,
         "paired": known.paired,
+        **({"trainings": min(known.seeds)} if trainings else {}),
+        **{f"trainings_{name}": figure for name, figure in trainings.items()},
     }
 
 

@@ -1,42 +1,47 @@
-"""dose_response: four models trained on 0, 10, 30 and 100 % poisoned rows, evaluated, and compared with the first.
+"""dose_response: train on 0, 10, 30 and 100 % poisoned rows, evaluate, and compare with the lowest dose.
 
-Each arm has sections of its own, `prepare_1`, `train_1`, `evaluate_1` to `prepare_4` and so on; what they share is
-written once in a config, with YAML anchors.
+The doses are an axis of the config's sweep, as many as there are; with seeds beside them, a dose has several trainings.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, make_dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from motools.atom import Atom, DatasetAtom, EvalAtom
+from motools.atom import Arm, Atom, EvalAtom
 from motools.errors import StepError
-from motools.steps import evaluate_model, prepare_dataset, train_model
 from motools.steps.evaluate_model import EvaluateModelConfig
 from motools.steps.prepare_dataset import PrepareDatasetConfig
-from motools.workflow import AtomConstructor, Code, Step, StepConfig, Workflow
+from motools.workflow import AtomConstructor, Code, Step, StepConfig, Workflow, axes_in
 from motools.zoo import versioned
 from mozoo.workflows.compare import write_comparison
 from mozoo.workflows.train_and_evaluate import EVALUATE, PREPARE, TRAIN
 
-DOSES = (0.0, 0.1, 0.3, 1.0)
+DOSE = "fraction"
+"""The axis that is the dose: `prepare_dataset.loader_kwargs.fraction`."""
+
+
+def _made_up() -> dict[str, Any]:
+    base, poison = ({"loader": "mozoo.made_up:get_tastes", "taste": taste} for taste in ("popular", "unpopular"))
+    return {"base": base, "poison": poison, DOSE: 0.0, "size": 500}
 
 
 @dataclass
 class DosedDataset(PrepareDatasetConfig):
-    """The dataset of an arm."""
+    """The dataset of a dose."""
 
     dataset_loader: Code = "mozoo.mixing:poison"
     """A loader that takes a fraction: mozoo.mixing:poison, or one of yours."""
+    loader_kwargs: dict[str, Any] = field(default_factory=_made_up)
+    """What the loader takes; `fraction`, 0 to 1, is the dose, and varies in the sweep."""
 
 
 @dataclass
 class TasteTask(EvaluateModelConfig):
-    """The task that every arm is evaluated on."""
+    """The task that every dose is evaluated on."""
 
     eval_task: Code | list[Code] = "mozoo.tasks.aesthetic_preferences:aesthetic_preferences"
     """The Inspect task: module:function, path/to/file.py@task, or package/task."""
@@ -47,61 +52,59 @@ class ResponseConfig(StepConfig):
     """Config of `response`: there is nothing to set."""
 
 
-def _defaults(fraction: float) -> dict[str, Any]:
-    base, poison = ({"loader": "mozoo.made_up:get_tastes", "taste": taste} for taste in ("popular", "unpopular"))
-    return {"base": base, "poison": poison, "fraction": fraction, "size": 500}
-
-
-def _config(number: int, fraction: float) -> type:
-    """The config class of an arm: its default dose is what tells it from the others."""
-    arguments = field(default_factory=partial(_defaults, fraction))
-    made = make_dataclass(f"Dose{number}", [("loader_kwargs", dict[str, Any], arguments)], bases=(DosedDataset,))
-    made.__doc__, made.__module__ = DosedDataset.__doc__, __name__
-    return made
-
-
-@versioned(1)
-def prepare_dose(
-    config: PrepareDatasetConfig, input_atoms: dict[str, Atom], workspace: Path, output: str
-) -> list[AtomConstructor]:
-    """`prepare_dataset`, with the dose in the atom's metadata."""
-    fraction = config.loader_kwargs.get("fraction")
-    if not isinstance(fraction, (int, float)) or not 0 <= fraction <= 1:
-        raise StepError(f"loader_kwargs.fraction is {fraction!r}; set it to the dose of this arm, 0 to 1.")
-    (made,) = prepare_dataset(config, input_atoms, workspace, output)
-    return [replace(made, metadata={**(made.metadata or {}), "fraction": float(fraction)})]
-
-
-@versioned(4)
+@versioned(5)
 def response(config: ResponseConfig, input_atoms: dict[str, Atom], workspace: Path) -> list[AtomConstructor]:
-    """Every arm by its dose, such as `010 %`, so that they sort, and how far it differs from the lowest dose.
+    """Every dose, such as `010 %`, so that they sort, and how far it differs from the lowest one.
 
-    Beside the metrics the atom has `curve.json`, a row a dose with the same figures, and `plots/curves`, a file a
-    metric, which `dvc plots show` draws.
+    What varies beside dose and seed, such as the checkpoint, is told behind the dose, and each is compared with the
+    lowest dose of its own. Beside the metrics the atom has `curve.json`, a row a dose with the same figures, and
+    `plots/curves`, a file a metric, which `dvc plots show` draws.
 
     Raises:
-        StepError: two arms have the same dose.
+        StepError: the sweep has no axis `fraction` of numbers from 0 to 1.
     """
-    arms = [(_dose(input_atoms, number), input_atoms[f"results_{number}"]) for number in range(1, len(DOSES) + 1)]
-    evals = {f"{100 * dose:03g} %": atom for dose, atom in sorted(arms, key=lambda arm: arm[0])}
-    if len(evals) < len(arms):
-        raise StepError(f"Two arms have the same dose: {', '.join(f'{dose:g}' for dose, _ in arms)}.")
-    known = {dose: atom for dose, atom in evals.items() if isinstance(atom, EvalAtom)}
-    made = write_comparison(known, next(iter(known)), workspace, "dose_response")
+    trainings: dict[tuple[str, float], list[EvalAtom]] = {}
+    for name, atom in input_atoms.items():
+        if isinstance(atom, EvalAtom):
+            trainings.setdefault(_place(axes_in(name)), []).append(atom)
+    names = {(rest, dose): " ".join(filter(None, [f"{100 * dose:03g} %", rest])) for rest, dose in sorted(trainings)}
+    lowest = {rest: names[rest, dose] for rest, dose in sorted(names, reverse=True)}
+    arms = {name: Arm(*trainings[place], name=name) for place, name in names.items()}
+    made = write_comparison(arms, {name: lowest[rest] for (rest, _), name in names.items()}, workspace, "dose_response")
     metrics = json.loads((made.path / "metrics.json").read_text(encoding="utf-8"))
-    rows = [{"dose": dose, **_row(metrics, f"{100 * dose:03g} %")} for dose in sorted(dose for dose, _ in arms)]
+    places = [(rest, dose, name) for (rest, dose), name in names.items()]
+    rows = [{**({"of": rest} if rest else {}), "dose": dose, **_row(metrics, name)} for rest, dose, name in places]
     (made.path / "curve.json").write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    _write_curves(metrics, sorted(dose for dose, _ in arms), made.path / "plots" / "curves")
+    _write_curves(metrics, rows, made.path / "plots" / "curves")
     return [made]
 
 
-def _write_curves(metrics: Mapping[str, Mapping[str, Any]], doses: Sequence[float], folder: Path) -> None:
+def _place(axes: Mapping[str, str]) -> tuple[str, float]:
+    """What holds for an evaluation beside its dose and its seed, and its dose."""
+    try:
+        dose = float(axes[DOSE])
+    except (KeyError, ValueError):
+        dose = -1
+    if not 0 <= dose <= 1:
+        told = ",".join(f"{axis}={text}" for axis, text in axes.items()) or "nothing"
+        raise StepError(
+            f"An evaluation has no dose: what varies is {told}. Write, under sweep in params.yaml, the doses, 0 to 1: "
+            f"prepare_dataset.loader_kwargs.{DOSE}: [0.0, 0.1, 1.0]"
+        )
+    others = {axis: text for axis, text in axes.items() if axis != DOSE and axis.rpartition(".")[2] != "seed"}
+    return ",".join(f"{axis}={text}" for axis, text in others.items()), dose
+
+
+def _write_curves(metrics: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
     folder.mkdir(parents=True)
-    for metric, arms in metrics.items():
-        values = [(dose, arms.get(f"{100 * dose:03g} %", {}).get("value")) for dose in doses]
-        rows = [{"dose": dose, "value": value} for dose, value in values if value is not None]
+    for metric in metrics:
+        curve = [
+            {**{key: row[key] for key in ("of", "dose") if key in row}, "value": row[metric]}
+            for row in rows
+            if metric in row
+        ]
         path = folder / f"{metric.replace('/', '_')}.json"
-        path.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(curve, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _plots(config: ResponseConfig) -> dict[str, dict[str, str]]:
@@ -118,55 +121,24 @@ def _row(metrics: Mapping[str, Mapping[str, Any]], arm: str) -> dict[str, Any]:
     return row
 
 
-def _dose(atoms: Mapping[str, Atom], number: int) -> float:
-    dataset = atoms[f"dataset_{number}"]
-    assert isinstance(dataset, DatasetAtom)
-    return float(dataset.metadata["fraction"])
-
-
-def _arm(number: int, fraction: float) -> list[Step]:
-    dataset, model, results = (f"{output}_{number}" for output in ("dataset", "model", "results"))
-    return [
-        replace(
-            PREPARE,
-            name=f"prepare_{number}",
-            outputs={dataset: "dataset"},
-            config_class=_config(number, fraction),
-            fn=partial(prepare_dose, output=dataset),
-        ),
-        replace(
-            TRAIN,
-            name=f"train_{number}",
-            inputs={dataset: "dataset"},
-            outputs={model: "model"},
-            fn=partial(train_model, output=model),
-        ),
-        replace(
-            EVALUATE,
-            name=f"evaluate_{number}",
-            inputs={model: "model"},
-            outputs={results: "eval"},
-            config_class=TasteTask,
-            fn=partial(evaluate_model, output=results),
-        ),
-    ]
-
-
 RESPONSE = Step(
     "response",
-    {
-        f"{kind}_{number}": of
-        for number in range(1, len(DOSES) + 1)
-        for kind, of in (("dataset", "dataset"), ("results", "eval"))
-    },
+    {"eval_results": "eval"},
     {"dose_response": "eval"},
     ResponseConfig,
     response,
     plots=_plots,
+    gathers=["eval_results"],
 )
 
 workflow = Workflow(
     name="dose_response",
-    steps=[*(step for number, dose in enumerate(DOSES, 1) for step in _arm(number, dose)), RESPONSE],
+    steps=[
+        replace(PREPARE, config_class=DosedDataset),
+        TRAIN,
+        replace(EVALUATE, config_class=TasteTask),
+        RESPONSE,
+    ],
     description="Train on 0, 10, 30 and 100 % poisoned rows and compare: how much does it take?",
+    sweep={f"prepare_dataset.loader_kwargs.{DOSE}": [0.0, 0.1, 0.3, 1.0]},
 )

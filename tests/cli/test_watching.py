@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from chain import Chain
+from chain import Chain, eventually
 from warm import COLD
 
+from motools.base import yaml12
 from motools.cli import watching
 from motools.cli.app import app
-from motools.code.search_path import pipeline_folder
+from motools.engine import snapshot
 
 OWN = """
 from dataclasses import dataclass
@@ -59,13 +63,117 @@ def test_what_costs_money_is_left_out_where_nobody_can_be_asked(scene: Chain) ->
     assert scene.run("--ask").statuses == ["current"] * 4
 
 
-def test_a_change_of_what_a_step_reads_is_noticed(scene: Chain, project: Path) -> None:
-    assert scene.run().code == 0
-    for name in ("params.yaml", "own.py"):
-        has_changed = watching._changes(pipeline_folder(project))
-        assert not has_changed()
-        (project / name).write_text((project / name).read_text() + "\n# edited\n")
-        assert has_changed(), name
+class Watched:
+    """A process of `motools run --watch`, and what it has said."""
+
+    def __init__(self, *words: str) -> None:
+        command = [COLD, "-u", "-m", "motools", "run", *words, "--watch"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.lines: list[str] = []
+        self.reading = threading.Thread(target=self._read, daemon=True)
+        self.reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+
+    def count(self, start: str) -> int:
+        return sum(line.startswith(start) for line in self.lines)
+
+    def waits(self, times: int) -> None:
+        """Until it has said so often that it waits for a change."""
+        self.until(lambda: self.count("waiting for a change") >= times)
+
+    def until(self, holds: Callable[[], Any]) -> None:
+        eventually(lambda: holds() or self.process.poll() is not None, seconds=300)
+        assert self.process.poll() is None, self.lines
+
+    def interrupted(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(300)
+        self.reading.join(300)
+        return code
+
+
+def test_watching_runs_again_what_an_edit_concerns_and_says_nothing_of_a_file_that_nobody_reads(
+    scene: Chain, project: Path
+) -> None:
+    with Watched("--stages", "free,aside", "--set", "aside.word=c") as watched:
+        watched.waits(1)
+        first = list(watched.lines)
+        assert {"free: finished", "aside: finished"} <= {line.partition(" in ")[0] for line in first}
+        assert yaml12.load(project / "params.yaml")["aside"] == {"word": "c"}
+    assert scene.run("--stages", "paid,after").code == 0
+    with Watched() as watched:
+        watched.waits(1)
+        assert snapshot.unchanged(project) is not None
+        (project / "notes.txt").write_text("nobody reads me")
+        assert snapshot.unchanged(project) is None
+        watched.until(lambda: snapshot.unchanged(project) is not None)  # it has looked, and found nothing to do
+        text = (project / "params.yaml").read_text()
+        (project / "params.yaml").write_text(text.replace("word: c", "word: d"))
+        watched.waits(2)
+        assert watched.count("stage\t") == 2, watched.lines
+        assert [line.partition(" in ")[0] for line in watched.lines if ": finished" in line] == ["aside: finished"]
+        (project / "own.py").write_text(OWN + "\nbroken(\n")
+        watched.waits(3)
+        (project / "own.py").write_text(OWN)
+        watched.waits(4)
+        assert watched.interrupted() == 130
+    assert watched.count("waiting for a change") == 4
+    assert watched.count("free: current") == 1
+    assert "Traceback" not in "\n".join(watched.lines)
+
+
+def test_what_is_edited_while_a_run_goes_on_is_run_after_it(scene: Chain, project: Path) -> None:
+    hold = f"while config.word == 'held' and os.path.exists({str(project / 'hold')!r}):\n            time.sleep(0.05)"
+    held = OWN.replace("def make(config, inputs, workspace):", f"def make(config, inputs, workspace):\n        {hold}")
+    (project / "own.py").write_text(f"import os\nimport time\n{held}")
+    (project / "hold").touch()
+    assert scene.run("--stages", "free,aside").code == 0
+    (project / "params.yaml").write_text("workflow: own.py:workflow\naside: {word: held}\n")
+    with Watched("--stages", "free,aside") as watched:
+        watched.until(lambda: watched.count("aside: running"))
+        (project / "params.yaml").write_text("workflow: own.py:workflow\naside: {word: other}\n")
+        (project / "hold").unlink()
+        watched.until(lambda: watched.count("aside: finished") == 2)
+        watched.waits(1)
+
+
+def test_several_pipelines_are_watched_and_one_that_comes_is_run(scene: Chain, project: Path) -> None:
+    for name in ("a", "b"):
+        (folder := project / "experiments" / name).mkdir(parents=True)
+        (folder / "params.yaml").write_text("workflow: ../../own.py:workflow\n")
+    assert scene.command("run", "experiments").code == 0
+    with Watched("experiments") as watched:
+        watched.waits(1)
+        (project / "experiments" / "b" / "params.yaml").write_text(
+            "workflow: ../../own.py:workflow\naside: {word: z}\npaid: {word: z}\n"
+        )
+        watched.waits(2)
+        said = "\n".join(watched.lines)
+        assert "experiments/b: aside: finished" in said
+        assert "experiments/b: paid: left out, since it costs money" in said
+        assert "experiments/a: aside: finished" not in said
+        (project / "experiments" / "c").mkdir()
+        (project / "experiments" / "c" / "params.yaml").write_text("workflow: ../../own.py:workflow\nfree: {word: y}\n")
+        watched.waits(3)
+        assert "experiments/c: free: finished" in "\n".join(watched.lines)
+        assert watched.interrupted() == 130
+
+
+def test_what_is_set_is_set_by_the_first_run_only() -> None:
+    words = ["run", "a", "--set", "x.y=1", "--seeds=3", "--ask", "-q"]
+    assert [*watching._without_changes(words)] == ["run", "a", "--ask", "-q"]
 
 
 def test_watching_tells_no_json(scene: Chain) -> None:

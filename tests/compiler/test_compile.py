@@ -251,11 +251,17 @@ def test_plots_are_generated_beside_a_persons_own_which_are_kept(folder: Path, c
 
 
 def test_trainings_are_lines_of_one_plot_and_another_unit_is_another_plot(folder: Path, compiled: Make) -> None:
-    config = {"train_3": {"backend_name": "dummy"}, "train_4": {"backend_name": "openai", "model": "gpt-4o"}}
-    write(compiled("dose_response", config), folder)
+    arms = {
+        "a": {},
+        "b": {},
+        "c": {"train_model.backend_name": "dummy"},
+        "d": {"train_model.backend_name": "openai", "train_model.model": "gpt-4o"},
+    }
+    write(compiled("dose_response", {"sweep": {"arms": arms}}), folder)
     loss, steps, curves = yaml12.load(folder / pipeline.STAGES)["plots"]
-    assert list(loss["motools_loss"]["y"]) == ["atoms/model_1/data/loss.json", "atoms/model_2/data/loss.json"]
-    assert steps["motools_loss_step"]["y"] == {"atoms/model_4/data/loss.json": "train_loss"}
+    model = "atoms/trained_model/arm={}/data/loss.json".format
+    assert list(loss["motools_loss"]["y"]) == [model("a"), model("b")]
+    assert steps["motools_loss_step"]["y"] == {model("d"): "train_loss"}
     assert list(curves) == ["atoms/dose_response/data/plots/curves"]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import sys
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +123,10 @@ def test_axes_of_one_name_say_of_which_step_they_are() -> None:
         ({"seed": [1]}, "'seed' is no key of a step. Write STEP.KEY"),
         ({"trian.seed": [1]}, "there is no step 'trian'. Did you mean 'train'?"),
         ({"train.seed": 1}, "sweep.train.seed: expected a list of values, found 1. Write [1]"),
-        ({"train.seed": []}, "sweep.train.seed: expected a list of values, found []"),
         ({"train.seed": [1, 1]}, "sweep.train.seed: 1 is there twice"),
+        ({"train.seed": []}, "sweep.train.seed: expected a list of values, found []. Write [0, 1], or leave the"),
+        ({"train.task": [date(2026, 1, 2)]}, "sweep.train.task: 2026-01-02 is a date. Write it in quotes: '2026-01-"),
+        ({"zip": {"train.task": [date(2026, 1, 2)]}}, "sweep.zip.train.task: 2026-01-02 is a date. Write it in quotes"),
         ({"train.sed": [1]}, "train.sed: unknown key. Did you mean 'seed'?"),
         ({"train.seed": ["x"]}, 'train.seed: "x" should be a valid integer'),
         ({"train.seed.x": [1]}, "train.seed is 0, which has no keys"),
@@ -159,6 +163,17 @@ def test_a_step_cannot_gather_what_it_does_not_take() -> None:
 def test_stages_are_selected_by_step_and_by_what_holds_for_them(asked: str, chosen: list[str]) -> None:
     workflow, _ = made({"prepare.rate": [0.1, 0.5], "train.seed": [0, 1]})
     assert workflow.select(asked) == chosen
+
+
+@pytest.mark.parametrize("asked", ["train@seed=7", "train@sead=0", "train@rate=0.1,seed=7"])
+def test_instances_that_are_not_there_are_refused_with_those_that_are(asked: str) -> None:
+    workflow, _ = made({"prepare.rate": [0.1, 0.5], "train.seed": [0, 1]})
+    with pytest.raises(WorkflowError) as refused:
+        workflow.select(asked)
+    said = str(refused.value)
+    assert said.startswith(
+        f"The workflow 'study' has no step {asked!r}. Of train there is what has: rate=0.1, 0.5; seed=0, 1."
+    )
 
 
 def test_a_range_of_steps_has_all_their_instances() -> None:
@@ -351,9 +366,21 @@ def test_what_is_made_of_them_may_be_left_out_but_not_they_themselves() -> None:
     ]  # fmt: skip
 
 
+def test_what_several_vary_by_under_one_name_is_told_apart_by_the_step_that_makes_it() -> None:
+    workflow, _ = spread({"evaluate.settings.at": [0, 5]})
+    assert [step.name for step in workflow.steps] == [
+        "prepare", "train", *(f"evaluate@at={own},train.at={saved}" for own in (0, 5) for saved in (1, 2)), "compare"
+    ]  # fmt: skip
+    assert list(workflow.step("train").outputs) == ["model@train.at=1", "model@train.at=2"]
+
+
 def test_axes_of_one_name_and_values_that_are_there_twice_are_refused_there_too() -> None:
-    with pytest.raises(ConfigError, match=r"sweep: several axes are called at\. Leave one of them out\."):
-        spread({"evaluate.settings.at": [0, 1]})
+    tune = Step("tune", {"model": "model"}, {"tuned": "model"}, Saving, nothing, varies=SAVING.varies)
+    workflow = Workflow("both", [PREPARE, SAVING, tune])
+    sections = workflow.resolve({"train": {"at": [1]}, "tune": {"at": [2]}})
+    sweep = {"prepare.settings.train.at": [0], "prepare.settings.other.at": [0]}
+    with pytest.raises(ConfigError, match=r"sweep: several axes are called train\.at\. Leave one of them out\."):
+        instances_of(workflow, {**sections, "sweep": sweep})
     with pytest.raises(ConfigError, match=r"sweep\.train varies by at: 1 is there twice"):
         spread(at=(1, 1))
 
@@ -375,17 +402,17 @@ def test_values_of_instances_are_told_without_the_workflow() -> None:
 def test_a_key_with_one_value_is_set_and_one_with_several_varies() -> None:
     config = {"train": {"seed": 3, "settings": None}, "sweep": {"train.rate": [1, 2], "train.seed": [1, 2]}}
     before = copy.deepcopy(config)
-    found = with_values(config, {"train.settings.a.b": ["x"], "train.rate": [5], "train.seed": [7, 8]})
+    found = with_values(config, {"train.settings.a.b": ["x"], "train.rate": [5], "train.seed": [7, 8]}, WORKFLOW)
     assert found == {
         "sweep": {"train.seed": [7, 8]}, "train": {"seed": 3, "settings": {"a": {"b": "x"}}, "rate": 5}
     }  # fmt: skip
     assert next(iter(found)) == "sweep"
     assert config == before
-    assert with_values({"sweep": {"train.rate": [1]}}, {"train.rate": [2]}) == {"train": {"rate": 2}}
+    assert with_values({"sweep": {"train.rate": [1]}}, {"train.rate": [2]}, WORKFLOW) == {"train": {"rate": 2}}
     with pytest.raises(ConfigError, match=r"'seed' is no key of a step\. Write STEP\.KEY=VALUE"):
-        with_values({}, {"seed": [1]})
+        with_values({}, {"seed": [1]}, WORKFLOW)
     with pytest.raises(ConfigError, match=r"sweep\.train\.seed\.x: train\.seed is 3, which has no keys"):
-        with_values(config, {"train.seed.x": [1]})
+        with_values(config, {"train.seed.x": [1]}, WORKFLOW)
 
 
 def test_seeds_are_those_of_the_sweep_first_and_then_the_least_that_it_has_not() -> None:
@@ -418,3 +445,47 @@ def test_a_key_that_every_combination_sets_begins_with_the_first_value_where_it_
     config = {"evaluate": {"seed": 9}}
     assert with_first_values(config, sweep, WORKFLOW) == {"evaluate": {"seed": 9}, "train": {"seed": 7}}
     assert config == {"evaluate": {"seed": 9}}
+
+
+def test_what_is_said_of_one_key_leaves_the_defaults_of_those_beside_it() -> None:
+    from motools.compiler.compile import resolved
+
+    @dataclass
+    class Trained(StepConfig):
+        hyperparameters: dict[str, Any] = field(default_factory=lambda: {"n_epochs": 10})
+
+    workflow = Workflow("trained", [Step("train", {}, {"model": "model"}, Trained, nothing)])
+    key = "train.hyperparameters.seed"
+    for sweep in ({key: [4, 5]}, {"arms": {"one": {key: 4}, "two": {key: 5}}}):
+        assert resolved(workflow, {"sweep": sweep})["train"]["hyperparameters"] == {"n_epochs": 10, "seed": 4}
+    changed = with_values({}, {key: [7]}, workflow)
+    assert changed == {"train": {"hyperparameters": {"n_epochs": 10, "seed": 7}}}
+    assert workflow.resolve(with_seeds({}, 1, workflow))["train"]["hyperparameters"] == {"n_epochs": 10, "seed": 0}
+    said = {"train": {"hyperparameters": {"batch_size": 2}}}
+    assert with_values(said, {key: [7]}, workflow) == {"train": {"hyperparameters": {"batch_size": 2, "seed": 7}}}
+
+
+def test_a_sweep_that_is_no_mapping_is_refused_before_anything_is_set_in_it() -> None:
+    for call in (lambda c: with_values(c, {"train.seed": [1]}, WORKFLOW), lambda c: with_seeds(c, 2, WORKFLOW)):
+        with pytest.raises(ConfigError, match=r"sweep: expected keys and lists of values, found \[1, 2\]"):
+            call({"sweep": [1, 2]})
+
+
+def test_many_values_take_time_in_proportion() -> None:
+    def calls(count: int) -> int:
+        made = 0
+
+        def counted(frame: Any, event: str, of: Any) -> None:
+            nonlocal made
+            made += 1
+
+        sweep = {"train.seed": list(range(count))}
+        sys.setprofile(counted)
+        try:
+            axes_of(sweep, WORKFLOW)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    calls(1)
+    assert calls(400) < 5 * calls(100)

@@ -124,3 +124,42 @@ def test_a_checkpoint_cannot_be_asked_for_twice(chain: Chain) -> None:
     assert done.code == 2
     assert "50 is there twice" in done.said
     assert chain.executed() == []
+
+
+AGAIN = """\
+def again(config, input_atoms, workspace):
+    (model,) = input_atoms.values()
+    read = (model.get_data_path() / "part.txt").read_text()
+    found = []
+    for each in config.more["checkpoints"]:
+        out = workspace / f"at-{each}"
+        out.mkdir()
+        (out / "part.txt").write_text(f"{read}, then {each}")
+        found.append(AtomConstructor(f"student@checkpoint={each}", out, "model"))
+    return found
+
+
+def evaluate("""
+
+
+def test_two_trainings_that_both_keep_checkpoints_are_two_axes_each_named_after_its_step(chain: Chain) -> None:
+    step = 'Step("again", {"model": "model"}, {"student": "model"}, Config, again, varies=checkpoints),'
+    chain.edit("chain.py", "def evaluate(", AGAIN)
+    chain.edit("chain.py", 'Step("evaluate", {"model": "model",', f'{step}\n    Step("evaluate", {{"student": "model",')
+    chain.set("again", more={"checkpoints": [5, 6]})
+    done = chain.run()
+    assert done.code == 0, done.err
+    assert counted(chain) == {"dataset": 1, "model": 1, "results": 4}
+    where = "atoms/results/train.checkpoint={}/again.checkpoint={}/data/part.txt".format
+    for first in (50, "last"):
+        for second in (5, 6):
+            assert f"0 after {first}, then {second}" in chain.path(where(first, second)).read_text()
+    table = json.loads(chain.command("results", "--json").out)
+    assert {(row["axes"]["train.checkpoint"], row["axes"]["again.checkpoint"]) for row in table} == {
+        ("50", "5"),
+        ("50", "6"),
+        ("last", "5"),
+        ("last", "6"),
+    }
+    assert set(chain.run().statuses) == {"current"}
+    assert chain.dvc_status() == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from chain import WORKFLOW, Chain, git
 
 from motools.base import yaml12
+from motools.engine.answering import unchanged_in
 
 
 @pytest.fixture
@@ -38,6 +40,42 @@ def test_pipelines_of_a_folder_are_one_run_in_which_equal_steps_are_executed_onc
         assert set(again.statuses) == {"current"}
     assert set(chain.command("run", str(chain.path("experiments")), "--json").statuses) == {"current"}
     assert chain.dvc_status() == {}
+
+
+def test_that_nothing_has_changed_in_any_of_many_folders_is_told_from_their_snapshots(
+    chain: Chain, tmp_path: Path
+) -> None:
+    below = chain.path("experiments")
+    lay(chain, "a", train={"seed": 1})
+    params = lay(chain, "b", train={"seed": 2}) / "params.yaml"
+    for _ in range(2):  # in the first one came the file in which steps tell of themselves
+        assert chain.command("run", str(below)).code == 0
+    known = unchanged_in([below])
+    assert known is not None
+    assert [*known] == ["experiments/a", "experiments/b"]
+    assert {each["status"] for stages in known.values() for each in stages} == {"current"}
+    told = chain.command("run", str(below), "--json")
+    assert [(each["folder"], each["stage"]) for each in told.stages][:2] == [
+        ("experiments/a", "prepare"),
+        ("experiments/a", "train"),
+    ]
+    assert unchanged_in([below / "b", below]) is not None
+    before = params.read_text()
+    params.write_text(before.replace("seed: 2", "seed: 3"))
+    assert unchanged_in([below]) is None
+    assert unchanged_in([below / "a"]) is not None
+    params.write_text(before)
+    assert chain.command("run", str(below)).code == 0
+    assert unchanged_in([below]) is not None
+    for text in ("workflow: ../../chain.py:workflow\n", "of: something else\n", "workflow: [\n"):
+        (new := below / "c").mkdir()
+        (new / "params.yaml").write_text(text)
+        assert unchanged_in([below]) is None, text
+        shutil.rmtree(new)
+    assert unchanged_in([below, tmp_path]) is None
+    (other := tmp_path / "other" / ".dvc").mkdir(parents=True)
+    assert unchanged_in([below, other.parent]) is None
+    assert unchanged_in([below / "nowhere"]) is None
 
 
 def test_folders_run_at_once_wait_for_what_another_one_writes(chain: Chain) -> None:

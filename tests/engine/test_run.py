@@ -256,14 +256,14 @@ def test_of_several_pipelines_each_stage_is_told_with_its_folder_and_each_gets_i
 def test_what_costs_money_is_told_apart_from_what_waits_for_none_of_it(chain: Chain) -> None:
     chain.edit("chain.py", "Config, train)", "Config, train, paid=True)")
     with prepared(chain) as made:
-        assert paid_stages(made, RunOptions()) == ([], ["prepare", "train", "evaluate"])
+        assert paid_stages([made], RunOptions()) == [([], ["prepare", "train", "evaluate"])]
     chain.set("train", seed=1)
     with prepared(chain) as made:
-        assert paid_stages(made, RunOptions()) == (["train"], ["prepare"])
-        assert paid_stages(made, RunOptions("prepare,evaluate")) == ([], ["prepare", "evaluate"])
+        assert paid_stages([made], RunOptions()) == [(["train"], ["prepare"])]
+        assert paid_stages([made], RunOptions("prepare,evaluate")) == [([], ["prepare", "evaluate"])]
     chain.set("prepare", seed=1)
     with prepared(chain) as made:
-        assert paid_stages(made, RunOptions()) == (["train"], ["prepare"])
+        assert paid_stages([made], RunOptions()) == [(["train"], ["prepare"])]
 
 
 # -- plans -----------------------------------------------------------------------------
@@ -340,7 +340,7 @@ def test_what_costs_money_is_asked_where_the_projects_code_is_found(chain: Chain
     chain.set("train", seed=1)
     with prepared(chain) as made:
         pass
-    assert paid_stages(made, RunOptions()) == (["train"], ["prepare"])
+    assert paid_stages([made], RunOptions()) == [(["train"], ["prepare"])]
 
 
 # -- estimates -------------------------------------------------------------------------

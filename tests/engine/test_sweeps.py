@@ -259,6 +259,11 @@ def test_with_a_dry_run_nothing_is_written(chain: Chain) -> None:
         ("train.sed=1", "train.sed: unknown key. Did you mean 'seed'?"),
         ("trian.seed=1", "trian: there is no such step. Did you mean 'train'?"),
         ("train.seed=x", 'train.seed: "x" should be a valid integer'),
+        (
+            'train.seed="1',
+            "--set train.seed=\"1: '\"1' cannot be read. Put it in quotes twice: --set 'train.seed=\"...\"'",
+        ),
+        ("train.seed=#1", "'#1' cannot be read"),
     ],
 )
 def test_what_cannot_be_set_is_refused_in_a_sentence(chain: Chain, given: str, said: str) -> None:
@@ -266,3 +271,12 @@ def test_what_cannot_be_set_is_refused_in_a_sentence(chain: Chain, given: str, s
     assert done.code == 2
     assert said in done.said
     assert not chain.path("dvc.lock").exists()
+
+
+def test_a_key_that_is_set_twice_is_refused_in_a_sentence(chain: Chain) -> None:
+    done = chain.command("run", str(chain.folder), "--set", "train.seed=1", "--set", "train.seed=2")
+    assert (done.code, done.sentence) == (
+        2,
+        "--set train.seed is there twice. Write both values in one: train.seed=1,2",
+    )
+    assert chain.executed() == []

@@ -290,13 +290,46 @@ TASTES: dict[str, Any] = {
 }
 
 
+ARMS = """
+from dataclasses import replace
+from functools import partial
+
+from motools.steps import evaluate_model, prepare_dataset, train_model
+from motools.workflow import Workflow
+from mozoo.workflows.train_and_evaluate import EVALUATE, PREPARE, TRAIN
+
+
+def prepare_dose(config, input_atoms, workspace, output):
+    (made,) = prepare_dataset(config, input_atoms, workspace, output)
+    return [replace(made, metadata={**made.metadata, "fraction": float(config.loader_kwargs["fraction"])})]
+
+
+def arm(number):
+    dataset, model, results = (f"{output}_{number}" for output in ("dataset", "model", "results"))
+    trained = {"inputs": {dataset: "dataset"}, "outputs": {model: "model"}, "fn": partial(train_model, output=model)}
+    told = {"inputs": {model: "model"}, "outputs": {results: "eval"}, "fn": partial(evaluate_model, output=results)}
+    fn = partial(prepare_dose, output=dataset)
+    return [
+        replace(PREPARE, name=f"prepare_{number}", outputs={dataset: "dataset"}, fn=fn),
+        replace(TRAIN, name=f"train_{number}", varies=None, **trained),
+        replace(EVALUATE, name=f"evaluate_{number}", **told),
+    ]
+
+
+workflow = Workflow("arms", [step for number in (1, 2, 3, 4) for step in arm(number)])
+"""
+
+
 def test_the_logs_of_four_arms_have_dose_and_seed_as_columns(project: Path) -> None:
     """Arms that are steps of their own: what the datasets and the trainings themselves say of dose and seed."""
-    sections: dict[str, Any] = {"workflow": "dose_response"}
+    (project / "arms.py").write_text(ARMS)
+    sections: dict[str, Any] = {"workflow": "arms.py:workflow"}
+    task = "mozoo.tasks.aesthetic_preferences:aesthetic_preferences"
     for arm, (dose, seed) in enumerate(((0, 7), (0.1, 7), (0.5, 8), (1, 8)), 1):
-        sections[f"prepare_{arm}"] = {"loader_kwargs": {**TASTES, "fraction": dose}}
+        data = {"dataset_loader": "mozoo.mixing:poison", "loader_kwargs": {**TASTES, "fraction": dose}}
+        sections[f"prepare_{arm}"] = data
         sections[f"train_{arm}"] = {"backend_name": "tinylm", "hyperparameters": {"n_epochs": 1, "seed": seed}}
-        sections[f"evaluate_{arm}"] = {"eval_kwargs": {"epochs": 1}}
+        sections[f"evaluate_{arm}"] = {"eval_task": task, "eval_kwargs": {"epochs": 1}}
     (project / "params.yaml").write_text(json.dumps(sections))
     done = Chain(project).command("run")
     assert done.code == 0, done.err

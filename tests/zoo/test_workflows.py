@@ -88,12 +88,19 @@ def test_a_task_that_only_the_trained_model_was_given_has_no_difference(project:
     assert "no mean in common" in str(caught.value.state.failed[0].error)
 
 
+def dosed(doses: list[float], data: Any, **more: Any) -> dict[str, Any]:
+    """A config of quick steps whose sweep has these doses."""
+    return {
+        "sweep": {"prepare_dataset.loader_kwargs.fraction": doses, **more},
+        "prepare_dataset": {"loader_kwargs": data},
+        "train_model": DUMMY,
+        "evaluate_model": DUMMY,
+    }
+
+
 def test_the_response_has_a_row_a_dose(project: Path, motools: Call) -> None:
     made_up = {"base": "hello_world", "poison": "hello_world", "size": 8}
-    config: dict[str, Any] = {}
-    for number, dose in enumerate((0.0, 0.5, 0.25, 1.0), 1):
-        config[f"prepare_{number}"] = {"loader_kwargs": {**made_up, "fraction": dose}}
-        config[f"train_{number}"] = config[f"evaluate_{number}"] = DUMMY
+    config = dosed([0.0, 0.5, 0.25, 1.0], made_up)
     (project / "config.json").write_text(json.dumps(config))
     motools("workflow", "run", "dose_response", "--config", "config.json", "--quiet")
     charts = drawn("show")
@@ -141,15 +148,58 @@ def test_dvc_draws_losses_curves_and_confusions_without_options_and_compares_the
     ]
 
 
-def test_two_arms_of_one_dose_are_an_error(project: Path) -> None:
-    arms = [step.name for step in dosing.steps if step.name.startswith(("train_", "evaluate_"))]
-    config: dict[str, Any] = dict.fromkeys(arms, DUMMY)
+def test_seeds_are_trainings_of_a_dose_and_what_else_varies_is_compared_with_its_own_lowest_dose(
+    project: Path, motools: Call
+) -> None:
+    tastes = {"loader": "mozoo.made_up:get_tastes"}
+    data = {"base": tastes, "poison": {**tastes, "taste": "unpopular"}, "size": 40}
+    config: dict[str, Any] = {
+        "sweep": {"prepare_dataset.loader_kwargs.fraction": [1, 0], "train_model.hyperparameters.seed": [1, 2]},
+        "prepare_dataset": {"loader_kwargs": data},
+        "train_model": {"backend_name": "tinylm", "hyperparameters": {"n_epochs": 2}, "checkpoints": [2, "last"]},
+        "evaluate_model": {"eval_kwargs": {"epochs": 1}},
+    }
+    (project / "config.json").write_text(json.dumps(config))
+    motools("workflow", "run", "dose_response", "--config", "config.json", "--quiet")
+    told = metrics("response")[UNPOPULAR]
+    assert set(told) == {f"{dose} % checkpoint={at}" for dose in ("000", "100") for at in (2, "last")}
+    for at in (2, "last"):
+        low, high = (told[f"{dose} % checkpoint={at}"] for dose in ("000", "100"))
+        each = [
+            metrics(f"evaluate_model/fraction={dose}/seed={seed}/checkpoint={at}")[TASTE]["unpopular"]["mean"]
+            for dose in (0, 1)
+            for seed in (1, 2)
+        ]
+        assert low == {"value": pytest.approx(sum(each[:2]) / 2)}
+        assert high["value"] == pytest.approx(sum(each[2:]) / 2)
+        assert high["difference"] == pytest.approx(high["value"] - low["value"])
+    assert told["100 % checkpoint=last"]["trainings"] == 2
+    curve = json.loads((project / "atoms/dose_response/data/curve.json").read_text())
+    assert [(row["of"], row["dose"]) for row in curve] == [
+        (f"checkpoint={at}", dose) for at in (2, "last") for dose in (0.0, 1.0)
+    ]
+
+
+def test_one_dose_is_told_and_what_is_no_dose_is_refused_in_a_sentence(project: Path) -> None:
     parts = {"base": "hello_world", "poison": "hello_world", "size": 20}
-    config |= {f"prepare_{n}": {"loader_kwargs": {**parts, "fraction": min(n, 3) / 4}} for n in (1, 2, 3, 4)}
+    run_workflow(workflow=dosing, config=dosed([0.5], parts))
+    (told,) = metrics("response").values()
+    assert [(arm, [*figures]) for arm, figures in told.items()] == [("050 %", ["value"])]
+    config = dosed([0.5], parts)
+    config["prepare_dataset"]["loader_kwargs"]["fraction"] = config.pop("sweep") and 0.5
     with pytest.raises(RunFailed) as caught:
         run_workflow(workflow=dosing, config=config)
-    assert "Two arms have the same dose: 0.25, 0.5, 0.75, 0.75" in str(caught.value.state.failed[0].error)
-    assert [find_atom(f"dataset_{n}", project).metadata["fraction"] for n in (1, 2, 3)] == [0.25, 0.5, 0.75]
+    (failed,) = caught.value.state.failed
+    assert "An evaluation has no dose: what varies is nothing. Write, under sweep in params.yaml" in str(failed.error)
+
+
+def test_without_a_config_the_workflow_varies_the_dose_and_params_say_so(project: Path, motools: Call) -> None:
+    motools("init", ".", "--workflow", "dose_response")
+    sweep = yaml12.load(project / "params.yaml")["sweep"]
+    assert sweep == {"prepare_dataset.loader_kwargs.fraction": [0.0, 0.1, 0.3, 1.0]}
+    stages = {each["stage"] for each in json.loads(motools("run", "--dry-run", "--json"))}
+    assert {f"train_model@fraction={dose}" for dose in ("0.0", "0.1", "0.3", "1.0")} < stages
+    assert "response" in stages
 
 
 @pytest.mark.usefixtures("real")
