@@ -122,7 +122,7 @@ def warm_python(own_surroundings: None, request: pytest.FixtureRequest, monkeypa
     is_cold = options.cold or options.installed or request.node.get_closest_marker("cold")
     if sys.platform == "linux" and not is_cold:  # elsewhere forks of processes with such libraries are fragile
         shared = getattr(request.config, "workerinput", {}).get("warm")
-        programs = warm.wait(Path(shared) if shared else warm.start())
+        programs = str(warm.wait(Path(shared) if shared else warm.start()))
         monkeypatch.setattr(sys, "executable", f"{programs}/python")
         monkeypatch.setenv("PATH", programs + os.pathsep + os.environ["PATH"])
 
