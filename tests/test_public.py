@@ -164,6 +164,6 @@ def test_a_run_with_nothing_to_do_loads_the_snapshot_and_little_else(project: Pa
     assert heavy == ""
     assert set(ours.split()) == set(
         "motools motools.__main__ motools.errors motools.cli motools.cli.crash motools.cli.tables motools.engine "
-        "motools.engine.snapshot motools.base motools.base.files motools.base.foreign_text motools.base.terminal "
-        "motools.base.values".split()
+        "motools.engine.answering motools.engine.snapshot motools.base motools.base.files motools.base.foreign_text "
+        "motools.base.terminal motools.base.values motools.repo motools.repo.walking".split()
     )
