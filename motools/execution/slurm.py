@@ -224,8 +224,8 @@ class SlurmExecutor(Executor):
         self._journal.write(replace(entry, status="cancelled" if how.startswith("CANCELLED") else "failed", error=how))
         folder = _answer_file(self._project, entry).parent
         told = (
-            f"The SLURM job {entry.job_id} ended without an answer: {how}. What SLURM and the step's process said is in "
-            f"{folder / 'slurm.log'}. `motools run` submits it again."
+            f"The SLURM job {entry.job_id} ended without an answer: {how}. What SLURM and the step's process said is "
+            f"in {folder / 'slurm.log'}. `motools run` submits it again."
         )
         _give(future, Answer(True, error=told))
         return True
