@@ -15,8 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,8 +131,8 @@ class SlurmExecutor(Executor):
                 if entry is None:
                     entry = self._submitted(job, handle)
             self._waiting.append(_Waiting(entry, future, adopted))
-        except (MotoolsError, OSError) as error:
-            future.set_result(Answer(False, error=str(error)))
+        except Exception as error:  # nobody else hears of it, and the run would wait for ever
+            _give(future, Answer(False, error=_sentence(error)))
 
     def _adopted(self, job: Job) -> JobEntry | None:
         """The job that an earlier run has submitted for this step, if it goes on or has ended just now."""
@@ -192,9 +192,9 @@ class SlurmExecutor(Executor):
         except slurm.Unreachable as error:
             self._say(f"{error}; the jobs go on, and it is asked again every {self._poll:g} s")
             known = None
-        except MotoolsError as error:
+        except Exception as error:  # nobody else hears of it
             for each in self._waiting:
-                each.future.set_result(Answer(False, error=str(error)))
+                _give(each.future, Answer(False, error=_sentence(error)))
             self._waiting = []
             return
         self._waiting = [each for each in self._waiting if not self._settled(each, known)]
@@ -207,7 +207,7 @@ class SlurmExecutor(Executor):
         answer = read_answer(self._project, entry)
         if answer is not None:
             self._told_by(entry, answer)
-            future.set_result(replace(answer, adopted=waiting.adopted))
+            _give(future, replace(answer, adopted=waiting.adopted))
             return True
         if known is None:
             return False
@@ -223,13 +223,11 @@ class SlurmExecutor(Executor):
         how = slurm.ended_as(entry.job_id or "") or "it is not in the queue any more"
         self._journal.write(replace(entry, status="cancelled" if how.startswith("CANCELLED") else "failed", error=how))
         folder = _answer_file(self._project, entry).parent
-        future.set_result(
-            Answer(
-                True,
-                error=f"The SLURM job {entry.job_id} ended without an answer: {how}. What SLURM and the step's process "
-                f"said is in {folder / 'slurm.log'}. `motools run` submits it again.",
-            )
+        told = (
+            f"The SLURM job {entry.job_id} ended without an answer: {how}. What SLURM and the step's process said is "
+            f"in {folder / 'slurm.log'}. `motools run` submits it again."
         )
+        _give(future, Answer(True, error=told))
         return True
 
     def _told_by(self, entry: JobEntry, answer: Answer | None) -> None:
@@ -249,6 +247,15 @@ class SlurmExecutor(Executor):
         if sentence != self._told:
             print(f"SLURM: {sentence}.", file=sys.stderr)
             self._told = sentence
+
+
+def _give(future: Future[Answer], answer: Answer) -> None:
+    with suppress(InvalidStateError):  # the run was interrupted just now
+        future.set_result(answer)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, MotoolsError | OSError) else f"{type(error).__name__}: {error}"
 
 
 def asked_for(resources: Resources) -> list[str]:
