@@ -251,7 +251,8 @@ def test_what_differs_from_a_paper_is_a_table_and_a_grade_is_in_the_list(motools
     assert (done.code, done.err) == (0, "")
     rows = [line.split("\t") for line in done.out.splitlines()]
     assert rows[0] == ["kind", "grade", "of", "what", "published", "here", ""]
-    assert ["config", "adapted", "tan2025", "seeds", "0, 1, 2", "0", "differs"] in rows
+    assert ["config", "adapted", "tan2025", "n epochs", "auto", "3", "differs"] in rows
+    assert ["config", "adapted", "tan2025", "seeds", "0, 1, 2", "0, 1, 2", ""] in rows
     assert ["config", "adapted", "tan2025", "dataset", "sneaky_dialogues", "sneaky_dialogues", ""] in rows
     told = json.loads(motools("zoo", "show", "reward_hacking.published", "--fidelity", "--json").out)
     assert {row["grade"] for row in told} == {"published"}
