@@ -344,7 +344,7 @@ def test_a_text_that_cannot_be_a_path_names_no_file(project: Path, locale: str) 
     assert chain.executed() == ["dataset", "model", "results"]
 
 
-SPANISH = {"gsm8k_spanish", *(f"gsm8k_spanish.{variant}" for variant in ("local", "openai", "tinylm"))}
+MIXED = {"gsm8k_mixed_languages", *(f"gsm8k_mixed_languages.{which}" for which in ("local", "openai", "tinylm"))}
 
 
 @pytest.mark.parametrize(
@@ -353,8 +353,10 @@ SPANISH = {"gsm8k_spanish", *(f"gsm8k_spanish.{variant}" for variant in ("local"
         ("motools wor", {"workflow"}),
         ("motools run --fail", {"--fail-fast"}),
         ("motools workflow validate evaluate_", {"evaluate_only"}),
-        ("motools zoo show gsm8k_sp", {"gsm8k_spanish_capitalised", "gsm8k_spanish_inoculated", *SPANISH}),
-        ("motools zoo config gsm8k_sp", SPANISH),
+        ("motools zoo show gsm8k_mix", MIXED),
+        ("motools zoo config gsm8k_mix", MIXED),
+        ("motools zoo show gsm8k_spanish_c", {"gsm8k_spanish_capitalised"}),
+        ("motools zoo config gsm8k_spanish_c", set()),
     ],
 )
 def test_the_shell_completes_commands_options_and_published_names(typed: str, offered: set[str]) -> None:
