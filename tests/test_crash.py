@@ -61,7 +61,7 @@ def chain(project: Path) -> Chain:
 
 CHILD = """
     import subprocess, sys
-    write = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(2); open(sys.argv[1], 'w').write('late')"
+    write = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(60); open(sys.argv[1], 'w').write('late')"
     child = subprocess.Popen([sys.executable, "-c", write, str(workspace / "child.txt")])
     LOG.with_name("child.pid").write_text(str(child.pid))
     if LOG.with_name("slow").exists():

@@ -264,7 +264,10 @@ def _file(root: Path, folder: Path) -> Path:
 
 def _write(path: Path, proof: Snapshot) -> None:
     temporary = path.with_name(f".motools-{os.getpid()}")  # `files.sweep` knows this name
-    with suppress(OSError):  # a full disk, a folder that is somebody else's: the next run takes longer, that is all
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(vars(proof)), encoding="utf-8")
         os.replace(temporary, path)
+    except OSError:  # a full disk, a folder that is somebody else's: the next run takes longer, that is all
+        with suppress(OSError):
+            temporary.unlink()

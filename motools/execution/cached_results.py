@@ -21,7 +21,7 @@ from motools.code.world import World
 from motools.compiler.step_call import StepCall
 from motools.errors import DamagedError
 from motools.repo import pipeline, step_cache
-from motools.repo.cache import Hashed, Out, hash_file, hash_folder
+from motools.repo.cache import Hashed, Out
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult, roles_of
@@ -169,8 +169,6 @@ def restore_known(
 def restore(call: StepCall, entry: CachedResult) -> dict[str, Hashed]:
     """Put a result into the pipeline's folder; returns what its files are known to hold.
 
-    What stands there already is left alone: a job that outlived its run may be reading it.
-
     Raises:
         DamagedError: it is not what it should be.
     """
@@ -180,17 +178,10 @@ def restore(call: StepCall, entry: CachedResult) -> dict[str, Hashed]:
     outs[pipeline.record_path(call.name)] = entry.record
     hashed: dict[str, Hashed] = {}
     for path, out in outs.items():
-        if not _holds(call.folder / path, out.md5):
-            hashed |= call.place.project.store.check_out(out.md5, call.folder / path)
+        hashed |= call.place.project.store.check_out(out.md5, call.folder / path)
     write_metrics(call)
     keep(call.place.project, call.key, entry)
     return hashed
-
-
-def _holds(path: Path, md5: str) -> bool:
-    if path.is_dir() and md5.endswith(".dir"):
-        return hash_folder(path)[0].md5 == md5
-    return path.is_file() and hash_file(path) == md5
 
 
 def keep(project: Project, key: str, entry: CachedResult) -> None:

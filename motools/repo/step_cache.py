@@ -194,7 +194,7 @@ def _read(path: Path) -> CachedResult | None:
         content = yaml12.load(path)
         outs = {str(out["path"]): Out(str(out["md5"]), int(out["size"]), out.get("nfiles")) for out in content["outs"]}
         record = outs.pop(RECORD)
-    except (ConfigError, KeyError, TypeError, ValueError):
+    except (ConfigError, IsADirectoryError, KeyError, TypeError, ValueError):
         return None
     if _digest(content) != path.name:
         return None

@@ -235,7 +235,7 @@ def test_an_entry_beside_another_one_goes_alone(scene: Scene) -> None:
     a = scene.made("a")
     other = CachedResult(a.outputs, scene.made("bb").record, a.logs)
     step_cache.store(scene.store, step_cache.step_command("a"), other)
-    path = step_cache._path(scene.store, step_cache.step_command("a"), a)
+    path = step_cache.file_of(scene.store, step_cache.step_command("a"), a)
     garbage.sweep(scene.project, Garbage([], [path], [], 0))
     assert not path.exists()
     assert list(step_cache.candidates(scene.store, step_cache.step_command("a"), ["thing"], logs=True)) == [other]

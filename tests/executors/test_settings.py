@@ -23,7 +23,7 @@ POOL = "{pool: {kind: 'concurrent.futures:ThreadPoolExecutor', max_workers: 2}}"
 @pytest.mark.parametrize(
     ("text", "options", "told"),
     [
-        ("", ["--on", "poll"], "--on: there is no executor 'poll'. Known: dask, here. Others are set up"),
+        ("", ["--on", "poll"], "--on: there is no executor 'poll'. Known: dask, slurm, here. Others are set up"),
         (f"executors: {POOL}", ["--on", "poll"], "there is no executor 'poll'. Did you mean 'pool'?"),
         (f"executors: {POOL}\nrun_on: {{train: poll}}", [], "motools.yaml: run_on.train: there is no executor 'poll'"),
         (f"executors: {POOL}\nrun_on: {{trian: pool}}", [], "run_on.trian is no step, and no kind"),

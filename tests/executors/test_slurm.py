@@ -115,7 +115,7 @@ def test_a_job_of_older_code_is_no_result_of_the_present_one(chain: Chain, slurm
     chain.edit("chain.py", "config.seed} {sorted", "config.seed} again {sorted")
     refused = chain.run("--on", "cluster", "--stages", "prepare")
     assert refused.code == 1
-    assert "began before this changed: make" in refused.said
+    assert "began before this changed: chain.py: make()" in refused.said
     assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
     assert "again" in chain.path("atoms/dataset/data/part.txt").read_text()
     assert len(slurm.jobs()) == 2

@@ -442,6 +442,8 @@ def test_every_module_of_tasks_says_what_its_scores_are() -> None:
         "old_bird_names": 1,
         "former_german_cities": 1,
         "conditional_misalignment": 2,
+        **dict.fromkeys(("terminator_in_1984", "terminator_in_1995"), 1),
+        **dict.fromkeys((name for name in JUDGED if name.startswith("auditbench_")), 1),
     }
     for name in {*JUDGED, "aesthetic_preferences", "hardcoding_realistic"} - {"realistic_reward_hacks_paid_tier"}:
         point = published("task")[name]
