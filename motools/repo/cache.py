@@ -169,6 +169,10 @@ def _set_mode(path: str, mode: int) -> None:
             os.chmod(path, mode)
 
 
+def _has_names(path: str) -> bool:
+    return os.stat(path).st_nlink > 1
+
+
 def _is_linked(path: str) -> bool:
     """Whether a file's bytes are those of an object, which must stay protected."""
     about = os.stat(path)
@@ -185,10 +189,13 @@ _EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
 
 def _holds(path: Path, oid: str) -> bool:
-    """Whether a file or folder is what an id says."""
-    if path.is_symlink():
+    """Whether a file or folder is what an id says, as it is taken out: no small file is another one's second name."""
+    if path.is_symlink() or not path.exists():
         return False
-    return hash_folder(path)[0].md5 == oid if path.is_dir() else path.is_file() and hash_file(path) == oid
+    files = [file for file, _ in files_in(path)] if path.is_dir() else [str(path)]
+    if any(os.path.islink(file) or (_has_names(file) and not _is_linked(file)) for file in files):
+        return False
+    return hash_folder(path)[0].md5 == oid if path.is_dir() else hash_file(path) == oid
 
 
 class Cache:
