@@ -13,7 +13,7 @@ from pathlib import Path
 
 from motools.errors import BackendError, ConfigError
 
-__all__ = ["PROVIDER", "Living", "Unreachable", "cancel", "ended_as", "living", "name_of", "submit"]
+__all__ = ["PROVIDER", "Living", "Unreachable", "cancel", "ended_as", "living", "submit"]
 
 PROVIDER = "slurm"
 """What the journal calls it."""
@@ -37,15 +37,11 @@ class Living:
     state: str
 
 
-def name_of(attempt: str) -> str:
-    """The name of the job that is made in an attempt."""
-    return f"motools-{attempt}"
-
-
-def submit(script: Path, name: str, options: Sequence[str], environment: Mapping[str, str], handle: int) -> str:
+def submit(script: Path, attempt: str, options: Sequence[str], environment: Mapping[str, str], handle: int) -> str:
     """Hand a batch script in; returns the job's id.
 
     Args:
+        attempt: what the job is found by again.
         options: more of sbatch's own.
         environment: what the job is given, too, and what clusters may keep in their accounts: nothing secret.
         handle: an open file that sbatch keeps open as long as it lives.
@@ -54,13 +50,13 @@ def submit(script: Path, name: str, options: Sequence[str], environment: Mapping
         Unreachable: no answer; the job may have been made.
         BackendError: SLURM refuses it, in its own words.
     """
-    words = ["sbatch", "--parsable", f"--job-name={name}", *options, str(script)]
+    words = ["sbatch", "--parsable", f"--job-name={_name_of(attempt)}", *options, str(script)]
     return _asked(words, environment, (handle,)).strip().split(";")[0]
 
 
-def living(name: str | None = None) -> list[Living]:
-    """One's own jobs that wait or run, of one name or all. Raises `Unreachable`."""
-    words = ["squeue", "--me", "--noheader", "--format=%i %T %j", *([f"--name={name}"] if name else [])]
+def living(attempt: str | None = None) -> list[Living]:
+    """One's own jobs that wait or run, of one attempt or all. Raises `Unreachable`."""
+    words = ["squeue", "--me", "--noheader", "--format=%i %T %j", *([f"--name={_name_of(attempt)}"] if attempt else [])]
     lines = (line.split(None, 2) for line in _asked(words).splitlines())
     return [Living(line[0], line[2], line[1]) for line in lines if len(line) == 3]
 
@@ -78,6 +74,10 @@ def ended_as(job: str) -> str | None:
 def cancel(job: str) -> None:
     """End a job; one that has ended already stays as it is. Raises `Unreachable`, `BackendError`."""
     _asked(["scancel", job])
+
+
+def _name_of(attempt: str) -> str:
+    return f"motools-{attempt}"
 
 
 def _asked(words: Sequence[str], environment: Mapping[str, str] | None = None, handles: Sequence[int] = ()) -> str:

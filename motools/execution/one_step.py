@@ -149,9 +149,12 @@ def main(words: list[str]) -> int:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         print(f"{words[0]} is no job: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    if job.root is not None:
-        load_env(Path(job.root))
-    answer = perform(job, in_fork=False)
+    try:
+        if job.root is not None:
+            load_env(Path(job.root))
+        answer = perform(job, in_fork=False)
+    except MotoolsError as error:  # the `.env` is refused
+        answer = Answer(False, error=str(error))
     replace_file(Path(words[1]), answer.dumps())
     if answer.error is not None:
         print(answer.error, file=sys.stderr)

@@ -145,7 +145,7 @@ class SlurmExecutor(Executor):
             return None
         if answer.exists():
             return entry
-        found = next(iter(self._patiently(lambda: slurm.living(slurm.name_of(entry.attempt)))), None)
+        found = next(iter(self._patiently(lambda: slurm.living(entry.attempt))), None)
         if found is None:
             self._journal.write(replace(entry, status="failed", error="it ended without an answer"))
             return None
@@ -155,7 +155,6 @@ class SlurmExecutor(Executor):
         about = (_journal_key(job), job.key, job.step, job.folder, "", "SLURM", _mark(job))
         before = self._journal.read(about[0]) or JobEntry(*about, provider=slurm.PROVIDER)
         entry = self._journal.write(replace(before.anew(job.force), account=_mark(job)))
-        name = slurm.name_of(entry.attempt)
         folder = _folder(self._project, job)
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / "job.json", job.dumps())
@@ -175,8 +174,8 @@ class SlurmExecutor(Executor):
 
         def hand_in() -> str:
             """A job that has arrived although sbatch did not hear of it is not made twice."""
-            arrived = slurm.living(name)
-            return arrived[0].id if arrived else slurm.submit(script, name, options, _environment(), handle)
+            arrived = slurm.living(entry.attempt)
+            return arrived[0].id if arrived else slurm.submit(script, entry.attempt, options, _environment(), handle)
 
         try:
             number = self._patiently(hand_in)

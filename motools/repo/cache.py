@@ -169,10 +169,6 @@ def _set_mode(path: str, mode: int) -> None:
             os.chmod(path, mode)
 
 
-def _has_names(path: str) -> bool:
-    return os.stat(path).st_nlink > 1
-
-
 def _is_linked(path: str) -> bool:
     """Whether a file's bytes are those of an object, which must stay protected."""
     about = os.stat(path)
@@ -188,14 +184,22 @@ def _protect(path: str) -> None:
 _EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
 
-def _holds(path: Path, oid: str) -> bool:
-    """Whether a file or folder is what an id says, as it is taken out: no small file is another one's second name."""
-    if path.is_symlink() or not path.exists():
+def _stand(target: Path, files: Mapping[str, Hashed]) -> bool:
+    """Whether files that were just taken out stand there already: large ones as the object, small ones on their own."""
+    is_folder = target.is_dir() and not target.is_symlink()
+    there = {name: path for path, name in files_in(target)} if is_folder else {"": str(target)}
+    return there.keys() == files.keys() and all(_is_one(there[name], each) for name, each in files.items())
+
+
+def _is_one(path: str, hashed: Hashed) -> bool:
+    try:
+        about = os.lstat(path)
+    except FileNotFoundError:
         return False
-    files = [file for file, _ in files_in(path)] if path.is_dir() else [str(path)]
-    if any(os.path.islink(file) or (_has_names(file) and not _is_linked(file)) for file in files):
-        return False
-    return hash_folder(path)[0].md5 == oid if path.is_dir() else hash_file(path) == oid
+    if os.path.samestat(about, hashed.stat):
+        return True
+    alone = stat.S_ISREG(about.st_mode) and about.st_nlink == 1
+    return alone and about.st_size == hashed.stat.st_size and hash_file(path) == hashed.md5
 
 
 class Cache:
@@ -459,7 +463,7 @@ class Cache:
                 files = {name: self._copy(md5, new / name) for name, md5 in self.tree(oid).items()}
             else:
                 files = {"": self._copy(oid, new)}
-            if _holds(target, oid):  # a job that outlived its run may be reading it
+            if _stand(target, files):  # a job that outlived its run may be reading it
                 return {}
             written = moment(aside)
             if target.exists() or target.is_symlink():

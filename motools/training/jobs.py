@@ -57,7 +57,7 @@ def is_queued(project: Project, folder: Path, step: str) -> bool:
     """
     entries = [entry for entry in Journal.of(project).entries() if entry.provider == slurm.PROVIDER and entry.live]
     ours = [entry for entry in entries if (project.root / entry.folder, entry.step) == (folder, step)]
-    return any(slurm.living(slurm.name_of(entry.attempt)) for entry in ours)
+    return any(slurm.living(entry.attempt) for entry in ours)
 
 
 def _driven_here(entry: JobEntry) -> bool:
@@ -86,7 +86,7 @@ def show_job(project: Project, word: str) -> tuple[Job | None, Answer | None]:
     if entry is not None and _driven_here(entry):
         return _job(project, entry), None
     if entry is not None and entry.provider == slurm.PROVIDER:
-        going_on = slurm.living(slurm.name_of(entry.attempt))
+        going_on = slurm.living(entry.attempt)
         return _job(project, entry), {"state": going_on[0].state} if going_on else None
     api = api_of(project)
     job = _asked(api, entry) if entry is not None else api.job(word)
@@ -164,7 +164,7 @@ def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
 
 
 def _cancelled_at_slurm(project: Project, entry: JobEntry) -> JobEntry | None:
-    going_on = slurm.living(slurm.name_of(entry.attempt))
+    going_on = slurm.living(entry.attempt)
     for job in going_on:
         slurm.cancel(job.id)
         entry = replace(entry, job_id=job.id, status="cancelled")

@@ -15,6 +15,8 @@ from chain import Chain, Done
 from fake_slurm import Slurm
 
 from motools.base import yaml12
+from motools.execution import one_step
+from motools.executors.job import Answer
 
 LIMIT = 90.0
 """Seconds after which a wait has failed."""
@@ -211,6 +213,18 @@ def test_what_a_step_needs_is_asked_of_slurm_and_no_key_travels(
     assert asked == {"cpus_per_task": "3", "gpus": "2", "mem": "2048M", "time": "90", "partition": "gpu"}
     assert "OPENAI_API_KEY" not in job["environment"]
     assert "sk-aaa" not in "".join(path.read_text() for path in chain.path(".motools").rglob("*.json"))
+
+
+def test_a_env_that_git_brought_is_refused_on_the_node_in_the_jobs_answer(
+    chain: Chain, slurm: Slurm, tmp_path: Path
+) -> None:
+    assert chain.run("--on", "cluster", "--stages", "prepare").code == 0
+    (job,) = chain.path(".motools/queued").glob("*/job.json")
+    chain.path(".env").write_text("OPENAI_BASE_URL=https://elsewhere.example/v1\n")
+    subprocess.run(["git", "add", "-f", ".env"], cwd=chain.folder, check=True)
+    assert one_step.main([str(job), str(tmp_path / "answer.json")]) == 1
+    answer = Answer.loads((tmp_path / "answer.json").read_bytes())
+    assert "OPENAI_BASE_URL" in str(answer.error)
 
 
 def sentence_of(chain: Chain, *words: str) -> Done:
