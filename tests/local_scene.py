@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+import signal
 from contextlib import chdir, redirect_stdout
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from chain import eventually
 from openai_scene import LOADER
 from tinker_tokenizer import TEMPLATE, make_tokenizer
 
@@ -98,6 +100,14 @@ class Alone:
         process = multiprocessing.get_context(way).Process(target=self.train)
         process.start()
         return process
+
+    def killed_at(self, step: int) -> None:
+        """Start a training, and kill it as soon as it has done a step."""
+        process = self.start()
+        eventually(lambda: step in self.steps() or process.exitcode is not None)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "it ended before that"
 
     @property
     def out(self) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
-import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import eventually
 from local_scene import GIVEN, ROWS, STEPS, Alone, make_model, row
 
 from motools.errors import BackendError, ConfigError, StepError
 from motools.training import TrainedModel, TrainingRequest
+from motools.training.local.base import Base
 from motools.training.local.trainer import LocalTrainer
 
 PINNED = "tiny/llama@" + "a" * 40
@@ -86,10 +88,7 @@ def test_checkpoints_are_whole_models_of_their_own_and_survive_a_kill(alone: Alo
     last = (plain.path / "adapter_model.safetensors").read_bytes()
     alone.asked["checkpoints"] = (7, 20, "last")
     (alone.folder / "out.txt").unlink()
-    process = alone.start()
-    eventually(lambda: 22 in alone.steps())
-    process.kill()
-    process.join()
+    alone.killed_at(22)
     made = alone.train()
     kept = {each: (model.path / "adapter_model.safetensors").read_bytes() for each, model in made.checkpoints.items()}
     assert list(kept) == [7, 20, "last"]
@@ -106,11 +105,7 @@ def test_a_training_that_is_killed_goes_on_and_makes_the_same_weights(alone: Alo
     alone.asked["hyperparameters"] = {**GIVEN, "dropout": 0.1, "precision": precision}
     undisturbed = Alone(alone.folder, key="1" * 64, **alone.asked).train()
     (alone.folder / "out.txt").unlink()
-    process = alone.start()
-    eventually(lambda: at in alone.steps())
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    alone.killed_at(at)
     done = alone.steps()[-1]
     assert done < STEPS
     made = alone.train()
@@ -119,6 +114,39 @@ def test_a_training_that_is_killed_goes_on_and_makes_the_same_weights(alone: Alo
     assert done - 5 <= again[0] - 1 <= done
     assert losses(made) == losses(undisturbed)
     assert (made.model_id, made.metadata) == (undisturbed.model_id, undisturbed.metadata)
+
+
+def test_weights_are_loaded_in_a_fork_of_a_process_that_has_computed(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if torch.cuda.is_available():
+        pytest.skip("CUDA does not go through a fork")
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    # As Transformers loads weights, but with more threads, which all begin at once.
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", converted_by_threads)
+    for _ in range(40):
+        fork = multiprocessing.get_context("fork").Process(target=Base(str(base)).model, args=[torch.bfloat16])
+        fork.start()
+        fork.join()
+        assert fork.exitcode == 0
+    torch.set_num_threads(before)
+
+
+def converted_by_threads(*_: Any, dtype: Any, **__: Any) -> None:
+    import torch
+
+    together = threading.Barrier(8)
+
+    def convert(size: int) -> None:
+        together.wait(60)
+        torch.ones(size).to(dtype=dtype)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(convert, [1000] * 8))
 
 
 def test_a_state_of_another_training_is_not_gone_on_with(alone: Alone) -> None:

@@ -96,9 +96,13 @@ class Base:
             return AutoConfig.from_pretrained(self.source, **self.how)
 
     def model(self, dtype: Any) -> Any:
+        import torch
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
+        # In a fork of a process that has computed, the first use makes PyTorch's pool of threads anew, and fails in
+        # one of several threads that do so at once, as those that load weights.
+        torch.set_num_threads(torch.get_num_threads())
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         with self.told("weights"):
             return AutoModelForCausalLM.from_pretrained(self.source, dtype=dtype, use_safetensors=True, **self.how)
