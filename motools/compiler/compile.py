@@ -24,7 +24,7 @@ from motools.compiler.losses import is_of_something_else, kept_copy, loses_param
 from motools.compiler.named_paths import Named
 from motools.compiler.params_yaml import params_text
 from motools.compiler.step_code import of_step
-from motools.definition.config_changes import with_first_values
+from motools.definition.config_changes import with_first_values, with_own_axes
 from motools.definition.instances import base_of, label_of
 from motools.definition.sweep import instances_of
 from motools.definition.workflow import Workflow
@@ -66,12 +66,9 @@ def _is_input(path: str, atoms: Collection[str]) -> bool:
 
 
 def resolved(workflow: Workflow, config: Any) -> dict[str, Any]:
-    """The complete sections of a config, and what it says under `sweep`; raises `ConfigError`.
-
-    Without a config, what the workflow varies by itself.
-    """
-    if config is None and workflow.sweep:
-        config = {"sweep": dict(workflow.sweep)}
+    """The complete sections of a config, and what it and the workflow say under `sweep`; raises `ConfigError`."""
+    if workflow.sweep and (config is None or isinstance(config, Mapping)):
+        config = with_own_axes(config or {}, workflow)
     if not isinstance(config, Mapping) or config.get("sweep") is None:
         return dict(workflow.resolve(config))
     sweep = config["sweep"]

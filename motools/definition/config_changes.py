@@ -13,7 +13,7 @@ from motools.definition.step import Step
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError
 
-__all__ = ["at_key", "with_first_values", "with_seeds", "with_values"]
+__all__ = ["at_key", "with_first_values", "with_own_axes", "with_seeds", "with_values"]
 
 
 def at_key(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
@@ -97,6 +97,22 @@ def _seed_key(step: Step) -> str | None:
         if "seed" in names
         else None
     )
+
+
+def with_own_axes(config: Mapping[str, Any], workflow: Workflow) -> Mapping[str, Any]:
+    """A config that varies, too, what the workflow varies by itself: each key that it neither varies nor sets."""
+    sweep = mapping_of(config.get("sweep"))
+    varied = {key for axis in axes_of(sweep, workflow) for point in axis.points for key in point.sets}
+    own = {key: values for key, values in workflow.sweep.items() if key not in varied and not _is_set(config, key)}
+    return {**config, "sweep": {**own, **sweep}} if own else config
+
+
+def _is_set(config: Any, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(config, Mapping) or part not in config:
+            return False
+        config = config[part]
+    return True
 
 
 def with_first_values(config: Mapping[str, Any], sweep: Any, workflow: Workflow) -> dict[str, Any]:

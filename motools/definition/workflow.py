@@ -25,7 +25,8 @@ class Workflow:
     """Steps in an order in which each input is made by an earlier step, or is an input of the workflow.
 
     Attributes:
-        sweep: what varies where nobody has given a config: the section `sweep` of a new params.yaml.
+        sweep: key, as `prepare_dataset.loader_kwargs.fraction` -> the values by which it varies in a config that
+            neither sets it nor varies it itself.
 
     Raises:
         WorkflowError: no steps, two of one name, two steps that make the same output, a kind that does

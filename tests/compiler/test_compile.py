@@ -257,7 +257,8 @@ def test_trainings_are_lines_of_one_plot_and_another_unit_is_another_plot(folder
         "c": {"train_model.backend_name": "dummy"},
         "d": {"train_model.backend_name": "openai", "train_model.model": "gpt-4o"},
     }
-    write(compiled("dose_response", {"sweep": {"arms": arms}}), folder)
+    dose = {"prepare_dataset": {"loader_kwargs": {"fraction": 0.5}}}
+    write(compiled("dose_response", {**dose, "sweep": {"arms": arms}}), folder)
     loss, steps, curves = yaml12.load(folder / pipeline.STAGES)["plots"]
     model = "atoms/trained_model/arm={}/data/loss.json".format
     assert list(loss["motools_loss"]["y"]) == [model("a"), model("b")]

@@ -14,6 +14,7 @@ import pytest
 from motools import zoo
 from motools.atom.listing import find_atom
 from motools.base import yaml12
+from motools.compiler.compile import resolved
 from motools.errors import RunFailed, UserError
 from motools.workflow import run_workflow
 from mozoo.datasets.published import PUBLISHED
@@ -200,6 +201,32 @@ def test_without_a_config_the_workflow_varies_the_dose_and_params_say_so(project
     stages = {each["stage"] for each in json.loads(motools("run", "--dry-run", "--json"))}
     assert {f"train_model@fraction={dose}" for dose in ("0.0", "0.1", "0.3", "1.0")} < stages
     assert "response" in stages
+
+
+FRACTION = "prepare_dataset.loader_kwargs.fraction"
+OWN = {FRACTION: [0.0, 0.1, 0.3, 1.0]}
+SEEDS = {"train_model.hyperparameters.seed": [0, 1]}
+ZIPPED = {"zip": {FRACTION: [0.0, 0.5], "train_model.suffix": ["a", "b"]}}
+ARMS = {"arms": {"a": {FRACTION: 0.2}, "b": {FRACTION: 0.4}}}
+
+
+@pytest.mark.parametrize(
+    ("config", "sweep"),
+    [
+        (None, OWN),
+        ({}, OWN),
+        ({"sweep": None}, OWN),
+        ({"train_model": {"backend_name": "dummy"}}, OWN),
+        ({"sweep": SEEDS}, {**OWN, **SEEDS}),
+        ({"sweep": {FRACTION: [0.0, 0.5]}}, {FRACTION: [0.0, 0.5]}),
+        ({"sweep": ZIPPED}, ZIPPED),
+        ({"sweep": ARMS}, ARMS),
+        ({"prepare_dataset": {"loader_kwargs": {"fraction": 0.3}}}, {}),
+        ({"prepare_dataset": {"loader_kwargs": {"fraction": 0.3}}, "sweep": SEEDS}, SEEDS),
+    ],
+)
+def test_the_dose_varies_unless_a_config_sets_or_varies_it(config: Any, sweep: Any) -> None:
+    assert resolved(dosing, config).get("sweep", {}) == sweep
 
 
 @pytest.mark.usefixtures("real")
