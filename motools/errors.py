@@ -98,11 +98,11 @@ class RunFailed(MotoolsError):
         self.state = state
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the closest known word, or `""`; made to follow a sentence."""
     import difflib
 
-    close = difflib.get_close_matches(str(word), sorted(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(word), sorted(choices), n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

@@ -45,8 +45,8 @@ def declare(atom: Atom, folder: Path, name: str | None = None) -> Artifact:
         AtomError: no pipeline here makes it.
         UserError: it is no name for an artifact, or it is another output's already.
     """
-    found = [out for out in Survey(atom.project).outs.get(f"{atom.md5}.dir", ()) if out.stage is not None]
-    here = [out for out in found if out.folder.resolve() == folder.resolve()] or found
+    outs = [out for out in Survey(atom.project).outs.get(f"{atom.md5}.dir", ()) if out.stage is not None]
+    here = [out for out in outs if out.folder.resolve() == folder.resolve()] or outs
     if not here:
         raise AtomError(f"No pipeline of the work tree makes {atom.id}: only outputs of stages are artifacts.")
     if len(here) > 1:
@@ -58,11 +58,11 @@ def declare(atom: Atom, folder: Path, name: str | None = None) -> Artifact:
     path = out.folder / pipeline.STAGES
     text = path.read_text(encoding="utf-8")
     content = yaml12.loads(text, str(path)) or {}
-    known = content.get("artifacts") or {}
-    before = known.get(name) or {}
+    artifacts = content.get("artifacts") or {}
+    before = artifacts.get(name) or {}
     if before.get("path") not in (None, out.path):
         raise UserError(f"{path} has an artifact {name!r}, of {before['path']}. Give this one another name.")
-    content["artifacts"] = {**known, name: {**before, "path": out.path, "type": atom.kind}}
+    content["artifacts"] = {**artifacts, name: {**before, "path": out.path, "type": atom.kind}}
     replace_file(path, yaml_edit.updated(text, content))
     inside = Path(os.path.relpath(out.folder.resolve(), atom.project.git.top)).as_posix()
     return Artifact(name, path, out.path, atom.kind, name if inside == "." else f"{inside}:{name}")

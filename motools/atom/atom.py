@@ -105,17 +105,17 @@ class Atom:
                 f"{id!r} is not an atom id. An id looks like eval-3f2a90…; `motools atoms list` shows them."
             )
         md5 = match["hash"]
-        found = _matching(project, md5)
-        if not found and len(md5) == WHOLE and pull(project, md5 + ".dir"):
-            found = _matching(project, md5)
-        fitting = [atom for atom in found if match["kind"] in (None, atom.kind)]
+        candidates = _matching(project, md5)
+        if not candidates and len(md5) == WHOLE and pull(project, md5 + ".dir"):
+            candidates = _matching(project, md5)
+        fitting = [atom for atom in candidates if match["kind"] in (None, atom.kind)]
         if not fitting:
-            known = (
-                f" There is {found[0].id}."
-                if found
+            hint = (
+                f" There is {candidates[0].id}."
+                if candidates
                 else " `motools atoms list` shows those at hand; `dvc pull` brings shared ones."
             )
-            raise AtomError(f"There is no atom {id!r} in the workspace, the cache or the remote.{known}")
+            raise AtomError(f"There is no atom {id!r} in the workspace, the cache or the remote.{hint}")
         if len(fitting) > 1:
             raise AtomError(
                 f"{id!r} fits {len(fitting)} atoms: {listed(sorted(a.id for a in fitting))}. Write more digits."

@@ -41,8 +41,8 @@ def cited_in(path: Path) -> list[str]:
     with path.open("rb") as file:
         content = file.read(_MOST)
     texts = [content, content.replace(b"\0", b"")] if b"\0M\0O\0T" in content else [content]
-    found = (match[1].decode() for text in texts for match in _CITED.finditer(text))
-    return list(dict.fromkeys(id for ids in found for id in ids.split()))
+    citations = (match[1].decode() for text in texts for match in _CITED.finditer(text))
+    return list(dict.fromkeys(id for ids in citations for id in ids.split()))
 
 
 def of_file(path: Path, find: Callable[[str, Path], Atom | Output]) -> dict[str, Atom | Output]:

@@ -61,12 +61,12 @@ def columns_of(atom: EvalAtom) -> dict[tuple[str, str], Column]:
     tasks = list(atom.metrics)
     for sample in atom.samples():
         of_task.setdefault(sample.get("task", tasks[0] if tasks else ""), []).append(sample)
-    found: dict[tuple[str, str], Column] = {}
+    by_score: dict[tuple[str, str], Column] = {}
     for task, samples in of_task.items():
         labels = _labels(samples)
         columns = {where: _column(samples, *where) for where in dict.fromkeys(labels.values())}
-        found |= {(task, label): columns[where] for label, where in labels.items()}
-    return found
+        by_score |= {(task, label): columns[where] for label, where in labels.items()}
+    return by_score
 
 
 def pooled(columns: Sequence[Column]) -> Column:
@@ -83,7 +83,7 @@ def pooled(columns: Sequence[Column]) -> Column:
 
 def _labels(samples: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str | None]]:
     """Where each score stands in a sample: in which scorer's, and under which key of a dictionary."""
-    found: dict[str, tuple[str, str | None]] = {}
+    places: dict[str, tuple[str, str | None]] = {}
     for sample in samples:
         for scorer, score in sample["scores"].items():
             keys = list(score["value"]) if isinstance(score["value"], Mapping) else [None]
@@ -92,8 +92,8 @@ def _labels(samples: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str | 
                 # As `motools.evals.inspect.logs` tells apart what has one name: by the scorer, then by the reducer.
                 for label in (name, f"{name}/{scorer}", f"{name}/mean", f"{name}/{scorer}/mean"):
                     if score["value"] is not None:
-                        found.setdefault(label, (scorer, key))
-    return found
+                        places.setdefault(label, (scorer, key))
+    return places
 
 
 def _column(samples: Sequence[Mapping[str, Any]], scorer: str, key: str | None) -> Column:
@@ -102,14 +102,14 @@ def _column(samples: Sequence[Mapping[str, Any]], scorer: str, key: str | None) 
     for sample in samples:
         # A number with its input: ids that Inspect gives are places in the dataset, the same in any dataset.
         name = (sample["id"],) if isinstance(sample["id"], str) else (sample["id"], sample["input"])
-        known = epochs.setdefault(name, [])
+        over_epochs = epochs.setdefault(name, [])
         score = sample["scores"].get(scorer, {})
         value, cluster = (_of(score.get(part), key) for part in ("value", "cluster"))
         if cluster is not None and cluster in sample.get("clusters", {}):
             clusters[name] = json.dumps(sample["clusters"][cluster], sort_keys=True)
         number = as_number(value if key is None or isinstance(score.get("value"), Mapping) else None)
         if number is not None:
-            known.append(number)
+            over_epochs.append(number)
     values = {key: fmean(numbers) if numbers else None for key, numbers in epochs.items()}
     return Column(values, clusters)
 

@@ -121,12 +121,12 @@ def compare(arms: Sequence[EvalAtom | Arm], primary: Sequence[str] = (), margin:
     named_arms = [arm if isinstance(arm, Arm) else Arm(arm, name=arm.id) for arm in arms]
     every = [flat(each.metrics) for arm in named_arms for each in arm.evals]
     names = dict.fromkeys(name for arm in named_arms for name in arm.metrics)
-    found = {
+    by_arm = {
         (name, place): named_arms[place].less(named_arms[0], name, margin)
         for name in names
         for place in range(1, len(named_arms))
     }
-    there = {key: difference for key, difference in found.items() if difference is not None}
+    there = {key: difference for key, difference in by_arm.items() if difference is not None}
     texts = {".".join(name): name for name in names}
     for metric in primary:
         if metric not in texts:
@@ -188,8 +188,8 @@ def _notes(arms: Sequence[Arm], lines: Sequence[Line], family: int) -> Iterator[
     if any(difference.larger("detectable") is not None for difference in compared):
         yield "Detectable: a true difference of this size would be missed 1 time in 5, a smaller one more often."
     for line in lines:
-        known = any(arm.name == line.arm and any(each.samples() for each in arm.evals) for arm in arms)
-        if line.n is None and line.metric.rpartition(".")[2] in ("mean", "accuracy") and known:
+        has_samples = any(arm.name == line.arm and any(each.samples() for each in arm.evals) for arm in arms)
+        if line.n is None and line.metric.rpartition(".")[2] in ("mean", "accuracy") and has_samples:
             yield f"{line.metric} of {line.arm} is not the mean of its samples' scores, so it has no interval."
 
 
@@ -202,15 +202,15 @@ def _alone(arms: Sequence[Arm]) -> list[str]:
 def titles(asked: Sequence[str], evals: Sequence[EvalAtom], survey: Survey) -> list[str]:
     """What to call evaluations: those that were asked for by id, by the folder and the output where they stand."""
     outs = survey.outs if any(_is_id(text, atom) for text, atom in zip(asked, evals, strict=True)) else {}
-    found = []
+    labels = []
     for text, atom in zip(asked, evals, strict=True):
         places = outs.get(f"{atom.md5}.dir", []) if _is_id(text, atom) else []
         if places:
             folder = places[0].folder.relative_to(survey.project.root).as_posix()
             text = pipeline.name_at(places[0].path)
             text = text if folder == "." else f"{folder}/{text}"
-        found.append(text)
-    return found
+        labels.append(text)
+    return labels
 
 
 def _is_id(text: str, atom: EvalAtom) -> bool:

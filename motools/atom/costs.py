@@ -156,12 +156,12 @@ def of_pipeline(
     Args:
         made: what is known of other folders, by the hash of a record; that of this one is added.
     """
-    found, made = {}, {} if made is None else made
+    by_stage, made = {}, {} if made is None else made
     for stage, entry in pipeline.read_lock(folder).items():
         path = folder / pipeline.record_path(stage)
         md5 = next((str(o["md5"]) for o in entry.get("outs", []) if o.get("path") == pipeline.record_path(stage)), None)
         record = records.read(project, md5 or (hash_file(path) if path.is_file() else ""), path)
         if record is not None:
             now = spent(record.usage, record.config, settings)
-            found[stage] = made.setdefault(md5, now) if md5 else now
-    return found
+            by_stage[stage] = made.setdefault(md5, now) if md5 else now
+    return by_stage

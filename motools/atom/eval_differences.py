@@ -115,8 +115,8 @@ class Difference:
 
     def larger(self, figure: Literal["p", "p_within", "at_most", "detectable"]) -> float | None:
         """A figure over questions or over trainings, whichever is larger: what can be said in both respects."""
-        known = (getattr(said, figure) for said in (self.questions, self.trainings) if said is not None)
-        return max((number for number in known if number is not None), default=None)
+        figures = (getattr(said, figure) for said in (self.questions, self.trainings) if said is not None)
+        return max((number for number in figures if number is not None), default=None)
 
     @property
     def n(self) -> str:
@@ -156,7 +156,8 @@ class Arm:
         """(task, score, metric) -> what it is in each evaluation; None where that has none."""
         every = [dict(metric_names(each)) for each in self.evals]
         return {
-            name: [known.get(name) for known in every] for name in dict.fromkeys(n for known in every for n in known)
+            name: [metrics.get(name) for metrics in every]
+            for name in dict.fromkeys(n for metrics in every for n in metrics)
         }
 
     @cached_property
@@ -166,13 +167,13 @@ class Arm:
     @cached_property
     def means(self) -> dict[tuple[str, str, str], dict[int, Column]]:
         """(task, score, metric) -> the samples of each evaluation, by its place, where the metric is their mean."""
-        found: dict[tuple[str, str, str], dict[int, Column]] = {}
+        by_metric: dict[tuple[str, str, str], dict[int, Column]] = {}
         for name, values in self.metrics.items():
-            columns = {place: known[name[:2]] for place, known in enumerate(self._columns) if name[:2] in known}
+            columns = {place: of_eval[name[:2]] for place, of_eval in enumerate(self._columns) if name[:2] in of_eval}
             told = [place for place, value in enumerate(values) if value is not None]
             if name[2] in MEANS and told and all(p in columns and is_mean(values[p], columns[p].values) for p in told):
-                found[name] = {place: columns[place] for place in told}
-        return found
+                by_metric[name] = {place: columns[place] for place in told}
+        return by_metric
 
     def estimates(self, name: tuple[str, str, str]) -> tuple[Estimate, int, int | None, Estimate | None]:
         """A mean over its questions, how many samples and clusters it is of, and over its trainings."""
@@ -191,8 +192,8 @@ class Arm:
         if name not in self.means or name not in control.means:
             return None
         first, second = (pooled([*arm.means[name].values()]) for arm in (control, self))
-        found = _between(first, second, margin)
-        if found is None:
+        difference = _between(first, second, margin)
+        if difference is None:
             return None
         (ones, before), (twos, after) = (
             (arm._of_each(name), [arm.trainings[place] for place in arm.means[name]]) for arm in (control, self)
@@ -201,7 +202,7 @@ class Arm:
         fixed = before[0].fixed, after[0].fixed
         over = of_trainings(ones, twos if order is None else [twos[i] for i in order], order is not None, fixed)
         return replace(
-            found,
+            difference,
             trainings=None if over is None else Said.by(over, margin),
             seeds=(len(ones), len(twos)),
             same_seeds=order is not None,
@@ -227,15 +228,15 @@ def differences(first: EvalAtom | Arm, second: EvalAtom | Arm, margin: float | N
         margin: also tell how surely a difference is no larger than this.
     """
     one, two = (each if isinstance(each, Arm) else Arm(each) for each in (first, second))
-    found = {name: two.less(one, name, margin) for name in one.metrics if name[2] in MEANS}
-    return {".".join(name): difference for name, difference in found.items() if difference is not None}
+    by_name = {name: two.less(one, name, margin) for name in one.metrics if name[2] in MEANS}
+    return {".".join(name): difference for name, difference in by_name.items() if difference is not None}
 
 
 def holm_adjusted(family: Mapping[Name, Difference]) -> dict[Name, Difference]:
     """The same, each with its p adjusted for all others; those without a p stay as they are."""
     every = {name: p for name, each in family.items() if (p := each.larger("p")) is not None}
     within = {name: p for name, each in family.items() if (p := each.larger("p_within")) is not None}
-    adjusted, inside = (dict(zip(known, holm([*known.values()]), strict=True)) for known in (every, within))
+    adjusted, inside = (dict(zip(p_values, holm([*p_values.values()]), strict=True)) for p_values in (every, within))
     return {
         name: replace(each, p_holm=adjusted.get(name), p_within_holm=inside.get(name)) for name, each in family.items()
     }
@@ -262,8 +263,8 @@ def paired(
         clusters: the cluster of each sample that is in one, as the first evaluation has it; `others`, as the second.
         margin: as `differences` has it.
     """
-    known = ((key, first[key], second.get(key)) for key in first)
-    pairs = {key: (one, two) for key, one, two in known if one is not None and two is not None}
+    scores = ((key, first[key], second.get(key)) for key in first)
+    pairs = {key: (one, two) for key, one, two in scores if one is not None and two is not None}
     if not pairs:
         return None
     ones, twos = [one for one, _ in pairs.values()], [two for _, two in pairs.values()]
@@ -282,11 +283,11 @@ def independent(
     margin: float | None = None,
 ) -> Difference | None:
     """From different samples; None where either has no score. The clusters are those of the first and the second."""
-    known = [{key: value for key, value in values.items() if value is not None} for values in (first, second)]
-    one, two = ([*values.values()] for values in known)
+    scores = [{key: value for key, value in values.items() if value is not None} for values in (first, second)]
+    one, two = ([*values.values()] for values in scores)
     if not one or not two:
         return None
-    groups = [_groups(values, given or {}) for values, given in zip(known, (clusters, others), strict=True)]
+    groups = [_groups(values, given or {}) for values, given in zip(scores, (clusters, others), strict=True)]
     said = Said.by(of_two(one, two, *groups), margin)
     counts, draws = (len(one), len(two)), (len(set(groups[0])), len(set(groups[1])))
     left_out = len(first) + len(second) - sum(counts)

@@ -116,10 +116,10 @@ def _garbage(project: Project, candidates: set[str], located: Iterable[Located],
 def _located(project: Project) -> list[Located]:
     """Every output that the work tree names; what cannot be read may name anything."""
     unread: list[str] = []
-    found = list(project.outs(unread))
+    outs = list(project.outs(unread))
     if unread:
         raise ProjectError(f"Nothing is removed while a lock file cannot be read: {listed(unread)}")
-    return found
+    return outs
 
 
 def _every(project: Project) -> set[str]:
@@ -141,14 +141,14 @@ def _by_hand(project: Project) -> Iterator[str]:
 
 def _with_ancestors(project: Project, oids: Iterable[str]) -> set[str]:
     """Objects, and the atoms that those among them were made from, all the way."""
-    found: set[str] = set()
+    reached: set[str] = set()
     left = list(oids)
     while left:
         oid = left.pop()
-        if oid not in found:
-            found.add(oid)
+        if oid not in reached:
+            reached.add(oid)
             left += _made_from(project, oid)
-    return found
+    return reached
 
 
 def _made_from(project: Project, oid: str) -> list[str]:
@@ -162,8 +162,8 @@ def _made_from(project: Project, oid: str) -> list[str]:
 
 def _closure(project: Project, oids: Iterable[str]) -> set[str]:
     """Objects, and the files of those among them that are folders."""
-    found = set(oids)
-    for oid in [oid for oid in found if oid.endswith(".dir")]:
+    objects = set(oids)
+    for oid in [oid for oid in objects if oid.endswith(".dir")]:
         with suppress(FileNotFoundError, DamagedError):
-            found.update(project.store.tree(oid).values())
-    return found
+            objects.update(project.store.tree(oid).values())
+    return objects

@@ -82,10 +82,10 @@ def history(survey: Survey, what: str, folder: str | None = None) -> list[Step]:
     asked = _asked(survey, versions, what)
     changed = [each for version in versions for stage in asked.stages if (each := _changed(asked, version, stage))]
     _bring(survey, changed)
-    found = [step for each in changed for step in _steps(survey, each, asked.metric)]
+    steps = [step for each in changed for step in _steps(survey, each, asked.metric)]
     if asked.only is not None:  # of an output or an atom: those in which it became another
-        found = [step for step in found if _names(step, asked.only)]
-    return _with_commits(survey, found)
+        steps = [step for step in steps if _names(step, asked.only)]
+    return _with_commits(survey, steps)
 
 
 class _Asked(NamedTuple):
@@ -166,24 +166,26 @@ def _asked(survey: Survey, versions: list[Version], what: str) -> _Asked:
     metric, asked = None, list[str]()
     if not any(parts(tips, partial(made_by, what)).values()):
         metric, asked = _fitting(what, _with_metrics(survey, parts(tips, all_parts), last))
-    found = parts(blobs, lambda text: (made_by(what, text), of_stages(asked, text)))
-    stages = list(dict.fromkeys(stage for each, _ in found.values() for stage in each))
+    in_blob = parts(blobs, lambda text: (made_by(what, text), of_stages(asked, text)))
+    stages = list(dict.fromkeys(stage for each, _ in in_blob.values() for stage in each))
     if what in stages:
-        return _Asked([what], {blob: each for blob, (each, _) in found.items()})
+        return _Asked([what], {blob: each for blob, (each, _) in in_blob.items()})
     if stages:
-        known = {blob: each for blob, (each, _) in found.items()}
-        lacking = [blob for blob in blobs if len(known.get(blob, ())) < len(stages)]
-        return _Asked(stages, known | parts(lacking, partial(of_stages, stages)), only=what)
+        making = {blob: each for blob, (each, _) in in_blob.items()}
+        lacking = [blob for blob in blobs if len(making.get(blob, ())) < len(stages)]
+        return _Asked(stages, making | parts(lacking, partial(of_stages, stages)), only=what)
     if metric is None:  # that of a stage that is gone, perhaps
         blocks = parts(blobs, all_parts)
         having = _with_metrics(survey, blocks)
         metric, asked = _fitting(what, having)
-        found = {blob: ({}, {stage: each[stage] for stage in asked if stage in each}) for blob, each in blocks.items()}
+        in_blob = {
+            blob: ({}, {stage: each[stage] for stage in asked if stage in each}) for blob, each in blocks.items()
+        }
     if metric is None:
         named = [*(stage for each in blocks.values() for stage in each), *(n for each in having.values() for n in each)]
         hint = did_you_mean(what, dict.fromkeys(named))
         raise AtomError(f"No commit has a stage, an output, an atom or a metric called {what!r}.{hint}")
-    return _Asked(asked, {blob: each for blob, (_, each) in found.items()}, metric)
+    return _Asked(asked, {blob: each for blob, (_, each) in in_blob.items()}, metric)
 
 
 def _last(versions: list[Version]) -> list[Version]:
@@ -191,8 +193,8 @@ def _last(versions: list[Version]) -> list[Version]:
     left = Counter(each.after for each in versions)
     left.subtract(blob for each in versions for blob in each.before)
     newest = {each.path: each for each in reversed(versions)}
-    found = {each.after: each for each in versions if left[each.after] > 0}
-    return [*({each.after: each for each in newest.values()} | found).values()]
+    unreplaced = {each.after: each for each in versions if left[each.after] > 0}
+    return [*({each.after: each for each in newest.values()} | unreplaced).values()]
 
 
 def _fitting(what: str, having: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, list[str]]:
@@ -219,16 +221,16 @@ def _with_metrics(
         for stage, block in each.items()
         if f"path: {pipeline.metrics_path(stage)}" in block
     }
-    found: dict[str, dict[str, Any]] = {}
+    by_stage: dict[str, dict[str, Any]] = {}
     for version in versions:
         held = blocks.get(version.after, {})
         for stage, metrics in _in_git(survey, version, {s: o for (s, b), o in entries.items() if held.get(s) == b}):
-            found[stage] = metrics | found.get(stage, {})
+            by_stage[stage] = metrics | by_stage.get(stage, {})
             entries.pop((stage, held[stage]))
     survey.fetch_files({md5 for outs in entries.values() for md5 in outs.values() if md5.endswith(".dir")}, OF_ATOM)
     for (stage, _), outs in entries.items():
-        found[stage] = _metrics(survey, outs) | found.get(stage, {})
-    return found
+        by_stage[stage] = _metrics(survey, outs) | by_stage.get(stage, {})
+    return by_stage
 
 
 def _in_git(

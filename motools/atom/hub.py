@@ -19,7 +19,7 @@ from motools.zoo import OFFLINE, says_yes
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["Found", "Hub", "Kind"]
+__all__ = ["Hub", "Kind", "Repository"]
 
 Kind = Literal["model", "dataset"]
 Answer = TypeVar("Answer")
@@ -28,7 +28,7 @@ _HUB = "https://huggingface.co"
 
 
 @dataclass(frozen=True)
-class Found:
+class Repository:
     """A repository as it is.
 
     Attributes:
@@ -79,7 +79,7 @@ class Hub:
     def page(self, repo: str, kind: Kind) -> str:
         return f"{self.endpoint}/{'datasets/' if kind == 'dataset' else ''}{repo}"
 
-    def look(self, repo: str, kind: Kind) -> Found | None:
+    def look(self, repo: str, kind: Kind) -> Repository | None:
         """What a repository holds; None where there is none that the token may see.
 
         Raises:
@@ -100,7 +100,7 @@ class Hub:
         for file in info.siblings or ():
             digest = f"sha256:{file.lfs.sha256}" if file.lfs is not None else f"git:{file.blob_id}"
             files[file.rfilename] = file.size or 0, digest
-        return Found(bool(info.private), str(info.sha), files)
+        return Repository(bool(info.private), str(info.sha), files)
 
     def create(self, repo: str, kind: Kind, private: bool) -> None:
         """Make a repository that is not there; raises `RemoteError` where it may not, or it has just come."""

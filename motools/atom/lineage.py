@@ -140,21 +140,21 @@ def trace(atom: Atom | Output, survey: Survey | None = None) -> Ancestry:
             if one is not None:
                 ancestors[origin] = one
                 level.append(one)
-    known = {id: each for id, each in ancestors.items() if not isinstance(each, DamagedError)}
-    nodes = _nodes(survey, known)
+    intact = {id: each for id, each in ancestors.items() if not isinstance(each, DamagedError)}
+    nodes = _nodes(survey, intact)
     for id, node in nodes.items():
-        for name, origin in known[id].made_from.items():
+        for name, origin in intact[id].made_from.items():
             node.parents[name] = nodes.get(origin, origin)
             if isinstance(ancestors.get(origin), DamagedError):
                 node.damaged.add(name)
     return nodes[atom.id]
 
 
-def _nodes(survey: Survey, found: Mapping[str, Atom | Output]) -> dict[str, Ancestry]:
-    recorded = {id: records.find(survey, each.md5) for id, each in found.items() if isinstance(each, Atom)}
+def _nodes(survey: Survey, ancestors: Mapping[str, Atom | Output]) -> dict[str, Ancestry]:
+    recorded = {id: records.find(survey, each.md5) for id, each in ancestors.items() if isinstance(each, Atom)}
     gone = survey.missing_commits({record.commit for record in recorded.values() if record and record.commit})
     nodes = {}
-    for id, each in found.items():
+    for id, each in ancestors.items():
         record, commits = recorded.get(id), survey.commits(each.md5)
         is_gone = record is not None and record.commit in gone
         or_before = bool(commits) and commits[-1] in survey.shallow

@@ -62,10 +62,10 @@ def find_atom(text: str, folder: Path) -> Atom:
     Raises:
         AtomError: there is no such atom, or there are several.
     """
-    found = find(text, folder)
-    if not isinstance(found, Atom):
-        raise AtomError(f"{text} is what the stage {found.metadata['stage']} has made, and no atom.")
-    return found
+    atom = find(text, folder)
+    if not isinstance(atom, Atom):
+        raise AtomError(f"{text} is what the stage {atom.metadata['stage']} has made, and no atom.")
+    return atom
 
 
 def find_evals(text: str, folder: Path) -> dict[str, EvalAtom]:
@@ -102,13 +102,13 @@ def find(text: str, folder: Path) -> Atom | Output:
             if is_atom(located):
                 return Atom.load(located.md5.removesuffix(".dir"), project=survey.project)
             return outputs.of(located)
-    found = named(text, folder)
-    if len(found) > 1:
+    candidates = named(text, folder)
+    if len(candidates) > 1:
         raise AtomError(
-            f"{text} is {len(found)} results: {listed([each.name for each in found[:12]])}. Name one of them."
+            f"{text} is {len(candidates)} results: {listed([each.name for each in candidates[:12]])}. Name one of them."
         )
-    if found:
-        return Atom.load(found[0].md5)
+    if candidates:
+        return Atom.load(candidates[0].md5)
     if path.exists():
         raise AtomError(f"{text} is no output of a stage, as far as the lock files tell. Run its pipeline first.")
     return Atom.load(text)

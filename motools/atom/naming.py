@@ -60,13 +60,13 @@ def named(text: str, folder: Path) -> list[Named]:
     if not colon:
         return list(_at(_WorkTree(), project, folder, text))
     commit = _commit(project, rev)
-    found = list(_at(_Commit(project, commit), project, folder, rest or "."))
-    if not found:
+    matches = list(_at(_Commit(project, commit), project, folder, rest or "."))
+    if not matches:
         raise AtomError(
             f"{text}: at {rev} ({commit[:10]}) no lock file names {rest or 'this folder'}. Write REV:FOLDER, REV:STAGE "
             "or the path of an output, seen from here."
         )
-    return found
+    return matches
 
 
 class _WorkTree:
@@ -109,15 +109,15 @@ def _at(files: _WorkTree | _Commit, project: Project, folder: Path, text: str) -
     """What a text names, seen from a folder: in its own pipeline, else in that of a folder that a path leads into."""
     target = Path(os.path.normpath(folder.resolve() / text))
     own = _stages(files, folder.resolve())
-    if text != "." and (found := _matching(own, text)):
-        yield from found
+    if text != "." and (matches := _matching(own, text)):
+        yield from matches
         return
     for place in (target, *target.parents):
         if not place.is_relative_to(project.root):
             return
         inside = Path(os.path.relpath(target, place)).as_posix()
-        if found := _matching(_stages(files, place), inside):
-            yield from found
+        if matches := _matching(_stages(files, place), inside):
+            yield from matches
             return
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from motools.atom.atom import Atom, DatasetAtom, ModelAtom
 from motools.atom.card import card
 from motools.atom.export import weights_of
-from motools.atom.hub import Found, Hub, Kind
+from motools.atom.hub import Hub, Kind, Repository
 from motools.atom.lineage import trace
 from motools.base import secrets
 from motools.errors import AtomError, UserError, listed
@@ -100,13 +100,13 @@ def look(atom: Atom, repo: str, hub: Hub, public: bool = False) -> Publication:
     files[ABOUT] = atom.read_file("atom.json") or b""
     files[CARD] = card(trace(atom), list(data), address).encode()
     suspicious = _screened(files, hub.token)
-    found = hub.look(repo, kind)
-    if found is not None:
-        _check(found, repo, address, public)
-    states = {name: _state(each, found.files.get(name) if found else None) for name, each in files.items()}
-    states |= dict.fromkeys(sorted(found.files.keys() - files.keys() - _KEPT) if found else (), "removed")
-    parent = found.commit if found else None
-    return Publication(atom, repo, kind, address, public, found is not None, parent, files, states, suspicious)
+    repository = hub.look(repo, kind)
+    if repository is not None:
+        _check(repository, repo, address, public)
+    states = {name: _state(each, repository.files.get(name) if repository else None) for name, each in files.items()}
+    states |= dict.fromkeys(sorted(repository.files.keys() - files.keys() - _KEPT) if repository else (), "removed")
+    parent = repository.commit if repository else None
+    return Publication(atom, repo, kind, address, public, repository is not None, parent, files, states, suspicious)
 
 
 def publish(publication: Publication, hub: Hub) -> str | None:
@@ -133,30 +133,30 @@ def _data(atom: Atom) -> tuple[Kind, dict[str, Path]]:
         kind, folder = "dataset", atom.get_data_path()
     else:
         raise AtomError(f"{atom.id} is of the kind {atom.kind}: only datasets and models are published.")
-    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    if not found or ABOUT in found:
-        why = "has no files" if not found else f"has a file {ABOUT} of its own, which is where it is told what it is"
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    if not files or ABOUT in files:
+        why = "has no files" if not files else f"has a file {ABOUT} of its own, which is where it is told what it is"
         raise AtomError(f"{atom.id} cannot be published: it {why}.")
-    found.pop(CARD, None)  # the card that the trainer's library writes
-    return kind, found
+    files.pop(CARD, None)  # the card that the trainer's library writes
+    return kind, files
 
 
-def _check(found: Found, repo: str, address: str, public: bool) -> None:
-    if public and found.private:
+def _check(repository: Repository, repo: str, address: str, public: bool) -> None:
+    if public and repository.private:
         raise UserError(f"{address} is private. Make it public in its settings, or publish without --public.")
-    if not public and not found.private:
+    if not public and not repository.private:
         raise UserError(f"{address} is public: everybody can read it. To publish there, add --public.")
-    others = sorted(found.files.keys() - _KEPT - {CARD})
-    if others and ABOUT not in found.files:
+    others = sorted(repository.files.keys() - _KEPT - {CARD})
+    if others and ABOUT not in repository.files:
         raise UserError(f"{address} holds something else ({listed(others[:5])}). Name another repository than {repo}.")
 
 
 def _screened(files: Mapping[str, Path | bytes], token: str) -> list[str]:
     """The names of files in which something has the shape of a key; raises `UserError` where one has a secret."""
     why = secrets.screen()
-    found = secrets.found_in(path for path in files.values() if isinstance(path, Path))
-    if found is not None:
-        raise UserError(f"{Path(found[0]).name} holds the value of {found[1]}. Nothing was published.")
+    leak = secrets.found_in(path for path in files.values() if isinstance(path, Path))
+    if leak is not None:
+        raise UserError(f"{Path(leak[0]).name} holds the value of {leak[1]}. Nothing was published.")
     suspicious = []
     for name, each in files.items():
         for text in _texts(each):

@@ -103,7 +103,7 @@ class _packages:
 @cache
 def _distributions() -> Mapping[str, tuple[str, str]]:
     """First part of a module's name -> distribution and version, by what `importlib.metadata` takes 0.3 s to parse."""
-    found: dict[str, tuple[str, str]] = {}
+    by_module: dict[str, tuple[str, str]] = {}
     for folder in dict.fromkeys(entry for entry in sys.path if os.path.isdir(entry)):
         for about in sorted(Path(folder).glob("*.dist-info")):
             name, _, version = about.name.removesuffix(".dist-info").rpartition("-")
@@ -115,8 +115,8 @@ def _distributions() -> Mapping[str, tuple[str, str]]:
                     lines = (about / "RECORD").read_text(encoding="utf-8").splitlines()
                     modules += {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in lines}
             for module in modules:
-                found.setdefault(module, (name, version))
-    return found
+                by_module.setdefault(module, (name, version))
+    return by_module
 
 
 @cache
@@ -130,12 +130,12 @@ def installed_version(distribution: str) -> str | None:
 
 def other_versions(record: Record) -> dict[str, tuple[str, str]]:
     """Distribution -> the version that a result was made with, and the one here, where they differ."""
-    found = {}
+    differing = {}
     for name, version in record.versions.items():
         here = {"python": platform.python_version(), "motools": __version__}.get(name) or installed_version(name)
         if here != version:
-            found[name] = version, here or "(not installed)"
-    return found
+            differing[name] = version, here or "(not installed)"
+    return differing
 
 
 def keep_for_atom(

@@ -121,13 +121,13 @@ def _made_by_itself(cls: type) -> set[str]:
 
 def schema(cls: type) -> dict[str, Any]:
     """The JSON schema of a config class, with the descriptions of inherited fields too."""
-    found: dict[str, Any] = parser_of(cls).json_schema()
+    json_schema: dict[str, Any] = parser_of(cls).json_schema()
     for base in cls.__mro__[1:]:
         if dataclasses.is_dataclass(base):
             for name, about in schema(base).get("properties", {}).items():
-                if name in found["properties"] and "description" in about:
-                    found["properties"][name].setdefault("description", about["description"])
-    return found
+                if name in json_schema["properties"] and "description" in about:
+                    json_schema["properties"][name].setdefault("description", about["description"])
+    return json_schema
 
 
 def _check_objects(value: Any, where: str) -> None:
@@ -169,8 +169,8 @@ def _sentence(cls: type, problem: Any, where: str) -> str:
     path = [str(part) for part in problem["loc"]]
     key = ".".join([where, *path])
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = _fields_at(cls, path[:-1])
-        return f"{key}: unknown key.{did_you_mean(path[-1], known)} Known: {listed(known)}."
+        fields = _fields_at(cls, path[:-1])
+        return f"{key}: unknown key.{did_you_mean(path[-1], fields)} Known: {listed(fields)}."
     if problem["type"] in ("missing", "missing_argument"):
         return f"{key}: missing, and it has no default."
     message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
@@ -189,4 +189,4 @@ def _section_in(annotation: Any) -> Any:
     """The dataclass in `Section`, `Section | None`, `list[Section]` or `dict[str, Section]`, or None."""
     if dataclasses.is_dataclass(annotation):
         return annotation
-    return next((found for part in typing.get_args(annotation) if (found := _section_in(part))), None)
+    return next((section for part in typing.get_args(annotation) if (section := _section_in(part))), None)

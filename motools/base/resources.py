@@ -40,10 +40,10 @@ class Resources(StepConfig):
         """Raises `ConfigError` where nobody can tell what it means."""
         if not isinstance(self.memory, str):
             return None
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", self.memory, re.I)
-        if found is None or found[2].lower() not in _UNITS:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", self.memory, re.I)
+        if match is None or match[2].lower() not in _UNITS:
             raise ConfigError(f"resources: memory {self.memory!r} is no size. Write it as 16 GB, 500 MB or 8 GiB.")
-        return round(float(found[1]) * _UNITS[found[2].lower()])
+        return round(float(match[1]) * _UNITS[match[2].lower()])
 
     @property
     def time_seconds(self) -> int | None:
@@ -52,10 +52,10 @@ class Resources(StepConfig):
             return None
         if clock := re.fullmatch(r"(\d+):([0-5]\d):([0-5]\d)", self.time.strip()):
             return int(clock[1]) * 3600 + int(clock[2]) * 60 + int(clock[3])
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d)\s*", self.time)
-        if found is None:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d)\s*", self.time)
+        if match is None:
             raise ConfigError(f"resources: time {self.time!r} is no time. Write it as 30 min, 12 h, 2 d or 1:30:00.")
-        return round(float(found[1]) * _SECONDS[found[2]])
+        return round(float(match[1]) * _SECONDS[match[2]])
 
     def over(self, other: Resources) -> Resources:
         """These, and the other's where these do not say."""

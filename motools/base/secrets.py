@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-__all__ = ["found_in", "known", "redact", "redacted_into", "screen"]
+__all__ = ["found_in", "in_environment", "redact", "redacted_into", "screen"]
 
 _NAMES = re.compile(
     r"(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?$|(?:^|_)(?:PWD|PASS|PAT)$"
@@ -41,7 +41,7 @@ def is_secret_name(name: str) -> bool:
     return _NAMES.search(name.upper()) is not None
 
 
-def known() -> dict[str, str]:
+def in_environment() -> dict[str, str]:
     """The secrets of this process's environment: variable -> value. A path of a file that there is, is none."""
     return {
         name: value
@@ -62,7 +62,7 @@ def _is_path(value: str) -> bool:
 def _texts() -> dict[str, str]:
     """What must not be written -> the variable that holds it: each value, each of its lines, and how JSON and
     addresses spell them; the longest first, so that what is replaced is replaced whole."""
-    return dict(_texts_of(tuple(known().items())))
+    return dict(_texts_of(tuple(in_environment().items())))
 
 
 @lru_cache(maxsize=8)
@@ -114,14 +114,14 @@ def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
     secrets = _bytes()
     for path in paths if secrets else ():
         with open(path, "rb") as file:
-            found = _in_stream(file, secrets)
-            is_archive = found is None and zipfile.is_zipfile(file)
+            variable = _in_stream(file, secrets)
+            is_archive = variable is None and zipfile.is_zipfile(file)
         if is_archive:
             with suppress(ImportError):  # Inspect packs its logs with Zstandard, and brings what lets zipfile read it
                 import zipfile_zstd  # noqa: F401
-            found = _in_archive(Path(path), secrets)
-        if found is not None:
-            return str(path), found
+            variable = _in_archive(Path(path), secrets)
+        if variable is not None:
+            return str(path), variable
     return None
 
 
@@ -131,8 +131,8 @@ def _in_archive(path: Path, secrets: Mapping[bytes, str]) -> str | None:
             for member in archive.infolist():
                 try:
                     with archive.open(member) as inside:
-                        if (found := _in_stream(inside, secrets)) is not None:
-                            return found
+                        if (variable := _in_stream(inside, secrets)) is not None:
+                            return variable
                 except _NOT_UNPACKED as error:
                     print(f"{path.name}: {member.filename!r} was not searched for keys: {error}", file=sys.stderr)
     except _NOT_UNPACKED as error:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from motools.base import yaml12
 
-__all__ = ["SOON", "Shutdown", "known", "models_in", "warning"]
+__all__ = ["SOON", "Shutdown", "models_in", "shutdown_of", "warning"]
 
 SOON = 90
 """How many days before it a shutdown is warned of."""
@@ -44,7 +44,7 @@ def _listed() -> Mapping[str, Shutdown]:
     }
 
 
-def known(model: str, told: Mapping[str, date] | None = None) -> Shutdown | None:
+def shutdown_of(model: str, told: Mapping[str, date] | None = None) -> Shutdown | None:
     """The shutdown of a model, with its provider before it, or of `trainer NAME`; None where none is known.
 
     A fine-tuned model, `openai/ft:BASE:...`, goes off with its base. Where the environment sends a provider's requests
@@ -58,8 +58,8 @@ def known(model: str, told: Mapping[str, date] | None = None) -> Shutdown | None
     for spelling in (name, base):
         if told and provider == "openai" and spelling in told:
             return Shutdown(told[spelling], f"the model list of {_host(provider) or 'api.openai.com'}")
-    found = _listed().get(f"{provider}/{base}" if name else model)
-    return found if found is not None and _own(provider.removeprefix("trainer ")) else None
+    shutdown = _listed().get(f"{provider}/{base}" if name else model)
+    return shutdown if shutdown is not None and _own(provider.removeprefix("trainer ")) else None
 
 
 def _own(provider: str) -> bool:

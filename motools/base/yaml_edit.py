@@ -91,20 +91,20 @@ class _Edit:
         if not isinstance(node, yaml.MappingNode) or node.flow_style or not node.value:
             raise _TooIntricate
         indent = node.value[0][0].start_mark.column
-        known = {}
+        nodes = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.start_mark.column != indent or key.value not in before:
                 raise _TooIntricate
-            known[key.value] = (key, value)
+            nodes[key.value] = (key, value)
         line = node.value[0][0].start_mark.line
         for name, value in wanted.items():
-            if name not in known:
+            if name not in nodes:
                 self._insert(line, lines(name, value, indent))
                 continue
-            key, old = known[name]
+            key, old = nodes[name]
             self._value(key, old, before[name], value, indent)
             line = _last_line(key, old, self) + 1
-        for name, (key, old) in known.items():
+        for name, (key, old) in nodes.items():
             if name not in wanted:
                 self._replace(self.starts[key.start_mark.line], self.starts[_last_line(key, old, self) + 1], "")
 

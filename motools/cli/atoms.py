@@ -46,24 +46,24 @@ def list_atoms(
 
     unread: list[str] = []
     project = Project.find()
-    found = list(listing.list_atoms(project, kind, unread))
+    atoms = list(listing.list_atoms(project, kind, unread))
     pipelines = cache(partial(outdated.Folder, project))
-    why = [pipelines(project.root / atom.folder).why(atom.stage) if atom.stage else [] for atom in found]
+    why = [pipelines(project.root / atom.folder).why(atom.stage) if atom.stage else [] for atom in atoms]
     for each in unread:
         typer.echo(f"Left out: {visible(each)}", err=True)
-    old = [f"{atom.folder}/{atom.name}".removeprefix("./") for atom, each in zip(found, why, strict=True) if each]
+    old = [f"{atom.folder}/{atom.name}".removeprefix("./") for atom, each in zip(atoms, why, strict=True) if each]
     if old:
         typer.echo(visible(f"Out of date: {listed(old)}. `motools status FOLDER` says why."), err=True)
     if as_json:
-        print_json([atom.as_dict() | {"out_of_date": each} for atom, each in zip(found, why, strict=True)])
+        print_json([atom.as_dict() | {"out_of_date": each} for atom, each in zip(atoms, why, strict=True)])
     else:
         print_table(
-            ["atom", "name", "stage", "folder"], [[a.id, a.name, a.stage or "(input)", a.folder] for a in found]
+            ["atom", "name", "stage", "folder"], [[a.id, a.name, a.stage or "(input)", a.folder] for a in atoms]
         )
 
 
 @app.command()
-def show(atom: AtomName, as_json: Json = False) -> None:
+def show(name: AtomName, as_json: Json = False) -> None:
     """Show what an atom is, who made it, and where its files are.
 
     Example:  motools atoms show eval-3f2a
@@ -76,22 +76,22 @@ def show(atom: AtomName, as_json: Json = False) -> None:
     from motools.errors import AtomError
     from motools.repo.survey import Survey
 
-    found = find_atom(atom, Path.cwd())
+    atom = find_atom(name, Path.cwd())
     about: dict[str, Any] = {
-        "id": found.id,
-        "kind": found.kind,
-        "made_from": dict(found.made_from),
-        "metadata": dict(found.metadata),
-        "data": str(found.get_data_path()),
+        "id": atom.id,
+        "kind": atom.kind,
+        "made_from": dict(atom.made_from),
+        "metadata": dict(atom.metadata),
+        "data": str(atom.get_data_path()),
     }
-    if isinstance(found, EvalAtom):
-        logs = found.get_log_path()
-        about |= {"metrics": found.metrics, "logs": str(logs) if logs else None}
+    if isinstance(atom, EvalAtom):
+        logs = atom.get_log_path()
+        about |= {"metrics": atom.metrics, "logs": str(logs) if logs else None}
     try:
-        about["record"] = asdict(found.record)
+        about["record"] = asdict(atom.record)
     except AtomError:
         about["record"] = None
-    why = warn_if_out_of_date(atom, found, Survey(found.project))
+    why = warn_if_out_of_date(name, atom, Survey(atom.project))
     if as_json:
         print_json(about | {"out_of_date": why})
         return
@@ -150,22 +150,22 @@ def compare(
         raise UserError(f"--{forms[0]} and --{forms[1]} are two forms of one table: give one of them.")
     words = [word for each in evals for word in at_both(each, Path.cwd()) or [each]]
     survey = Survey(Project.find())
-    found: dict[str, EvalAtom] = {}
+    by_name: dict[str, EvalAtom] = {}
     names, arms = [], []
     for (arm, _), members in comparison_table.arms_of(words).items():
         own: list[str] = []
         for word in members:
-            known = find_evals(word, Path.cwd())
+            evaluations = find_evals(word, Path.cwd())
             if arm is None:
-                comparison_table.refuse_mixed(word, known)
-            told_as = {word if len(known) == 1 else f"{word} {name}": atom for name, atom in known.items()}
+                comparison_table.refuse_mixed(word, evaluations)
+            told_as = {word if len(evaluations) == 1 else f"{word} {name}": atom for name, atom in evaluations.items()}
             own += told_as
-            found |= told_as
-        title = members[0] if len(own) > 1 else comparison.titles(own, [found[own[0]]], survey)[0]
-        arms.append(Arm(*(found[each] for each in own), name=title if arm is None else arm))
+            by_name |= told_as
+        title = members[0] if len(own) > 1 else comparison.titles(own, [by_name[own[0]]], survey)[0]
+        arms.append(Arm(*(by_name[each] for each in own), name=title if arm is None else arm))
         names += own
     told = comparison.compare(arms, primary or (), margin)
-    why = {name: warn_if_out_of_date(name, atom, survey) for name, atom in found.items()}
+    why = {name: warn_if_out_of_date(name, atom, survey) for name, atom in by_name.items()}
     if as_json:
         plain = told.as_dict(names)
         plain["evaluations"] = [a | {"out_of_date": why[a["name"]]} for a in plain["evaluations"]]
@@ -175,7 +175,7 @@ def compare(
 
 
 def export(
-    atom: AtomName,
+    name: AtomName,
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder.")],
     as_json: Json = False,
 ) -> None:
@@ -190,9 +190,9 @@ def export(
     from motools.cli.tables import print_json
     from motools.repo.survey import Survey
 
-    found = find_atom(atom, Path.cwd())
-    warn_if_out_of_date(atom, found, Survey(found.project))
-    written = export(found, to)
+    atom = find_atom(name, Path.cwd())
+    warn_if_out_of_date(name, atom, Survey(atom.project))
+    written = export(atom, to)
     if as_json:
         print_json({"folder": str(to), "files": written})
     else:
@@ -225,22 +225,22 @@ def lineage(
 
     cited = of_file(Path(atom), find)
     told = []
-    for name, found in cited.items() if cited else [(atom, find(atom, Path.cwd()))]:
-        survey = Survey(found.project)
-        ancestry = trace(found, survey)
-        told.append(ancestry.as_dict() | {"out_of_date": warn_if_out_of_date(name, found, survey)})
+    for name, result in cited.items() if cited else [(atom, find(atom, Path.cwd()))]:
+        survey = Survey(result.project)
+        ancestry = trace(result, survey)
+        told.append(ancestry.as_dict() | {"out_of_date": warn_if_out_of_date(name, result, survey)})
         for branch in ancestry.trees() if not as_json else ():
             console().print(_tree(branch))
     if as_json:
         print_json({"cites": told} if cited else told[0])
 
 
-def warn_if_out_of_date(name: str, found: Atom | Output, survey: Survey) -> list[str]:
+def warn_if_out_of_date(name: str, result: Atom | Output, survey: Survey) -> list[str]:
     """Why what is to be shown is not what its pipeline asks for now; said on standard error too."""
     from motools.atom.atom import Atom
     from motools.engine import outdated
 
-    why = outdated.reasons(survey, name, Path.cwd(), f"{found.md5}.dir" if isinstance(found, Atom) else found.md5)
+    why = outdated.reasons(survey, name, Path.cwd(), f"{result.md5}.dir" if isinstance(result, Atom) else result.md5)
     if why:
         typer.echo(visible(outdated.sentence(name, why)), err=True)
     return why

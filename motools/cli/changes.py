@@ -48,10 +48,10 @@ def diff(
         raise UserError("--markdown and --json are two forms of one answer: give one of them.")
     project = Project.find()
     settings = read_settings(project)
-    found = changes.changes(project, *changes.revisions(project, revisions), settings, differences)
-    plans = _plans(project, found) if with_plan else None
+    delta = changes.changes(project, *changes.revisions(project, revisions), settings, differences)
+    plans = _plans(project, delta) if with_plan else None
     if as_json:
-        plain: dict[str, Any] = found.as_dict()
+        plain: dict[str, Any] = delta.as_dict()
         if plans is not None:
             named = {
                 f: [dict(zip(("stage", "action", "why"), each, strict=True)) for each in p] for f, p in plans.items()
@@ -59,12 +59,12 @@ def diff(
             plain["plans"] = named
         print_json(plain)
     elif markdown:
-        print(told(found, settings.currency, plans), end="")
+        print(told(delta, settings.currency, plans), end="")
     else:
-        print(visible(told(found, settings.currency, plans).partition("\n")[2]), end="")
+        print(visible(told(delta, settings.currency, plans).partition("\n")[2]), end="")
 
 
-def _plans(project: Project, found: Changes) -> dict[str, list[tuple[str, str, str]]]:
+def _plans(project: Project, delta: Changes) -> dict[str, list[tuple[str, str, str]]]:
     """Folder -> stage, action, why: what a run would do in the pipelines that differ and are here."""
     from motools.cli.pipelines import tell_import
     from motools.cli.running import why
@@ -76,7 +76,7 @@ def _plans(project: Project, found: Changes) -> dict[str, list[tuple[str, str, s
 
     settings = read_settings(project)
     planned: dict[str, list[tuple[str, str, str]]] = {}
-    for each in found.pipelines:
+    for each in delta.pipelines:
         folder: Path = project.root / each.folder
         if not (folder / pipeline.PARAMS).is_file():
             continue

@@ -69,27 +69,27 @@ def _of(word: str, name: str) -> str:
     return f"{rev}:{place}" if colon else place
 
 
-def show(found: Comparison, form: str | None) -> None:
+def show(comparison: Comparison, form: str | None) -> None:
     """Print it; the notes stand below, and on standard error where what is printed is for a program."""
     if form == "csv":
-        print(_csv(found), end="")
+        print(_csv(comparison), end="")
     elif form == "markdown":
-        print("\n".join([*_markdown(_rows(found)), *(f"\n{markdown(note)}" for note in found.notes)]))
+        print("\n".join([*_markdown(_rows(comparison)), *(f"\n{markdown(note)}" for note in comparison.notes)]))
         return
     elif form == "latex":
-        print("\n".join([*_latex(_rows(found)), *(f"% {visible(note, True)}" for note in found.notes)]))
+        print("\n".join([*_latex(_rows(comparison)), *(f"% {visible(note, True)}" for note in comparison.notes)]))
         return
     else:
-        rows = _rows(found)
+        rows = _rows(comparison)
         for part in _parts(rows) if rows else ():
             print_table([*part[0]], [[*row.values()] for row in part])
-    for note in found.notes:
+    for note in comparison.notes:
         print(visible(note), file=sys.stderr)
 
 
-def _rows(found: Comparison) -> Rows:
+def _rows(comparison: Comparison) -> Rows:
     """Each line's cells by column, without the columns that are empty in all of them."""
-    rows = [dict(_cells(line, found.margin)) for line in found.lines]
+    rows = [dict(_cells(line, comparison.margin)) for line in comparison.lines]
     kept = [column for column in (rows[0] if rows else ()) if any(row[column] for row in rows)]
     return [{column: row[column] for column in kept} for row in rows]
 
@@ -137,33 +137,32 @@ def _interval(ends: Ends | None) -> str:
     return "no spread" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g}"
 
 
-def _samples(known: Difference) -> str:
-    without = f", {known.left_out} left out" if known.left_out else ""
-    seeds = ", by seed" if known.same_seeds else ""
-    return f"{known.drawn} {'paired' if known.paired else 'unpaired'}{seeds}{without}"
+def _samples(difference: Difference) -> str:
+    without = f", {difference.left_out} left out" if difference.left_out else ""
+    seeds = ", by seed" if difference.same_seeds else ""
+    return f"{difference.drawn} {'paired' if difference.paired else 'unpaired'}{seeds}{without}"
 
 
-def _csv(found: Comparison) -> str:
+def _csv(comparison: Comparison) -> str:
     """Every figure of every line; the columns never depend on the figures."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    rows = [dict(_figures(line)) for line in found.lines]
+    rows = [dict(_figures(line)) for line in comparison.lines]
     writer.writerows([[*rows[0]], *([*row.values()] for row in rows)] if rows else [])
     return text.getvalue()
 
 
 def _figures(line: Line) -> Iterator[tuple[str, Any]]:
     told = line.as_dict()
-    difference = told.pop("difference")
+    difference = told.pop("difference") or {}
     told = {name: visible(value, True) if isinstance(value, str) else value for name, value in told.items()}
     yield from told.items()
-    known = difference or {}
-    yield "difference", known.get("value")
-    for unit, said in (("", known), ("trainings_", known.get("trainings") or {})):
+    yield "difference", difference.get("value")
+    for unit, said in (("", difference), ("trainings_", difference.get("trainings") or {})):
         for figure in ("low", "high", "p", "p_within", "at_most", "detectable"):
             yield f"difference_{unit}{figure}", said.get(figure)
     for figure in ("p_holm", "p_within_holm", "paired", "same_seeds", "left_out"):
-        yield f"difference_{figure}", known.get(figure)
+        yield f"difference_{figure}", difference.get(figure)
 
 
 def _markdown(rows: Rows) -> Iterator[str]:

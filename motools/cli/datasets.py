@@ -91,13 +91,13 @@ def check(
     from motools.training.dataset_facts import SHOWN, overlap, problems
 
     path = _rows_of(dataset)
-    found = problems(path, trainer or None, model, _counter(model))
+    by_trainer = problems(path, trainer or None, model, _counter(model))
     seen = overlap(path, _prompts(task)) if task else []
     if as_json:
-        print_json({"problems": found, "overlap": [each.as_dict() for each in seen]})
+        print_json({"problems": by_trainer, "overlap": [each.as_dict() for each in seen]})
     else:
-        print_table(["trainer", "problems"], [[name, len(lines) or "none"] for name, lines in found.items()])
-        for name, lines in found.items():
+        print_table(["trainer", "problems"], [[name, len(lines) or "none"] for name, lines in by_trainer.items()])
+        for name, lines in by_trainer.items():
             for line in lines[:SHOWN]:
                 typer.echo(visible(f"{name}: {line}"))
             if len(lines) > SHOWN:
@@ -106,7 +106,7 @@ def check(
             typer.echo(visible(f"{each.task}: {each.common} of {each.samples} prompts stand in the dataset"))
             for prompt in each.examples:
                 typer.echo(visible(f"  {' '.join(prompt.split())[:100]}"))
-    if found and all(found.values()):
+    if by_trainer and all(by_trainer.values()):
         raise typer.Exit(1)
 
 
@@ -121,17 +121,20 @@ def diff(first: Dataset, second: Dataset, as_json: Json = False) -> None:
     from motools.cli.tables import print_json
     from motools.training.dataset_facts import differences
 
-    found = differences(_rows_of(first), _rows_of(second))
+    delta = differences(_rows_of(first), _rows_of(second))
     if as_json:
-        print_json(found.as_dict())
+        print_json(delta.as_dict())
         return
-    typer.echo(f"rows: {found.rows[0]} and {found.rows[1]}, {found.common} in both")
-    typer.echo(f"prompts that are answered otherwise: {found.answered_otherwise}")
-    if found.order:
+    typer.echo(f"rows: {delta.rows[0]} and {delta.rows[1]}, {delta.common} in both")
+    typer.echo(f"prompts that are answered otherwise: {delta.answered_otherwise}")
+    if delta.order:
         typer.echo("the rows of both stand in another order")
-    for name, count, where in (("only_first", found.only_first, first), ("only_second", found.only_second, second)):
+    for name, count, where in (
+        ("only_first", delta.only_first, first),
+        ("only_second", delta.only_second, second),
+    ):
         typer.echo(visible(f"only in {where}: {count}"))
-        for text in found.examples[name]:
+        for text in delta.examples[name]:
             typer.echo(visible("\n".join(f"  {line}" for line in text.splitlines())))
 
 

@@ -76,31 +76,31 @@ def gc(
     from motools.repo.project import Project
 
     project = Project.find()
-    found = garbage.of_project(project, commits=not history)
-    told = _told(found, project)
-    if not (found.objects or found.entries):
+    unneeded = garbage.of_project(project, commits=not history)
+    told = _told(unneeded, project)
+    if not (unneeded.objects or unneeded.entries):
         _end(told, "Everything in the cache is needed.", quiet, as_json)
     elif _agreed(
-        told, _lines(told), project, Asking(yes, dry_run, quiet, as_json), partial(garbage.sweep, project, found)
+        told, _lines(told), project, Asking(yes, dry_run, quiet, as_json), partial(garbage.sweep, project, unneeded)
     ):
         _end(told, f"{told['size_told']} removed.", quiet, as_json)
 
 
-def _told(found: Garbage, project: Project) -> dict[str, Any]:
+def _told(unneeded: Garbage, project: Project) -> dict[str, Any]:
     """What is lost, as JSON has it."""
     from motools.repo.remote import told_size
     from motools.repo.settings import read_settings
 
-    results = [{"step": each.step, "made": each.started, "seconds": each.seconds} for each in found.results]
-    spent = found.spent(read_settings(project))
+    results = [{"step": each.step, "made": each.started, "seconds": each.seconds} for each in unneeded.results]
+    spent = unneeded.spent(read_settings(project))
     return {
-        "objects": len(found.objects),
-        "size": found.size,
-        "size_told": told_size(found.size),
+        "objects": len(unneeded.objects),
+        "size": unneeded.size,
+        "size_told": told_size(unneeded.size),
         "results": results,
         "spent": spent.as_dict(),
         "spent_told": str(spent) if spent.tokens else "",
-        "committed": found.committed,
+        "committed": unneeded.committed,
     }
 
 

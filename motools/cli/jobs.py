@@ -29,12 +29,12 @@ def list_jobs(as_json: Json = False) -> None:
     from motools.repo.project import Project
     from motools.training import jobs
 
-    found = jobs.list_jobs(Project.find())
+    newest_first = jobs.list_jobs(Project.find())
     if as_json:
-        print_json([job.as_dict() for job in found])
+        print_json([job.as_dict() for job in newest_first])
         return
     rows = []
-    for job in found:
+    for job in newest_first:
         entry = job.entry
         tokens = "" if entry.trained_tokens is None else entry.trained_tokens
         stage = entry.step if entry.folder == "." else f"{entry.folder}:{entry.step}"
@@ -55,8 +55,8 @@ def show(job: Word, as_json: Json = False) -> None:
     from motools.cli.tables import print_json, shown
     from motools.training import jobs
 
-    known, told = jobs.show_job(_project(), job)
-    about = {"journal": known.as_dict() if known else None, "provider": told}
+    recorded, told = jobs.show_job(_project(), job)
+    about = {"journal": recorded.as_dict() if recorded else None, "provider": told}
     if as_json:
         print_json(about)
         return

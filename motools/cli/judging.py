@@ -14,7 +14,7 @@ Grader = Annotated[str | None, typer.Option(metavar="MODEL", help="Who judges: t
 
 
 def rescore(
-    atom: AtomName,
+    name: AtomName,
     grader: Grader = None,
     role: Annotated[list[str] | None, typer.Option(metavar="ROLE=MODEL", help="The model of another role.")] = None,
     scorer: Annotated[
@@ -40,19 +40,19 @@ def rescore(
     from motools.evals.inspect.rescoring import Rescoring, rescore
     from motools.repo.dotenv import load_env
 
-    found = find_atom(atom, Path.cwd())
-    if not isinstance(found, EvalAtom):
-        raise AtomError(f"{found.id} is a {found.kind}, and only evaluations are judged.")
-    load_env(found.project.root)
+    atom = find_atom(name, Path.cwd())
+    if not isinstance(atom, EvalAtom):
+        raise AtomError(f"{atom.id} is a {atom.kind}, and only evaluations are judged.")
+    load_env(atom.project.root)
     roles = dict(_role(each) for each in role or ()) | ({"grader": grader} if grader else {})
     given = None if task_args is None else _mapping("--task-args", task_args)
     how = Rescoring(scorer, _mapping("--scorer-args", scorer_args or "{}"), roles, given)
-    made = rescore(found, how, user or found.project.user)
+    made = rescore(atom, how, user or atom.project.user)
     if as_json:
         print_json({"id": made.id, "made_from": dict(made.made_from), "metrics": made.metrics})
         return
     typer.echo(made.id)
-    typer.echo(f"Compare with: motools compare {found.id[:17]} {made.id[:17]}")
+    typer.echo(f"Compare with: motools compare {atom.id[:17]} {made.id[:17]}")
 
 
 def _role(text: str) -> tuple[str, str]:
@@ -70,12 +70,12 @@ def _mapping(option: str, text: str) -> dict[str, object]:
     from motools.errors import UserError
 
     try:
-        found = json.loads(text)
+        arguments = json.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        arguments = None
+    if not isinstance(arguments, dict):
         raise UserError(f'{option} must be a JSON object, such as \'{{"template": "..."}}\', not {text!r}.')
-    return found
+    return arguments
 
 
 app = typer.Typer(help="Judges: how far their judgements agree.", no_args_is_help=True)
@@ -107,9 +107,9 @@ def check(
 
     if (other is None) == (labels is None):
         raise UserError("Name a second evaluation, or a file of labels: --labels FILE.")
-    found = [find_atom(each, Path.cwd()) for each in (atom, other) if each is not None]
+    atoms = [find_atom(each, Path.cwd()) for each in (atom, other) if each is not None]
     judged = []
-    for each in found:
+    for each in atoms:
         if not isinstance(each, EvalAtom):
             raise AtomError(f"{each.id} is a {each.kind}, and only evaluations are judged.")
         judged.append(judgements_of(each.samples()))

@@ -42,13 +42,13 @@ def note(
         raise UserError("--all shows notes, and writes none: leave the text and --untag out.")
     if not every and (text is not None or tag or untag):
         notes.write(folder, project.user, text, tag or [], untag or [])
-    found = notes.of_project(project, tag or []) if every else {folder.resolve(): notes.read(folder)}
+    by_folder = notes.of_project(project, tag or []) if every else {folder.resolve(): notes.read(folder)}
     if as_json:
-        told = [{"folder": os.path.relpath(where, project.root), **each.as_dict()} for where, each in found.items()]
+        told = [{"folder": os.path.relpath(where, project.root), **each.as_dict()} for where, each in by_folder.items()]
         print_json(told if every else told[0])
     elif every:
         rows: list[list[Any]] = []
-        for where, each in found.items():
+        for where, each in by_folder.items():
             last = each.notes[-1] if each.notes else None
             when = [age(last.at), last.text] if last else ["", ""]
             rows.append([os.path.relpath(where, project.root), " ".join(each.tags), len(each.notes), *when])
@@ -57,11 +57,11 @@ def note(
         _show(notes.read(folder))
 
 
-def _show(known: Any) -> None:
+def _show(about: Any) -> None:
     from motools.base.ages import age
     from motools.base.foreign_text import visible
 
-    if known.tags:
-        typer.echo(visible(f"tags: {' '.join(known.tags)}"))
-    for each in known.notes:
+    if about.tags:
+        typer.echo(visible(f"tags: {' '.join(about.tags)}"))
+    for each in about.notes:
         typer.echo(visible(f"{age(each.at)}, {each.by}: {each.text}"))

@@ -110,13 +110,13 @@ def run(
 
 def _values(sets: Sequence[str]) -> dict[str, list[Any]]:
     """The values of each key that is set."""
-    found: dict[str, list[Any]] = {}
+    by_key: dict[str, list[Any]] = {}
     for key, values in map(_value, sets):
-        if key in found:
+        if key in by_key:
             both = ",".join(each.partition("=")[2] for each in sets if each.partition("=")[0] == key)
             raise UserError(f"--set {key} is there twice. Write both values in one: {key}={both}")
-        found[key] = values
-    return found
+        by_key[key] = values
+    return by_key
 
 
 def _value(text: str) -> tuple[str, list[Any]]:
@@ -125,15 +125,15 @@ def _value(text: str) -> tuple[str, list[Any]]:
 
     key, equals, values = text.partition("=")
     try:
-        found = yaml12.loads(f"[{values}]") if equals and values.strip() else []
+        parsed = yaml12.loads(f"[{values}]") if equals and values.strip() else []
     except ConfigError:
         twice = f"--set '{key}=\"...\"'"
         raise UserError(f"--set {text}: {values!r} cannot be read. Put it in quotes twice: {twice}") from None
-    if not isinstance(found, list) or not found:
+    if not isinstance(parsed, list) or not parsed:
         raise UserError(
             f"--set takes KEY=VALUE or KEY=A,B, such as train_model.hyperparameters.seed=0,1,2, not {text!r}."
         )
-    return key, found
+    return key, parsed
 
 
 def status(
@@ -202,11 +202,11 @@ def _show_environment(plans: Mapping[str, StagePlan], as_json: bool) -> None:
     from motools.atom.records import other_versions
     from motools.cli.tables import print_json, print_table
 
-    found = {name: other_versions(plan.result.record) for name, plan in plans.items() if plan.result is not None}
+    differing = {name: other_versions(plan.result.record) for name, plan in plans.items() if plan.result is not None}
     if as_json:
-        print_json({stage: {name: list(both) for name, both in others.items()} for stage, others in found.items()})
+        print_json({stage: {name: list(both) for name, both in others.items()} for stage, others in differing.items()})
         return
-    rows = [[stage, name, *both] for stage, others in found.items() for name, both in others.items()]
+    rows = [[stage, name, *both] for stage, others in differing.items() for name, both in others.items()]
     print_table(["stage", "package", "it was made with", "here is"], rows)
 
 
@@ -253,24 +253,24 @@ def costs(folders: Folders = None, as_json: Json = False) -> None:
     project = Project.find((folders or [Path()])[0])
     settings, made = read_settings(project), dict[str, costs.Spent]()
     one = len(asked := pipelines_in(project, folders) if folders else [Path().resolve()]) == 1
-    found, why = {}, {}
+    by_stage, why = {}, {}
     for folder in asked:
         standing, name = outdated.Folder(project, folder), folder.relative_to(project.root).as_posix()
         for stage, spent in costs.of_pipeline(project, folder, settings, made).items():
             if spent.tokens:
                 key = stage if one else f"{name}: {stage}"
-                found[key], why[key] = spent, standing.why(stage)
-    found["total"] = costs.total(found.values())
+                by_stage[key], why[key] = spent, standing.why(stage)
+    by_stage["total"] = costs.total(by_stage.values())
     for name, reasons in why.items():
         if reasons:
             typer.echo(visible(outdated.sentence(f"What {name} has made", reasons)), err=True)
     if as_json:
-        print_json({name: each.as_dict() | {"out_of_date": why.get(name, [])} for name, each in found.items()})
+        print_json({name: each.as_dict() | {"out_of_date": why.get(name, [])} for name, each in by_stage.items()})
         return
     columns = ["stage", "training", "input", "cached input", "output", f"cost ({settings.currency})", "no price"]
     rows = [
         [name, each.training, each.input, each.cached_input, each.output, money(each.cost), " ".join(each.unpriced)]
-        for name, each in found.items()
+        for name, each in by_stage.items()
     ]
     print_table(columns, rows)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def publish(
-    atom: AtomName,
+    name: AtomName,
     to: Annotated[str, typer.Option("--to", metavar="OWNER/NAME", help="The repository at the hub.")],
     public: Annotated[bool, typer.Option("--public", help="Let everybody read it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -44,16 +44,16 @@ def publish(
     from motools.repo.dotenv import load_env
     from motools.repo.survey import Survey
 
-    found = find_atom(atom, Path.cwd())
-    load_env(found.project.root)
-    warn_if_out_of_date(atom, found, Survey(found.project))
+    atom = find_atom(name, Path.cwd())
+    load_env(atom.project.root)
+    warn_if_out_of_date(name, atom, Survey(atom.project))
     hub = Hub()
-    planned = publishing.look(found, to, hub, public)
+    planned = publishing.look(atom, to, hub, public)
     if not (quiet or as_json) or (dry_run and not as_json):
         for line in _told(planned, dry_run):
             typer.echo(visible(line))
-    for name in planned.suspicious:
-        typer.echo(visible(f"Look at {name}: something in it looks like the key of an account."), err=True)
+    for file in planned.suspicious:
+        typer.echo(visible(f"Look at {file}: something in it looks like the key of an account."), err=True)
     commit = None
     if not dry_run and not planned.is_there:
         if not yes:

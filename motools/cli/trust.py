@@ -36,9 +36,9 @@ def trust(
     elif not listing:
         raise UserError("Name a host: motools trust api.example.org. `motools trust --list` shows those you trust.")
     if listing or as_json:
-        known = dict.fromkeys(trusted_hosts.allowed(), "motools trust") | trusted_hosts.named_in_environment()
-        known |= dict.fromkeys(trusted_hosts.SHIPPED, "MOTools itself")
+        hosts = dict.fromkeys(trusted_hosts.allowed(), "motools trust") | trusted_hosts.named_in_environment()
+        hosts |= dict.fromkeys(trusted_hosts.SHIPPED, "MOTools itself")
         if as_json:
-            print_json([{"host": name, "named_by": why} for name, why in known.items()])
+            print_json([{"host": name, "named_by": why} for name, why in hosts.items()])
         else:
-            print_table(["host", "named by"], list(known.items()))
+            print_table(["host", "named by"], list(hosts.items()))

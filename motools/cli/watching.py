@@ -71,8 +71,10 @@ def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool, completed:
 
 def _results(folders: Sequence[Path]) -> list[Any] | None:
     """What the pipelines have made; None where it is not known to be current."""
-    known = unchanged_in(folders)
-    return None if known is None else [(name, each["stage"], each["atoms"]) for name in known for each in known[name]]
+    stages = unchanged_in(folders)
+    if stages is None:
+        return None
+    return [(name, each["stage"], each["atoms"]) for name in stages for each in stages[name]]
 
 
 def _without_changes(words: Sequence[str]) -> Iterator[str]:

@@ -65,16 +65,16 @@ def list_workflows(as_json: Json = False) -> None:
     from motools import zoo
     from motools.cli.tables import print_json, print_table
 
-    found = {name: zoo.lookup("workflow", name) for name in zoo.published("workflow")}
+    by_name = {name: zoo.lookup("workflow", name) for name in zoo.published("workflow")}
     if as_json:
         print_json(
             [
                 {"name": name, "description": w.description, "steps": [s.name for s in w.steps], "inputs": w.inputs}
-                for name, w in found.items()
+                for name, w in by_name.items()
             ]
         )
         return
-    rows = [[name, ", ".join(s.name for s in w.steps), w.description] for name, w in found.items()]
+    rows = [[name, ", ".join(s.name for s in w.steps), w.description] for name, w in by_name.items()]
     print_table(["workflow", "steps", "description"], rows)
 
 
@@ -121,11 +121,11 @@ def schema(
     from motools.compiler.params_yaml import config_schema
 
     place = pipeline_folder(folder, needs_project=False)
-    found = config_schema(load_workflow(_seen_from(place.folder, name), place))
+    json_schema = config_schema(load_workflow(_seen_from(place.folder, name), place))
     if output is Format.json:
-        print_json(found)
+        print_json(json_schema)
     else:
-        typer.echo(yaml12.dumps(found), nl=False)
+        typer.echo(yaml12.dumps(json_schema), nl=False)
 
 
 @app.command()

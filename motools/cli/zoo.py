@@ -52,18 +52,18 @@ def _of(kind: Kind) -> zoo.Kind:
     return kind.value
 
 
-def _found(names: list[str], kind: Kind | None) -> list[tuple[Kind, str]]:
+def _named(names: list[str], kind: Kind | None) -> list[tuple[Kind, str]]:
     """The entries of these names, or all where none is given, of each kind that has them."""
     from motools.errors import UserError, did_you_mean
 
     kinds = [kind] if kind else list(Kind)
     every = [(kind, name) for kind in kinds for name in _names(kind)]
-    known = {name for _, name in every}
+    published = {name for _, name in every}
     for name in names:
-        if name not in known:
+        if name not in published:
             what = kind.value if kind else "entry"
             raise UserError(
-                f"There is no {what} named {name!r}.{did_you_mean(name, known)} List them with: motools zoo list."
+                f"There is no {what} named {name!r}.{did_you_mean(name, published)} List them with: motools zoo list."
             )
     return [entry for entry in every if entry[1] in names] if names else every
 
@@ -84,7 +84,7 @@ def list_entries(
     from motools import zoo
     from motools.cli.tables import print_json, print_table
 
-    entries = [(kind, _about(kind, name)) for kind, name in _found([], kind)]
+    entries = [(kind, _about(kind, name)) for kind, name in _named([], kind)]
     if tag is not None:
         entries = [(kind, entry) for kind, entry in entries if tag in entry.tags]
     if paper is not None:
@@ -123,9 +123,9 @@ def show(
     from motools.cli.tables import print_json, shown
 
     if fidelity:
-        _show_fidelity(_found([name], kind), as_json)
+        _show_fidelity(_named([name], kind), as_json)
         return
-    described = [_described(kind, name, fetch) for kind, name in _found([name], kind)]
+    described = [_described(kind, name, fetch) for kind, name in _named([name], kind)]
     if as_json:
         print_json(described)
         return
@@ -181,10 +181,10 @@ def _described(kind: Kind, name: str, fetch: bool) -> dict[str, Any]:
     key = {Kind.dataset: "dataset_loader: ", Kind.task: "eval_task: "}.get(kind)
     about["use"] = f"{key}{point.value}" if key else f"motools workflow run {name}"
     if kind is Kind.dataset:
-        found = checks.examples(name, fetch=fetch)
-        rows, count = found if found else ([], None)
+        examples = checks.examples(name, fetch=fetch)
+        rows, count = examples if examples else ([], None)
         about |= {"rows": count, "examples": "\n".join(_line(row) for row in rows)}
-        if found is None:
+        if examples is None:
             about["examples"] = "not in the cache; --fetch downloads it"
     about["configs"] = [config for config in zoo.configs() if _is_used(point.value, name, config)]
     return about
@@ -279,7 +279,7 @@ def _checked(names: list[str] | None, kind: Kind | None, refresh: bool = True) -
     from motools.zoo import checks
 
     results = []
-    entries = _found(names or [], kind)
+    entries = _named(names or [], kind)
     for number, (of, name) in enumerate(entries, 1):
         print(f"{number}/{len(entries)} {of.value} {name}", file=sys.stderr, flush=True)
         results.append(checks.check(_of(of), name, refresh, resolved))

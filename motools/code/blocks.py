@@ -82,14 +82,14 @@ class _Count:
         self.reflecting = False
         self.counted: dict[str, set[int]] = {path: set() for path in modules}
         self.named = {module.name: module for module in modules.values()}
-        self.effects = {path: all_effects(module, self.known(module)) for path, module in modules.items()}
+        self.effects = {path: all_effects(module, self.project_names(module)) for path, module in modules.items()}
         self.links = {path: links(module) for path, module in modules.items()}
 
-    def known(self, module: Module) -> frozenset[tuple[str, str]]:
+    def project_names(self, module: Module) -> frozenset[tuple[str, str]]:
         """What the project's names are that a file uses while it is loaded: its imports and its classes."""
-        found = {name: self.kind(module, name) for name, kind in module.kinds.items() if kind == "class"}
-        found |= {text: self.kind_of_dotted(dotted) for text, dotted in chains(module).items()}
-        return frozenset((text, kind) for text, kind in found.items() if kind != "installed")
+        kinds = {name: self.kind(module, name) for name, kind in module.kinds.items() if kind == "class"}
+        kinds |= {text: self.kind_of_dotted(dotted) for text, dotted in chains(module).items()}
+        return frozenset((text, kind) for text, kind in kinds.items() if kind != "installed")
 
     def kind(self, module: Module, name: str, depth: int = 9) -> str:
         kind = module.kinds.get(name)
@@ -123,8 +123,8 @@ class _Count:
             root, dotted = root_of(base), dotted_name(base, module)
             if root in module.kinds or dotted is not None:
                 of = self.kind_of_dotted(dotted, depth - 1) if dotted else self.kind(module, root or "", depth - 1)
-                known = of in ("record", "class") or (of == "installed" and is_tame(dotted or ""))
-                if not known:
+                harmless = of in ("record", "class") or (of == "installed" and is_tame(dotted or ""))
+                if not harmless:
                     return "live"
                 kind = of if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
         for part in classes[0].body:
@@ -218,14 +218,14 @@ class _Count:
 
     def import_counts(self, module: Module, node: ast.Import | ast.ImportFrom) -> bool:
         # What an import of the project executes counts by itself: the file is one of the modules.
-        found = list(imports_of(node))
+        imports = list(imports_of(node))
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             return self.reflecting or "fields" in self.needed
-        if any(bound in self.needed or bound == "*" for _, _, bound in found):
+        if any(bound in self.needed or bound == "*" for _, _, bound in imports):
             return True
-        if self.dynamic and any(self.is_project(target) for target, _, _ in found):
+        if self.dynamic and any(self.is_project(target) for target, _, _ in imports):
             return True
-        return any(self.is_foreign(target) and not _is_named(bound, module) for target, _, bound in found)
+        return any(self.is_foreign(target) and not _is_named(bound, module) for target, _, bound in imports)
 
     def is_foreign(self, target: str) -> bool:
         return target.partition(".")[0] not in STDLIB and not self.is_project(target)

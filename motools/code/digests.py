@@ -57,26 +57,26 @@ def tree_as_text(node: Any, keep: bool, body: bool, rename: bool, names: Mapping
         if node.value is None:  # in a function, a hint is nobody's
             return []
         node = ast.Assign([node.target], node.value)
-    found: list[Any] = [type(node).__name__]
+    nested: list[Any] = [type(node).__name__]
     for name, value in ast.iter_fields(node):
         if name in ("ctx", "kind"):
             continue
         if not keep and (name == "returns" or (name == "annotation" and isinstance(node, ast.arg))):
             continue
-        known = names
+        inner_names = names
         if name == "body" and isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             inside = body or isinstance(node, ast.ClassDef)
             value = [each for each in value if (keep if is_docstring(each) else inside)]
             if isinstance(node, FUNCTIONS):  # there only: its defaults are evaluated where it stands
-                known = local_names(node) if rename else {}
+                inner_names = local_names(node) if rename else {}
         if isinstance(node, ast.JoinedStr):  # some versions of Python parse an empty text into it
             value = [each for each in value if each.value != ""]
         if isinstance(node, ast.ClassDef) and name == "body":  # its hints make its fields
             hinted = ((each, keep or isinstance(each, ast.AnnAssign)) for each in value)
-            found.append([name, [tree_as_text(each, kept, False, rename, known) for each, kept in hinted]])
+            nested.append([name, [tree_as_text(each, kept, False, rename, inner_names) for each, kept in hinted]])
         elif value is not None and value != []:
-            found.append([name, tree_as_text(value, keep, False, rename, known)])
-    return found
+            nested.append([name, tree_as_text(value, keep, False, rename, inner_names)])
+    return nested
 
 
 def local_names(function: Function) -> dict[str, str]:

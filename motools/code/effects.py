@@ -60,10 +60,10 @@ def effects_of(statement: ast.stmt, module: Module, projects: frozenset[tuple[st
     binds = {name for name, _ in bindings(statement)}
     touches: set[str] = set()
     unknown = False
-    known = dict(projects)
+    kinds = dict(projects)
 
     def kind(node: ast.AST) -> str:
-        return kind_of_value(node, module, known)
+        return kind_of_value(node, module, kinds)
 
     for node in _evaluated(statement, module):
         if isinstance(node, ast.Call):
@@ -111,19 +111,19 @@ def _unpacks(node: ast.AST) -> bool:
     return isinstance(node, ast.Assign) and any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets)
 
 
-def kind_of_value(node: ast.AST, module: Module, known: Mapping[str, str]) -> str:
+def kind_of_value(node: ast.AST, module: Module, kinds: Mapping[str, str]) -> str:
     """What an expression gives, as far as it is a name or an attribute of one; other expressions are met themselves."""
     if isinstance(node, ast.Starred):
-        return kind_of_value(node.value, module, known)
+        return kind_of_value(node.value, module, kinds)
     if isinstance(node, ast.Name):
         kind = module.kinds.get(node.id, "data")
         if kind == "value":
             return "data" if node.id in module.literal else "live"
-        return known.get(node.id, "installed" if kind == "import" else kind)
+        return kinds.get(node.id, "installed" if kind == "import" else kind)
     if isinstance(node, ast.Attribute):
         root = root_of(node)
         if root in module.imported and module.kinds.get(root or "") == "import":
-            return known.get(ast.unparse(node), "installed")
+            return kinds.get(ast.unparse(node), "installed")
         return (
             "live"
             if module.kinds.get(root or "") in ("def", "class", "value") and root not in module.literal
@@ -136,8 +136,8 @@ def kind_of_value(node: ast.AST, module: Module, known: Mapping[str, str]) -> st
 def chains(module: Module) -> dict[str, str]:
     """The imported names and attributes of them that a file uses while it is loaded, and what they stand for."""
     nodes = (node for statement in module.body for node in at_import(statement))
-    found = ((node, dotted_name(node, module)) for node in nodes if isinstance(node, (ast.Name, ast.Attribute)))
-    return {ast.unparse(node): dotted for node, dotted in found if dotted is not None}
+    pairs = ((node, dotted_name(node, module)) for node in nodes if isinstance(node, (ast.Name, ast.Attribute)))
+    return {ast.unparse(node): dotted for node, dotted in pairs if dotted is not None}
 
 
 def _is_known_decorator(node: ast.expr, module: Module) -> bool:
@@ -208,8 +208,8 @@ def _only_makes(function: Function, module: Module, depth: int) -> bool:
             return False
         if isinstance(each, ast.Call) and not _is_step(each, module):
             func = each.func
-            known = isinstance(func, ast.Attribute) and (func.attr in READING or name_of(func.value) in own)
-            if not known and not _is_factory(each, module, depth):
+            harmless = isinstance(func, ast.Attribute) and (func.attr in READING or name_of(func.value) in own)
+            if not harmless and not _is_factory(each, module, depth):
                 return False
             if any(_may_do_more(given, function, module) for given in _given(each)):
                 return False

@@ -71,17 +71,17 @@ def make_trace(of: Execution, place: PipelineFolder) -> Trace:
     def counts(by: tuple[str, int] | None) -> bool:
         return by is None or by[0] not in counted or counted[by[0]].hold(by[1])
 
-    def used(kind: str, found: str) -> dict[str, Any]:
+    def used(kind: str, attribute: str) -> dict[str, Any]:
         # Of what happened while modules were loaded, that counts which was done by a statement that counts.
         return {
             name: value
             for events in (of.loading, of.events)
-            for name, value in getattr(events, found).items()
+            for name, value in getattr(events, attribute).items()
             if any(counts(by) for by in events.by.get((kind, name), [None]))
         }
 
-    def told(found: Mapping[str, Any]) -> dict[str, Any]:
-        return {to_told(path, place): value for path, value in sorted(found.items())}
+    def told(by_path: Mapping[str, Any]) -> dict[str, Any]:
+        return {to_told(path, place): value for path, value in sorted(by_path.items())}
 
     code = {}
     files = {**used("file", "files"), **of.named}
@@ -90,13 +90,13 @@ def make_trace(of: Execution, place: PipelineFolder) -> Trace:
         if path not in counted:
             files[path] = md5
             continue
-        source, found = of.sources[path], counted[path]
+        source, block = of.sources[path], counted[path]
         code[to_told(path, place)] = Code(
             source.module,
             source.is_package,
             md5,
-            [list(each) for each in found.top],
-            dict(found.functions),
+            [list(each) for each in block.top],
+            dict(block.functions),
             sorted(pinned.get(path, set())),
         )
     exists = used("exists", "exists")
@@ -182,16 +182,16 @@ def _config_classes(classes: Iterable[type]) -> dict[str, set[str]]:
 def _module_paths(place: PipelineFolder, sources: Mapping[str, Source]) -> list[str]:
     """Folders where the project's modules were found besides the usual ones."""
     usual = set(search_path(place))
-    found: dict[str, None] = {}
+    folders: dict[str, None] = {}
     for path, source in sources.items():
         folder = os.path.dirname(path)
         for _ in range(source.module.count(".") + (1 if source.is_package else 0)):
             folder = os.path.dirname(folder)
         if folder not in usual:
-            found[folder] = None
+            folders[folder] = None
     root = str(place.project.root) + os.sep
     for folder in map(os.path.abspath, sys.path):  # in which others may come to lie
         if f"{folder}{os.sep}".startswith(root) and folder not in usual and is_project(os.path.join(folder, "x.py")):
-            found[folder] = None
+            folders[folder] = None
     order = [os.path.abspath(folder) for folder in sys.path]
-    return sorted(found, key=lambda folder: order.index(folder) if folder in order else -1)
+    return sorted(folders, key=lambda folder: order.index(folder) if folder in order else -1)

@@ -44,19 +44,19 @@ class Loads:
         self.folders = search_path(place, paths)
         self.sources = sources
         self._names = {source.module: path for path, source in sources.items()}
-        self._found: dict[str, str | None] = {}
-        self._known: dict[str, bool] = {}
+        self._paths: dict[str, str | None] = {}
+        self._is_project: dict[str, bool] = {}
 
     def parsed(self, paths: Iterable[str]) -> dict[str, Module]:
-        found = ((path, self._module(path)) for path in paths)
-        return {path: module for path, module in found if module is not None}
+        modules = ((path, self._module(path)) for path in paths)
+        return {path: module for path, module in modules if module is not None}
 
     def is_project(self, dotted: str) -> bool:
-        if dotted not in self._known:
+        if dotted not in self._is_project:
             below = os.path.join(*dotted.split("."))
             namespace = any(os.path.isdir(os.path.join(folder, below)) for folder in self.folders if dotted)
-            self._known[dotted] = namespace or self.file(dotted) is not None
-        return self._known[dotted]
+            self._is_project[dotted] = namespace or self.file(dotted) is not None
+        return self._is_project[dotted]
 
     def closure(self, paths: Iterable[str], ran: Mapping[str, set[str]]) -> tuple[list[str], list[str]]:
         """Those of these files that none before them leads to, and all of them with what they import, in the order in
@@ -71,8 +71,8 @@ class Loads:
             started.add(path)
             module = self._module(path)
             for dotted in self._imported(module, ran.get(path, set())) if module is not None else ():
-                for found in self._files(dotted):
-                    visit(found)
+                for file in self._files(dotted):
+                    visit(file)
             order.append(path)
 
         for path in paths:
@@ -95,9 +95,9 @@ class Loads:
     def file(self, dotted: str) -> str | None:
         if dotted in self._names:
             return self._names[dotted]
-        if dotted not in self._found:
-            self._found[dotted] = self._look(dotted)
-        return self._found[dotted]
+        if dotted not in self._paths:
+            self._paths[dotted] = self._look(dotted)
+        return self._paths[dotted]
 
     def _look(self, dotted: str) -> str | None:
         parent, _, last = dotted.rpartition(".")
@@ -117,7 +117,7 @@ class Loads:
                 data = Path(path).read_bytes()
             except OSError:
                 return None
-            name = next((dotted for dotted, found in self._found.items() if found == path), Path(path).stem)
+            name = next((dotted for dotted, file in self._paths.items() if file == path), Path(path).stem)
             self.sources[path] = Source(data, name, Path(path).name == "__init__.py")
         source = self.sources[path]
         return syntax.read(source.data, source.module, source.is_package)
@@ -129,11 +129,11 @@ def _imported_by(module: Module, function: str | None = None) -> tuple[str, ...]
     if function is None:
         nodes = [node for statement in module.body for node in syntax.at_import(statement)]
     else:
-        bodies = [part for found in module.functions.get(function, []) for part in found.body]
+        bodies = [part for dotted in module.functions.get(function, []) for part in dotted.body]
         nodes = [node for part in bodies for node in ast.walk(part)]
-    found = []
+    dotted = []
     for node in nodes:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             for target, alias, _ in syntax.imports_of(node):
-                found += [target, f"{target}.{alias}"] if alias and alias != "*" else [target]
-    return tuple(dict.fromkeys(found))
+                dotted += [target, f"{target}.{alias}"] if alias and alias != "*" else [target]
+    return tuple(dict.fromkeys(dotted))

@@ -96,11 +96,11 @@ def bound_in(file: Path) -> dict[str, list[ast.AST]]:
         raise ConfigError(f"{file}, line {error.lineno or 1}: {error.msg}.") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: not Python: {error}.") from None
-    found: dict[str, list[ast.AST]] = {}
+    binders: dict[str, list[ast.AST]] = {}
     for statement in tree.body:
         for name, node in bindings(statement) if not is_script_guard(statement) else ():
-            found.setdefault(name, []).append(node)
-    return found
+            binders.setdefault(name, []).append(node)
+    return binders
 
 
 def _installed_file(module: str, text: str, place: PipelineFolder) -> Path | None:

@@ -103,11 +103,11 @@ def read(data: bytes, name: str, is_package: bool) -> Module | None:
     return module
 
 
-def _globals(code: CodeType, found: dict[str, set[str]]) -> set[str]:
+def _globals(code: CodeType, by_function: dict[str, set[str]]) -> set[str]:
     """The names of a code object and of those inside it."""
-    inside = (_globals(each, found) for each in code.co_consts if isinstance(each, CodeType))
+    inside = (_globals(each, by_function) for each in code.co_consts if isinstance(each, CodeType))
     names = set(code.co_names).union(*inside)
-    found.setdefault(code.co_qualname, set()).update(names)
+    by_function.setdefault(code.co_qualname, set()).update(names)
     return names
 
 

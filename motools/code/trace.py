@@ -97,10 +97,10 @@ def to_told(path: str, place: PipelineFolder) -> str:
 def dependencies(trace: Trace, place: PipelineFolder) -> dict[str, str | None]:
     """The files and folders of the project that DVC can watch: path from the pipeline's folder -> digest."""
     folder, root = str(place.folder), str(place.project.root)
-    found: dict[str, str | None] = {path: code.md5 for path, code in trace.code.items()}
-    found |= {path: digest for path, digest in trace.files.items() if digest is not None}
+    digests: dict[str, str | None] = {path: code.md5 for path, code in trace.code.items()}
+    digests |= {path: digest for path, digest in trace.files.items() if digest is not None}
     deps = {}
-    for told, digest in found.items():
+    for told, digest in digests.items():
         path = real_paths(told, place)[0]
         holds_pipeline = f"{folder}{os.sep}".startswith(f"{path}{os.sep}")
         if path.startswith(root + os.sep) and not holds_pipeline and os.path.exists(path):

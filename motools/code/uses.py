@@ -48,11 +48,11 @@ class Uses:
 
 
 @lru_cache(maxsize=1 << 16)
-def uses_in(node: ast.AST, known: frozenset[str] | None = None) -> Uses:
+def uses_in(node: ast.AST, of_module: frozenset[str] | None = None) -> Uses:
     """What a node uses, without the bodies of functions in it.
 
     Args:
-        known: in a function's body, the names that are not its own.
+        of_module: in a function's body, the names that are not its own.
     """
     names: set[str] = set()
     handed: set[str] = set()
@@ -70,7 +70,7 @@ def uses_in(node: ast.AST, known: frozenset[str] | None = None) -> Uses:
             continue
         if isinstance(each, ast.Name):
             by_text += each.id in _BY_TEXT
-            if known is None or each.id in known:
+            if of_module is None or each.id in of_module:
                 names.add(each.id)
                 bare |= set() if id(each) in bases else {each.id}
         elif isinstance(each, ast.Attribute):
@@ -108,9 +108,9 @@ def _is_builtin(func: ast.expr) -> bool:
 @lru_cache(maxsize=1 << 16)
 def uses_of(module: Module, name: str) -> list[Uses]:
     """What the functions of a name use."""
-    known = frozenset(module.globals[name]) if name in module.globals else None
+    of_module = frozenset(module.globals[name]) if name in module.globals else None
     nodes = module.functions.get(name, [])
-    return [*map(uses_in, nodes), *(uses_in(part, known) for node in nodes for part in node.body)]
+    return [*map(uses_in, nodes), *(uses_in(part, of_module) for node in nodes for part in node.body)]
 
 
 @dataclass(frozen=True)

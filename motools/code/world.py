@@ -21,18 +21,18 @@ class World:
 
     Args:
         digest: what a file holds now.
-        known: digests that need not be looked at.
+        digests: those that need not be looked at.
     """
 
     def __init__(
         self,
         place: PipelineFolder,
         digest: Callable[[str], str | None] = path_digest,
-        known: Mapping[str, str] | None = None,
+        digests: Mapping[str, str] | None = None,
     ) -> None:
         self.place = place
         self._digest = digest
-        self._digests: dict[str, str | None] = dict(known or {})
+        self._digests: dict[str, str | None] = dict(digests or {})
         self._listings: dict[tuple[str, bool], str] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._held: dict[int, tuple[Trace, list[str]]] = {}
@@ -115,7 +115,7 @@ class World:
             parents = [".".join(parts[:n]) for n in range(1, len(parts))]
             spaces = [parent for parent in parents if parent not in modules]  # folders without `__init__.py`
             real = self._here(told)[0]
-            if spaces and (found := loads.file(code.module)) and os.path.realpath(found) != os.path.realpath(real):
+            if spaces and (file := loads.file(code.module)) and os.path.realpath(file) != os.path.realpath(real):
                 yield f"a new module {code.module}"
             yield from (f"a new package {parent}" for parent in spaces if loads.file(parent))
             hiding = os.path.join(self._here(told)[0].removesuffix(".py"), "__init__.py")
@@ -166,8 +166,8 @@ def hiding_in(names: Iterable[str], folder: str, files: Mapping[str, str], absen
         for path, name in first.items()
         if path.startswith(tuple(os.path.join(folder, name) + end for end in (os.sep, ".py")))
     }
-    known = {*absent, *first.values()}
-    return {name for name in names if name not in own and (name in known or is_installed_name(name))}
+    sought = {*absent, *first.values()}
+    return {name for name in names if name not in own and (name in sought or is_installed_name(name))}
 
 
 def _different(before: Code, now: Blocks) -> Iterator[str]:

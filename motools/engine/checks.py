@@ -116,7 +116,7 @@ def warnings(compiled: Compiled, names: Iterable[str], ask: bool = False, today:
     said: set[str] = set()
     for name, found in models.items():
         for model in found:
-            shutdown = shutdowns.known(model, told)
+            shutdown = shutdowns.shutdown_of(model, told)
             text = shutdown and shutdowns.warning(model, shutdown, today or date.today())
             if text and text not in said:
                 said.add(text)

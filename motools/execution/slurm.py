@@ -302,7 +302,7 @@ def _answer_file(project: Project, entry: JobEntry) -> Path:
 
 def _environment() -> dict[str, str]:
     """Without keys, since clusters may keep a job's environment where others read it: the project's `.env` has them."""
-    return {name: value for name, value in os.environ.items() if name not in secrets.known()}
+    return {name: value for name, value in os.environ.items() if name not in secrets.in_environment()}
 
 
 @contextmanager

@@ -36,12 +36,12 @@ def test_variables_are_secret_by_their_name_and_only_long_values_count(monkeypat
         *("MYSQL_PWD", "SIGNING_PASSPHRASE", "SERVICE_ACCOUNT_CREDENTIALS", "DEPLOY_PRIVATE_KEY", "SMTP_PASS"),
     ):
         monkeypatch.setenv(name, KEY)
-        assert secrets.known()[name] == KEY
+        assert secrets.in_environment()[name] == KEY
         monkeypatch.setenv(name, "short")
-        assert name not in secrets.known()
+        assert name not in secrets.in_environment()
     for name in ("KEYBOARD", "TOKENIZERS_PARALLELISM", "MONKEY", "PASSWORD_STORE", "SSH_PUBLIC_KEY", "PWD", "COMPASS"):
         monkeypatch.setenv(name, KEY)
-        assert name not in secrets.known()
+        assert name not in secrets.in_environment()
 
 
 def test_a_value_that_changes_is_known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +55,9 @@ def test_a_value_that_changes_is_known_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_variable_that_says_where_a_key_lies_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSH_KEY", str(tmp_path))
-    assert "SSH_KEY" not in secrets.known()
+    assert "SSH_KEY" not in secrets.in_environment()
     monkeypatch.setenv("SSH_KEY", f"{tmp_path}/but-no-such-file")
-    assert "SSH_KEY" in secrets.known()
+    assert "SSH_KEY" in secrets.in_environment()
 
 
 LINES = ["MIIabcdefghijklmnopqrstuvwxyz0123456789", "QRSTUVWXYZabcdefghijklmnopqrstuvwxyz012"]

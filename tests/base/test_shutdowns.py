@@ -27,7 +27,7 @@ def test_every_date_of_the_file_says_where_it_comes_from() -> None:
     "model", [SEED, "openai/gpt-4o-2024-08-06", "openai/ft:gpt-4.1-mini-2025-04-14:org:name:id", "openai/gpt-4.1"]
 )
 def test_a_model_goes_off_with_its_base(model: str) -> None:
-    found = shutdowns.known(model)
+    found = shutdowns.shutdown_of(model)
     assert found is not None
     assert found.date == GONE
 
@@ -36,14 +36,14 @@ def test_a_model_goes_off_with_its_base(model: str) -> None:
     "model", ["openai/gpt-99", "tinylm/base", "anthropic/gpt-4o", "tinker/Qwen/Qwen3-8B", "gpt-4o"]
 )
 def test_of_others_nothing_is_known(model: str) -> None:
-    assert shutdowns.known(model) is None
+    assert shutdowns.shutdown_of(model) is None
 
 
 def test_the_trainer_goes_off_before_the_models() -> None:
-    found = shutdowns.known("trainer openai")
+    found = shutdowns.shutdown_of("trainer openai")
     assert found is not None
     assert found.date == date(2027, 1, 6)
-    assert shutdowns.known("trainer tinylm") is None
+    assert shutdowns.shutdown_of("trainer tinylm") is None
 
 
 @pytest.mark.parametrize(
@@ -61,19 +61,19 @@ def test_dates_of_a_provider_hold_for_its_own_servers(
     address: str, counts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", address)
-    assert (shutdowns.known(SEED) is not None) == counts
-    assert (shutdowns.known("trainer openai") is not None) == counts
-    assert shutdowns.known("tinker/Qwen/Qwen3-30B-A3B") is not None
+    assert (shutdowns.shutdown_of(SEED) is not None) == counts
+    assert (shutdowns.shutdown_of("trainer openai") is not None) == counts
+    assert shutdowns.shutdown_of("tinker/Qwen/Qwen3-30B-A3B") is not None
 
 
 def test_what_a_server_tells_counts_more_than_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"gpt-4o-mini-2024-07-18": date(2027, 3, 1), "gpt-99": date(2027, 5, 1)}
-    later, other = shutdowns.known(SEED, told), shutdowns.known("openai/ft:gpt-99:o::x", told)
+    later, other = shutdowns.shutdown_of(SEED, told), shutdowns.shutdown_of("openai/ft:gpt-99:o::x", told)
     assert later == shutdowns.Shutdown(date(2027, 3, 1), "the model list of api.openai.com")
     assert other is not None
     assert other.date == date(2027, 5, 1)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    assert shutdowns.known(SEED, told) == shutdowns.Shutdown(date(2027, 3, 1), "the model list of 127.0.0.1")
+    assert shutdowns.shutdown_of(SEED, told) == shutdowns.Shutdown(date(2027, 3, 1), "the model list of 127.0.0.1")
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def trainers(config: dict[str, Any]) -> set[str]:
 def test_only_what_trains_at_openai_names_a_model_that_goes_off() -> None:
     for name in NAMES:
         models = list(shutdowns.models_in(yaml12.loads(text_of(name))))
-        assert any(map(shutdowns.known, models)) == name.endswith((".openai", ".published")), name
+        assert any(map(shutdowns.shutdown_of, models)) == name.endswith((".openai", ".published")), name
 
 
 def test_what_openai_would_refuse_is_not_published_for_it() -> None:

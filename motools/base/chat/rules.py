@@ -41,12 +41,12 @@ class Rules:
     parts: Mapping[str, tuple[str, ...]] | None = None
     exact: bool = False
 
-    def check_keys(self, where: str, values: Mapping[str, Any], known: Collection[str] | None) -> None:
-        for name in values if known is not None else ():
-            if name not in known and values[name] is not None:  # type: ignore[operator]
-                hint = did_you_mean(name, known or ())
+    def check_keys(self, where: str, values: Mapping[str, Any], allowed: Collection[str] | None) -> None:
+        for name in values if allowed is not None else ():
+            if name not in allowed and values[name] is not None:  # type: ignore[operator]
+                hint = did_you_mean(name, allowed or ())
                 raise WrongRow(
-                    field_at(where, str(name)), f"{self.who} knows no such key.{hint} Known: {listed(known or ())}"
+                    field_at(where, str(name)), f"{self.who} knows no such key.{hint} Known: {listed(allowed or ())}"
                 )
 
 
@@ -70,8 +70,8 @@ def check_is(where: str, value: Any, kind: type, words: str, empty: bool = False
         expected(where, words, value)
 
 
-def expected(where: str, words: str, found: Any) -> NoReturn:
-    raise WrongRow(where, f"expected {words}, found {short(found)}")
+def expected(where: str, words: str, value: Any) -> NoReturn:
+    raise WrongRow(where, f"expected {words}, found {short(value)}")
 
 
 def short(value: Any) -> str:

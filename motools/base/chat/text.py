@@ -58,10 +58,10 @@ def unwritable(value: Any, where: str = "") -> WrongRow | None:
         for name, item in value.items():
             if not isinstance(name, (str, bool, int, float, type(None))):
                 return WrongRow(where, f"not JSON: the key {name!r:.60} is no text")
-            if (found := unwritable(name, where) or unwritable(item, field_at(where, str(name)))) is not None:
-                return found
+            if (wrong := unwritable(name, where) or unwritable(item, field_at(where, str(name)))) is not None:
+                return wrong
     elif isinstance(value, (list, tuple)):
-        return next((found for n, item in enumerate(value) if (found := unwritable(item, f"{where}[{n}]"))), None)
+        return next((wrong for n, item in enumerate(value) if (wrong := unwritable(item, f"{where}[{n}]"))), None)
     elif isinstance(value, float) and not math.isfinite(value):
         return WrongRow(where, f"not JSON: {json.dumps(value)} is no number there")
     elif isinstance(value, str):
@@ -88,15 +88,15 @@ def parsed(line: bytes) -> Any:
         raise WrongRow("", f"not JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
         raise WrongRow("", "nested too deeply") from None
-    if _SUSPECT.search(line) and (found := unwritable(row)) is not None:
-        raise found
+    if _SUSPECT.search(line) and (wrong := unwritable(row)) is not None:
+        raise wrong
     return row
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
         raise WrongRow("", f"the key {repeated!r} stands twice in one object")
-    return found
+    return members

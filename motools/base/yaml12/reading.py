@@ -173,8 +173,8 @@ def _built(loader: Any, source: str) -> Any:
         if type(frame.value) is list:
             frame.value.append(value)
         elif frame.key is _MISSING:
-            known = height > 0 or kind is yaml.AliasEvent or value in frame.value
-            odd, frame.key = odd or known, None if known else value
+            odd_key = height > 0 or kind is yaml.AliasEvent or value in frame.value
+            odd, frame.key = odd or odd_key, None if odd_key else value
         else:
             frame.value[frame.key], frame.key = value, _MISSING
     return _MISSING if odd else None if result is _MISSING else result
