@@ -39,8 +39,8 @@ def compile_workflow(workflow: Workflow, reference: str, config: Any, place: Pip
     """
     said = resolved(workflow, config)
     workflow, sections = instances_of(workflow, said)
-    found = references.parse(reference, place)
-    source = found.file if found is not None else None
+    parsed = references.parse(reference, place)
+    source = parsed.file if parsed is not None else None
     named: dict[str, Named] = {}
     codes = {s.name: of_step(s, sections[s.name], place, source, named) for s in workflow.steps}
     locked, written = pipeline.read_lock(place.folder), pipeline.read_stages(place.folder)

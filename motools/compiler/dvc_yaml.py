@@ -157,13 +157,13 @@ def stages_text(compiled: Compiled, folder: Path) -> str:
 
 def grouped(compiled: Compiled) -> dict[str, Any]:
     """The stages as dvc.yaml says them: the instances of a step are one `foreach`, a line or two each."""
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for name, stage in compiled.stages.items():
         label = label_of(name)
         if not label:
-            found[name] = stage
+            entries[name] = stage
             continue
-        group = found.setdefault(base_of(name), {"foreach": {}, "do": {}})
+        group = entries.setdefault(base_of(name), {"foreach": {}, "do": {}})
         step = compiled.workflow.step(name)
         item = {"at": pipeline.in_folders(label)}
         said = {}
@@ -177,7 +177,7 @@ def grouped(compiled: Compiled) -> dict[str, Any]:
         group["foreach"][label] = item
         said |= {f"/{item['at']}": "/${item.at}", f"@{label}": "@${key}"}
         group["do"] = group["do"] or _replaced(stage, said)
-    return found
+    return entries
 
 
 def _replaced(value: Any, words: Mapping[str, str]) -> Any:

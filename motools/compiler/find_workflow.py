@@ -73,7 +73,7 @@ def _reference(workflow: Workflow, place: PipelineFolder) -> str | None:
     for name, point in zoo.published("workflow").items():
         if point.module in sys.modules and point.load() is workflow:
             return name
-    found = []
+    candidates = []
     for module in list(sys.modules.values()):
         file = Path(getattr(module, "__file__", None) or "")
         if not file.is_file() or not is_project(str(file)):
@@ -84,7 +84,7 @@ def _reference(workflow: Workflow, place: PipelineFolder) -> str | None:
                 imported = all(
                     isinstance(n, (ast.Import, ast.ImportFrom)) for n in references.bound_in(file).get(name, [])
                 )
-                found.append((imported, module.__name__ == "__main__", Path(os.path.abspath(file)), name))
-    for _, _, file, name in sorted(found):
+                candidates.append((imported, module.__name__ == "__main__", Path(os.path.abspath(file)), name))
+    for _, _, file, name in sorted(candidates):
         return f"{Path(os.path.relpath(file, place.folder)).as_posix()}:{name}"
     return None

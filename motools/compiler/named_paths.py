@@ -34,20 +34,20 @@ class Named:
         return {path: path_digest(path) for path in self.paths}
 
 
-def named_by(values: Mapping[str, Any], place: PipelineFolder, known: dict[str, Named] | None = None) -> Named:
+def named_by(values: Mapping[str, Any], place: PipelineFolder, by_text: dict[str, Named] | None = None) -> Named:
     """What a config names, in whatever form: C code opens files unseen, so these count without having been seen.
 
     Args:
-        known: what texts name, for configs that are looked at in one moment, and have many in common.
+        by_text: what texts name, for configs that are looked at in one moment, and have many in common.
     """
-    known = {} if known is None else known
+    by_text = {} if by_text is None else by_text
     paths: dict[str, None] = {}
     folders: dict[str, None] = {}
     for _, text in texts_in(values, keys=True):
-        if text not in known:
-            known[text] = _named_in(text, place)
-        paths.update(dict.fromkeys(known[text].paths))
-        folders.update(dict.fromkeys(known[text].folders))
+        if text not in by_text:
+            by_text[text] = _named_in(text, place)
+        paths.update(dict.fromkeys(by_text[text].paths))
+        folders.update(dict.fromkeys(by_text[text].folders))
     return Named(tuple(paths), tuple(folders))
 
 
@@ -57,9 +57,9 @@ def _named_in(text: str, place: PipelineFolder) -> Named:
     for form in _forms(text):
         for path in _places(form, place):
             if glob.has_magic(form):
-                found = [p for p in glob.glob(path, recursive=True) if os.path.isfile(p) and not _is_own(p, place)]
-                paths.update(dict.fromkeys(found))
-                looked_in = [os.path.dirname(each) for each in [path, *found]]
+                files = [p for p in glob.glob(path, recursive=True) if os.path.isfile(p) and not _is_own(p, place)]
+                paths.update(dict.fromkeys(files))
+                looked_in = [os.path.dirname(each) for each in [path, *files]]
                 folders.update(dict.fromkeys(each for each in looked_in if not glob.has_magic(each)))
             elif not _is_own(path, place) and (os.path.exists(path) or _PATH.fullmatch(form)):
                 paths[path] = None

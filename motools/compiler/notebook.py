@@ -89,7 +89,7 @@ def write(workflow: Workflow, notebook: Cells, place: PipelineFolder) -> tuple[W
     loading.forget(file)
     reference = f"{file.name}:{name}"
     try:
-        found = loading.load(reference, place)
+        written = loading.load(reference, place)
     except ConfigError as error:
         raise WorkflowError(
             f"What cells of the notebook define does not run by itself: {error} Else, {_ADVICE}"
@@ -99,7 +99,7 @@ def write(workflow: Workflow, notebook: Cells, place: PipelineFolder) -> tuple[W
         each.co_name: each for each in compile(text, str(file), "exec").co_consts if isinstance(each, types.CodeType)
     }
     _refuse_other(vars(module), codes, notebook.names)
-    return found, reference
+    return written, reference
 
 
 def module_text(name: str, texts: Sequence[str]) -> str:

@@ -53,13 +53,13 @@ def of_step(
     values: Mapping[str, Any],
     place: PipelineFolder,
     source: Path | None = None,
-    known: dict[str, Named] | None = None,
+    by_text: dict[str, Named] | None = None,
 ) -> StepCode:
     """What a step is, with a complete config.
 
     Args:
         source: the file that defines its workflow, where that is the project's.
-        known: what texts of configs name that are looked at in the same moment.
+        by_text: what texts of configs name that are looked at in the same moment.
 
     Raises:
         ConfigError: the config names code that is not there, or an entry that nobody publishes.
@@ -94,7 +94,7 @@ def of_step(
         argument = field not in code_fields and code_fields and ("." in field or "[" in field)
         if argument and (version := _entry_named(text, place)) is not None:  # of the code that the config names
             versions[f"config.{field}"] = version
-    named = named_by(values, place, known).paths
+    named = named_by(values, place, by_text).paths
     files |= {Path(path) for path in named if os.path.exists(path)}
     outputs = {base_of(name): role for name, role in roles_of(step.outputs).items()}
     described = json.dumps(describe_function(step.fn, partial(_shorten, place=place), outputs))
@@ -148,12 +148,12 @@ def _publishers() -> set[str]:
 
 def _entry_named(text: str, place: PipelineFolder) -> str | None:
     """The declared version of the installed loader or task that an argument names, or None."""
-    found = zoo.named("dataset", text) or zoo.named("task", text)
-    if found is None:
+    entry = zoo.named("dataset", text) or zoo.named("task", text)
+    if entry is None:
         reference = references.parse(text, place)
         if reference is not None and reference.module and reference.module.partition(".")[0] in _publishers():
-            found = loading.load(text, place)
-    version = zoo.declared_version(found)
+            entry = loading.load(text, place)
+    version = zoo.declared_version(entry)
     return None if version is None else f"{text}@{version}"
 
 

@@ -49,9 +49,9 @@ def as_made(outputs: Mapping[str, T], step: str) -> dict[str, str]:
     """Outputs of a step's instance by the names that its function gives them: without what holds for all of them, and
     without the step's name before an axis of its own."""
     own, before = axes_in(step), f"{base_of(step)}."
-    found = {}
+    by_instance = {}
     for name in outputs:
         axes = {axis: text for axis, text in axes_in(name).items() if axis not in own}
         left = ",".join(f"{axis.removeprefix(before)}={text}" for axis, text in axes.items())
-        found[instance(base_of(name), left)] = name
-    return found
+        by_instance[instance(base_of(name), left)] = name
+    return by_instance

@@ -65,28 +65,28 @@ def write(folder: Path, user: str, text: str | None, tags: Iterable[str] = (), w
         raise ConfigError(f"{folder.resolve()} is no experiment: it has no {pipeline.PARAMS}.")
     if text is not None and not text.strip():
         raise ConfigError("The note is empty. Write what is to be known: motools note TEXT.")
-    known = read(folder)
+    before = read(folder)
     for tag in tags:
         if not _TAG.fullmatch(tag):
             raise ConfigError(f"{tag!r} cannot be a tag: one is a word of letters, digits and . _ : / + -.")
     for tag in without:
-        if tag not in known.tags:
-            raise ConfigError(f"There is no tag {tag!r} to take away; there are: {', '.join(known.tags) or 'none'}.")
-    kept = [tag for tag in dict.fromkeys([*known.tags, *tags]) if tag not in set(without)]
+        if tag not in before.tags:
+            raise ConfigError(f"There is no tag {tag!r} to take away; there are: {', '.join(before.tags) or 'none'}.")
+    kept = [tag for tag in dict.fromkeys([*before.tags, *tags]) if tag not in set(without)]
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     more = (Note(now, user, text.strip()),) if text is not None else ()
-    notes = Notes(tuple(kept), known.notes + more)
+    notes = Notes(tuple(kept), before.notes + more)
     replace_file(folder / FILE, _HEAD + yaml12.dumps(notes.as_dict()))
     return notes
 
 
 def of_project(project: Project, tags: Iterable[str] = ()) -> Mapping[Path, Notes]:
     """Every experiment of a project of which something is said, and that has all of these tags, in order of folders."""
-    found = {}
+    by_folder = {}
     for parent, folders, names in os.walk(project.root):
         if FILE in names and pipeline.PARAMS in names:
             notes = read(Path(parent))
             if set(tags) <= set(notes.tags):
-                found[Path(parent)] = notes
+                by_folder[Path(parent)] = notes
         folders[:] = [name for name in sorted(folders) if is_walked(parent, name, set())]
-    return dict(sorted(found.items()))
+    return dict(sorted(by_folder.items()))

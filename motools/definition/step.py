@@ -106,8 +106,8 @@ class Step:
         """Raises `ConfigError` where what it says of its resources cannot be meant."""
         cores = self.cores(config) if callable(self.cores) else self.cores
         told = self.resources(config) if callable(self.resources) else self.resources
-        found: Resources = parse(Resources, dict(told or {}), f"{self.name}: resources")
-        return found.over(Resources(cores=None if cores is None else float(cores)))
+        needed: Resources = parse(Resources, dict(told or {}), f"{self.name}: resources")
+        return needed.over(Resources(cores=None if cores is None else float(cores)))
 
     def costs_money(self, config: Any, input_atoms: Mapping[str, Atom]) -> bool:
         return self.paid(config, input_atoms) if callable(self.paid) else self.paid

@@ -133,11 +133,11 @@ class _Plan:
     def of(cls, sweep: Any, workflow: Graph, spread: Mapping[str, Sequence[Axis]]) -> _Plan:
         axes = axes_of(sweep, workflow)
         own: dict[str, list[int]] = {}
-        known = [name for axis in [*axes, *itertools.chain(*spread.values())] for name in axis.names]
+        all_names = [name for axis in [*axes, *itertools.chain(*spread.values())] for name in axis.names]
         for name, varied in spread.items():
             own[name] = list(range(len(axes), len(axes) + len(varied)))
             axes += [
-                _after(name, axis) if any(known.count(each) > 1 for each in axis.names) else axis for axis in varied
+                _after(name, axis) if any(all_names.count(each) > 1 for each in axis.names) else axis for axis in varied
             ]
         names = [name for axis in axes for name in axis.names]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:

@@ -176,8 +176,8 @@ class Workflow:
         base, holding = base_of(name), axes_in(name).items() if "=" in name else ()
         fitting = [n for n, each in enumerate(names) if base_of(each) == base and axes_in(each).items() >= set(holding)]
         if holding and not fitting and (there := [axes_in(each) for each in names if base_of(each) == base]):
-            known = {axis: dict.fromkeys(axes[axis] for axes in there) for axis in there[0]}
-            told = "; ".join(f"{axis}={listed(texts)}" for axis, texts in known.items()) or "no sweep"
+            by_axis = {axis: dict.fromkeys(axes[axis] for axes in there) for axis in there[0]}
+            told = "; ".join(f"{axis}={listed(texts)}" for axis, texts in by_axis.items()) or "no sweep"
             raise WorkflowError(
                 f"The workflow {self.name!r} has no step {name!r}. Of {base} there is what has: {told}."
             )
