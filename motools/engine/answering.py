@@ -16,7 +16,7 @@ __all__ = ["unchanged_in"]
 def unchanged_in(folders: Iterable[Path]) -> Mapping[str, list[dict[str, Any]]] | None:
     """What there is to say of each stage of the pipelines that folders are or hold, by the pipeline's name, if nothing
     has changed in any of them; None where that cannot be proven, or a folder is in no project, or in another one."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_name: dict[str, list[dict[str, Any]]] = {}
     stats: dict[str, bytes] = {}  # most of what one pipeline rests on, such as what is installed, all do
     root = None
     for asked in folders:
@@ -29,8 +29,8 @@ def unchanged_in(folders: Iterable[Path]) -> Mapping[str, list[dict[str, Any]]] 
             proven = snapshot.unchanged(each, stats) if snapshot.find_root(each) == root else None
             if proven is None:
                 return None
-            found[each.relative_to(root).as_posix()] = proven
-    return found
+            by_name[each.relative_to(root).as_posix()] = proven
+    return by_name
 
 
 def _pipelines(folder: Path) -> Iterator[Path]:

@@ -107,15 +107,15 @@ def warnings(compiled: Compiled, names: Iterable[str], ask: bool = False, today:
         ask: also read the list of OpenAI's models, where one of them is meant and there is a key: one request.
     """
     models = {name: list(dict.fromkeys(_models(compiled, name))) for name in names}
-    ask = ask and any(model.startswith("openai/") for found in models.values() for model in found)
+    ask = ask and any(model.startswith("openai/") for of_step in models.values() for model in of_step)
     told: dict[str, date] = {}
     if ask:
         from motools.training.openai.model_list import shutdown_dates
 
         told = shutdown_dates()
     said: set[str] = set()
-    for name, found in models.items():
-        for model in found:
+    for name, of_step in models.items():
+        for model in of_step:
             shutdown = shutdowns.shutdown_of(model, told)
             text = shutdown and shutdowns.warning(model, shutdown, today or date.today())
             if text and text not in said:
@@ -143,13 +143,13 @@ def _silently(*rehearsal: Any) -> None:
 def _rehearsed(compiled: Compiled, names: Iterable[str]) -> list[str]:
     """The steps that have something to try out; of those that would try out the same, one."""
     makers = {output: step.name for step in compiled.workflow.steps for output in step.outputs}
-    found: dict[str, str] = {}
+    distinct: dict[str, str] = {}
     for name in names:
         step = compiled.workflow.step(name)
         if step.rehearse is not None:
             made = [compiled.config[makers[given]] for given in step.inputs if given in makers]
-            found.setdefault(json.dumps([base_of(name), compiled.config[name], made]), name)
-    return list(found.values())
+            distinct.setdefault(json.dumps([base_of(name), compiled.config[name], made]), name)
+    return list(distinct.values())
 
 
 def _told(compiled: Compiled, place: PipelineFolder, name: str) -> Iterator[str]:

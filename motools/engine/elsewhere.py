@@ -88,10 +88,10 @@ class Elsewhere:
             ConfigError: an executor that is none, or a name that is nearly a step's.
         """
         _ = self._chosen
-        known = {word for step in steps for word in (step.name, base_of(step.name), *step.outputs.values())}
+        words = {word for step in steps for word in (step.name, base_of(step.name), *step.outputs.values())}
         for section in ("run_on", "resources"):
-            for name in getattr(self._settings, section).keys() - known:
-                if mean := did_you_mean(name, known):  # else it is a step of another pipeline
+            for name in getattr(self._settings, section).keys() - words:
+                if mean := did_you_mean(name, words):  # else it is a step of another pipeline
                     raise ConfigError(f"{FILE}: {section}.{name} is no step, and no kind of atom.{mean}")
 
     def of(self, step: Step) -> Chosen | None:

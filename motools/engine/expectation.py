@@ -36,7 +36,7 @@ class Expectation:
     def __init__(self, stages: Sequence[str], before: Callable[[str], float | None]) -> None:
         self._left = dict.fromkeys(stages)
         self._before = before
-        self._known: dict[str, float | None] = {}
+        self._earlier: dict[str, float | None] = {}
         self._took: dict[str, list[float]] = {}
         self.total = len(self._left)
 
@@ -77,6 +77,6 @@ class Expectation:
         base = base_of(stage)
         if took := self._took.get(base):
             return sum(took) / len(took)
-        if base not in self._known:
-            self._known[base] = self._before(stage)
-        return self._known[base]
+        if base not in self._earlier:
+            self._earlier[base] = self._before(stage)
+        return self._earlier[base]

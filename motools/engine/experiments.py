@@ -44,8 +44,8 @@ def new_experiment(place: PipelineFolder, name: str, changes: Changes) -> Iterat
         params = params_of(place)
         workflow = load_workflow(params.workflow, place)
         config = _moved(changes.made(params.config, workflow), place, there)
-        found = {name: pipeline.tracked(place.folder / pipeline.atom_path(name)) for name in workflow.inputs}
-        inputs = {name: md5.removesuffix(".dir") for name, md5 in found.items() if md5 is not None}
+        md5s = {name: pipeline.tracked(place.folder / pipeline.atom_path(name)) for name in workflow.inputs}
+        inputs = {name: md5.removesuffix(".dir") for name, md5 in md5s.items() if md5 is not None}
         prepared = prepare(workflow, _moved(params.workflow, place, there), there, config, inputs)
         if is_pipeline(there.folder) and params_text(prepared.compiled, there.folder) is not None:
             raise ConfigError(

@@ -62,8 +62,8 @@ def failure_of(place: PipelineFolder, stage: str) -> Failure | None:
 def failures_of(place: PipelineFolder) -> dict[str, Failure]:
     """Every stage of a folder that failed when it was last tried here, and how."""
     names = (path.name.removesuffix(".json") for path in sorted(_private(place, "failed").glob("*.json")))
-    found = {name: failure_of(place, name) for name in names}
-    return {name: failure for name, failure in found.items() if failure is not None}
+    failures = {name: failure_of(place, name) for name in names}
+    return {name: failure for name, failure in failures.items() if failure is not None}
 
 
 def remember(place: PipelineFolder, stage: str, error: str, log: Path | None) -> None:

@@ -27,7 +27,7 @@ def follow(place: PipelineFolder, step: str) -> Iterator[str]:
     there is no log yet, it is waited for.
     """
     path = log_path(place, step)
-    at, known, look, queued = 0, 0, 0.0, False
+    at, inode, look, queued = 0, 0, 0.0, False
     while True:
         going_on = _is_running(place)  # before reading, so that what its last step has said is read
         if not going_on and time.monotonic() >= look:
@@ -35,8 +35,8 @@ def follow(place: PipelineFolder, step: str) -> Iterator[str]:
         going_on = going_on or queued
         with suppress(FileNotFoundError), path.open("rb") as file:
             stat = path.stat()
-            if stat.st_ino != known or stat.st_size < at:
-                at, known = 0, stat.st_ino
+            if stat.st_ino != inode or stat.st_size < at:
+                at, inode = 0, stat.st_ino
             file.seek(at)
             if data := file.read():
                 at += len(data)

@@ -160,9 +160,9 @@ class Folder:
         """Of the execution that made what dvc.lock has of a stage, where it is at hand."""
         if stage not in self._records:
             outs = [out for out in self.locked(stage).get("outs", []) if out["path"].startswith("runs/")]
-            known = next((out for out in outs if "md5" in out), None)
-            path = known and self._folder / known["path"]
-            self._records[stage] = known and records.read(self._project, known["md5"], path)
+            recorded = next((out for out in outs if "md5" in out), None)
+            path = recorded and self._folder / recorded["path"]
+            self._records[stage] = recorded and records.read(self._project, recorded["md5"], path)
         return self._records[stage]
 
     def _command(self, name: str, written: Mapping[str, Any]) -> str | None:

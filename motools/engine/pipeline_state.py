@@ -90,8 +90,8 @@ class PipelineState:
         """Where steps go that want these modules imported; folders that run together share one, where their workflow is
         an installed one."""
         reference, place = self.compiled.reference, self.place
-        found = references.parse(reference, place)
-        shared = len(self.together) > 1 and (found is None or found.file is None)
+        parsed = references.parse(reference, place)
+        shared = len(self.together) > 1 and (parsed is None or parsed.file is None)
         give = self.workers.for_rehearsals if rehearsal else self.workers.for_steps
         with place.hidden() if shared else nullcontext():
             return give(

@@ -102,5 +102,5 @@ def places_of(folders: Sequence[Path]) -> list[PipelineFolder]:
         ProjectError: several, of which one is none and holds none, or lies in another project.
     """
     places = [pipeline_folder(folder) for folder in folders]
-    found = pipelines_in(places[0].project, folders) if len(places) > 1 else pipelines_at(places[0].folder)
-    return [pipeline_folder(folder) for folder in found] or places
+    pipelines = pipelines_in(places[0].project, folders) if len(places) > 1 else pipelines_at(places[0].folder)
+    return [pipeline_folder(folder) for folder in pipelines] or places

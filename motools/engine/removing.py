@@ -65,8 +65,8 @@ def plan_removal(experiment: str, commits: bool = True) -> Removal:
     if folder in (Path.cwd(), *Path.cwd().parents):
         raise ConfigError(f"You are in {folder}. Go up first: cd {os.path.relpath(folder.parent)}.")
     gone = [out for out in place.project.outs() if out.folder.is_relative_to(folder)]
-    found = garbage.of_outs(place.project, gone, commits)
-    return Removal(place.project, folder, None, [folder], found, _unsaved(place.project, folder))
+    unneeded = garbage.of_outs(place.project, gone, commits)
+    return Removal(place.project, folder, None, [folder], unneeded, _unsaved(place.project, folder))
 
 
 def _of_instances(place: PipelineFolder, axes: Mapping[str, str], label: str, commits: bool) -> Removal:
@@ -75,8 +75,8 @@ def _of_instances(place: PipelineFolder, axes: Mapping[str, str], label: str, co
     locked = pipeline.read_lock(folder)
     stages = [stage for stage in locked if axes.items() <= axes_in(stage).items()]
     if not stages:
-        known = sorted({f"{axis}={text}" for stage in locked for axis, text in axes_in(stage).items()})
-        raise ConfigError(f"{folder} has no results of {label}. It has some of {listed(known)}.")
+        labels = sorted({f"{axis}={text}" for stage in locked for axis, text in axes_in(stage).items()})
+        raise ConfigError(f"{folder} has no results of {label}. It has some of {listed(labels)}.")
     asked = {step.name for step in prepare_folder(folder).compiled.workflow.steps}
     if still := [stage for stage in stages if stage in asked]:
         raise ConfigError(
@@ -86,8 +86,8 @@ def _of_instances(place: PipelineFolder, axes: Mapping[str, str], label: str, co
     gone = [out for out in place.project.outs() if out.folder == folder and out.stage in stages]
     paths = [folder / out.path for out in gone]
     paths += [folder / path for stage in stages for path in (pipeline.metrics_path(stage), pipeline.logs_path(stage))]
-    found = garbage.of_outs(place.project, gone, commits)
-    return Removal(place.project, folder, stages, sorted({path for path in paths if path.exists()}), found, [])
+    unneeded = garbage.of_outs(place.project, gone, commits)
+    return Removal(place.project, folder, stages, sorted({path for path in paths if path.exists()}), unneeded, [])
 
 
 def _unsaved(project: Project, folder: Path) -> list[str]:

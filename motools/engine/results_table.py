@@ -103,12 +103,12 @@ class _Collector:
     def _running(self, folder: Path, standing: Folder) -> Iterator[tuple[str, State, str]]:
         """The stages whose outputs a process that lives has claimed."""
         inside = [os.path.relpath(path, folder) for path in self._written() if Path(path).is_relative_to(folder)]
-        found = {
+        stages = {
             pipeline.name_at(path.removeprefix("runs/").removesuffix(".json"))
             for path in inside
             if path.startswith("runs/")
         }
-        for stage in sorted(found):
+        for stage in sorted(stages):
             yield stage, "running", f"{stage} is running"
 
     def _row(self, folder: Path, stage: str, name: str, state: State, why: tuple[str, ...], standing: Folder) -> Row:
@@ -119,17 +119,17 @@ class _Collector:
         row = Row(told, output, axes, state, why)
         if not md5 or (state != "current" and not self._stale):
             return row
-        known, record = self.figures.of(md5), standing.record(stage)
-        self.lacking += known is None
+        of_atom, record = self.figures.of(md5), standing.record(stage)
+        self.lacking += of_atom is None
         return Row(
             told,
             output,
             axes,
             state,
             why,
-            {} if known is None else known.figures,
-            md5 if known is None else f"{known.kind}-{md5}",
-            models=() if known is None else known.models,
+            {} if of_atom is None else of_atom.figures,
+            md5 if of_atom is None else f"{of_atom.kind}-{md5}",
+            models=() if of_atom is None else of_atom.models,
             **self._about(record),
         )
 

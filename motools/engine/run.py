@@ -49,8 +49,8 @@ def run_in_folder(
     """What `run_workflow` does; see there."""
     place = pipeline_folder(folder)
     with place.importable():
-        found, reference = placed(workflow, place)
-        asked = Pipeline(place, lambda: prepare(found, reference, place, config, input_atoms))
+        workflow, reference = placed(workflow, place)
+        asked = Pipeline(place, lambda: prepare(workflow, reference, place, config, input_atoms))
         (state,) = execute([asked], options, reporter)
     if state.failed:
         told = " ".join(f"{s.step_name}: {s.error}{f' (log: {s.log})' if s.log else ''}" for s in state.failed)

@@ -115,8 +115,8 @@ def save(
         (files, proof.young_files),
         (folders, proof.young_folders),
     )
-    for known, young in both:
-        for name, content in known.items():
+    for contents, young in both:
+        for name, content in contents.items():
             if _age(name) < limit or (isinstance(content, str) and knows(name, content)):
                 proof.paths.append(name)
             elif content is None and (content := _content_before(name)) is None:
@@ -201,11 +201,11 @@ def _grow_up(proof: Snapshot, now: int) -> bool:
     """Know by stat from now on what is old enough by now; `now` is a moment before it was found unchanged."""
     limit = now - _GRAIN
     young: tuple[dict[str, Any], dict[str, Any]] = (proof.young_files, proof.young_folders)
-    old = [name for known in young for name in known if _age(name) < limit]
+    old = [name for contents in young for name in contents if _age(name) < limit]
     if old:
-        for known in young:
+        for contents in young:
             for name in old:
-                known.pop(name, None)
+                contents.pop(name, None)
         proof.paths += old
         proof.stats = _digest(proof.paths)
         if any(_age(name) >= limit for name in proof.paths):  # written just now
@@ -226,20 +226,20 @@ def _age(path: str) -> int:
     return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _digest(paths: Iterable[str], known: dict[str, bytes] | None = None) -> str:
+def _digest(paths: Iterable[str], stats: dict[str, bytes] | None = None) -> str:
     """Of the stats of paths, those that are known taken as they are, and the others known from now on."""
     digest = hashlib.blake2b(digest_size=16)
-    known = {} if known is None else known
+    stats = {} if stats is None else stats
     update, stat = digest.update, os.stat
     for path in paths:
-        told = known.get(path)
+        told = stats.get(path)
         if told is None:
             try:
                 s = stat(path)
                 told = repr((s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev)).encode()
             except OSError:
                 told = b"-"
-            known[path] = told
+            stats[path] = told
         update(told)
     return digest.hexdigest()
 

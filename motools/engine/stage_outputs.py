@@ -166,21 +166,21 @@ class StageOutputs:
         locked["outs"] = [{"path": path, **outs[path].as_dict()} for path in sorted(outs)]
         self.lock_file.put(call.name, locked)
 
-    def _shared_deps(self, name: str, known: Container[str]) -> dict[str, Out]:
+    def _shared_deps(self, name: str, own: Container[str]) -> dict[str, Out]:
         """What other instances of its step depend on, which DVC takes a stage to depend on, too."""
         if not label_of(name):
             return {}
-        others = {path: self.hash(path) for path in self._compiled.stages[name].get("deps", []) if path not in known}
+        others = {path: self.hash(path) for path in self._compiled.stages[name].get("deps", []) if path not in own}
         return {path: out for path, out in others.items() if out is not None}
 
     def _share_deps(self) -> None:
         """Enter what has been seen since an instance of a step was entered that another one depends on."""
         for name in self._compiled.stages if self._has_new_deps else ():
             entry = dict(self.lock_file.entry(name))
-            known = {dep["path"]: dep for dep in entry.get("deps", [])}
-            if entry and (more := self._shared_deps(name, known)):
-                known |= {path: {"path": path, **out.as_dict()} for path, out in more.items()}
-                self.lock_file.put(name, {**entry, "deps": [known[path] for path in sorted(known)]})
+            deps = {dep["path"]: dep for dep in entry.get("deps", [])}
+            if entry and (more := self._shared_deps(name, deps)):
+                deps |= {path: {"path": path, **out.as_dict()} for path, out in more.items()}
+                self.lock_file.put(name, {**entry, "deps": [deps[path] for path in sorted(deps)]})
 
     def _describe(self, path: str, atom: str) -> Out:
         """An input as dvc.lock gives it; from the folder where another command has just cleaned the cache."""

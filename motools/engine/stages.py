@@ -194,14 +194,14 @@ def as_one_graph(folders: Sequence[Stages]) -> dict[Stage, list[Stage]]:
         return folders[0].upstream
     home = {stage: each.state for each in folders for stage in each.taking_part}
     everywhere = waiting_for(list(home))
-    found = {}
+    upstream = {}
     for each in folders:
         for stage in each.taking_part:
             elsewhere = [other for other in everywhere[stage] if home[other] is not each.state]
             for other in elsewhere:
                 home[other].is_read_elsewhere = True
-            found[stage] = [*each.upstream[stage], *elsewhere]
-    return found
+            upstream[stage] = [*each.upstream[stage], *elsewhere]
+    return upstream
 
 
 def _who_waits(steps: Sequence[GeneratedStage], custom: Sequence[CustomStage]) -> dict[Stage, list[Stage]]:

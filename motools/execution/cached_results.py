@@ -59,11 +59,11 @@ def find_result(call: StepCall, locked: Mapping[str, Any], world: World) -> Resu
 
 
 def _results(call: StepCall, locked: Mapping[str, Any]) -> Iterator[Result]:
-    if (found := locked_result(call, locked)) is not None:
-        yield found
+    if (result := locked_result(call, locked)) is not None:
+        yield result
     for entry in step_cache.candidates(call.place.project.store, *call.cache_slot):
-        if (found := result_of(call, entry)) is not None:
-            yield found
+        if (result := result_of(call, entry)) is not None:
+            yield result
 
 
 def _is_here(result: Result, call: StepCall) -> bool:
@@ -81,8 +81,8 @@ def result_of(call: StepCall, entry: CachedResult, path: Path | None = None) -> 
         return None
     if entry.record.md5 not in _traces:  # one object for one record, so that it is looked at once
         _traces[entry.record.md5] = trace.from_dict(record.trace)
-    found = _traces[entry.record.md5]
-    return Result(entry, record, found) if found is not None else None
+    observed = _traces[entry.record.md5]
+    return Result(entry, record, observed) if observed is not None else None
 
 
 _traces: dict[str, Trace | None] = {}
@@ -97,11 +97,11 @@ def find_remote(
     Args:
         paid: whether making it costs money; then results are asked for that nothing here names.
     """
-    found = _find_remote(call, locked, world, remote)
-    if found is None and paid():
+    result = _find_remote(call, locked, world, remote)
+    if result is None and paid():
         remote.entries(*call.cache_slot)
-        found = _find_remote(call, locked, world, remote)
-    return found
+        result = _find_remote(call, locked, world, remote)
+    return result
 
 
 def _find_remote(call: StepCall, locked: Mapping[str, Any], world: World, remote: Remote) -> Result | None:
@@ -109,10 +109,10 @@ def _find_remote(call: StepCall, locked: Mapping[str, Any], world: World, remote
     if (entry := locked_entry(call.name, call.outputs, call.keeps_logs, locked)) is not None:
         entries.insert(0, entry)
     for entry in entries:
-        if not remote.look([entry.record.md5]) or (found := result_of(call, entry)) is None:
+        if not remote.look([entry.record.md5]) or (result := result_of(call, entry)) is None:
             continue
-        if not world.changes(found.trace, call.roles) and remote.look(entry.oids()):
-            return found
+        if not world.changes(result.trace, call.roles) and remote.look(entry.oids()):
+            return result
     return None
 
 
@@ -126,11 +126,11 @@ def locked_entry(name: str, outputs: Mapping[str, str], logs: bool, locked: Mapp
     """A stage's entry in dvc.lock as a result, or None where it lacks an output."""
     outs = {o["path"]: Out(o["md5"], o["size"], o.get("nfiles")) for o in locked.get("outs", []) if "md5" in o}
     record = outs.get(pipeline.record_path(name))
-    found = {role: outs.get(pipeline.atom_path(output)) for output, role in roles_of(outputs).items()}
+    by_role = {role: outs.get(pipeline.atom_path(output)) for output, role in roles_of(outputs).items()}
     kept = outs.get(pipeline.logs_path(name))
-    if record is None or None in found.values() or (logs and kept is None):
+    if record is None or None in by_role.values() or (logs and kept is None):
         return None
-    return CachedResult({role: out for role, out in found.items() if out}, record, kept if logs else None)
+    return CachedResult({role: out for role, out in by_role.items() if out}, record, kept if logs else None)
 
 
 def restore_known(
@@ -148,17 +148,17 @@ def restore_known(
     while True:
         world = World(call.place)
         try:
-            found = find_result(call, locked, world)
-            if found is None and remote is not None:
+            result = find_result(call, locked, world)
+            if result is None and remote is not None:
                 there = find_remote(call, locked, world, remote, paid)
-                found = there if there is not None and remote.fetch(there.entry.oids()) else None
-            if found is not None:
-                restore(call, found.entry)
+                result = there if there is not None and remote.fetch(there.entry.oids()) else None
+            if result is not None:
+                restore(call, result.entry)
             elif remote is not None and remote.problem is not None:
                 if paid():
                     raise remote.refusal([call.name])
                 print(remote.problem, file=sys.stderr)
-            return found
+            return result
         except DamagedError as error:  # another entry, the remote, or else executing the step is the way
             if error.path in aside:
                 return None

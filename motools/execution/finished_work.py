@@ -166,8 +166,8 @@ def _seen(work: Path, paths: list[str]) -> str:
     digest = hashlib.sha256()
     for top in sorted({"workspace", *paths}):
         where = os.path.join(work, top)
-        found = [os.path.join(folder, name) for folder, _, names in os.walk(where) for name in names]
-        for path in sorted(found) if os.path.isdir(where) else [where]:
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(where) for name in names]
+        for path in sorted(files) if os.path.isdir(where) else [where]:
             stat = os.lstat(path)
             line = f"{top} {path[len(where) + 1 :]} {stat.st_size} {stat.st_mtime_ns}\n"
             digest.update(line.encode(errors="surrogateescape"))

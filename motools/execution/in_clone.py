@@ -81,22 +81,22 @@ def at_hand(clone: Clone, call: StepCall, force: bool) -> Iterator[Result | None
         RemoteError: the remote cannot be asked.
     """
     with ExitStack() as held:
-        found = None if force else _known(call)
-        if found is None and not force:
+        result = None if force else _result_of(call)
+        if result is None and not force:
             held.enter_context(clone.exchange.claimed(call.key))
-            found = _known(call, clone.exchange)
-        yield found
+            result = _result_of(call, clone.exchange)
+        yield result
 
 
-def _known(call: StepCall, exchange: Exchange | None = None) -> Result | None:
+def _result_of(call: StepCall, exchange: Exchange | None = None) -> Result | None:
     if exchange is not None:
         exchange.problem = None
         exchange.entries(*call.cache_slot)
     with call.place.importable():
-        found = restore_known(call, {}, exchange)
+        result = restore_known(call, {}, exchange)
     if exchange is not None and exchange.problem is not None:
         raise exchange.problem
-    return found
+    return result
 
 
 def finished(clone: Clone, call: StepCall, answer: Answer, log: Path) -> Answer:

@@ -62,8 +62,8 @@ def _in_a_clone(job: Job, in_fork: bool) -> Answer:
     with checked_out(job) as (clone, root):
         call = call_of(job, pipeline_folder(root / job.folder))
         log = call.place.project.private / "logs" / f"{job.key}.log"
-        with at_hand(clone, call, job.force) as found:
-            answer = Answer(False, found.entry) if found is not None else None
+        with at_hand(clone, call, job.force) as result:
+            answer = Answer(False, result.entry) if result is not None else None
             answer = answer or _answer(_run(replace(job, log=str(log), locked={}), call, in_fork))
             return finished(clone, call, answer, log)
 
@@ -101,10 +101,10 @@ def executed(job: Job, call: StepCall) -> Outcome:
     log = Path(job.log) if job.log is not None else None
     patch = job.source.patch_id if job.source is not None else None
     how = Execution(job.user, git, job.force, log, earlier=job.earlier, patch=patch)
-    return run_step.perform_step(call, _found, how, job.locked)
+    return run_step.perform_step(call, _step_of, how, job.locked)
 
 
-def _found(call: StepCall) -> Step:
+def _step_of(call: StepCall) -> Step:
     """The step of a call; raises `StepError` where this machine has other versions of what is in its key."""
     step = call.step_in(run_step.loaded(call.workflow, call.place))
     here = of_step(step, call.values, call.place).versions

@@ -87,12 +87,12 @@ def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, An
     Raises:
         StepError: the function failed or gave what it does not declare; nothing is left in the folder.
     """
-    if not how.force and (found := restore_known(call, locked)):  # needs no right to write to the cache
-        return Outcome(False, found)
+    if not how.force and (result := restore_known(call, locked)):  # needs no right to write to the cache
+        return Outcome(False, result)
     with file_lock(locks_of(call.place.project) / call.key):
         remote = Remote(call.place.project) if how.remote else None
-        found = None if how.force else restore_known(call, locked, remote, partial(_costs_money, call, step))
-        return Outcome(False, found) if found is not None else _execute(call, step, how)
+        result = None if how.force else restore_known(call, locked, remote, partial(_costs_money, call, step))
+        return Outcome(False, result) if result is not None else _execute(call, step, how)
 
 
 def _costs_money(call: StepCall, step: Step) -> bool:
@@ -234,16 +234,16 @@ def _in_place(call: StepCall, seen: Mapping[str, Mapping[str, Hashed]], before: 
     Args:
         before: a moment before any of them was read.
     """
-    found = {}
+    hashed = {}
     for path, files in seen.items():
         for name, was in files.items():
             file = os.path.join(call.folder, path, name) if name else os.path.join(call.folder, path)
             with suppress(OSError):
                 now = os.stat(file)
                 if before.is_after_writing(was.stat) and _stamp(now) == _stamp(was.stat):
-                    found[file] = Hashed(was.md5, now)
+                    hashed[file] = Hashed(was.md5, now)
                     call.place.project.store.learn(was.md5, now)
-    return found
+    return hashed
 
 
 def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path) -> Any:
@@ -297,11 +297,11 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
     in_one_order = json.loads(json.dumps(call.values, sort_keys=True))  # in whichever they are written, the key is one
     config = parse(step.config_class, in_one_order, call.name)
     atoms, stamps = {}, {}
-    for name, known in call.inputs.items():
+    for name, atom_id in call.inputs.items():
         folder = call.folder / pipeline.atom_path(name)
         stamps[folder] = _stamps(folder)
         atom = atoms[name] = Atom.from_folder(folder, call.place.project)
-        if atom.id != known:
+        if atom.id != atom_id:
             raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
     inputs = Inputs(as_seen(atoms, call.gathers), call.roles)
     try:

@@ -89,7 +89,8 @@ class SlurmExecutor(Executor):
         self._new: queue.SimpleQueue[tuple[Job, Future[Answer]] | None] = queue.SimpleQueue()
         self._waiting: list[_Waiting] = []
         self._told = ""
-        self._known = {path.name for path in _queued(project).glob("*/*-*.json")}  # the answers that plans can know of
+        # The answers that plans can know of.
+        self._answered = {path.name for path in _queued(project).glob("*/*-*.json")}
         self._thread: threading.Thread | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
@@ -140,16 +141,16 @@ class SlurmExecutor(Executor):
         if entry is None or not entry.live or entry.account != _mark(job):
             return None
         answer = _answer_file(self._project, entry)
-        if answer.name in self._known:  # its result does not hold any more, or it has failed
+        if answer.name in self._answered:  # its result does not hold any more, or it has failed
             self._told_by(entry, read_answer(self._project, entry))
             return None
         if answer.exists():
             return entry
-        found = next(iter(self._patiently(lambda: slurm.living(entry.attempt))), None)
-        if found is None:
+        living_job = next(iter(self._patiently(lambda: slurm.living(entry.attempt))), None)
+        if living_job is None:
             self._journal.write(replace(entry, status="failed", error="it ended without an answer"))
             return None
-        return self._journal.write(replace(entry, job_id=found.id, status=found.state))
+        return self._journal.write(replace(entry, job_id=living_job.id, status=living_job.state))
 
     def _submitted(self, job: Job, handle: int) -> JobEntry:
         about = (_journal_key(job), job.key, job.step, job.folder, "", "SLURM", _mark(job))
@@ -187,18 +188,18 @@ class SlurmExecutor(Executor):
     def _look(self) -> None:
         """Give the answers that have come, and tell of jobs that are gone without one."""
         try:
-            known = {each.id: each.state for each in slurm.living()}
+            states = {each.id: each.state for each in slurm.living()}
         except slurm.Unreachable as error:
             self._say(f"{error}; the jobs go on, and it is asked again every {self._poll:g} s")
-            known = None
+            states = None
         except Exception as error:  # nobody else hears of it
             for each in self._waiting:
                 _give(each.future, Answer(False, error=_sentence(error)))
             self._waiting = []
             return
-        self._waiting = [each for each in self._waiting if not self._settled(each, known)]
+        self._waiting = [each for each in self._waiting if not self._settled(each, states)]
 
-    def _settled(self, waiting: _Waiting, known: Mapping[str, str] | None) -> bool:
+    def _settled(self, waiting: _Waiting, states: Mapping[str, str] | None) -> bool:
         """Whether nobody waits for it any more."""
         entry, future = waiting.entry, waiting.future
         if future.cancelled():
@@ -208,9 +209,9 @@ class SlurmExecutor(Executor):
             self._told_by(entry, answer)
             _give(future, replace(answer, adopted=waiting.adopted))
             return True
-        if known is None:
+        if states is None:
             return False
-        state = known.get(entry.job_id or "")
+        state = states.get(entry.job_id or "")
         if state is not None:
             waiting.gone = None
             if state != entry.status:
@@ -259,16 +260,16 @@ def _sentence(error: Exception) -> str:
 
 def asked_for(resources: Resources) -> list[str]:
     """What a step needs, as sbatch's options."""
-    found = []
+    options = []
     if resources.cores is not None:
-        found.append(f"--cpus-per-task={-int(-resources.cores // 1)}")
+        options.append(f"--cpus-per-task={-int(-resources.cores // 1)}")
     if resources.gpu:
-        found.append(f"--gpus={resources.gpu}")
+        options.append(f"--gpus={resources.gpu}")
     if resources.memory_bytes is not None:
-        found.append(f"--mem={-(-resources.memory_bytes // 2**20)}M")
+        options.append(f"--mem={-(-resources.memory_bytes // 2**20)}M")
     if resources.time_seconds is not None:
-        found.append(f"--time={-(-resources.time_seconds // 60)}")
-    return found
+        options.append(f"--time={-(-resources.time_seconds // 60)}")
+    return options
 
 
 def read_answer(project: Project, entry: JobEntry) -> Answer | None:

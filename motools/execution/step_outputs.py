@@ -26,8 +26,8 @@ def refuse_secrets(built: Mapping[str, Path]) -> None:
         for path, source in built.items()
         for file, name in (files_in(source) if source.is_dir() else [(str(source), "")])
     }
-    if (found := secrets.found_in(files)) is not None:
-        file, name = found
+    if (leak := secrets.found_in(files)) is not None:
+        file, name = leak
         raise StepError(f"{files[file]} would hold the value of {name}, for all to read.")
 
 

@@ -78,8 +78,8 @@ def _serve(stream: socket.socket) -> None:
                     _hear(pipes[source])
             _hear_all(ended)
             for pid in list(running):
-                found, status = os.waitpid(pid, os.WNOHANG)
-                if not found:
+                ended_pid, status = os.waitpid(pid, os.WNOHANG)
+                if not ended_pid:
                     continue
                 if status:  # what it started ends with it, unless it left by itself
                     with suppress(ProcessLookupError):

@@ -90,10 +90,10 @@ class DaskExecutor(Executor):
         if self._cluster is not None:
             self._client.wait_for_workers(1, timeout=_START)
         try:
-            found = self._client.run(environment.here)
+            by_worker = self._client.run(environment.here)
         except ImportError as error:
             raise ConfigError(f"The workers of {self.address} lack MOTools ({error}). Install it there.") from error
-        return list(found.values())
+        return list(by_worker.values())
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have a worker call a function. That of a job answers with an error where its worker or its scheduler is

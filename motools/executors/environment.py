@@ -29,8 +29,8 @@ class Environment:
 @cache
 def here() -> Environment:
     """Of this process."""
-    found = {each.name: each.version for each in metadata.distributions() if each.name}
-    packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found.items()}
+    versions = {each.name: each.version for each in metadata.distributions() if each.name}
+    packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in versions.items()}
     packages.pop("motools", None)
     return Environment(platform.python_version(), __version__, dict(sorted(packages.items())), socket.gethostname())
 

@@ -70,9 +70,9 @@ def choose(settings: Settings, name: str, project: Project, asked: str) -> Chose
     about, where = settings.executors.get(name), f"{FILE}: executors.{name}"
     if about is None:
         if name not in kinds() and ":" not in name:
-            known = [*settings.executors, *(kind for kind in sorted(kinds()) if kind not in settings.executors), HERE]
+            names = [*settings.executors, *(kind for kind in sorted(kinds()) if kind not in settings.executors), HERE]
             raise ConfigError(
-                f"{asked}: there is no executor {name!r}.{did_you_mean(name, known)} Known: {listed(known)}. "
+                f"{asked}: there is no executor {name!r}.{did_you_mean(name, names)} Known: {listed(names)}. "
                 f"Others are set up in {FILE}, under executors."
             )
         about, where = {"kind": name}, asked
@@ -94,22 +94,22 @@ def choose(settings: Settings, name: str, project: Project, asked: str) -> Chose
 
 
 def _factory(kind: str, where: str) -> Callable[..., Any]:
-    known = kinds()
-    module, colon, function = known.get(kind, kind).partition(":")
+    by_kind = kinds()
+    module, colon, function = by_kind.get(kind, kind).partition(":")
     if not colon:
         raise ConfigError(
-            f"{where}.kind: there is no executor {kind!r}.{did_you_mean(kind, known)} "
-            f"Known: {listed(sorted(known))}, and any module:function that gives a concurrent.futures.Executor."
+            f"{where}.kind: there is no executor {kind!r}.{did_you_mean(kind, by_kind)} "
+            f"Known: {listed(sorted(by_kind))}, and any module:function that gives a concurrent.futures.Executor."
         )
     try:
-        found = getattr(importlib.import_module(module), function)
+        factory = getattr(importlib.import_module(module), function)
     except ImportError as error:
         raise ConfigError(f"{where}.kind: {kind!r} cannot be imported: {error}.") from error
     except AttributeError:
         raise ConfigError(f"{where}.kind: the module {module} has no {function!r}.") from None
-    if not callable(found):
-        raise ConfigError(f"{where}.kind: {kind!r} is {found!r}, which cannot be called.")
-    return found  # type: ignore[no-any-return]
+    if not callable(factory):
+        raise ConfigError(f"{where}.kind: {kind!r} is {factory!r}, which cannot be called.")
+    return factory  # type: ignore[no-any-return]
 
 
 def _checked(factory: Callable[..., Any], options: Mapping[str, Any], where: str) -> dict[str, Any]:
