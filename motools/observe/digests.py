@@ -69,14 +69,14 @@ def environment_digest(name: str) -> str | None:
         value = os.environ.get(name)
         return None if value is None else digest_of_text(value)
     first, whole = name.rstrip("*").upper(), name.endswith("**")
-    found = sorted(
+    variables = sorted(
         f"{key}={value}"
         for key, value in os.environ.items()
         if (key.upper() == first or (whole and key.upper().startswith(first)))
         and key not in NOISE
         and not secrets.is_secret_name(key)
     )
-    return digest_of_text("\0".join(found)) if found else None
+    return digest_of_text("\0".join(variables)) if variables else None
 
 
 def kind_of(path: str, before: str | None = None) -> str | None:

@@ -194,25 +194,25 @@ def _watch_stat(seen: Observer) -> None:
 
     def looked(path: Any, *, dir_fd: Any = None, follow_symlinks: bool = True) -> os.stat_result:
         try:
-            found = plain(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+            status = plain(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 seen.alone(seen.looked_for, below(path, dir_fd), None)
             raise
         if not seen.off and not isinstance(path, int):
-            seen.alone(seen.looked_for, below(path, dir_fd), found)
-        return found
+            seen.alone(seen.looked_for, below(path, dir_fd), status)
+        return status
 
     def looked_at_link(path: Any, *, dir_fd: Any = None) -> os.stat_result:
         try:
-            found = plain_link(path, dir_fd=dir_fd)
+            status = plain_link(path, dir_fd=dir_fd)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 seen.alone(seen.looked_for, below(path, dir_fd), None, True)
             raise
         if not seen.off:
-            seen.alone(seen.looked_for, below(path, dir_fd), found, True)
-        return found
+            seen.alone(seen.looked_for, below(path, dir_fd), status, True)
+        return status
 
     def pointed(path: Any, *, dir_fd: Any = None) -> Any:
         target = plain_target(path, dir_fd=dir_fd)

@@ -117,8 +117,8 @@ class Observer:
             self.write_source(path, source)
         for path, *function in self.loading.ran:
             self.note("loaded", path, tuple(function))
-        for kind, found in (("file", "files"), ("exists", "exists"), ("folder", "folders"), ("env", "env")):
-            for name, value in getattr(self.loading, found).items():
+        for kind, attribute in (("file", "files"), ("exists", "exists"), ("folder", "folders"), ("env", "env")):
+            for name, value in getattr(self.loading, attribute).items():
                 for by in self.loading.by[kind, name]:
                     self._write(kind, name, value, by)
         self._write("whole", "", None, None)
@@ -308,7 +308,7 @@ class Observer:
         cwd = args[2] if event == "subprocess.Popen" and args[2] is not None else "."
         self._told("\n".join(words), [os.path.abspath(os.fsdecode(cwd)), self.root], set())
 
-    def _told(self, text: str, folders: list[str], known: set[str]) -> None:
+    def _told(self, text: str, folders: list[str], files: set[str]) -> None:
         """Read what a command or a script may read: each file, module and variable that a word of it may stand for."""
         for name in (first or second for first, second in _NAMED_VARIABLE.findall(text)):
             self.asked(name, os.environ.get(name), True)
@@ -317,13 +317,13 @@ class Observer:
             ends = [word, f"{module}.py", os.path.join(module, "__init__.py"), os.path.join(module, "__main__.py")]
             paths = dict.fromkeys(os.path.abspath(os.path.join(folder, end)) for folder in folders for end in ends)
             for path in paths:
-                if path in known or not os.path.isfile(path) or not self.counts(path) or not path.startswith(self.root):
+                if path in files or not os.path.isfile(path) or not self.counts(path) or not path.startswith(self.root):
                     continue
-                known.add(path)
+                files.add(path)
                 self.read(path)
                 if path.endswith((".py", ".sh", ".bash", ".zsh")) and os.path.getsize(path) < 1 << 20:
                     with open(path, encoding="utf-8", errors="replace") as file:
-                        self._told(file.read(), [os.path.dirname(path), *folders], known)
+                        self._told(file.read(), [os.path.dirname(path), *folders], files)
 
     def _is_made_meanwhile(self, path: str) -> bool:
         """Whether a file is in a temporary folder that was made since the step began."""
@@ -339,7 +339,7 @@ class Observer:
         if self.counts(path) and caller() == "project":
             self.note("exists", path, AS_LINK + target)
 
-    def looked_for(self, name: Any, found: os.stat_result | None, link: bool = False) -> None:
+    def looked_for(self, name: Any, status: os.stat_result | None, link: bool = False) -> None:
         path = path_of(name)
         if path in self._written or not self.counts(path):
             return
@@ -349,13 +349,13 @@ class Observer:
         asks = caller()
         if not inside and (asks != "project" or self._is_made_meanwhile(path)):
             return
-        kind = None if found is None else "dir" if stat.S_ISDIR(found.st_mode) else "file"
+        kind = None if status is None else "dir" if stat.S_ISDIR(status.st_mode) else "file"
         by = [frame.f_code.co_name for _, frame in islice(frames(), 3)]
         if link and next(frames())[0] != "project":  # such as Path.resolve, which looks at each folder on the way
             by += _ASKING
         if kind == "file" and (asks == "data" or (asks == "project" and _ASKING.isdisjoint(by))):
             self.read(path)
-        elif found is not None and stat.S_ISLNK(found.st_mode):
+        elif status is not None and stat.S_ISLNK(status.st_mode):
             if asks == "project":
                 self.note("exists", path, AS_LINK + os.readlink(path))
         elif asks == "project" or (asks == "installed" and kind is None and not self._is_own(path)):

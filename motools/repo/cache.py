@@ -77,35 +77,35 @@ def _block_of(size: int) -> int:
     return min(_BLOCK, max(size + 1, 1 << 12))
 
 
-def hash_folder(folder: Path, known: LargeObjects | None = None) -> tuple[Out, dict[str, Hashed], bytes]:
+def hash_folder(folder: Path, large_objects: LargeObjects | None = None) -> tuple[Out, dict[str, Hashed], bytes]:
     """What DVC makes of a folder: its `Out`, its files by relative path, the folder object's bytes.
 
     Args:
-        known: what need not be read.
+        large_objects: what need not be read.
     """
-    files = _hash_all(files_in(folder), known)
+    files = _hash_all(files_in(folder), large_objects)
     size = sum(each.stat.st_size for each in files.values())
     out, text = folder_object({name: each.md5 for name, each in files.items()}, size)
     return out, files, text
 
 
-def _hash_all(files: Iterable[tuple[str, str]], known: LargeObjects | None) -> dict[str, Hashed]:
+def _hash_all(files: Iterable[tuple[str, str]], large_objects: LargeObjects | None) -> dict[str, Hashed]:
     """The files of a folder by their names in it; several large ones at once, since hashing leaves Python alone."""
-    found, large = {}, []
+    by_name, large = {}, []
     for path, name in files:
         if (about := os.stat(path)).st_size < LARGE:
-            found[name] = _hashed(path)
-        elif known is not None and (md5 := known.md5(about)) is not None:
-            found[name] = Hashed(md5, about)
+            by_name[name] = _hashed(path)
+        elif large_objects is not None and (md5 := large_objects.md5(about)) is not None:
+            by_name[name] = Hashed(md5, about)
         else:
             large.append((path, name))
     if len(large) < 2:
-        return found | {name: _hashed(path) for path, name in large}
+        return by_name | {name: _hashed(path) for path, name in large}
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(len(large), os.cpu_count() or 1)) as threads:
         hashed = threads.map(_hashed, (path for path, _ in large))
-        return found | {name: each for (_, name), each in zip(large, hashed, strict=True)}
+        return by_name | {name: each for (_, name), each in zip(large, hashed, strict=True)}
 
 
 def folder_object(files: Mapping[str, str], size: int) -> tuple[Out, bytes]:
@@ -239,10 +239,10 @@ class Cache:
         """Whether one object is here; as DVC does it, one that could have been written to is looked into."""
         path = self._place_of(oid)
         try:
-            known = os.stat(path)
-            if known.st_size == 0 and oid != _EMPTY:  # what a power cut makes of a file that was just written
+            status = os.stat(path)
+            if status.st_size == 0 and oid != _EMPTY:  # what a power cut makes of a file that was just written
                 return False
-            if stat.S_IMODE(known.st_mode) == PROTECTED:
+            if stat.S_IMODE(status.st_mode) == PROTECTED:
                 return True
             sound = hash_file(path) == oid.removesuffix(".dir")
         except FileNotFoundError:
@@ -431,12 +431,12 @@ class Cache:
             return sound
         if self.large.md5(os.stat(path)) == md5:
             return True
-        before, found = moment(self.scratch), _hashed(path)
-        if found.md5 != md5:
+        before, hashed = moment(self.scratch), _hashed(path)
+        if hashed.md5 != md5:
             return False
         _protect(path)
         now = os.stat(path)
-        if before is not None and before.is_after_writing(found.stat) and _stamp(now) == _stamp(found.stat):
+        if before is not None and before.is_after_writing(hashed.stat) and _stamp(now) == _stamp(hashed.stat):
             self.large.learn(md5, now)
         return True
 

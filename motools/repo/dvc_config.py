@@ -37,7 +37,7 @@ def read_dvc_config(files: Iterable[Path]) -> dict[tuple[str, str], str]:
     """A DVC configuration as it is written; reading it through DVC costs 0.2 s, this under 10 ms."""
     from configobj import ConfigObj, ConfigObjError  # DVC's own parser
 
-    found: dict[tuple[str, str], str] = {}
+    settings: dict[tuple[str, str], str] = {}
     for path in files:
         if not path.is_file():
             continue
@@ -50,8 +50,8 @@ def read_dvc_config(files: Iterable[Path]) -> dict[tuple[str, str], str]:
                 text = ",".join(value) if isinstance(value, list) else str(value)
                 if (section, name) == ("cache", "dir"):  # relative to the file that says so
                     text = str((path.parent / Path(text).expanduser()).resolve())
-                found[section.lower(), name.lower()] = text.lower() if text.lower() in ("true", "false") else text
-    return found
+                settings[section.lower(), name.lower()] = text.lower() if text.lower() in ("true", "false") else text
+    return settings
 
 
 def dvc_config_files(root: Path) -> list[Path]:

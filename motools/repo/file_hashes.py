@@ -38,12 +38,12 @@ class FileHashes:
         self._path = path
         self._large = large
         self._told: dict[str, Hashed] = {}
-        self._known: dict[str, list[int | str]] = {}
+        self._entries: dict[str, list[int | str]] = {}
         self._changed = False
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["version"] == _VERSION:
-                self._known = dict(content["files"])
+                self._entries = dict(content["files"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             pass
 
@@ -58,13 +58,13 @@ class FileHashes:
         if path in self._told:
             self._settle()
         stamp = stamp_of(about)
-        known = self._known.get(path)
-        if known is not None and known[:4] == stamp:
-            return Out(str(known[4]), about.st_size)
+        entry = self._entries.get(path)
+        if entry is not None and entry[:4] == stamp:
+            return Out(str(entry[4]), about.st_size)
         now = time.time_ns()
         md5 = (self._large.md5(about) if self._large is not None else None) or hash_file(path)
         if max(about.st_mtime_ns, about.st_ctime_ns) < now - _GRAIN:
-            self._known[path] = [*stamp, md5]
+            self._entries[path] = [*stamp, md5]
             self._changed = True
         return Out(md5, about.st_size)
 
@@ -102,7 +102,7 @@ class FileHashes:
                 except OSError:
                     continue
                 if stamp_of(about) == stamp_of(each.stat) and now.is_after(about):
-                    self._known[path] = [*stamp_of(about), each.md5]
+                    self._entries[path] = [*stamp_of(about), each.md5]
                     self._changed = True
                     del young[path]
 
@@ -110,18 +110,18 @@ class FileHashes:
         """Whether a file has this content as far as its stat tells, and any change of it would show there."""
         if path in self._told:
             self._settle()
-        known = self._known.get(path)
+        entry = self._entries.get(path)
         try:
             about = os.stat(path)
         except OSError:
             return False
-        return known == [*stamp_of(about), md5] or (self._large is not None and self._large.md5(about) == md5)
+        return entry == [*stamp_of(about), md5] or (self._large is not None and self._large.md5(about) == md5)
 
     def save(self) -> None:
         """Write what is known now, without files that are gone; a reader sees the old file or the new one."""
         self._settle()
         if not self._changed:
             return
-        self._known = {path: known for path, known in self._known.items() if os.path.lexists(path)}
-        replace_file(self._path, json.dumps({"version": _VERSION, "files": self._known}))
+        self._entries = {path: entry for path, entry in self._entries.items() if os.path.lexists(path)}
+        replace_file(self._path, json.dumps({"version": _VERSION, "files": self._entries}))
         self._changed = False

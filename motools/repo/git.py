@@ -197,9 +197,9 @@ class Git:
             return os.environ["MOTOOLS_USER"]
         for words, end in ((("var", "GIT_AUTHOR_IDENT"), "> "), (("config", "user.name"), "\n")):
             try:
-                known = self(*words).decode(errors="replace").rpartition(end)[0]
+                identity = self(*words).decode(errors="replace").rpartition(end)[0]
             except ProjectError:  # nobody has told git who works here
                 continue
-            if name := f"{known}>".removesuffix(" <>") if end == "> " else known:
+            if name := f"{identity}>".removesuffix(" <>") if end == "> " else identity:
                 return name
         return getpass.getuser()

@@ -76,16 +76,16 @@ class History:
         plain = ("--unified=0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
         files = ("--", ":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
         words = ("-c", "log.showRoot=true", "log", "--all", "--no-show-signature", "--format=%x01%H", "--patch")
-        found: dict[str, list[str]] = {}
+        by_md5: dict[str, list[str]] = {}
         for part in self._git(*words, *plain, *files).decode(errors="replace").split("\x01")[1:]:
             commit, _, patch = part.partition("\n")
             for file in patch.split("\ndiff --git "):
                 gained, lost = (Counter(rule.findall(file)) for rule in _CHANGES)
                 for md5 in (gained - lost) + (lost - gained):
-                    commits = found.setdefault(md5, [])
+                    commits = by_md5.setdefault(md5, [])
                     if commits[-1:] != [commit]:
                         commits.append(commit)
-        return found
+        return by_md5
 
     def named(self) -> set[str]:
         """Every object that a dvc.lock or .dvc file of any commit names; `.dir` at the end of folders'."""
@@ -141,7 +141,7 @@ class History:
         )
         form = "--format=%x01%H%x00%an <%ae>%x00%aI%x00%s%x00"
         told = self._git("-c", "log.showRoot=true", *words, form, "-z", "--", ":(top,glob)**/dvc.lock")
-        found = []
+        versions = []
         for part in os.fsdecode(told).split("\x01")[1:]:
             commit, author, date, subject, *raw = part.split("\0")
             raw = [each.lstrip("\n") for each in raw]
@@ -149,8 +149,8 @@ class History:
                 if about.startswith(":"):
                     fields = about.lstrip(":").split(" ")  # modes, then ids, each of the parents and of the commit
                     *before, after = fields[len(fields) // 2 : -1]
-                    found.append(Version(commit, author, date, subject, path, tuple(before), after))
-        return found
+                    versions.append(Version(commit, author, date, subject, path, tuple(before), after))
+        return versions
 
     def commit(self, revision: str) -> str:
         """The commit that a branch, a tag, `HEAD~2`, `A...B` (where two have parted) or a part of a hash names.

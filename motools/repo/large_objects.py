@@ -30,14 +30,14 @@ class LargeObjects:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = 0  # bytes
-        self._known: dict[str, str] = {}
+        self._md5s: dict[str, str] = {}
 
     def md5(self, about: os.stat_result) -> str | None:
         """What a file hashes to, by its stat; None where that is not known."""
         if about.st_size < LARGE or stat.S_IMODE(about.st_mode) != PROTECTED:
             return None
         self._look()
-        return self._known.get(_stamp(about))
+        return self._md5s.get(_stamp(about))
 
     def learn(self, md5: str, about: os.stat_result) -> None:
         """Remember what a file hashes to, if it is a large object.
@@ -61,8 +61,8 @@ class LargeObjects:
             for line in file:
                 if line.endswith(b"\n"):
                     self._read += len(line)
-                    if found := _LINE.fullmatch(line[:-1].decode(errors="replace")):
-                        self._known[found[1]] = found[2]
+                    if match := _LINE.fullmatch(line[:-1].decode(errors="replace")):
+                        self._md5s[match[1]] = match[2]
 
 
 def _stamp(about: os.stat_result) -> str:

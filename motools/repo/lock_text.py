@@ -26,8 +26,8 @@ def made_by(what: str, text: bytes) -> dict[str, str]:
     md5 = what.rpartition("-")[2]
     signs += [f"md5: {md5}"] if len(md5) >= 4 and all(digit in "0123456789abcdef" for digit in md5) else []
     for sign in signs:
-        if found := _with_out(sign.encode(), text):
-            return found
+        if makers := _with_out(sign.encode(), text):
+            return makers
     return {}
 
 
@@ -36,14 +36,14 @@ def of_stages(stages: Sequence[str], text: bytes) -> dict[str, str]:
     if len(stages) > MANY:
         blocks = all_parts(text)
         return {stage: blocks[stage] for stage in stages if stage in blocks}
-    found = {}
+    parts = {}
     for stage in stages:
         for key in _keys(stage):
             at = text.find(key)
             if at >= 0:
-                found[stage] = _block(text, at + len(key) - 1)
+                parts[stage] = _block(text, at + len(key) - 1)
                 break
-    return found
+    return parts
 
 
 @cache
@@ -58,7 +58,7 @@ def _keys(stage: str) -> list[bytes]:
 
 def _with_out(sign: bytes, text: bytes) -> dict[str, str]:
     """The stages that have a text among what they made, not only among what they read."""
-    found = {}
+    makers = {}
     at = text.find(sign)
     while at >= 0:
         if text.rfind(b"\n    outs:", 0, at) > text.rfind(b"\n    deps:", 0, at):
@@ -67,9 +67,9 @@ def _with_out(sign: bytes, text: bytes) -> dict[str, str]:
                 begin = text.rfind(b"\n  ", 0, begin)
             end = text.find(b"\n", begin + 1)
             if begin >= 0 and text[end - 1 : end] == b":":
-                found[_key(text[begin + 3 : end - 1].decode(errors="replace"))] = _block(text, end)
+                makers[_key(text[begin + 3 : end - 1].decode(errors="replace"))] = _block(text, end)
         at = text.find(sign, at + 1)
-    return found
+    return makers
 
 
 def _block(text: bytes, begin: int) -> str:
@@ -80,19 +80,19 @@ def _block(text: bytes, begin: int) -> str:
 
 def all_parts(text: bytes) -> dict[str, str]:
     """A lock file's text in parts, by stage: a key two spaces in, and what is indented further."""
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     begin = text.find(b"\n  ")
     while begin >= 0:
         end = text.find(b"\n", begin + 1)
         line = text[begin + 1 : end if end >= 0 else len(text)]
         if line.endswith(b":") and line[2:3] not in (b" ", b"-") and end >= 0:
-            found[_key(line[2:-1].decode(errors="replace"))] = _block(text, end)
+            parts[_key(line[2:-1].decode(errors="replace"))] = _block(text, end)
             ends = _NEXT.search(text, end)
             begin = ends.start() if ends else -1
             begin = text.find(b"\n  ", begin) if begin >= 0 else -1
         else:
             begin = text.find(b"\n  ", begin + 1)
-    return found
+    return parts
 
 
 @cache

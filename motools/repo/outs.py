@@ -38,8 +38,8 @@ def outs_in(path: Path, text: str) -> Iterator[Located]:
     try:
         stages: Mapping[Any, Any] = {None: content} if path.suffix == ".dvc" else content.get("stages") or {}
         for stage, entry in stages.items():
-            known = [out for out in entry.get("outs") or [] if "md5" in out]
-            outs = {str(out["path"]): str(out["md5"]) for out in known}
+            hashed = [out for out in entry.get("outs") or [] if "md5" in out]
+            outs = {str(out["path"]): str(out["md5"]) for out in hashed}
             for name, md5 in outs.items():
                 yield Located(path.parent, None if stage is None else str(stage), name, md5, outs)
     except (AttributeError, TypeError, KeyError):

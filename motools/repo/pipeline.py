@@ -43,8 +43,8 @@ def beside(stage: str) -> tuple[str, str, str]:
 def locked_outs(entry: Mapping[str, Any]) -> dict[str, str]:
     """Path -> MD5 of the outs of a stage's entry in a dvc.lock of any commit, as far as they can be read."""
     outs = entry.get("outs")
-    known = [out for out in outs if isinstance(out, Mapping)] if isinstance(outs, list) else []
-    return {str(out.get("path")): str(out["md5"]) for out in known if "md5" in out}
+    readable = [out for out in outs if isinstance(out, Mapping)] if isinstance(outs, list) else []
+    return {str(out.get("path")): str(out["md5"]) for out in readable if "md5" in out}
 
 
 def in_folders(name: str) -> str:

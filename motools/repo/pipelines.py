@@ -27,7 +27,7 @@ def pipelines_in(project: Project, asked: Sequence[Path]) -> list[Path]:
     Raises:
         ProjectError: a folder of another project, or without a pipeline in it or below.
     """
-    found: dict[Path, None] = {}
+    pipelines: dict[Path, None] = {}
     for path in asked:
         folder = path.resolve()
         if not folder.is_dir():
@@ -40,8 +40,8 @@ def pipelines_in(project: Project, asked: Sequence[Path]) -> list[Path]:
                 f"{path} has no {pipeline.PARAMS} that names a workflow, in it or below. Type `motools init {path}`, "
                 "or `motools workflow run NAME --config FILE`."
             )
-        found |= dict.fromkeys(below)
-    return list(found)
+        pipelines |= dict.fromkeys(below)
+    return list(pipelines)
 
 
 def pipelines_at(folder: Path) -> list[Path]:

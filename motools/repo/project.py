@@ -102,9 +102,9 @@ class Project:
         unread = [] if unread is None else unread
         for parent, folders, names in os.walk(self.root):
             locks = [name for name in sorted(names) if name == "dvc.lock" or name.endswith(".dvc")]
-            found = [out for name in locks for out in located_in(Path(parent, name), unread)]
-            yield from found
-            inside = {os.path.normpath(os.path.join(parent, out.path)) for out in found}
+            outs = [out for name in locks for out in located_in(Path(parent, name), unread)]
+            yield from outs
+            inside = {os.path.normpath(os.path.join(parent, out.path)) for out in outs}
             folders[:] = [name for name in sorted(folders) if is_walked(parent, name, inside)]
 
     def missing(self, oids: Iterable[str]) -> set[str]:

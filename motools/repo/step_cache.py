@@ -126,11 +126,11 @@ def unpack(cache: Cache, path: Path) -> None:
 def roles_of(kinds: Mapping[str, str]) -> dict[str, str]:
     """What inputs or outputs are to a step, whatever they are called, by kind and order: `dataset`, `dataset-2`."""
     count: dict[str, int] = {}
-    found = {}
+    roles = {}
     for name, kind in kinds.items():
         count[kind] = count.get(kind, 0) + 1
-        found[name] = kind if count[kind] == 1 else f"{kind}-{count[kind]}"
-    return found
+        roles[name] = kind if count[kind] == 1 else f"{kind}-{count[kind]}"
+    return roles
 
 
 def lookup(cache: Cache, command: str, outputs: Iterable[str], logs: bool = False) -> CachedResult | None:
@@ -179,11 +179,11 @@ def naming(cache: Cache, md5: str, files: Mapping[str, list[Path]] | None = None
 
 def by_object(cache: Cache) -> dict[str, list[Path]]:
     """The files of all entries, newest first, by each object that they name."""
-    found: dict[str, list[Path]] = {}
+    by_oid: dict[str, list[Path]] = {}
     for path in sorted(cache.cache.glob("runs/??/*/*"), key=_newest_first):
         for oid in set(_OID.findall(path.read_text(encoding="utf-8", errors="replace"))):
-            found.setdefault(oid, []).append(path)
-    return found
+            by_oid.setdefault(oid, []).append(path)
+    return by_oid
 
 
 def _read(path: Path) -> CachedResult | None:

@@ -40,10 +40,10 @@ class Survey:
     @cached_property
     def outs(self) -> dict[str, list[Located]]:
         """The same by MD5 (`.dir` at the end, for folders)."""
-        found: dict[str, list[Located]] = {}
+        by_md5: dict[str, list[Located]] = {}
         for out in self.located:
-            found.setdefault(out.md5, []).append(out)
-        return found
+            by_md5.setdefault(out.md5, []).append(out)
+        return by_md5
 
     @cached_property
     def _entries(self) -> dict[str, list[Path]]:

@@ -256,7 +256,7 @@ def test_the_index_forgets_files_that_are_gone(chain: Chain) -> None:
     for name in ("a", "b"):
         chain.path(name).write_text(name)
         os.utime(chain.path(name), (1, 1))
-    eventually(lambda: index.file(str(chain.path("b"))) and str(chain.path("b")) in index._known)
+    eventually(lambda: index.file(str(chain.path("b"))) and str(chain.path("b")) in index._entries)
     index.file(str(chain.path("a")))
     chain.path("a").unlink()
     index.save()

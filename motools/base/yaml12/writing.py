@@ -139,7 +139,7 @@ class _Plain:
         self._rules: Mapping[Any, Any] = rules
         self._longest = longest
         self._broken = broken
-        self._known = lru_cache(maxsize=1 << 13)(self._written)
+        self._cached = lru_cache(maxsize=1 << 13)(self._written)
 
     def text(self, value: Any) -> str | None:
         """The text of a mapping; None where YAML's own writer has to write it."""
@@ -173,7 +173,7 @@ class _Plain:
     def _scalar(self, value: Any) -> str:
         kind = type(value)
         if kind is str:
-            return self._known(value)
+            return self._cached(value)
         if kind is int:
             return str(value)
         if kind is bool:
@@ -187,7 +187,7 @@ class _Plain:
     def _word(self, value: Any) -> str:
         if type(value) is not str:
             raise _NotPlain
-        return self._known(value)
+        return self._cached(value)
 
     def _written(self, value: str) -> str:
         if len(value) > self._longest or not _PLAIN.fullmatch(value):
