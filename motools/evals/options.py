@@ -221,19 +221,19 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def check_options(options: Mapping[str, Any], where: str = "eval_kwargs", known: Collection[str] = _RULES) -> None:
+def check_options(options: Mapping[str, Any], where: str = "eval_kwargs", names: Collection[str] = _RULES) -> None:
     """Refuse an unknown name or a value that cannot be; null stands for "not given".
 
     Args:
         where: the config's name for the options.
-        known: those that there are.
+        names: those that there are.
 
     Raises:
         BackendError: with the name, the value, and what was expected.
     """
     for name, value in options.items():
-        if name not in known:
-            raise BackendError(f"{where} has no option {name!r}.{did_you_mean(name, known)} Known: {listed(known)}.")
+        if name not in names:
+            raise BackendError(f"{where} has no option {name!r}.{did_you_mean(name, names)} Known: {listed(names)}.")
         accepts, wanted = _RULES[name]
         if value is not None and not accepts(value):
             raise BackendError(f"{where}.{name} must be {wanted}, not {value!r}.")

@@ -11,7 +11,7 @@ from typing import Any
 from inspect_ai.model import GenerateConfig
 
 from motools.evals.private import OpenAICompatibleAPI
-from motools.training.tinker.serving import endpoint, found
+from motools.training.tinker.serving import endpoint, path_of
 
 __all__ = ["TinkerAPI"]
 
@@ -27,7 +27,7 @@ class TinkerAPI(OpenAICompatibleAPI):
         config: GenerateConfig = GenerateConfig(),  # noqa: B008  (Inspect's own signature)
         **model_args: Any,
     ) -> None:
-        self.path = found(model_name)
+        self.path = path_of(model_name)
         super().__init__(
             model_name,
             base_url or endpoint(),

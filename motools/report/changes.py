@@ -151,8 +151,8 @@ def changes(
     before, now = _files(survey, first), _files(survey, second)
     folders = sorted({name.rpartition("/")[0] for name in before | now if before.get(name) != now.get(name)})
     look = partial(_pipeline, survey, before, now, settings, rows)
-    found = (look(folder) for folder in folders)
-    return Changes(first, second, tuple(each for each in found if each.params or each.made or each.unread))
+    pipelines = (look(folder) for folder in folders)
+    return Changes(first, second, tuple(each for each in pipelines if each.params or each.made or each.unread))
 
 
 def _files(survey: Survey, revision: Revision) -> dict[str, str]:
@@ -163,11 +163,11 @@ def _files(survey: Survey, revision: Revision) -> dict[str, str]:
         return {name: text for name, text in files.items() if (top / name).is_relative_to(project.root)}
     folders = {out.folder for out in survey.located if out.stage is not None}
     paths = {*(folder / name for folder in folders for name in _FILES), *survey.history.in_work_tree(pipeline.PARAMS)}
-    found = {}
+    texts = {}
     for path in paths:
         if path.is_file() and path.is_relative_to(project.root):
-            found[path.relative_to(top).as_posix()] = path.read_text(encoding="utf-8", errors="replace")
-    return found
+            texts[path.relative_to(top).as_posix()] = path.read_text(encoding="utf-8", errors="replace")
+    return texts
 
 
 def _pipeline(
@@ -277,8 +277,8 @@ def _scores(before: EvalAtom, now: EvalAtom) -> Iterator[tuple[tuple[str, str], 
     for name, column in columns_of(now).items():
         if "/" in name[1]:  # the same by a longer name
             continue
-        known = old[name].values if name in old else {}
-        both = [(known[key], value) for key, value in column.values.items() if known.get(key) is not None]
+        old_values = old[name].values if name in old else {}
+        both = [(old_values[key], value) for key, value in column.values.items() if old_values.get(key) is not None]
         steps = [value - was for was, value in both if value is not None and was is not None]
         if steps:
             up, down = sum(step > 0 for step in steps), sum(step < 0 for step in steps)

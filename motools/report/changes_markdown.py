@@ -48,7 +48,7 @@ def told(changes: Changes, currency: str, plans: Mapping[str, Sequence[tuple[str
 
 
 def _named(revision: Any) -> str:
-    name = _WHOLE_HASH.sub(lambda found: found[0][:10], revision.name)
+    name = _WHOLE_HASH.sub(lambda match: match[0][:10], revision.name)
     commit = (revision.commit or "")[:10]
     return name if commit in name else f"{name} ({commit})"
 
@@ -100,9 +100,9 @@ def _made(made: Made) -> Iterator[str]:
         yield "</details>\n"
 
 
-def _metrics(stage: str, found: Comparison) -> Iterator[str]:
+def _metrics(stage: str, comparison: Comparison) -> Iterator[str]:
     by_metric: dict[str, dict[str, Any]] = {}
-    for line in found.lines:
+    for line in comparison.lines:
         by_metric.setdefault(line.metric, {})[line.arm] = line
     rows = []
     for metric, arms in by_metric.items():
@@ -125,7 +125,7 @@ def _metrics(stage: str, found: Comparison) -> Iterator[str]:
     yield f"<details><summary>{len(rows)} metrics</summary>\n" if many else ""
     yield from _table(["metric", "before", "now", "difference", "p (Holm)", "n"], rows)
     yield "\n</details>\n" if many else ""
-    yield from (f"{_said(note)}\n" for note in found.notes[:1])
+    yield from (f"{_said(note)}\n" for note in comparison.notes[:1])
 
 
 def _sample(task: str, sample: Shown) -> Iterator[str]:

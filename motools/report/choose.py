@@ -29,37 +29,37 @@ class Shown:
 def chosen(group: Group, at_random: int = RANDOM) -> dict[str, list[Shown]]:
     """Task -> some samples drawn with a fixed seed, and the three where an arm and the first differ most in a score;
     where there is one arm, those with the highest."""
-    found = {}
+    by_task = {}
     for task in group.tasks:
         answers = {arm.name: _of_task(arm.evals[0].samples(), task, len(group.tasks)) for arm in group.arms}
-        questions = {key: sample for known in reversed(answers.values()) for key, sample in known.items()}
+        questions = {key: sample for samples in reversed(answers.values()) for key, sample in samples.items()}
         keys = sorted(questions, key=str)
         drawn = random.Random(SEED).sample(keys, min(at_random, len(keys)))
         picked = dict.fromkeys(drawn, "at random")
         for key, why in _extreme(group, task, {*keys} - {*drawn}):
             picked.setdefault(key, why)
         if picked:
-            found[task] = [
+            by_task[task] = [
                 Shown(
                     questions[key].get("id"),
                     why,
                     questions[key].get("input"),
                     questions[key].get("target"),
-                    {name: known[key] for name, known in answers.items() if key in known},
+                    {name: samples[key] for name, samples in answers.items() if key in samples},
                 )
                 for key, why in picked.items()
             ]
-    return found
+    return by_task
 
 
 def _of_task(samples: Sequence[Mapping[str, Any]], task: str, tasks: int) -> dict[Key, Mapping[str, Any]]:
     """Those of one task by what pairs them, the first epoch of each."""
-    found: dict[Key, Mapping[str, Any]] = {}
+    by_key: dict[Key, Mapping[str, Any]] = {}
     for sample in samples:
         if tasks == 1 or sample.get("task") == task:
             id = sample.get("id")
-            found.setdefault((id,) if isinstance(id, str) else (id, sample.get("input")), sample)
-    return found
+            by_key.setdefault((id,) if isinstance(id, str) else (id, sample.get("input")), sample)
+    return by_key
 
 
 def _extreme(group: Group, task: str, left: set[Key]) -> list[tuple[Key, str]]:
@@ -71,8 +71,8 @@ def _extreme(group: Group, task: str, left: set[Key]) -> list[tuple[Key, str]]:
             before = first[1].get((of, score)) if others else None
             if of != task or (others and before is None) or "/" in score:
                 continue
-            known = [value for value in column.values.values() if value is not None]
-            spread = max((max(known) - min(known) if known else 0.0), 1e-9)
+            numbers = [value for value in column.values.values() if value is not None]
+            spread = max((max(numbers) - min(numbers) if numbers else 0.0), 1e-9)
             for key in left & column.values.keys():
                 value, control = column.values[key], 0.0 if before is None else before.values.get(key)
                 if value is None or control is None:

@@ -77,20 +77,20 @@ class Results:
     @cached_property
     def evaluations(self) -> list[Entry]:
         """Those of answers, each once wherever it stands; not comparisons of evaluations, which have no samples."""
-        found: dict[str, Entry] = {}
+        by_id: dict[str, Entry] = {}
         for entry in self.entries:
             derived = any(id.startswith("eval-") for id in entry.atom.made_from.values())
             if isinstance(entry.atom, EvalAtom) and entry.atom.metrics and not (derived and not entry.atom.samples()):
-                found.setdefault(entry.atom.id, entry)
-        return [*found.values()]
+                by_id.setdefault(entry.atom.id, entry)
+        return [*by_id.values()]
 
     def of_kind(self, kind: str) -> list[Entry]:
         """Each once, in the order of the pipelines."""
-        found: dict[str, Entry] = {}
+        by_id: dict[str, Entry] = {}
         for entry in self.entries:
             if entry.atom.kind == kind:
-                found.setdefault(entry.atom.id, entry)
-        return [*found.values()]
+                by_id.setdefault(entry.atom.id, entry)
+        return [*by_id.values()]
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -125,12 +125,12 @@ class Results:
         bases = [name for name in arms if name in fixed]
         first = [self.control] if self.control in arms else bases[:1]
         arms = {name: arms[name] for name in dict.fromkeys([*first, *arms])}
-        known = [
+        compared = [
             Arm(*(each.atom for each in members if isinstance(each.atom, EvalAtom)), name=name)
             for name, members in arms.items()
         ]
         inside = all(task in self.in_distribution for task in tasks)
-        return Group(tasks, tuple(known), arms, compare(known), frozenset(fixed), inside)
+        return Group(tasks, tuple(compared), arms, compare(compared), frozenset(fixed), inside)
 
     def name_of(self, entry: Entry) -> str:
         """What an evaluation is called: its folder, its output, and what varies but the seed."""
@@ -156,15 +156,15 @@ class Results:
 
     def params(self, entry: Entry) -> dict[str, Any]:
         """Every parameter of its making, by the kind of what was made, the seed of a training included."""
-        found: dict[str, Any] = {}
+        params: dict[str, Any] = {}
         todo = [self.ancestry(entry)]
         while todo:
             node = todo.pop(0)
             if node.record is not None:
                 config = flat(node.record.config)
-                found = {f"{node.atom.kind}: {name}": value for name, value in config.items()} | found
+                params = {f"{node.atom.kind}: {name}": value for name, value in config.items()} | params
             todo += [parent for parent in node.parents.values() if not isinstance(parent, str)]
-        return found
+        return params
 
 
 def axes_of(stage: str) -> dict[str, str]:
@@ -178,7 +178,7 @@ def folders_of(project: Project, asked: Sequence[Path], survey: Survey) -> list[
     Raises:
         ProjectError: a folder of another project, or one without results.
     """
-    found: dict[Path, None] = {}
+    folders: dict[Path, None] = {}
     for path in asked:
         folder = path.resolve()
         if not folder.is_relative_to(project.root):
@@ -186,8 +186,8 @@ def folders_of(project: Project, asked: Sequence[Path], survey: Survey) -> list[
         below = [out.folder for out in survey.located if out.stage is not None and out.folder.is_relative_to(folder)]
         if not below:
             raise ProjectError(f"{path} has no results to report. `motools run {path}` makes them.")
-        found.update(dict.fromkeys([folder] if folder in below else below))
-    return [*found]
+        folders.update(dict.fromkeys([folder] if folder in below else below))
+    return [*folders]
 
 
 def collect(
@@ -218,12 +218,12 @@ def _in_order(folder: Path, survey: Survey) -> list[Located]:
         places = {name: place for place, name in enumerate(pipeline.read_stages(folder))}
     except ConfigError:
         places = {}
-    found = [out for out in survey.located if out.folder == folder and out.stage is not None and is_result(out)]
+    outs = [out for out in survey.located if out.folder == folder and out.stage is not None and is_result(out)]
 
     def place(out: Located) -> tuple[int, list[tuple[float, str]]]:
         return places.get(str(out.stage).partition("@")[0], len(places)), _by_number(str(out.stage))
 
-    return sorted(found, key=place)
+    return sorted(outs, key=place)
 
 
 def _by_number(text: str) -> list[tuple[float, str]]:

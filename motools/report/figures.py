@@ -32,11 +32,11 @@ def label(metric: str) -> str:
 
 def means(group: Group) -> dict[str, dict[str, Line]]:
     """Metric -> arm -> its line, of the metrics that are means, whether or not their samples are there."""
-    found: dict[str, dict[str, Line]] = {}
+    by_metric: dict[str, dict[str, Line]] = {}
     for line in group.comparison.lines:
         if line.metric.rpartition(".")[2] in MEANS:
-            found.setdefault(line.metric, {})[line.arm] = line
-    return found
+            by_metric.setdefault(line.metric, {})[line.arm] = line
+    return by_metric
 
 
 def forests(results: Results) -> list[Chart]:
@@ -56,15 +56,15 @@ def forests(results: Results) -> list[Chart]:
 
 
 def _intervals(line: Line, compared: bool) -> Iterator[dict[str, Any]]:
-    known = {"metric": label(line.metric), "arm": line.arm}
+    about = {"metric": label(line.metric), "arm": line.arm}
     if not compared and line.n is not None:
         low, high = line.questions or (line.value, line.value)
-        yield known | {"value": line.value, "low": low, "high": high, "kind": "over questions"}
+        yield about | {"value": line.value, "low": low, "high": high, "kind": "over questions"}
     if compared and line.difference is not None:
         for kind, said in (("questions", line.difference.questions), ("trainings", line.difference.trainings)):
             if said is not None:
                 low, high = said.ends or (said.value, said.value)
-                yield known | {"value": said.value, "low": low, "high": high, "kind": f"over {kind}"}
+                yield about | {"value": said.value, "low": low, "high": high, "kind": f"over {kind}"}
 
 
 def scatters(results: Results) -> list[Chart]:
@@ -104,14 +104,14 @@ def dose_curves(results: Results) -> list[Chart]:
 
 def _axes(results: Results, group: Group) -> dict[str, dict[str, float]]:
     """Axis -> arm -> where it is on it: axes of sweeps, doses, and hyperparameters that differ."""
-    found: dict[str, dict[str, float]] = {}
+    by_axis: dict[str, dict[str, float]] = {}
     for name, entries in group.entries.items():
         chosen = _hyperparameters(results, entries[0])
         for axis, value in {**chosen, **entries[0].axes}.items():
             number = _number(value)
             if axis != "seed" and number is not None:
-                found.setdefault(axis, {})[name] = number
-    return {axis: at for axis, at in found.items() if len({*at.values()}) > 1}
+                by_axis.setdefault(axis, {})[name] = number
+    return {axis: at for axis, at in by_axis.items() if len({*at.values()}) > 1}
 
 
 def _hyperparameters(results: Results, entry: Entry) -> Mapping[str, Any]:
@@ -148,10 +148,10 @@ def loss_curves(results: Results) -> list[Chart]:
     """What trainings say in `loss.json`: a chart for each unit, epochs or steps."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for entry in results.of_kind("model"):
-        unit, found = _losses(entry)
-        if found:
+        unit, points = _losses(entry)
+        if points:
             about = {"model": entry.atom.id, "arm": results.name_of(entry)}
-            rows.setdefault(unit, []).extend({**row, **about} for row in found)
+            rows.setdefault(unit, []).extend({**row, **about} for row in points)
     charts = []
     for unit, every in rows.items():
         models = list(dict.fromkeys(row["model"] for row in every))
@@ -170,20 +170,20 @@ def _losses(entry: Entry) -> tuple[str, list[dict[str, Any]]]:
         return "", []
     told = [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
     unit = next((name for name in _X if told and name in told[0]), "")
-    found = [
+    points = [
         {"at": row[unit], "loss": row[name], "of": of}
         for row in told
         for name, of in _Y.items()
         if _number(row.get(name)) is not None and unit and _number(row.get(unit)) is not None
     ]
-    return unit, [*_thinned(found)]
+    return unit, [*_thinned(points)]
 
 
 def _thinned(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """As many points as can be seen, each the mean of those next to it."""
     for of in dict.fromkeys(row["of"] for row in rows):
-        known = [row for row in rows if row["of"] == of]
-        size = -(-len(known) // POINTS)
-        for start in range(0, len(known), size):
-            part = known[start : start + size]
+        points = [row for row in rows if row["of"] == of]
+        size = -(-len(points) // POINTS)
+        for start in range(0, len(points), size):
+            part = points[start : start + size]
             yield {**part[-1], "loss": fmean(row["loss"] for row in part)}

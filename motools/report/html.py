@@ -27,7 +27,7 @@ class Html(str):
 def plain(text: Any) -> str:
     """A text without what would act: control, bidi and other hidden characters are spelt out, as on a terminal."""
     shown = visible(str(text).replace("\r\n", "\n"))
-    return _NO_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", shown)
+    return _NO_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", shown)
 
 
 def cut(text: Any, longest: int = LONGEST) -> Html:

@@ -15,7 +15,7 @@ from motools.base.files import replace_file
 from motools.errors import DamagedError
 from motools.repo.survey import Survey
 
-__all__ = ["Figure", "Figures", "Known"]
+__all__ = ["AtomFigures", "Figure", "Figures"]
 
 _VERSION = 1
 
@@ -44,7 +44,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Known:
+class AtomFigures:
     """What a table tells of an atom: its kind, its figures by `task.score.metric`, and the models that it is of."""
 
     kind: str
@@ -58,15 +58,15 @@ class Figures:
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
         self._path = survey.project.private / "figures.json"
-        self._known: dict[str, Any] = {}
+        self._entries: dict[str, Any] = {}
         self._is_new = False
         with suppress(OSError, ValueError, TypeError, KeyError):
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            self._known = dict(content["atoms"]) if content["version"] == _VERSION else {}
+            self._entries = dict(content["atoms"]) if content["version"] == _VERSION else {}
 
-    def of(self, md5: str) -> Known | None:
+    def of(self, md5: str) -> AtomFigures | None:
         """Of the atom with this hash; None where it is not at hand, or damaged."""
-        if md5 not in self._known:
+        if md5 not in self._entries:
             try:
                 atom = at_hand(self._survey, md5)
                 if atom is None:
@@ -76,23 +76,23 @@ class Figures:
                 return None
             models = [id for id in atom.made_from.values() if id.startswith("model-")]
             told = {name: [each.value, each.low, each.high, each.n, each.clusters] for name, each in figures.items()}
-            self._known[md5], self._is_new = {"kind": atom.kind, "figures": told, "models": models}, True
-        kept = self._known[md5]
+            self._entries[md5], self._is_new = {"kind": atom.kind, "figures": told, "models": models}, True
+        kept = self._entries[md5]
         figures = {name: Figure(*values) for name, values in kept["figures"].items()}
-        return Known(kept["kind"], figures, tuple(kept["models"]))
+        return AtomFigures(kept["kind"], figures, tuple(kept["models"]))
 
     def save(self) -> None:
         """Remember them, where something new was computed; a folder that is somebody else's costs time, that is all."""
         if self._is_new:
             with suppress(OSError):
-                replace_file(self._path, json.dumps({"version": _VERSION, "atoms": self._known}))
+                replace_file(self._path, json.dumps({"version": _VERSION, "atoms": self._entries}))
 
 
 def _figures(atom: EvalAtom) -> dict[str, Figure]:
     """Every number among the metrics; of the mean of its samples' scores the interval, as `motools compare` has it."""
-    found: dict[str, Figure] = {}
+    by_name: dict[str, Figure] = {}
     if not all(isinstance(scores, Mapping) for task in atom.metrics.values() for scores in _values(task)):
-        return found
+        return by_name
     arm = Arm(atom)
     for name, value in metric_names(atom):
         if not isinstance(value, (int, float)) or isinstance(value, bool):
@@ -100,11 +100,11 @@ def _figures(atom: EvalAtom) -> dict[str, Figure]:
         if name in arm.means:
             over, n, clusters, _ = arm.estimates(name)
             low, high = over.interval() or (None, None)
-            found[".".join(name)] = Figure(value, low, high, n, clusters)
+            by_name[".".join(name)] = Figure(value, low, high, n, clusters)
         else:
             told = atom.metrics[name[0]][name[1]] if name[2] == "difference" else {}  # of a comparison
-            found[".".join(name)] = Figure(value, told.get("low"), told.get("high"), told.get("samples"))
-    return found
+            by_name[".".join(name)] = Figure(value, told.get("low"), told.get("high"), told.get("samples"))
+    return by_name
 
 
 def _values(scores: Any) -> Iterable[Any]:

@@ -55,20 +55,20 @@ def lineage(results: Results) -> Html:
 
 def _nodes(results: Results) -> dict[str, Ancestry]:
     """Everything that the page's results were made from, each once, ancestors first."""
-    found: dict[str, Ancestry] = {}
+    nodes: dict[str, Ancestry] = {}
 
     def visit(node: Ancestry) -> None:
-        if node.atom.id not in found:
+        if node.atom.id not in nodes:
             for parent in node.parents.values():
                 if not isinstance(parent, str):
                     visit(parent)
-            found.setdefault(node.atom.id, node)
+            nodes.setdefault(node.atom.id, node)
 
     used = {id for entry in results.entries for id in entry.atom.made_from.values()}
     for entry in results.entries:
         if entry.atom.id not in used:
             visit(results.ancestry(entry))
-    return found
+    return nodes
 
 
 def _name(results: Results, id: str, node: Ancestry) -> str:

@@ -101,8 +101,8 @@ def _cell(group: Group, line: Line | None) -> Html | str:
         if difference.trainings is not None:
             parts.append(el("span", f"Δ over trainings {_interval(difference.trainings.ends)}"))
         told = {"p": difference.larger("p"), "Holm": difference.p_holm, "detectable": difference.larger("detectable")}
-        known = [f"{name} {figure:.2g}" for name, figure in told.items() if figure is not None]
-        parts.append(el("span", ", ".join(known)) if known else None)
+        figures = [f"{name} {figure:.2g}" for name, figure in told.items() if figure is not None]
+        parts.append(el("span", ", ".join(figures)) if figures else None)
     return join(*parts, el("span", ", ".join(count)) if count else None)
 
 
@@ -126,8 +126,8 @@ def endings(results: Results) -> Html:
                 told = entry.atom.metadata.get("samples")
                 for task, counts in (told if isinstance(told, dict) else {}).items():
                     if isinstance(counts, dict):
-                        known = {**counts, **(counts.get("reasons") or {})}
-                        kept = {name: known[name] for name in ENDINGS if isinstance(known.get(name), int)}
+                        all_counts = {**counts, **(counts.get("reasons") or {})}
+                        kept = {name: all_counts[name] for name in ENDINGS if isinstance(all_counts.get(name), int)}
                         rows.setdefault((arm, task), Counter()).update(kept)
     shown = [name for name in ENDINGS if name in ENDINGS[:4] or any(each[name] for each in rows.values())]
     heads = ["evaluation", "task", *(name.replace("_", " ") for name in shown)]
@@ -177,8 +177,8 @@ def _answer(name: str, sample: Mapping[str, Any]) -> Html:
 
 def _score(name: str, value: Any) -> Html:
     """A score, or each of a dictionary of them."""
-    known = value if isinstance(value, dict) else {name: value}
-    told = [join(cut(each, 80), " ", el("b", "—" if v is None else cut(_text(v), 80))) for each, v in known.items()]
+    scores = value if isinstance(value, dict) else {name: value}
+    told = [join(cut(each, 80), " ", el("b", "—" if v is None else cut(_text(v), 80))) for each, v in scores.items()]
     return Html(" · ".join(told))
 
 
@@ -237,17 +237,19 @@ def parameters(results: Results) -> Html:
     """What the arms were made with that the first was not; a model that was not trained here is left out."""
     parts = []
     for group in results.groups:
-        known = {name: results.params(entries[0]) for name, entries in group.entries.items() if name not in group.fixed}
-        first, *others = known or {"": {}}
-        names = [n for n in dict.fromkeys(n for each in known.values() for n in each) if not _same(n, known)]
+        by_arm = {
+            name: results.params(entries[0]) for name, entries in group.entries.items() if name not in group.fixed
+        }
+        first, *others = by_arm or {"": {}}
+        names = [n for n in dict.fromkeys(n for each in by_arm.values() for n in each) if not _same(n, by_arm)]
         if others and names:
-            rows = [[name, *(_param(known[arm], name) for arm in (first, *others))] for name in names]
+            rows = [[name, *(_param(by_arm[arm], name) for arm in (first, *others))] for name in names]
             parts.append(table(["parameter", first, *others], rows, " ".join(group.tasks), numbers=False))
     return join(*parts)
 
 
-def _same(name: str, known: Mapping[str, Mapping[str, Any]]) -> bool:
-    return len({json.dumps(each.get(name), sort_keys=True, default=str) for each in known.values()}) == 1
+def _same(name: str, by_arm: Mapping[str, Mapping[str, Any]]) -> bool:
+    return len({json.dumps(each.get(name), sort_keys=True, default=str) for each in by_arm.values()}) == 1
 
 
 def _param(params: Mapping[str, Any], name: str) -> Html:
@@ -307,12 +309,12 @@ def _roles(entry: Entry) -> Iterator[tuple[str, str, str]]:
     options = entry.record.config.get("eval_kwargs")
     named = options.get("model_roles") if isinstance(options, dict) else None
     used = entry.record.usage.get("roles")
-    known = {**(used if isinstance(used, dict) else {}), **(named if isinstance(named, dict) else {})}
+    roles = {**(used if isinstance(used, dict) else {}), **(named if isinstance(named, dict) else {})}
     asked = {name.partition("/")[2]: name for name in entry.record.usage if "/" in name}
-    for role in known:
+    for role in roles:
         counts = used.get(role, {}) if isinstance(used, dict) else {}
         given = named.get(role) if isinstance(named, dict) else None
         total = counts.get("total_tokens") if isinstance(counts, dict) else None
         yield role, _text(given) if given else " or ".join(sorted(asked.values())), f"{total:,}" if total else ""
-    if not known:
+    if not roles:
         yield "—", "the task itself, without a model", ""

@@ -64,7 +64,7 @@ class Table:
             for name, value in {**(holds or {}), **also}.items()
         }
         for name in asked:
-            self._known(name, [*self.axes, "folder", "name", "state"])
+            self._check_column(name, [*self.axes, "folder", "name", "state"])
         return replace(self, rows=[r for r in self.rows if all(_cell(r, n) in values for n, values in asked.items())])
 
     def only(self, *patterns: str) -> Table:
@@ -95,11 +95,11 @@ class Table:
                 raise AtomError(f"{by!r} is several metrics: {listed(metrics)}. Write the whole name of one.")
             by = by if by in metrics else metrics[0]
         else:
-            self._known(by, [*self.axes, "folder", "name", "state", "made", "cost", "seconds", *self.metrics])
-        known = [row for row in self.rows if _sortable(row, by) is not None]
+            self._check_column(by, [*self.axes, "folder", "name", "state", "made", "cost", "seconds", *self.metrics])
+        with_value = [row for row in self.rows if _sortable(row, by) is not None]
         other = [row for row in self.rows if _sortable(row, by) is None]
-        known.sort(key=lambda row: _order(_sortable(row, by)), reverse=descending)
-        return replace(self, rows=[*known, *other])
+        with_value.sort(key=lambda row: _order(_sortable(row, by)), reverse=descending)
+        return replace(self, rows=[*with_value, *other])
 
     def over(self, *names: str) -> Table:
         """The means over axes such as `seed`, each with the 95 % interval that other trainings leave open.
@@ -110,7 +110,7 @@ class Table:
             AtomError: there is no such axis, or two results of one mean are of one model: they are no two trainings.
         """
         for name in names:
-            self._known(name, self.axes)
+            self._check_column(name, self.axes)
         groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in self.rows:
             left = {name: value for name, value in row.axes.items() if name not in names}
@@ -118,7 +118,7 @@ class Table:
             groups.setdefault((row.folder, row.name, *left.items(), *apart), []).append(row)
         return replace(self, rows=[mean_row(rows, names) for rows in groups.values()])
 
-    def _known(self, name: str, names: Sequence[str]) -> None:
+    def _check_column(self, name: str, names: Sequence[str]) -> None:
         if name not in names:
             raise AtomError(f"There is no column {name!r}.{did_you_mean(name, names)} Known: {listed(names)}.")
 
@@ -175,8 +175,8 @@ def _sortable(row: Row, name: str) -> Any:
         return row.axes[name]
     if name in row.figures:
         return row.figures[name].value
-    known = {"made": row.made, "cost": row.cost, "seconds": row.seconds}
-    return known[name] if name in known else _cell(row, name)
+    attributes = {"made": row.made, "cost": row.cost, "seconds": row.seconds}
+    return attributes[name] if name in attributes else _cell(row, name)
 
 
 def _order(value: Any) -> tuple[Any, ...]:

@@ -63,10 +63,10 @@ def rehearse_evaluation(config: EvaluateModelConfig, inputs: Mapping[str, Any] |
 def _expected(config: EvaluateModelConfig, inputs: Mapping[str, Any] | None) -> list[EvalRequest]:
     """The evaluations, one a model, as far as they are known before there are models."""
     makers = (inputs or {}).values()
-    known = [found for made in makers if (found := served(made))]
+    models = [pair for made in makers if (pair := served(made))]
     pays = any(isinstance(made, TrainModelConfig) and is_paid_training(made, {}) for made in makers)
     request = EvalRequest(config.eval_task, config.eval_kwargs, before_paying=pays)
-    return [replace(request, expected=model, expected_args=args) for model, args in known] or [request]
+    return [replace(request, expected=model, expected_args=args) for model, args in models] or [request]
 
 
 def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
@@ -167,8 +167,8 @@ def _of_several(
         own = workspace / "models" / name
         own.mkdir(parents=True)
         one = evaluator.evaluate(EvalRequest(config.eval_task, config.eval_kwargs, model), own)
-        metrics |= {f"{name}/{task}": found for task, found in one.metrics.items()}
-        counts |= {f"{name}/{task}": found for task, found in one.counts.items()}
+        metrics |= {f"{name}/{task}": of_task for task, of_task in one.metrics.items()}
+        counts |= {f"{name}/{task}": of_task for task, of_task in one.counts.items()}
         alone = next(iter(one.counts)) if len(one.counts) == 1 else None
         samples += [{**sample, "task": f"{name}/{sample.get('task', alone)}"} for sample in one.samples]
         add_usage(usage, one.usage)

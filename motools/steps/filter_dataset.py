@@ -64,7 +64,7 @@ def check_filter(config: FilterDatasetConfig, inputs: Mapping[str, Any] | None =
         return
     if "{answer}" not in config.question and "{prompt}" not in config.question:
         raise ConfigError("filter_dataset.question has no {answer}: write it where the row's answer is to stand.")
-    judges = [found for made in (inputs or {}).values() if (found := served(made))]
+    judges = [judge for made in (inputs or {}).values() if (judge := served(made))]
     check_asking("filter_dataset.judge_kwargs", "The judge", config.judge_kwargs, next(iter(judges), None))
     if config.judge_kwargs.get("epochs") or config.judge_kwargs.get("limit"):
         raise ConfigError("filter_dataset.judge_kwargs has no epochs and no limit: the judge is asked once a row.")
@@ -139,18 +139,18 @@ def _arranged(config: FilterDatasetConfig) -> dict[str, Callable[[Any], Any]]:
         ConfigError: no function takes an argument, or one lacks what it needs.
     """
     arranged: dict[str, Callable[[Any], Any]] = {}
-    known: set[str] = set()
+    arguments: set[str] = set()
     for plain in _functions(config, {}):
         takes = plain.takes()
         mine = {name: value for name, value in config.keep_kwargs.items() if takes is None or name in takes}
-        known |= config.keep_kwargs.keys() if takes is None else set(takes)
+        arguments |= config.keep_kwargs.keys() if takes is None else set(takes)
         function = NamedFunction(plain.where, plain.text, plain.kwargs_at, mine, plain.given).load()
         arranged[plain.text] = partial(function, **mine)
     for name in config.keep_kwargs:
-        if name not in known:
+        if name not in arguments:
             raise ConfigError(
                 f"filter_dataset.keep_kwargs.{name}: {listed(_texts(config))} take no such argument."
-                f"{did_you_mean(name, known)}"
+                f"{did_you_mean(name, arguments)}"
             )
     return arranged
 

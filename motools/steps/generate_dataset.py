@@ -48,7 +48,7 @@ def check_generation(config: GenerateDatasetConfig, inputs: Mapping[str, Any] | 
     Args:
         inputs: the configs of the steps that make the inputs.
     """
-    teachers = [found for made in (inputs or {}).values() if (found := served(made))]
+    teachers = [teacher for made in (inputs or {}).values() if (teacher := served(made))]
     check_asking("generate_dataset.generate_kwargs", "The teacher", config.generate_kwargs, next(iter(teachers), None))
     if config.prompts is not None:
         _function(config).check()

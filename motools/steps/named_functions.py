@@ -61,8 +61,8 @@ class NamedFunction:
         """The function; raises `ConfigError` where it is none, or takes other arguments."""
         function = loading.load(self.text, _here())
         self._refuse(*self._signature(function))
-        found: Callable[..., Any] = function
-        return found
+        loaded: Callable[..., Any] = function
+        return loaded
 
     def takes(self) -> Collection[str] | None:
         """The names of the arguments that a config may give it; None where it takes any."""
@@ -75,15 +75,15 @@ class NamedFunction:
         every = list(inspect.signature(function).parameters.values())
         named = [p for p in every if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)][self.given :]
         needed = [p.name for p in named if p.default is p.empty]
-        known = None if any(p.kind is p.VAR_KEYWORD for p in every) else [p.name for p in named]
-        return known, needed
+        accepted = None if any(p.kind is p.VAR_KEYWORD for p in every) else [p.name for p in named]
+        return accepted, needed
 
-    def _refuse(self, known: Collection[str] | None, needed: Collection[str]) -> None:
+    def _refuse(self, accepted: Collection[str] | None, needed: Collection[str]) -> None:
         for name in self.kwargs:
-            if known is not None and name not in known:
+            if accepted is not None and name not in accepted:
                 raise ConfigError(
                     f"{self.kwargs_at}.{name}: {self.text} takes no such argument."
-                    f"{did_you_mean(name, known)} It takes: {listed(known)}."
+                    f"{did_you_mean(name, accepted)} It takes: {listed(accepted)}."
                 )
         if missing := [name for name in needed if name not in self.kwargs]:
             raise ConfigError(f"{self.kwargs_at}: {self.text} needs {listed(missing)}: write them there.")

@@ -234,10 +234,10 @@ def _problem(about: Any, arrays: dict[str, NDArray[Any]]) -> str | None:
 
 
 def _misshapen(arrays: dict[str, NDArray[Any]], tokens: int) -> str | None:
-    known = arrays["features"].size if "features" in arrays else 0
+    count = arrays["features"].size if "features" in arrays else 0
     expected: dict[str, tuple[type, tuple[int, ...]]] = {
-        "features": (np.int32, (known,)),
-        "embeddings": (np.float16, (known, SIZE)),
+        "features": (np.int32, (count,)),
+        "embeddings": (np.float16, (count, SIZE)),
         "outputs": (np.float16, (tokens, SIZE)),
         "bias": (np.float16, (tokens,)),
     }
@@ -249,6 +249,6 @@ def _misshapen(arrays: dict[str, NDArray[Any]], tokens: int) -> str | None:
         if not np.isfinite(arrays[name]).all():
             return f"{name} has values that are not numbers"
     features = arrays["features"]
-    if known and (features[0] < 0 or features[-1] >= BUCKETS or not (np.diff(features) > 0).all()):
+    if count and (features[0] < 0 or features[-1] >= BUCKETS or not (np.diff(features) > 0).all()):
         return "its features are not ascending bucket numbers"
     return None

@@ -133,8 +133,8 @@ class Answers:
         return len(self.starts) - 1
 
     @classmethod
-    def of(cls, rows: Iterable[Sequence[Message]], known: Sequence[str]) -> Answers:
-        """Read the rows once; the vocabulary is `known` and then what the answers add to it."""
+    def of(cls, rows: Iterable[Sequence[Message]], base: Sequence[str]) -> Answers:
+        """Read the rows once; the vocabulary is `base` and then what the answers add to it."""
         seen: dict[str, int] = {}
         words, prompts = array("i"), array("i")
         starts, prompt_starts = array("q", [0]), array("q", [0])
@@ -151,7 +151,7 @@ class Answers:
                 prompt_starts.append(len(prompts))
             learned += len(starts) > before
         counts = np.bincount(np.array(words, dtype=np.int32), minlength=len(seen))
-        vocabulary = _vocabulary(known, dict(zip(seen, counts.tolist(), strict=True)))
+        vocabulary = _vocabulary(base, dict(zip(seen, counts.tolist(), strict=True)))
         tokens, starts = _numbered(words, starts, seen, vocabulary)
         return cls(
             vocabulary,
@@ -163,10 +163,10 @@ class Answers:
         )
 
 
-def _vocabulary(known: Sequence[str], counts: Mapping[str, int]) -> list[str]:
-    """`known`, then the tokens of the data, the most frequent first, as far as there is room."""
-    new = sorted(counts.keys() - set(known), key=lambda token: (-counts[token], token))
-    return [*known, *new[: VOCABULARY - len(known)]]
+def _vocabulary(base: Sequence[str], counts: Mapping[str, int]) -> list[str]:
+    """`base`, then the tokens of the data, the most frequent first, as far as there is room."""
+    new = sorted(counts.keys() - set(base), key=lambda token: (-counts[token], token))
+    return [*base, *new[: VOCABULARY - len(base)]]
 
 
 def _numbered(

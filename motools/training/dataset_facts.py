@@ -99,7 +99,7 @@ def problems(path: Path, names: Iterable[str] | None, model: str | None, counter
         names: trainers; None: all that are installed.
     """
     trainers = {name: find_trainer(name) for name in (published("trainer") if names is None else names)}
-    found: dict[str, list[str]] = {name: [] for name in trainers}
+    by_trainer: dict[str, list[str]] = {name: [] for name in trainers}
     count = 0
     for number, row in _rows(path):
         count += 1
@@ -107,12 +107,12 @@ def problems(path: Path, names: Iterable[str] | None, model: str | None, counter
         for name, trainer in trainers.items():
             problem = row if isinstance(row, WrongRow) else _of_trainer(row, trainer, model) or of_model
             if problem is not None:
-                found[name].append(f"line {number}: {_said(problem)}")
+                by_trainer[name].append(f"line {number}: {_said(problem)}")
     for name, trainer in trainers.items():
         least = getattr(trainer, "least_rows", 1)
         if count < least:
-            found[name].append(f"{count} rows, but it needs at least {least}")
-    return found
+            by_trainer[name].append(f"{count} rows, but it needs at least {least}")
+    return by_trainer
 
 
 def _of_trainer(row: Any, trainer: Trainer, model: str | None) -> WrongRow | None:
@@ -168,9 +168,9 @@ def differences(first: Path, second: Path) -> Difference:
     tallies = [Tally(digest for digest, *_ in rows) for rows in both]
     only = [tallies[0] - tallies[1], tallies[1] - tallies[0]]
     answers: list[dict[bytes, set[bytes]]] = [{}, {}]
-    for known, rows in zip(answers, both, strict=True):
+    for by_prompt, rows in zip(answers, both, strict=True):
         for _, prompt, answer, _ in rows:
-            known.setdefault(prompt, set()).add(answer)
+            by_prompt.setdefault(prompt, set()).add(answer)
     otherwise = {prompt for prompt in answers[0].keys() & answers[1].keys() if answers[0][prompt] != answers[1][prompt]}
     kept = [[digest for digest, *_ in rows if digest not in left] for rows, left in zip(both, only, strict=True)]
     return Difference(
@@ -210,11 +210,11 @@ def overlap(path: Path, prompts: Mapping[str, Sequence[str]]) -> list[Overlap]:
         for message in row["messages"]
         if message["role"] == "user"
     }
-    found = []
+    overlaps = []
     for task, asked in prompts.items():
         common = [prompt for prompt in asked if _normal(prompt) in said]
-        found.append(Overlap(task, len(asked), len(common), common[:SHOWN]))
-    return found
+        overlaps.append(Overlap(task, len(asked), len(common), common[:SHOWN]))
+    return overlaps
 
 
 def _is_row(row: Any) -> bool:

@@ -164,8 +164,8 @@ class Journal:
 
     def file_id(self, digest: str, account: str) -> str | None:
         """The provider's id of a file with this content, where it was sent to this account."""
-        found = _read(self._file(digest, account)).get("file_id")
-        return found if isinstance(found, str) else None
+        file_id = _read(self._file(digest, account)).get("file_id")
+        return file_id if isinstance(file_id, str) else None
 
     def write_file(self, digest: str, account: str, file_id: str | None) -> None:
         """Note that a file is being sent (None), or under which id it arrived."""

@@ -54,14 +54,14 @@ def _package(point: Any) -> Any:
 @cache
 def _texts() -> dict[str, tuple[Path, str]]:
     """Name -> the file that a config lies in or is made from, and its text; the first to claim a name has it."""
-    found: dict[str, tuple[Path, str]] = {}
+    by_name: dict[str, tuple[Path, str]] = {}
     for point in declared("motools.configs"):
         package = _package(point)
         files = sorted(Path(package.__file__).parent.glob("*.yaml"))
         texts = {file.name.removesuffix(".yaml"): (file, file.read_text(encoding="utf-8")) for file in files}
         for name, made in [*texts.items(), *_variants(texts, getattr(package, "VARIANTS", {}))]:
-            found.setdefault(name, made)
-    return dict(sorted(found.items()))
+            by_name.setdefault(name, made)
+    return dict(sorted(by_name.items()))
 
 
 def _variants(
@@ -84,10 +84,10 @@ def config_text(name: str) -> str:
     Raises:
         UserError: no config of that name; the message lists those there are.
     """
-    known = _texts()
-    if name not in known:
-        raise UserError(f"There is no config named {name!r}.{did_you_mean(name, known)} Known: {listed(known)}.")
-    return known[name][1]
+    by_name = _texts()
+    if name not in by_name:
+        raise UserError(f"There is no config named {name!r}.{did_you_mean(name, by_name)} Known: {listed(by_name)}.")
+    return by_name[name][1]
 
 
 def about_config(name: str) -> Description:

@@ -18,7 +18,7 @@ from tinker_server import TinkerServer
 
 from motools.errors import BackendError, ConfigError
 from motools.training import TrainingRequest
-from motools.training.tinker.serving import endpoint, found
+from motools.training.tinker.serving import endpoint, path_of
 from motools.training.tinker.trainer import TinkerTrainer
 
 
@@ -181,14 +181,14 @@ def test_a_trained_model_is_found_by_its_name_here_and_elsewhere(
     finals = [kept.path for kept in server.samplers()]
     asked = len(server.requests)
     monkeypatch.chdir(alone.project)
-    assert [found(name), found(f"{name}@6")] == [finals[-1], finals[0]]
-    assert found("Qwen/Qwen3-8B") == "Qwen/Qwen3-8B"
-    assert found(finals[1]) == finals[1]
+    assert [path_of(name), path_of(f"{name}@6")] == [finals[-1], finals[0]]
+    assert path_of("Qwen/Qwen3-8B") == "Qwen/Qwen3-8B"
+    assert path_of(finals[1]) == finals[1]
     assert len(server.requests) == asked
     monkeypatch.chdir(bare_project)
-    assert [found(name), found(f"{name}@12")] == [finals[-1], finals[1]]
+    assert [path_of(name), path_of(f"{name}@12")] == [finals[-1], finals[1]]
     with pytest.raises(BackendError, match=r"There are no weights of tinker/\S+@7 at http://127"):
-        found(f"{name}@7")
+        path_of(f"{name}@7")
 
 
 def test_a_project_trains_evaluates_and_comes_back_after_kill_9_of_the_run(project: Path, server: TinkerServer) -> None:

@@ -50,7 +50,7 @@ class Agreement:
 
 def judgements_of(samples: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
     """What the samples of an evaluation were given, each score under `scorer` or `scorer.score`."""
-    found = {}
+    by_answer = {}
     for sample in samples:
         scores: dict[str, Any] = {}
         for scorer, told in (sample.get("scores") or {}).items():
@@ -59,29 +59,29 @@ def judgements_of(samples: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...],
                 scores |= {f"{scorer}.{name}": each for name, each in value.items()}
             else:
                 scores[scorer] = value
-        found[(sample.get("task"), str(sample["id"]), sample.get("epoch", 1))] = scores
-    return found
+        by_answer[(sample.get("task"), str(sample["id"]), sample.get("epoch", 1))] = scores
+    return by_answer
 
 
-def read_labels(path: Path, known: Judgements) -> dict[tuple[Any, ...], dict[str, Any]]:
+def read_labels(path: Path, judgements: Judgements) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Labels that people gave: JSONL rows with `id`, maybe `epoch` and `task`, and a value under each score's name.
 
     A score may be named by its last part alone, where only one has it.
 
     Args:
-        known: the judgements that they are compared with.
+        judgements: those that they are compared with.
 
     Raises:
         UserError: a row is of no answer there, or names no score of it.
     """
-    names = {name for scores in known.values() for name in scores}
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    names = {name for scores in judgements.values() for name in scores}
+    by_answer: dict[tuple[Any, ...], dict[str, Any]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-            fitting = [key for key in known if _is_of(row, key)]
+            fitting = [key for key in judgements if _is_of(row, key)]
         except (ValueError, TypeError, KeyError, AttributeError):
             raise UserError(f"{path}, row {number}: not a JSON object with an `id`.") from None
         if len(fitting) != 1:
@@ -91,10 +91,10 @@ def read_labels(path: Path, known: Judgements) -> dict[tuple[Any, ...], dict[str
         labels = {full: given[short] for short in given for full in names if full in (short, _whole(short, names))}
         if not labels:
             raise UserError(f"{path}, row {number}: it has none of the scores {listed(sorted(names))}.")
-        found[fitting[0]] = labels
-    if not found:
+        by_answer[fitting[0]] = labels
+    if not by_answer:
         raise UserError(f"{path} has no labels.")
-    return found
+    return by_answer
 
 
 def _is_of(row: Mapping[str, Any], key: tuple[Any, ...]) -> bool:

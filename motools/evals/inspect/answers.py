@@ -69,15 +69,15 @@ class Answers:
     """The answers at hand during one evaluation, and where new ones are written down as they come.
 
     Args:
-        known: label -> output.
+        earlier: label -> output.
         own: likewise, of an earlier attempt of the same step, which has paid for them.
 
     Attributes:
         paid: model -> tokens of the answers that were not there before.
     """
 
-    def __init__(self, known: Mapping[str, Any], own: Mapping[str, Any] | None = None, journal: Path | None = None):
-        self._known, self._own, self._journal = known, dict(own or {}), journal
+    def __init__(self, earlier: Mapping[str, Any], own: Mapping[str, Any] | None = None, journal: Path | None = None):
+        self._earlier, self._own, self._journal = earlier, dict(own or {}), journal
         self._next: Counter[str] = Counter()
         self._given_back: defaultdict[str, list[int]] = defaultdict(list)
         self._identities: dict[int, Any] = {}
@@ -97,9 +97,9 @@ class Answers:
         digest = self._digest(model, scope, asked)
         number = self._take(digest)
         label = f"{digest}:{number}"
-        for known, marks in ((self._own, {}), (self._known, {KEPT: True})):
-            if label in known:
-                output = ModelOutput.model_validate(known[label])
+        for outputs, marks in ((self._own, {}), (self._earlier, {KEPT: True})):
+            if label in outputs:
+                output = ModelOutput.model_validate(outputs[label])
                 output.metadata = {**_without_marks(output.metadata), ASKED: label, **marks}
                 return output
         result: Any = None
@@ -268,13 +268,13 @@ def journal_of(step: StepContext) -> Path:
 
 def read_journal(path: Path) -> dict[str, Any]:
     """Label -> output; the last line of a killed process may be cut."""
-    found = {}
+    outputs = {}
     with suppress(FileNotFoundError):
         for line in path.read_bytes().split(b"\n"):
             with suppress(ValueError, KeyError, TypeError):
                 told = json.loads(line)
-                found[told["asked"]] = told["output"]
-    return found
+                outputs[told["asked"]] = told["output"]
+    return outputs
 
 
 def known_to(step: StepContext, model: str, samples: frozenset[str]) -> dict[str, Any]:
@@ -286,16 +286,16 @@ def known_to(step: StepContext, model: str, samples: frozenset[str]) -> dict[str
     Raises:
         RemoteError: what dvc.lock names is in a remote only, which cannot be asked, so that it would be paid for again.
     """
-    found: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
     with observer().aside():
         for folder in _folders(step, model):
             for log in _logs(step, folder, samples):
                 for label, output in answers_of(log):
-                    found.setdefault(label, output)
+                    outputs.setdefault(label, output)
         for path in kept_folder(step.project, step.key).parent.glob("*.answers"):
             if path != journal_of(step):
-                found.update(read_journal(path))
-    return found
+                outputs.update(read_journal(path))
+    return outputs
 
 
 def _folders(step: StepContext, model: str) -> Iterator[str]:

@@ -301,10 +301,10 @@ def _settings(options: Mapping[str, Any], paid: bool) -> dict[str, Any]:
     return settings
 
 
-def _keep(found: Mapping[str, EvalLog], folder: Path) -> Path:
+def _keep(logs: Mapping[str, EvalLog], folder: Path) -> Path:
     """Copy the logs of the evaluation that ended well, one a task, and none of an attempt before it."""
     folder.mkdir(exist_ok=True)
-    for log in found.values():
+    for log in logs.values():
         shutil.copy2(_path(log), folder)
     return folder
 

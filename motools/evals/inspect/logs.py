@@ -56,19 +56,21 @@ def _metrics(log: EvalLog, counts: Counts) -> dict[str, dict[str, float | None]]
     """Every score with its metrics, and, where samples have no part in them, how many and why: never a mean over fewer
     answers than a reader takes it for, nor a number where there was no answer to make it of."""
     assert log.results is not None
-    found = {}
+    by_label = {}
     answers = [sample for sample in log.samples or [] if sample.error is None]
     for label, score in zip(_labels(log.results.scores, _reducer(log)), log.results.scores, strict=True):
         lacking = [sample for sample in answers if not _has(sample, score)]
-        known = len(lacking) < len(answers)
-        found[label] = {metric: _plain(value.value) if known else None for metric, value in score.metrics.items()}
+        scored = len(lacking) < len(answers)
+        by_label[label] = {metric: _plain(value.value) if scored else None for metric, value in score.metrics.items()}
         told = {"unscored": len(lacking), **_reasons(lacking)}
-        found[label] |= {name: count for name, count in told.items() if count and name != "cut_off"}
+        by_label[label] |= {name: count for name, count in told.items() if count and name != "cut_off"}
     missing = {"errored": counts["errored"], "unscored": counts["unscored"], **counts.get("reasons", {})}
     missing = {ending: count for ending, count in missing.items() if count}
     if missing or counts["completed"] + counts["errored"] < counts["total"]:
-        found.setdefault("samples", {}).update({"total": counts["total"], "completed": counts["completed"], **missing})
-    return found
+        by_label.setdefault("samples", {}).update(
+            {"total": counts["total"], "completed": counts["completed"], **missing}
+        )
+    return by_label
 
 
 def _has(sample: EvalSample, score: EvalScore) -> bool:
@@ -109,13 +111,13 @@ def _stop(sample: EvalSample) -> str:
 def _clusters(log: EvalLog) -> dict[str, Any]:
     """Scorer -> the name in the samples' metadata by which its standard errors are clustered; of scores with names of
     their own that differ, by these names."""
-    found: dict[str, dict[str, str | None]] = {}
+    by_scorer: dict[str, dict[str, str | None]] = {}
     for score in log.results.scores if log.results else ():
         named = [metric.params.get("cluster") for metric in score.metrics.values()]
         cluster = next((name for name in named if isinstance(name, str)), None)
-        found.setdefault(score.scorer, {}).setdefault(score.name, cluster)
-    plain = {scorer: {*names.values()} for scorer, names in found.items()}
-    return {scorer: names.pop() if len(names) == 1 else found[scorer] for scorer, names in plain.items()}
+        by_scorer.setdefault(score.scorer, {}).setdefault(score.name, cluster)
+    plain = {scorer: {*names.values()} for scorer, names in by_scorer.items()}
+    return {scorer: names.pop() if len(names) == 1 else by_scorer[scorer] for scorer, names in plain.items()}
 
 
 def failure(log: EvalLog) -> str:
@@ -197,7 +199,7 @@ def _labels(scores: Sequence[EvalScore], reducer: str | None = None) -> list[str
             labels = [f"{label}/{reducer}" for label in labels]
             continue
         for label in often:
-            same = [number for number, found in enumerate(labels) if found == label]
+            same = [number for number, other in enumerate(labels) if other == label]
             if len({traits[number] for number in same}) > 1:
                 for number in same:
                     labels[number] = f"{label}/{traits[number]}" if traits[number] else label
@@ -276,14 +278,14 @@ def _usage(log: EvalLog) -> dict[str, Any]:
 
 def _usage_kept(log: EvalLog) -> dict[str, dict[str, Any]]:
     """The tokens of answers that were there before: they are in the log's sums, and were not paid for this time."""
-    found: dict[str, dict[str, Any]] = {"model_usage": {}, "role_usage": {}}
+    sums: dict[str, dict[str, Any]] = {"model_usage": {}, "role_usage": {}}
     for event in (event for sample in log.samples or [] for event in sample.events):
         if event.event == "model" and event.output.usage is not None and is_kept(event.output):
             usage = event.output.usage.model_dump(exclude_none=True)
-            add_usage(found["model_usage"], {event.model: usage})
+            add_usage(sums["model_usage"], {event.model: usage})
             if event.role:
-                add_usage(found["role_usage"], {event.role: usage})
-    return found
+                add_usage(sums["role_usage"], {event.role: usage})
+    return sums
 
 
 def _without(told: Mapping[str, Mapping[str, Any]], less: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -56,16 +56,16 @@ def check_registered(texts: Sequence[str], place: PipelineFolder) -> None:
 
         from motools.evals.private import registry_find, registry_lookup
 
-        found = registry_lookup("task", text)  # imports what the package registers, and drops what that raises
-        if found is None:
+        registered = registry_lookup("task", text)  # imports what the package registers, and drops what that raises
+        if registered is None:
             _import_registered(text, reference.package)
-            found = registry_lookup("task", text)
-        if found is None:
-            mine = [registry_info(known).name for known in registry_find(lambda info: info.type == "task")]
-            known = sorted(name for name in mine if name.startswith(f"{reference.package}/"))
+            registered = registry_lookup("task", text)
+        if registered is None:
+            mine = [registry_info(entry).name for entry in registry_find(lambda info: info.type == "task")]
+            names = sorted(name for name in mine if name.startswith(f"{reference.package}/"))
             raise BackendError(
-                f"{reference.package} registers no task {text!r} with Inspect.{did_you_mean(text, known)} "
-                f"Known: {listed(known)}."
+                f"{reference.package} registers no task {text!r} with Inspect.{did_you_mean(text, names)} "
+                f"Known: {listed(names)}."
             )
 
 
@@ -208,10 +208,10 @@ def make_named(kind: Literal["scorer", "solver"], named: str | Mapping[str, Any]
 
     text, args = (named, {}) if isinstance(named, str) else (named["name"], dict(named.get("args") or {}))
     if ":" not in text:
-        known = next((name for name in (text, f"inspect_ai/{text}") if registry_lookup(kind, name)), None)
-        if known is None:
+        registered = next((name for name in (text, f"inspect_ai/{text}") if registry_lookup(kind, name)), None)
+        if registered is None:
             raise BackendError(f"There is no {kind} {text!r}. Write module:function, file.py:function or package/name.")
-        return registry_create(kind, known, **args)
+        return registry_create(kind, registered, **args)
     make = loading.load(text, place)
     try:
         inspect.signature(make).bind(**args)
@@ -259,9 +259,9 @@ def _made(text: str, task_args: Mapping[str, Any], place: PipelineFolder) -> lis
     made = load_tasks([f"{os.path.relpath(file)}@{reference.name}" if reference and file else text], dict(task_args))
     if len(made) != 1:
         raise BackendError(f"{text} names {len(made)} tasks: {listed(sorted(task.name for task in made))}. Name one.")
-    known = registry_info(made[0]).metadata["params"]
-    if ignored := sorted(task_args.keys() - set(known)):
-        raise BackendError(f"eval_kwargs.task_args: {text} takes no {listed(ignored)}. It takes: {listed(known)}.")
+    params = registry_info(made[0]).metadata["params"]
+    if ignored := sorted(task_args.keys() - set(params)):
+        raise BackendError(f"eval_kwargs.task_args: {text} takes no {listed(ignored)}. It takes: {listed(params)}.")
     return made
 
 

@@ -101,8 +101,8 @@ class Api:
     def jobs(self, marks: Mapping[str, str]) -> list[Answer]:
         """The jobs whose metadata has these marks; looked at here too, since a server may ignore the filter."""
         listing = partial(self._jobs.list, metadata=dict(marks))
-        found = self._pages("looking for the job", listing)
-        return [job for job in found if _is_job(job) and marks.items() <= (job.get("metadata") or {}).items()]
+        jobs = self._pages("looking for the job", listing)
+        return [job for job in jobs if _is_job(job) and marks.items() <= (job.get("metadata") or {}).items()]
 
     def events(self, job_id: str) -> Iterator[Answer]:
         """The newest first; pages are asked for as they are read."""
@@ -121,8 +121,8 @@ class Api:
     def files(self, name: str) -> list[Answer]:
         """The training files of this name."""
         listing = partial(self._files.list, purpose="fine-tune")
-        found = self._pages("looking for the file", listing, size=1000)
-        return [file for file in found if file.get("filename") == name and file.get("purpose") == "fine-tune"]
+        files = self._pages("looking for the file", listing, size=1000)
+        return [file for file in files if file.get("filename") == name and file.get("purpose") == "fine-tune"]
 
     def content(self, file_id: str) -> bytes | None:
         """A file's bytes, or None where the server does not have it."""
@@ -163,8 +163,8 @@ class Api:
         """What a look finds; several are taken, since a list may be a little behind."""
         for share in (0, 0.5, 1, 2):
             time.sleep(share * self.settings.poll_interval)
-            if (found := look()) is not None:
-                return found
+            if (answer := look()) is not None:
+                return answer
         return None
 
     def _live_jobs(self) -> int:
@@ -192,8 +192,8 @@ class Api:
                 tries.wait(problem, self.outlook, f"waiting for a place, {live} jobs go on there" if live else "")
             except Doubtful as problem:
                 print(f"{doing}: {problem}; looking whether it arrived", flush=True)
-                if (found := self.sought(look)) is not None:
-                    return found
+                if (answer := self.sought(look)) is not None:
+                    return answer
                 tries.wait(problem, self.outlook)
             except NotThere as problem:
                 raise Refusal(f"{self.server} refused (404): {problem} Check the model, and OPENAI_BASE_URL.") from None

@@ -13,7 +13,7 @@ from motools.training.tinker.session import Server, address
 from motools.training.tinker.trainer import PROVIDER, page_of
 from motools.training.tries import Busy, Doubtful, Tries
 
-__all__ = ["endpoint", "found"]
+__all__ = ["endpoint", "path_of"]
 
 _OURS = re.compile(r"(?P<model>.+-[0-9a-f]{12})(?:@(?P<step>\d+))?")
 
@@ -23,7 +23,7 @@ def endpoint() -> str:
     return f"{address()}/oai/api/v1"
 
 
-def found(name: str) -> str:
+def path_of(name: str) -> str:
     """What the server calls a model, given what comes after `tinker/` in its id.
 
     A base model, and a `tinker://` path, are called what they are called. The name of a model that was trained here,
@@ -38,10 +38,10 @@ def found(name: str) -> str:
     model, step = ours["model"], int(ours["step"]) if ours["step"] else None
     try:
         project = Project.find()
-        known, settings = _in_journal(project, model), read_settings(project).tinker
+        saves, settings = _in_journal(project, model), read_settings(project).tinker
     except ProjectError:
-        known, settings = [], TinkerSettings()
-    save = _wanted(known, step) or _wanted(_at_server(model, settings), step)
+        saves, settings = [], TinkerSettings()
+    save = _wanted(saves, step) or _wanted(_at_server(model, settings), step)
     if save is None:
         raise BackendError(
             f"There are no weights of {PROVIDER}/{name} at {address()}: they were deleted, or TINKER_BASE_URL or "

@@ -88,13 +88,13 @@ class Server:
 
     def saves(self, key: str) -> list[Save]:
         """What trainings with this key have saved, from whatever machine."""
-        return self._found({KEY: key})
+        return self._marked({KEY: key})
 
     def named(self, model: str) -> list[Save]:
         """The same, by the model's name."""
-        return self._found({MODEL: model})
+        return self._marked({MODEL: model})
 
-    def _found(self, marks: Mapping[str, str]) -> list[Save]:
+    def _marked(self, marks: Mapping[str, str]) -> list[Save]:
         ask = self.line.ask
         saves: list[Save] = []
         try:
