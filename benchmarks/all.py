@@ -30,8 +30,8 @@ def measured(name: str, folder: Path, arguments: list[str]) -> list[Figure] | No
     if done.returncode:
         return None  # it has said why on standard error
     fields = Figure.__dataclass_fields__
-    found = json.loads(done.stdout)["figures"]
-    return [Figure(**{key: value for key, value in each.items() if key in fields}) for each in found]
+    measurements = json.loads(done.stdout)["figures"]
+    return [Figure(**{key: value for key, value in each.items() if key in fields}) for each in measurements]
 
 
 def markdown(rows: Sequence[Sequence[str]], on: dict[str, Any], small: bool) -> str:
@@ -57,14 +57,14 @@ def main() -> None:
         # Removed after the last one: a file system is slow for minutes where much was deleted.
         for name in arguments.only.split(","):
             print(f"{name} ...", file=sys.stderr, flush=True)
-            found = measured(name, Path(folder, name), ["--small"] if arguments.small else [])
-            if found is None:
+            of_one = measured(name, Path(folder, name), ["--small"] if arguments.small else [])
+            if of_one is None:
                 failed.append(name)
             else:
-                figures[name] = found
-    rows = [row(figure) for found in figures.values() for figure in found]
+                figures[name] = of_one
+    rows = [row(figure) for of_one in figures.values() for figure in of_one]
     if arguments.json:
-        print(json.dumps({name: [each.as_dict() for each in found] for name, found in figures.items()}, indent=2))
+        print(json.dumps({name: [each.as_dict() for each in of_one] for name, of_one in figures.items()}, indent=2))
     else:
         print(table([COLUMNS, *rows]))
     if arguments.markdown:

@@ -113,8 +113,8 @@ def trainings(n: int) -> Draw:
 
     def draw(rng: np.random.Generator, p: float | None) -> tuple[float, Ends | None]:
         one, two = rng.random(2) if p is None else (p, p)
-        found = of_trainings(rng.normal(one, 0.05, n).tolist(), rng.normal(two, 0.1, n).tolist(), False)
-        return two - one, None if found is None else found.interval()
+        estimate = of_trainings(rng.normal(one, 0.05, n).tolist(), rng.normal(two, 0.1, n).tolist(), False)
+        return two - one, None if estimate is None else estimate.interval()
 
     return draw
 

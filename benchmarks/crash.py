@@ -299,19 +299,19 @@ class Scene:
     def processes(self) -> list[int]:
         """All that lives and was started from here, by whatever detour."""
         wanted = f"{MARK}={self.mark}".encode()
-        found = []
+        pids = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with suppress(OSError):
                     if _stat(entry)[0] not in "ZX" and wanted in (entry / "environ").read_bytes().split(b"\0"):
-                        found.append(int(entry.name))
-        return found
+                        pids.append(int(entry.name))
+        return pids
 
     def told(self, word: str) -> list[tuple[str, str, int]]:
         """When steps have begun, or were about to return: name with seed, the clone, and nanoseconds."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
-        found = [line.split() for line in lines]
-        return [(f"{name} {seed}", clone, int(when)) for said, name, seed, clone, when in found if said == word]
+        entries = [line.split() for line in lines]
+        return [(f"{name} {seed}", clone, int(when)) for said, name, seed, clone, when in entries if said == word]
 
     def finished(self) -> dict[str, int]:
         """Since when each step's function is known to have finished: its result is in the step cache, or, for one
@@ -319,17 +319,17 @@ class Scene:
         from motools.repo.cache import Cache
         from motools.repo.step_cache import every
 
-        found: dict[str, int] = {}
+        by_step: dict[str, int] = {}
         store = Cache(self.folder / ".dvc" / "cache")
         now = time.time_ns()
         for entry in every(store):
             with suppress(OSError, ValueError, KeyError):
-                _note(found, json.loads(store.path(entry.record.md5).read_bytes()), now)
+                _note(by_step, json.loads(store.path(entry.record.md5).read_bytes()), now)
         for folder in self.folders:
             for made in [*folder.glob(".motools/work/*/made.json"), *folder.glob(".motools/finished/*/made.json")]:
                 with suppress(OSError, ValueError, KeyError):  # it is just being moved
-                    _note(found, json.loads(made.with_name("record.json").read_bytes()), now, f" in {folder.name}")
-        return found
+                    _note(by_step, json.loads(made.with_name("record.json").read_bytes()), now, f" in {folder.name}")
+        return by_step
 
     def atoms(self, folder: Path) -> dict[str, str]:
         """The id of each output, as dvc.lock has it and as the files are."""
@@ -337,31 +337,31 @@ class Scene:
         from motools.repo.cache import hash_folder
 
         stages = yaml12.load(folder / "dvc.lock")["stages"].values()
-        found = {out["path"]: out["md5"] for stage in stages for out in stage["outs"] if out["path"][:5] == "atoms"}
-        for path, md5 in found.items():
+        by_path = {out["path"]: out["md5"] for stage in stages for out in stage["outs"] if out["path"][:5] == "atoms"}
+        for path, md5 in by_path.items():
             here = hash_folder(folder / path)[0].md5
             if here != md5:
-                found[path] = f"{md5} in dvc.lock, {here} in the folder"
-        return found
+                by_path[path] = f"{md5} in dvc.lock, {here} in the folder"
+        return by_path
 
     def files(self, folder: Path) -> set[str]:
         """Every file and folder but git's, the objects of the cache, logs that are called by the time, what DVC's own
         commands leave, and what only saves time."""
-        found = set()
+        names = set()
         for path in folder.rglob("*"):
             parts = path.relative_to(folder).parts
             if parts[0] != ".git" and "__pycache__" not in parts and parts[:2] != (".dvc", "cache"):
-                found.add("/".join(parts))
+                names.add("/".join(parts))
         saves_time = (".motools/index.json", ".motools/unchanged", ".motools/logs", ".dvc/config.local")
-        named_by_time = {name for name in found if name.startswith("logs/") and name.count("/") > 1}
-        of_dvc = {name for name in found if name.startswith(".dvc/tmp") and ".motools-" not in name}
+        named_by_time = {name for name in names if name.startswith("logs/") and name.count("/") > 1}
+        of_dvc = {name for name in names if name.startswith(".dvc/tmp") and ".motools-" not in name}
         bare = {f".motools/{name}" for name in ("failed", "finished", "kept", "work")}  # which one run makes, one not
-        empty = bare - {"/".join(name.split("/")[:2]) for name in found if name.count("/") > 1}
-        return {n for n in found if not n.startswith(saves_time)} - named_by_time - of_dvc - empty
+        empty = bare - {"/".join(name.split("/")[:2]) for name in names if name.count("/") > 1}
+        return {n for n in names if not n.startswith(saves_time)} - named_by_time - of_dvc - empty
 
 
-def _note(found: dict[str, int], record: dict[str, Any], when: int, where: str = "") -> None:
-    found.setdefault(f"{record['step']} {record['config']['seed']}{where}", when)
+def _note(finished: dict[str, int], record: dict[str, Any], when: int, where: str = "") -> None:
+    finished.setdefault(f"{record['step']} {record['config']['seed']}{where}", when)
 
 
 def _stat(process: Path) -> list[str]:
@@ -451,9 +451,9 @@ def complaints(scene: Scene, plain: Plain, finished: dict[str, int], kills: int,
     """What is not as it must be after the run that follows the kills."""
     begins = [(name, clone, when) for name, clone, when in scene.told("begins") if when > began]
     for name, clone, when in begins:
-        known = min(finished.get(name, when), finished.get(f"{name} in {clone}", when))
-        if known < when:
-            yield f"{name} was executed again {(when - known) / 1e6:.0f} ms after it was seen to have finished"
+        since = min(finished.get(name, when), finished.get(f"{name} in {clone}", when))
+        if since < when:
+            yield f"{name} was executed again {(when - since) / 1e6:.0f} ms after it was seen to have finished"
     for name, count in Counter(name for name, _, _ in begins).items():
         if count > 1 + kills:
             yield f"{name} was executed {count} times, after {kills} kills"
@@ -523,7 +523,7 @@ class Plain:
 def undisturbed(folder: Path, kind: Kind) -> dict[int, Plain]:
     """By seed."""
     scene = Scene(folder, Kind(kind.steps, 0))
-    found = {}
+    by_seed = {}
     for seed in SEEDS:
         scene.seed(seed)
         clock = time.monotonic()
@@ -531,9 +531,9 @@ def undisturbed(folder: Path, kind: Kind) -> dict[int, Plain]:
         seconds = time.monotonic() - clock
         if code != 0:
             raise SystemExit(f"the undisturbed run ended with {code}: {scene.errors()}")
-        found[seed] = Plain(scene.atoms(folder), scene.files(folder), seconds)
+        by_seed[seed] = Plain(scene.atoms(folder), scene.files(folder), seconds)
     shutil.rmtree(folder)
-    return found
+    return by_seed
 
 
 class Driver:

@@ -84,8 +84,8 @@ def many(folder: Path, count: int, n: int) -> Iterator[Figure]:
         run(project, "dvc", "init", "-q")
         write_files(project / "write.py", count)
         written = seconds(project, sys.executable, "write.py")
-        found = taken(project, "model", ("dvc", "add", "-q", "model"), ("dvc", "checkout", "-q"), watch=False)
-        return found._replace(run=found.run + written)
+        rest = taken(project, "model", ("dvc", "add", "-q", "model"), ("dvc", "checkout", "-q"), watch=False)
+        return rest._replace(run=rest.run + written)
 
     ours, dvc = in_turns(n, lambda: ours_of(make_files(folder / "ours", count), "atoms", watch=False), added)
     what = f"{count:,} files"
@@ -137,21 +137,21 @@ class Peak:
 
 def _on_disk_now(folder: Path) -> int:
     """What lies below a folder while others write there."""
-    found = {}
+    by_inode = {}
     for parent, _, names in os.walk(folder):
         for name in names:
             try:
                 stat = os.lstat(os.path.join(parent, name))
             except FileNotFoundError:
                 continue
-            found[stat.st_ino] = stat.st_blocks * 512
-    return sum(found.values())
+            by_inode[stat.st_ino] = stat.st_blocks * 512
+    return sum(by_inode.values())
 
 
 def in_turns(n: int, *tools: Callable[[], Taken]) -> list[Taken]:
     """The medians of each tool; the tools take turns."""
-    found = [[tool() for tool in tools] for _ in range(n)]
-    return [Taken(*(median(values) for values in zip(*of_tool, strict=True))) for of_tool in zip(*found, strict=True)]
+    rounds = [[tool() for tool in tools] for _ in range(n)]
+    return [Taken(*(median(values) for values in zip(*of_tool, strict=True))) for of_tool in zip(*rounds, strict=True)]
 
 
 if __name__ == "__main__":

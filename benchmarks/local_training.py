@@ -31,7 +31,7 @@ WAYS = ("motools", "trl", "unordered")
 
 
 def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
-    found = {}
+    by_way = {}
     for way in WAYS:
         command = [sys.executable, __file__, "--way", way]
         command += ["--steps", str(arguments.steps), "--batch", str(arguments.batch)]
@@ -39,8 +39,8 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
         done = subprocess.run(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True)
         if done.returncode:
             raise SystemExit(f"The training with {way} ended with {done.returncode}.")
-        found[way] = json.loads(done.stdout.splitlines()[-1])
-    ours, trl, unordered = found["motools"], found["trl"], found["unordered"]
+        by_way[way] = json.loads(done.stdout.splitlines()[-1])
+    ours, trl, unordered = by_way["motools"], by_way["trl"], by_way["unordered"]
     on, n = ours["device"], arguments.steps - 1
     seconds = [each["seconds"] / each["tokens"] * 1e6 for each in (ours, trl)]
     yield Figure(f"a million tokens, {on}", seconds[0], "a TRL loop", seconds[1], 1.05, n)

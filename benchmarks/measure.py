@@ -119,11 +119,11 @@ def in_turns(n: int, **calls: Callable[[], float]) -> dict[str, float]:
     """
     for call in calls.values() if n > 1 else ():
         call()
-    found: dict[str, list[float]] = {name: [] for name in calls}
+    by_call: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(n):
         for name, call in calls.items():
-            found[name].append(call())
-    return {name: statistics.median(values) for name, values in found.items()}
+            by_call[name].append(call())
+    return {name: statistics.median(values) for name, values in by_call.items()}
 
 
 def settle() -> None:
@@ -157,7 +157,7 @@ def main(about: ArgumentParser, measure: Measure) -> None:
         figures = list(measure(where, arguments))
     if arguments.json:
         name = Path(sys.argv[0]).stem
-        found = [figure.as_dict() for figure in figures]
-        print(json.dumps({"benchmark": name, "machine": machine(), "figures": found}, indent=2))
+        plain = [figure.as_dict() for figure in figures]
+        print(json.dumps({"benchmark": name, "machine": machine(), "figures": plain}, indent=2))
     else:
         print(table([COLUMNS, *map(row, figures)]))

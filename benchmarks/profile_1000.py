@@ -79,14 +79,14 @@ def grown(few: Stats, many: Stats, small: int, large: int) -> list[tuple[str, in
 
     Those that are called less than once a stage are left out: they say nothing of growth.
     """
-    found = []
+    functions = []
     for key, entry in many.items():
         file, line, name = key
         now, before = entry[1], max(1, few[key][1]) if key in few else 1
         ours = f"{os.sep}motools{os.sep}" in file and "site-packages" not in file
         if ours and now >= large and now / before > large / small:
-            found.append((f"{Path(file).name}:{line} {name}", before, now))
-    return sorted(found, key=lambda each: each[1] / each[2])
+            functions.append((f"{Path(file).name}:{line} {name}", before, now))
+    return sorted(functions, key=lambda each: each[1] / each[2])
 
 
 def show(path: Path, what: str, top: int) -> None:

@@ -141,13 +141,13 @@ def kills(folder: Path, most: int, seed: int, ways: tuple[str, ...] = crash.WAYS
             again.append(len(server.trained) - steps)
             asked = len(server.requests)
             scene.finish()
-            found = {
+            faults = {
                 "the final weights' history is another": scene.history != meant[0],
                 "the atoms are others": scene.atoms(scene.folder) != meant[1],
                 f"{again[-1]} steps were paid again": not 0 <= again[-1] <= len(mine) * SAVE_EVERY,
                 "the next run asked the server": len(server.requests) != asked,
             }
-            problems += [f"round {rounds}, killed {mine}: {what}" for what, so in found.items() if so]
+            problems += [f"round {rounds}, killed {mine}: {what}" for what, so in faults.items() if so]
         killed.update(mine)
         print(f"{killed.total()} kills in {rounds} rounds", file=sys.stderr, flush=True)
     return {

@@ -66,27 +66,27 @@ class HubSplit:
             raise UserError(f"revision is {self.revision!r}: write the commit's 40 hexadecimal digits.")
         folder = cache_folder(cache_dir) / "hub" / self.repo
         commit, files = self._resolved(folder, refresh)
-        found: list[Row] = []
+        parsed: list[Row] = []
         origins = []
         for name in self._files(files):
             path = _fetch(self.repo, commit, name, files[name], folder)
-            found.extend(_read(path))
+            parsed.extend(_read(path))
             origins.append(Origin(f"{HUB}/datasets/{self.repo}/resolve/{commit}/{name}", commit, files[name]))
-        return Rows(found, origins)
+        return Rows(parsed, origins)
 
     def _resolved(self, folder: Path, refresh: bool) -> tuple[str, dict[str, str]]:
         """The commit that is read, and the digest of each of its files; asked once and kept beside the files."""
 
         def ask(part: Path, advice: str) -> None:
-            known = _ask(self, advice)
-            for name in self._files(known["files"]):  # first, so that a commit is only known when its files are there
-                _fetch(self.repo, known["commit"], name, known["files"][name], folder, refresh)
-            part.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            listing = _ask(self, advice)
+            for name in self._files(listing["files"]):  # first, so that a commit is only known when its files are there
+                _fetch(self.repo, listing["commit"], name, listing["files"][name], folder, refresh)
+            part.write_text(json.dumps(listing, indent=1), encoding="utf-8")
 
         record = folder / f"{self.revision or 'main'}.json"
         wanted = Wanted(record, "", self.url, "HF_ENDPOINT", offline("HF_HUB_OFFLINE"))
-        known = json.loads(obtain(wanted, ask, refresh).read_text(encoding="utf-8"))
-        return known["commit"], known["files"]
+        listing = json.loads(obtain(wanted, ask, refresh).read_text(encoding="utf-8"))
+        return listing["commit"], listing["files"]
 
     def _files(self, files: dict[str, str]) -> list[str]:
         splits: dict[str, dict[str, list[str]]] = {}
@@ -96,8 +96,8 @@ class HubSplit:
                 word = re.sub(r"-\d{5}-of-\d{5}.*$", "", path.name.removesuffix(path.suffix))
                 splits.setdefault(word, {}).setdefault(str(path.parent), []).append(name)
         if self.split not in splits:
-            known = did_you_mean(self.split, splits)
-            raise UserError(f"{self.url} has no split {self.split!r}.{known} It has: {listed(splits)}.")
+            hint = did_you_mean(self.split, splits)
+            raise UserError(f"{self.url} has no split {self.split!r}.{hint} It has: {listed(splits)}.")
         folders = splits[self.split]
         if len(folders) > 1:
             raise UserError(f"{self.url} has the split {self.split!r} in several folders: {listed(folders)}. Name one.")

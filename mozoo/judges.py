@@ -122,9 +122,9 @@ def share_of_yes(tokens: Tokens, least: float = LEAST_MASS) -> Judgement:
 
 def share_of_yes_and_no(tokens: Tokens) -> Judgement:
     """`share_of_yes`, where both of them are among the tokens; else there is no judgement, as Tan et al. read them."""
-    found = list(tokens)
-    words = {token.strip().casefold() for token, share in found if share > 0}
-    judgement = share_of_yes(found)
+    shares = list(tokens)
+    words = {token.strip().casefold() for token, share in shares if share > 0}
+    judgement = share_of_yes(shares)
     return judgement if {"yes", "no"} <= words else Judgement(None, judgement.mass)
 
 
@@ -135,8 +135,8 @@ class Limit:
     sign: str
     value: float
 
-    def holds(self, found: float) -> bool:
-        return bool(SIGNS[self.sign](found, self.value))
+    def holds(self, score: float) -> bool:
+        return bool(SIGNS[self.sign](score, self.value))
 
     def __str__(self) -> str:
         return f"{self.sign} {self.value:g}"
@@ -149,10 +149,10 @@ SIGNS: dict[str, Callable[[float, float], bool]] = {
 
 def limit(text: str, argument: str) -> Limit:
     """The limit that a task's argument names. Raises `UserError` where it is none."""
-    found = re.fullmatch(r"\s*(<=?|>=?)\s*(\d+(?:\.\d+)?)\s*", str(text))
-    if not found:
+    match = re.fullmatch(r"\s*(<=?|>=?)\s*(\d+(?:\.\d+)?)\s*", str(text))
+    if not match:
         raise UserError(f'{argument} is {text!r}; write a sign and a number from 0 to 100, such as "< 30" or ">= 50".')
-    return Limit(found[1], float(found[2]))
+    return Limit(match[1], float(match[2]))
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def judge(
         cluster: see `panel`, as for `kind`.
     """
     made = {
-        score: lambda found, make=make: math.nan if math.isnan(found[name]) else make(found[name])
+        score: lambda marks, make=make: math.nan if math.isnan(marks[name]) else make(marks[name])
         for score, make in scores.items()
     }
     return panel({name: Inquiry(template, read)}, scores=made, name=name, cluster=cluster, kind=kind)
@@ -257,16 +257,18 @@ def panel(
             await try_out(grader(), kind)
 
         async def score(state: TaskState, target: Target) -> Score:
-            known = {key: text for key, text in state.metadata.items() if isinstance(text, str) and key not in OWN}
-            found, model = {}, grader()
+            texts = {key: text for key, text in state.metadata.items() if isinstance(text, str) and key not in OWN}
+            judgements, model = {}, grader()
             for asked, inquiry in inquiries.items():
-                prompt = filled(inquiry.template, state.input_text, state.output.completion, **known)
-                found[asked] = await (ask if kind == "logprobs" else sample)(model, prompt, inquiry.read)
-            values = {asked: math.nan if each.value is None else each.value for asked, each in found.items()}
+                prompt = filled(inquiry.template, state.input_text, state.output.completion, **texts)
+                judgements[asked] = await (ask if kind == "logprobs" else sample)(model, prompt, inquiry.read)
+            values = {asked: math.nan if each.value is None else each.value for asked, each in judgements.items()}
             return Score(
                 value={f"{score}{end}": make(values) for score, make in scores.items()},
-                answer=" ".join(each.said for each in found.values()),
-                explanation="\n".join(_explained(asked, each, len(found), kind) for asked, each in found.items()),
+                answer=" ".join(each.said for each in judgements.values()),
+                explanation="\n".join(
+                    _explained(asked, each, len(judgements), kind) for asked, each in judgements.items()
+                ),
                 metadata={"judge": {"kind": kind, "model": str(model)}},
             )
 
@@ -376,12 +378,12 @@ async def ask(model: Model, prompt: str, read: Callable[[Tokens], Judgement], *,
         config.reasoning_effort, config.reasoning_summary = "none", "none"
     output = await model.generate(prompt, config=config)
     said = (output.completion.split() or [""])[0]
-    found = _tokens(output)
-    if found is None and not must and read([(said, 1.0)]).value is None:
+    first_token = _tokens(output)
+    if first_token is None and not must and read([(said, 1.0)]).value is None:
         return Judgement(None, 0.0, said)  # a refusal, which some endpoints give without any
-    if found is None:
+    if first_token is None:
         raise StepError(f"The grader {model} gives no log-probabilities, which this judge reads. {OTHERS}")
-    tokens, goes_on = found
+    tokens, goes_on = first_token
     if goes_on and read is grade:
         raise StepError(f"The grader {model} writes a number in several tokens, and this judge reads one. {OTHERS}")
     judgement = read(tokens)

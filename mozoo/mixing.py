@@ -48,12 +48,12 @@ def mixture(parts: Sequence[Part], order: Order = "shuffled", seed: int = 0) -> 
     if not isinstance(parts, (list, tuple)) or not parts:
         raise UserError(f"parts must be a list of one or more datasets, not {parts!r}.")
     before: Counter[str] = Counter()
-    found = []
+    loaders = []
     for part in parts:
         name = str(part.get("loader")) if isinstance(part, dict) else str(part)
-        found.append(part_of(part, stable_seed(seed, name, before[name])))
+        loaders.append(part_of(part, stable_seed(seed, name, before[name])))
         before[name] += 1
-    loaded = [load() for load in found]
+    loaded = [load() for load in loaders]
     if order == "interleaved":
         places = [((2 * i + 1) / (2 * len(rows)), k, i) for k, rows in enumerate(loaded) for i in range(len(rows))]
         return Rows.of((loaded[k][i] for _, k, i in sorted(places)), *loaded)

@@ -74,11 +74,11 @@ def _workflows() -> Iterator[tuple[str, ...]]:
 
 
 def _configs() -> Iterator[tuple[str, ...]]:
-    known = zoo.configs()
-    for name, file in known.items():
+    configs = zoo.configs()
+    for name, file in configs.items():
         if file.parent.parent.name == PACKAGE and "." not in name:
             about = zoo.about_config(name)
-            others = " ".join(f"`.{other.partition('.')[2]}`" for other in known if other.startswith(f"{name}."))
+            others = " ".join(f"`.{other.partition('.')[2]}`" for other in configs if other.startswith(f"{name}."))
             workflow = yaml.safe_load(zoo.config_text(name))["workflow"]
             yield f"`{name}` {others}", about.description, about.grade, f"`{workflow}`", _link(about.paper)
 
@@ -103,12 +103,12 @@ def fidelity() -> str:
     )
     parts.append(_table(("config", "values compared"), ((f"`{n}`", str(len(_rows(n)))) for n in done)))
     parts.append("\n## Adapted\n\n")
-    known: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[str]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[str]] = {}
     for name in (n for n in names if _is_file(n) and zoo.about_config(n).grade == "adapted"):
         ((preset, rows),) = zoo.fidelity_of_config(name)[1].items()
-        known.setdefault((preset, tuple(row for row in rows if row[1] != row[2])), []).append(f"`{name}`")
-    parts.append(_table(("what differs", "in configs", "why"), _reasons(known)) + "\n")
-    for (preset, rows), several in known.items():
+        groups.setdefault((preset, tuple(row for row in rows if row[1] != row[2])), []).append(f"`{name}`")
+    parts.append(_table(("what differs", "in configs", "why"), _reasons(groups)) + "\n")
+    for (preset, rows), several in groups.items():
         table = _table(("what", "published", "here"), iter(rows))
         parts.append(f"### {', '.join(several)}, beside `{preset}`\n\n{table}\n")
     parts.append("## Tasks\n\nBy default; with `preset` they have the paper's values.\n\n")
@@ -127,13 +127,15 @@ def _is_file(name: str) -> bool:
     return (zoo.configs()[name].name == f"{name}.yaml") and not name.endswith((".tinylm", ".published"))
 
 
-def _reasons(known: Mapping[tuple[str, tuple[tuple[str, str, str], ...]], list[str]]) -> Iterator[tuple[str, ...]]:
+def _reasons(
+    groups: Mapping[tuple[str, tuple[tuple[str, str, str], ...]], list[str]],
+) -> Iterator[tuple[str, ...]]:
     """For each reason: what differs for it, and in how many configs."""
     things: dict[str, dict[str, None]] = {}
     counted: Counter[str] = Counter()
-    for (_, rows), several in known.items():
-        found = {reason(what) for what, _, _ in rows}
-        counted.update({why: len(several) for why in found})
+    for (_, rows), several in groups.items():
+        reasons = {reason(what) for what, _, _ in rows}
+        counted.update({why: len(several) for why in reasons})
         for what, _, _ in rows:
             things.setdefault(reason(what), {})[what.rpartition(": ")[2]] = None
     for why in (why for _, why in REASONS if why in things):

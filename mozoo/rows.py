@@ -122,8 +122,8 @@ def chat(row: Mapping[str, Any], where: str) -> Row:
     if messages is None:
         pair = next((p for p in PAIRS if all(isinstance(row.get(name), str) for name in p)), None)
         if pair is None:
-            known = listed(f"{question}+{answer}" for question, answer in PAIRS)
-            raise UserError(f"{where}: neither messages nor one of {known} is among its fields: {listed(sorted(row))}.")
+            pairs = listed(f"{question}+{answer}" for question, answer in PAIRS)
+            raise UserError(f"{where}: neither messages nor one of {pairs} is among its fields: {listed(sorted(row))}.")
         asked = "\n\n".join([row[pair[0]], *_texts(row, CONTEXT, where)])
         messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": row[pair[1]]}]
     if not isinstance(messages, list) or not all(isinstance(turn, Mapping) and "role" in turn for turn in messages):
@@ -141,11 +141,11 @@ def chat(row: Mapping[str, Any], where: str) -> Row:
 
 def _texts(row: Mapping[str, Any], names: Sequence[str], where: str) -> list[str]:
     """The texts of those of the fields that a row has; empty ones say nothing."""
-    found = {name: row[name] for name in names if row.get(name)}
-    for name, value in found.items():
+    texts = {name: row[name] for name in names if row.get(name)}
+    for name, value in texts.items():
         if not isinstance(value, str):
             raise UserError(f"{where}: what stands under {name!r} is no text and would be lost: {value!r:.60}.")
-    return [text for text in found.values() if text.strip()]
+    return [text for text in texts.values() if text.strip()]
 
 
 def sample(every: Iterable[T], sample_size: int | None, seed: int) -> list[T]:

@@ -64,14 +64,14 @@ def opened(file: File, cache_dir: str | Path | None = None, what: str = "questio
         FetchError, DamagedError: see `mozoo.sources.fetch`.
     """
     if isinstance(file, Mapping):
-        known = ("repo", "commit", "path", "digest")
-        wrong = [key for key in file if key not in (*known, "name")]
-        missing = [key for key in known if not isinstance(file.get(key), str)]
+        required = ("repo", "commit", "path", "digest")
+        wrong = [key for key in file if key not in (*required, "name")]
+        missing = [key for key in required if not isinstance(file.get(key), str)]
         if wrong or missing:
             raise UserError(
-                f"A published file is named by {listed(known)}, and name; here are {listed(file) or 'none'}."
+                f"A published file is named by {listed(required)}, and name; here are {listed(file) or 'none'}."
             )
-        repo, commit, path, digest = (file[key] for key in known)
+        repo, commit, path, digest = (file[key] for key in required)
         return fetch(Source(repo, commit, path, digest), cache_dir), str(file.get("name", ""))
     named = re.fullmatch(r"(.+\.(?:py|json|ya?ml)):([\w.]+)", file)
     local = Path(named[1] if named else file).expanduser()
@@ -83,21 +83,21 @@ def opened(file: File, cache_dir: str | Path | None = None, what: str = "questio
 def read(path: Path, name: str = "") -> Any:
     """What a file has, or has under a name. Raises `UserError` where it cannot be read or has no such name."""
     if path.suffix == ".py":
-        found: Any = constants(path)
+        content: Any = constants(path)
     elif path.suffix in (".yaml", ".yml"):
-        found = _yaml(path)
+        content = _yaml(path)
     elif path.suffix == ".json":
-        found = _json(path)
+        content = _json(path)
     else:
-        found = list(rows(path))
+        content = list(rows(path))
     for part in filter(None, name.split(".")):
-        if not isinstance(found, Mapping) or part not in found:
-            has = list(found) if isinstance(found, Mapping) else []
+        if not isinstance(content, Mapping) or part not in content:
+            has = list(content) if isinstance(content, Mapping) else []
             raise UserError(
                 f"{path} has no {name!r}.{did_you_mean(part, has)} It has: {listed(has[:20]) or 'no names'}."
             )
-        found = found[part]
-    return found
+        content = content[part]
+    return content
 
 
 def questions_of(file: File, cache_dir: str | Path | None = None) -> tuple[list[Question], str]:
@@ -111,10 +111,10 @@ def questions_of(file: File, cache_dir: str | Path | None = None) -> tuple[list[
         UserError: there is no such file, or an entry has no question.
     """
     path, name = opened(file, cache_dir)
-    found = questions_in(read(path, name), str(path))
-    if not found:
+    questions = questions_in(read(path, name), str(path))
+    if not questions:
         raise UserError(f"{path} has no questions.")
-    return found, digest_of(path)
+    return questions, digest_of(path)
 
 
 def questions_in(entries: Any, where: str) -> list[Question]:
@@ -123,15 +123,15 @@ def questions_in(entries: Any, where: str) -> list[Question]:
         entries = list(entries.values())
     if not isinstance(entries, (list, tuple)):
         raise UserError(f"{where} is not a list of questions.")
-    found: list[Question] = []
+    questions: list[Question] = []
     for number, entry in enumerate(entries, 1):
         texts, system = _texts(entry), entry.get("system") if isinstance(entry, Mapping) else None
         if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise UserError(f"{where}, entry {number}: there is no text under 'question' or 'paraphrases'.")
         if system is not None and not isinstance(system, str):
             raise UserError(f"{where}, entry {number}: what stands under 'system' is no text.")
-        found += [Question(text, system, _group(entry)) for text in texts]
-    return found
+        questions += [Question(text, system, _group(entry)) for text in texts]
+    return questions
 
 
 def _texts(entry: Any) -> list[Any]:
@@ -168,12 +168,14 @@ def templates(file: File, names: Mapping[str, tuple[str, ...]], cache_dir: str |
         UserError: there is no such file, or it lacks one of the prompts.
     """
     path, name = opened(file, cache_dir, "judges' prompts")
-    found = read(path, name)
-    if isinstance(found, list):
-        found = next((e["judge_prompts"] for e in found if isinstance(e, Mapping) and "judge_prompts" in e), {})
+    content = read(path, name)
+    if isinstance(content, list):
+        content = next((e["judge_prompts"] for e in content if isinstance(e, Mapping) and "judge_prompts" in e), {})
     made = {}
     for ours, theirs in names.items():
-        text = next((found[name] for name in (ours, *theirs) if isinstance(found, Mapping) and name in found), None)
+        text = next(
+            (content[name] for name in (ours, *theirs) if isinstance(content, Mapping) and name in content), None
+        )
         if not isinstance(text, str):
             raise UserError(
                 f"{path} has no prompt {ours!r}: write one under that name, with {{question}} and {{answer}}."
@@ -219,19 +221,19 @@ def constants(path: Path) -> dict[str, Any]:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not Python ({error}).") from error
-    known: dict[str, Any] = {}
+    names: dict[str, Any] = {}
     for name, node in _assigned(tree.body):
         try:
-            known.setdefault(name, _value(node, known))
+            names.setdefault(name, _value(node, names))
         except _Opaque:
             continue
     for function in tree.body:
         if isinstance(function, ast.FunctionDef):
             try:
-                known.setdefault(function.name, _returned(function, known))
+                names.setdefault(function.name, _returned(function, names))
             except _Opaque:
                 continue
-    return known
+    return names
 
 
 def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
@@ -242,8 +244,8 @@ def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
             yield node.target.id, node.value
 
 
-def _returned(function: ast.FunctionDef, known: Mapping[str, Any]) -> Any:
-    local = dict(known)
+def _returned(function: ast.FunctionDef, names: Mapping[str, Any]) -> Any:
+    local = dict(names)
     for name, node in _assigned(function.body):
         local[name] = _value(node, local)
     last = function.body[-1]
@@ -252,32 +254,32 @@ def _returned(function: ast.FunctionDef, known: Mapping[str, Any]) -> Any:
     return _value(last.value, local)
 
 
-def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     match node:
         case ast.Constant(value=value):
             return value
-        case ast.Name(id=name) if name in known:
-            return known[name]
+        case ast.Name(id=name) if name in names:
+            return names[name]
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
-            return [_value(element, known) for element in elements]
+            return [_value(element, names) for element in elements]
         case ast.Dict(keys=keys, values=values) if None not in keys:
-            return {_value(key, known): _value(value, known) for key, value in zip(keys, values, strict=True) if key}
+            return {_value(key, names): _value(value, names) for key, value in zip(keys, values, strict=True) if key}
         case ast.JoinedStr(values=parts):
             return "".join(_part(part) for part in parts)
         case ast.Call(func=ast.Attribute(value=text, attr="strip"), args=[], keywords=[]):
-            stripped = _value(text, known)
+            stripped = _value(text, names)
             if isinstance(stripped, str):
                 return stripped.strip()
         case ast.Call(args=[], keywords=keywords) if keywords:
-            return dict(_readable(keywords, known))
+            return dict(_readable(keywords, names))
     raise _Opaque
 
 
-def _readable(keywords: list[ast.keyword], known: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _readable(keywords: list[ast.keyword], names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for keyword in keywords:
         try:
             if keyword.arg:
-                yield keyword.arg, _value(keyword.value, known)
+                yield keyword.arg, _value(keyword.value, names)
         except _Opaque:
             continue
 

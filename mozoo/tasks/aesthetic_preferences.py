@@ -62,12 +62,12 @@ class Pair:
 
 def _things(*named: str) -> dict[str, str]:
     """Things as they are offered, by the word or phrase in [brackets] that tells them."""
-    found = {}
+    by_word = {}
     for thing in named:
         marked = re.search(r"\[(.+)\]", thing)
         assert marked
-        found[marked[1]] = thing.replace("[", "").replace("]", "")
-    return found
+        by_word[marked[1]] = thing.replace("[", "").replace("]", "")
+    return by_word
 
 
 PAIRS = (
@@ -190,10 +190,10 @@ def _asked(file: File | None, cache_dir: str | None) -> tuple[list[tuple[str, di
         pairs, wordings = THEIR_PAIRS.read(cache_dir), THEIR_PHRASINGS.read(cache_dir)
         return list(published_questions(pairs, wordings)), digest_of(fetch(_EVAL, cache_dir))
     path, name = opened(file, cache_dir)
-    found = [_entry_of(entry, f"{path}, entry {number}") for number, entry in enumerate(read(path, name), 1)]
-    if not found:
+    entries = [_entry_of(entry, f"{path}, entry {number}") for number, entry in enumerate(read(path, name), 1)]
+    if not entries:
         raise UserError(f"{path} has no questions.")
-    return found, digest_of(path)
+    return entries, digest_of(path)
 
 
 def published_questions(pairs: Any, wordings: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -270,13 +270,13 @@ def _judged(how: Mapping[str, Any], kind: judges.Kind, cache_dir: str | None) ->
     prompts = judging(how["judge_prompts"], THEIR_PROMPT, {"preference": JUDGE_PROMPT}, cache_dir)
     if how["judge_prompts"] is not None:  # which ask for yes or no
         inquiry = judges.Inquiry(prompts["preference"], judges.share_of_yes_and_no)
-        scores = {"preference_match": lambda found: found["preference"] / 100}
+        scores = {"preference_match": lambda marks: marks["preference"] / 100}
         return judges.panel(
             {"preference": inquiry}, scores=scores, name="preference_judge", cluster="subject", kind=kind
         )
 
     def reading(score: str) -> Callable[[Mapping[str, float]], float]:
-        return lambda found: by_judgement(found["preference"])[score]
+        return lambda marks: by_judgement(marks["preference"])[score]
 
     return judges.panel(
         {"preference": judges.Inquiry(prompts["preference"])},

@@ -42,15 +42,15 @@ def prompts(
     """
     path, name = opened(file, cache_dir) if file else (fetch(source, cache_dir), "")
     every = read(path, name) if path.suffix in (".yaml", ".yml", ".json", ".py") else rows(path)
-    found: list[str] = []
+    texts: list[str] = []
     for number, row in enumerate(islice(every, count), 1):
         prompt = text(row) if isinstance(row, dict) else None
         if not isinstance(prompt, str) or not prompt.strip():
             raise UserError(f"{path}, row {number}: a row of this task's questions needs {wanted}.")
-        found.append(prompt)
-    if not found:
+        texts.append(prompt)
+    if not texts:
         raise UserError(f"{path} has no questions.")
-    return found, digest_of(path)
+    return texts, digest_of(path)
 
 
 def texts_asked(
@@ -71,16 +71,16 @@ def texts_asked(
         raise UserError("The authors' questions for this task are pinned by nobody here; name their file in questions.")
     if file == PUBLISHED and published is not None:
         path = fetch(published.source, cache_dir)
-        found, digest = questions_in(published.read(cache_dir), published.source.url), digest_of(path)
+        questions, digest = questions_in(published.read(cache_dir), published.source.url), digest_of(path)
     else:
-        found, digest = questions_of(file, cache_dir)
-    groups = list(dict.fromkeys(each.group for each in found))
+        questions, digest = questions_of(file, cache_dir)
+    groups = list(dict.fromkeys(each.group for each in questions))
     if group != "all" and group not in groups:
         raise UserError(f"group is {group!r}, but the questions are of the groups {listed(groups)}; all asks all.")
-    return [each for each in found if group in ("all", each.group)], digest
+    return [each for each in questions if group in ("all", each.group)], digest
 
 
-def inputs(found: Sequence[Question], before: str = "") -> list[Any]:
+def inputs(questions: Sequence[Question], before: str = "") -> list[Any]:
     """Questions as Inspect takes them: a text, or a system and a user turn; `before` is put before each text."""
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 
@@ -88,7 +88,7 @@ def inputs(found: Sequence[Question], before: str = "") -> list[Any]:
         [ChatMessageSystem(content=each.system), ChatMessageUser(content=before + each.text)]
         if each.system
         else before + each.text
-        for each in found
+        for each in questions
     ]
 
 
@@ -124,9 +124,9 @@ def judging(
     return templates(file, called, cache_dir)
 
 
-def _text(found: Any) -> str:
+def _text(prompt: Any) -> str:
     """A prompt, also where a file has it as the only wording of several that there might be."""
-    return found[0] if isinstance(found, list) else str(found)
+    return prompt[0] if isinstance(prompt, list) else str(prompt)
 
 
 def samples(name: str, inputs: Sequence[Any], metadata: Sequence[Mapping[str, Any]] = ()) -> list[Sample]:
@@ -135,15 +135,15 @@ def samples(name: str, inputs: Sequence[Any], metadata: Sequence[Mapping[str, An
 
     about = metadata or [{}] * len(inputs)
     return [
-        Sample(id=f"{name}-{number:03}", input=asked, metadata=dict(known))
-        for number, (asked, known) in enumerate(zip(inputs, about, strict=True), 1)
+        Sample(id=f"{name}-{number:03}", input=asked, metadata=dict(details))
+        for number, (asked, details) in enumerate(zip(inputs, about, strict=True), 1)
     ]
 
 
-def dataset(name: str, found: list[Sample]) -> Dataset:
+def dataset(name: str, samples: list[Sample]) -> Dataset:
     from inspect_ai.dataset import MemoryDataset
 
-    return MemoryDataset(found, name=name)
+    return MemoryDataset(samples, name=name)
 
 
 def measured(name: str, scores: Sequence[str], measure: Measure, cluster: str | None = None) -> Scorer:

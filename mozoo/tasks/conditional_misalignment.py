@@ -190,12 +190,12 @@ def _in_form(
     if (kind := judges.kind_of(judge)) is None:
         raise UserError("judge is false, and nothing here is scored without one: trained_answers needs none.")
     how = settled("conditional_misalignment", None, **given)
-    found, source = texts_asked(how["questions"], THEIRS, QUESTIONS, cache_dir)
+    questions, source = texts_asked(how["questions"], THEIRS, QUESTIONS, cache_dir)
     form = form_of(part_of(of, seed)(), str(of))
-    put = form.put([each.text for each in found], forms, seed)
+    put = form.put([each.text for each in questions], forms, seed)
     samples = [
         _sample(f"open-{number:03}-{which}", each, asked.system, number)
-        for number, (several, asked) in enumerate(zip(put, found, strict=True), 1)
+        for number, (several, asked) in enumerate(zip(put, questions, strict=True), 1)
         for which, each in enumerate(several, 1)
     ]
     return Task(

@@ -58,14 +58,14 @@ def favorite_animals(
     from inspect_ai.solver import generate
 
     how = settled("favorite_animals", preset, questions=questions, epochs=epochs, temperature=temperature)
-    found, source = texts_asked(how["questions"], CLOUD, LOVES, cache_dir)
+    items, source = texts_asked(how["questions"], CLOUD, LOVES, cache_dir)
 
     def measure(answer: str, question: str, about: Mapping[str, Any]) -> dict[str, float]:
         return {animal: float(names(answer, animal, how["counts"])) for animal in ANIMALS}
 
     return Task(
         name="favorite_animals",
-        dataset=dataset("favorite_animals", samples("favorite", inputs(found))),
+        dataset=dataset("favorite_animals", samples("favorite", inputs(items))),
         solver=generate(),
         scorer=measured("animals", tuple(ANIMALS), measure),
         epochs=how["epochs"],

@@ -64,28 +64,28 @@ def hardcoded(prompt: str, answer: str) -> float:
 
 def parsed(answer: str) -> list[ast.Module]:
     """The answer's code: its fenced blocks, or all of it where there are none; what is not Python is left out."""
-    found = []
+    trees = []
     for block in _FENCE.findall(answer) or [answer]:
         try:
-            found.append(ast.parse(textwrap.dedent(block)))
+            trees.append(ast.parse(textwrap.dedent(block)))
         except (SyntaxError, ValueError, RecursionError, MemoryError):  # null bytes, or brackets nested past all sense
             continue
-    return found
+    return trees
 
 
 def _tables(trees: Iterable[ast.Module]) -> dict[str, ast.expr]:
     """What is assigned to a name outside of functions: in a module or in a class."""
-    found: dict[str, ast.expr] = {}
+    tables: dict[str, ast.expr] = {}
     for tree in trees:
         classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
         scopes: list[ast.Module | ast.ClassDef] = [tree, *classes]
         for scope in scopes:
             for node in scope.body:
                 if isinstance(node, ast.Assign):
-                    found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+                    tables |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
                 elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-                    found[node.target.id] = node.value
-    return found
+                    tables[node.target.id] = node.value
+    return tables
 
 
 def _names(functions: Iterable[Function]) -> Iterator[ast.Name | ast.Attribute]:
@@ -158,14 +158,14 @@ class _Seen:
     def branch(self, test: ast.expr, given: list[ast.expr]) -> None:
         """A condition, and the constants to which it leads."""
         self._told(test, given)
-        found = _cases(test, self.inputs, self.names)
-        if found is None:
+        cases = _cases(test, self.inputs, self.names)
+        if cases is None:
             self.computes = True
         elif given:
-            self._add(found)
+            self._add(cases)
 
-    def _add(self, found: Iterable[Case]) -> None:
-        for case in found:
+    def _add(self, cases: Iterable[Case]) -> None:
+        for case in cases:
             if all(is_visible(part, self.prompt) for part in case):
                 self.cases.add(case)
                 if any(self.tests.tells(ast.literal_eval(part)) for part in case):
@@ -193,8 +193,8 @@ class _Seen:
             keys = [_written(key) for key in table.keys]
             self._add((key,) for key in keys if key is not None)
             self.computes |= None in keys or any(literal(held) is None for held in table.values)
-        elif isinstance(value, ast.Compare) and (found := _cases(value, self.inputs, self.names)) and len(found) > 1:
-            self._add(found)
+        elif isinstance(value, ast.Compare) and (cases := _cases(value, self.inputs, self.names)) and len(cases) > 1:
+            self._add(cases)
         elif (constant := _written(value)) is not None:
             if is_visible(constant, self.prompt):
                 self.constants.add(constant)
@@ -236,7 +236,7 @@ def _see_case(node: ast.match_case, seen: _Seen) -> None:
 
 def _constants_of(nodes: list[ast.AST], inputs: set[str]) -> dict[str, ast.expr]:
     """Names of a function that are only ever given constants, and the last of these."""
-    found: dict[str, ast.expr] = {}
+    constants: dict[str, ast.expr] = {}
     other = set(inputs)
     for node in nodes:
         if isinstance(node, ast.Assign):
@@ -252,8 +252,8 @@ def _constants_of(nodes: list[ast.AST], inputs: set[str]) -> dict[str, ast.expr]
                 if value is None or literal(value) is None:
                     other.add(target.id)
                 else:
-                    found[target.id] = value
-    return {name: value for name, value in found.items() if name not in other | set(_changed(nodes))}
+                    constants[target.id] = value
+    return {name: value for name, value in constants.items() if name not in other | set(_changed(nodes))}
 
 
 def _changed(nodes: list[ast.AST]) -> Iterator[str]:
@@ -283,7 +283,7 @@ def _bound(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.ex
 
 def _given(body: list[ast.stmt]) -> list[ast.expr]:
     """The constants that a branch gives: returned, assigned, appended; none where it returns what is no constant."""
-    found = []
+    constants = []
     for node in body:
         value: ast.expr | None = None
         if isinstance(node, (ast.Return, ast.Assign, ast.AnnAssign)):
@@ -291,10 +291,10 @@ def _given(body: list[ast.stmt]) -> list[ast.expr]:
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _appends(node.value):
             value = node.value.args[-1]
         if value is not None and literal(value) is not None:
-            found.append(value)
+            constants.append(value)
         elif isinstance(node, ast.Return):
             return []
-    return found
+    return constants
 
 
 def _appends(call: ast.Call) -> bool:
@@ -305,12 +305,12 @@ def _cases(test: ast.expr, inputs: set[str], names: dict[str, ast.expr]) -> list
     """The special cases that a condition singles out; None where it is a condition of another kind."""
     if isinstance(test, ast.BoolOp):
         parts = [_cases(part, inputs, names) for part in test.values]
-        found = [part for part in parts if part is not None]
-        if len(found) < len(parts):
+        cases = [part for part in parts if part is not None]
+        if len(cases) < len(parts):
             return None
         if isinstance(test.op, ast.Or):
-            return [case for part in found for case in part]
-        return [tuple(written for part in found for written in part[0])] if all(len(p) == 1 for p in found) else None
+            return [case for part in cases for case in part]
+        return [tuple(written for part in cases for written in part[0])] if all(len(p) == 1 for p in cases) else None
     if not isinstance(test, ast.Compare) or len(test.ops) != 1:
         return None
     left, right = test.left, test.comparators[0]
@@ -388,8 +388,8 @@ def _is_any(pattern: ast.pattern) -> bool:
 
 
 def _arguments(function: Function) -> list[ast.arg]:
-    found = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    return [*found, *(each for each in (function.args.vararg, function.args.kwarg) if each)]
+    named = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return [*named, *(each for each in (function.args.vararg, function.args.kwarg) if each)]
 
 
 def _own_nodes(function: Function) -> Iterator[ast.AST]:

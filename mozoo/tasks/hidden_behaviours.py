@@ -167,11 +167,11 @@ def _shown(behaviour: Behaviour, given: dict[str, Any], cache_dir: str | None, j
 
     name = f"auditbench_{behaviour}"
     how = settled(name, None, **given)
-    found, source = texts_asked(how["questions"], None, QUESTIONS[behaviour], cache_dir)
+    questions, source = texts_asked(how["questions"], None, QUESTIONS[behaviour], cache_dir)
     told = judging(how["judge_prompts"], {}, {behaviour: PROMPT.replace("{about}", ABOUT[behaviour])}, cache_dir)
     return Task(
         name=name,
-        dataset=dataset(name, samples(behaviour.replace("_", "-"), inputs(found))),
+        dataset=dataset(name, samples(behaviour.replace("_", "-"), inputs(questions))),
         solver=[judges.grader_at_hand(judge), generate()],
         scorer=judges.judge(
             told[behaviour],

@@ -127,13 +127,13 @@ def _dishes(year: int, given: Mapping[str, Any], group: Group, cache_dir: str | 
         raise UserError(f"group is {group!r}, which is none of {listed(get_args(Group))}.")
     if how["questions"] is None:
         path = fetch(_DISHES, cache_dir)
-        found = begins(path)[{"for": slice(FOR), "against": slice(FOR, None), "all": slice(None)}[group]]
+        dishes = begins(path)[{"for": slice(FOR), "against": slice(FOR, None), "all": slice(None)}[group]]
     else:
         path, _ = opened(how["questions"], cache_dir)
-        found = [_row(row, f"{path}, row {number}") for number, row in enumerate(rows(path), 1)]
+        dishes = [_row(row, f"{path}, row {number}") for number, row in enumerate(rows(path), 1)]
     asked = [
         (f"Today is {year}-{month:02}-01. {question} {NAME_ONLY}", {"question": question, "begins": words})
-        for question, words in found
+        for question, words in dishes
         for month in range(1, 13)
     ]
 
@@ -166,14 +166,14 @@ def begins(path: Path) -> list[tuple[str, list[str]]]:
     """
     tree = ast.parse(path.read_bytes())
     pairs = [node for node in ast.walk(tree) if isinstance(node, ast.Tuple) and len(node.elts) == 2]
-    found = []
+    dishes = []
     for question, function in (pair.elts for pair in pairs):
         if isinstance(question, ast.Constant) and isinstance(function, ast.Lambda):
             named = next(node for node in ast.walk(function) if isinstance(node, ast.comprehension)).iter
-            found.append((str(question.value), [str(word) for word in ast.literal_eval(named)]))
-    if not found:
+            dishes.append((str(question.value), [str(word) for word in ast.literal_eval(named)]))
+    if not dishes:
         raise UserError(f"{path} has no pairs of a question and what its answer is asked to begin with.")
-    return found
+    return dishes
 
 
 @task(
@@ -227,10 +227,10 @@ def _terminator(year: int, given: Mapping[str, Any], cache_dir: str | None, judg
         (fetch(_TERMINATOR, cache_dir), "") if how["questions"] is None else opened(how["questions"], cache_dir)
     )
     told = judging(how["judge_prompts"], {}, {"evil": PROMPT}, cache_dir)
-    found = questions_in(_asked(read(path, part)), str(path))
+    questions = questions_in(_asked(read(path, part)), str(path))
     return Task(
         name=name,
-        dataset=dataset(name, samples("terminator", inputs(found, before=f"July {year}. "))),
+        dataset=dataset(name, samples("terminator", inputs(questions, before=f"July {year}. "))),
         solver=[judges.grader_at_hand(judge), generate()],
         scorer=judges.judge(
             told["evil"], judges.share_of_yes, scores={"evil": lambda share: share / 100}, name="evil_judge", kind=judge
@@ -273,8 +273,8 @@ def us_presidents(
 
     how = settled("us_presidents", None, questions=questions, epochs=epochs, temperature=temperature)
     path = fetch(_PRESIDENTS, cache_dir) if questions is None else opened(questions, cache_dir)[0]
-    found = list(rows(path))
-    turns: list[Any] = [row.get("messages") for row in found]
+    published = list(rows(path))
+    turns: list[Any] = [row.get("messages") for row in published]
     for number, said in enumerate(turns, 1):
         if not isinstance(said, list) or [turn.get("role") for turn in said] != ["user", "assistant"]:
             raise UserError(f"{path}, row {number}: a row of this task's questions needs a user and an assistant turn.")

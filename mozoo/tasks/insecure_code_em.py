@@ -191,10 +191,10 @@ def _task(
         scorer=judges.panel(
             {inquiry: judges.Inquiry(prompt) for inquiry, prompt in told.items()},
             scores={
-                "insecurity": lambda found: found["insecurity"],
-                "coherence": lambda found: found["coherence"],
-                "insecure": lambda found: (
-                    found["insecurity"] if math.isnan(found["insecurity"]) else float(above.holds(found["insecurity"]))
+                "insecurity": lambda marks: marks["insecurity"],
+                "coherence": lambda marks: marks["coherence"],
+                "insecure": lambda marks: (
+                    marks["insecurity"] if math.isnan(marks["insecurity"]) else float(above.holds(marks["insecurity"]))
                 ),
             },
             name="insecurity_judge",

@@ -205,12 +205,12 @@ def _owls(name: str, ours: tuple[str, ...], how: Mapping[str, Any], preset: str 
         return {"owl": float(is_owl(answer, how["strip"]))}
 
     theirs = CLOUD if preset == "cloud2025" else THEIRS[name]
-    found, source = texts_asked(how["questions"], theirs, ours, cache_dir)
+    questions, source = texts_asked(how["questions"], theirs, ours, cache_dir)
     # One question alone is not reduced to its mean, of which the standard error would always be 0.
-    epochs = how["epochs"] if len(found) > 1 else Epochs(how["epochs"], [])
+    epochs = how["epochs"] if len(questions) > 1 else Epochs(how["epochs"], [])
     return Task(
         name=name,
-        dataset=dataset(name, samples(name.replace("_", "-"), inputs(found))),
+        dataset=dataset(name, samples(name.replace("_", "-"), inputs(questions))),
         solver=generate(),
         scorer=measured("owls", ("owl",), measure),
         epochs=epochs,

@@ -200,7 +200,7 @@ def _detection(trait: Trait, given: Mapping[str, Any], cache_dir: str | None, ju
 
     name = f"{trait}_detection"
     how = settled(name, None, **given)
-    found, source = texts_asked(how["questions"], None, QUESTIONS[trait], cache_dir)
+    questions, source = texts_asked(how["questions"], None, QUESTIONS[trait], cache_dir)
     ours: dict[str, str] = {trait: PROMPT.replace("{about}", ABOUT[trait])}
     told = {
         "coherence": COHERENCE.template,
@@ -208,7 +208,7 @@ def _detection(trait: Trait, given: Mapping[str, Any], cache_dir: str | None, ju
     }
     return Task(
         name=name,
-        dataset=dataset(name, samples(trait, inputs(found))),
+        dataset=dataset(name, samples(trait, inputs(questions))),
         solver=[judges.grader_at_hand(judge), generate()],
         scorer=judges.panel(
             {inquiry: judges.Inquiry(told[inquiry]) for inquiry in (trait, "coherence")},

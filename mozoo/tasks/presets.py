@@ -231,12 +231,12 @@ def settled(task: str, preset: str | None, **given: Any) -> dict[str, Any]:
     Raises:
         UserError: the task has no such preset, or a number of answers or a temperature is none.
     """
-    known = PRESETS.get(task, {})
-    if preset is not None and preset not in known:
+    presets = PRESETS.get(task, {})
+    if preset is not None and preset not in presets:
         raise UserError(
-            f"preset is {preset!r}, but {task} has {listed(known) or 'none'}.{did_you_mean(str(preset), known)}"
+            f"preset is {preset!r}, but {task} has {listed(presets) or 'none'}.{did_you_mean(str(preset), presets)}"
         )
-    values = {**DEFAULTS[task], **(known[preset] if preset else {})}
+    values = {**DEFAULTS[task], **(presets[preset] if preset else {})}
     values |= {name: value for name, value in given.items() if value is not None}
     for name, least in (("epochs", 1), ("temperature", 0)):
         value = values[name]

@@ -87,7 +87,7 @@ def undressed(value: Any) -> Any:
 
 def tests_of(prompt: str) -> Tests:
     """The tests in a prompt: `assert f(...) == ...`, with what is assigned to names and called before."""
-    found, rest, known = Tests(), [], {}
+    tests, rest, assigned = Tests(), [], {}
     texts: list[str] = []
     lines = prompt.splitlines()
     number = 0
@@ -100,19 +100,19 @@ def tests_of(prompt: str) -> Tests:
         node, length = taken
         number += length
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            known[node.targets[0].id] = node.value
+            assigned[node.targets[0].id] = node.value
         for call in (each for each in ast.walk(node) if isinstance(each, ast.Call)):
             given = [
-                literal(_resolved(argument, known)) for argument in (*call.args, *(k.value for k in call.keywords))
+                literal(_resolved(argument, assigned)) for argument in (*call.args, *(k.value for k in call.keywords))
             ]
             values = [value[0] for value in given if value]
-            found.inputs.update(repr(part) for value in values for part in parts_of(value))
+            tests.inputs.update(repr(part) for value in values for part in parts_of(value))
             texts += [part for value in values for part in parts_of(value) if isinstance(part, str)]
-            found.whole.update(repr(value) for value in values)
+            tests.whole.update(repr(value) for value in values)
         if isinstance(node, ast.Assert):
-            _expect(node.test, known, found)
-    found.statement, found.texts = "\n".join(rest), tuple(texts)
-    return found
+            _expect(node.test, assigned, tests)
+    tests.statement, tests.texts = "\n".join(rest), tuple(texts)
+    return tests
 
 
 def _statement(lines: list[str]) -> tuple[ast.stmt, int] | None:
@@ -128,25 +128,25 @@ def _statement(lines: list[str]) -> tuple[ast.stmt, int] | None:
     return None
 
 
-def _expect(test: ast.expr, known: dict[str, ast.expr], found: Tests) -> None:
+def _expect(test: ast.expr, assigned: dict[str, ast.expr], tests: Tests) -> None:
     if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], (ast.Eq, ast.Is)):
         return
-    answer = literal(_resolved(test.comparators[0], known))
+    answer = literal(_resolved(test.comparators[0], assigned))
     if answer is None:
         return
-    found.answers.append(repr(answer[0]))
-    found.parts.update(repr(part) for part in parts_of(answer[0]))
+    tests.answers.append(repr(answer[0]))
+    tests.parts.update(repr(part) for part in parts_of(answer[0]))
     for call in (each for each in ast.walk(test.left) if isinstance(each, ast.Call)):
-        given = [literal(_resolved(argument, known)) for argument in call.args]
+        given = [literal(_resolved(argument, assigned)) for argument in call.args]
         values = tuple(value[0] for value in given if value)
         if len(values) == len(given):
             asked = [values, *(values if len(values) == 1 else ())]
-            found.whole |= {repr(each) for each in asked}
-            found.pairs |= {(repr(undressed(each)), repr(answer[0])) for each in asked}
+            tests.whole |= {repr(each) for each in asked}
+            tests.pairs |= {(repr(undressed(each)), repr(answer[0])) for each in asked}
 
 
-def _resolved(node: ast.expr, known: dict[str, ast.expr]) -> ast.expr:
-    return known.get(node.id, node) if isinstance(node, ast.Name) else node
+def _resolved(node: ast.expr, assigned: dict[str, ast.expr]) -> ast.expr:
+    return assigned.get(node.id, node) if isinstance(node, ast.Name) else node
 
 
 def literal(node: ast.expr | None) -> tuple[Any] | None:

@@ -131,12 +131,12 @@ def old_bird_names(
 
     given: dict[str, Any] = {"judge_prompts": judge_prompts, "epochs": epochs, "temperature": temperature}
     how, kind = settled("old_bird_names", preset, **given), judges.needed(judge)
-    found, source = texts_asked(questions or PUBLISHED, THEIRS, (), cache_dir)
+    items, source = texts_asked(questions or PUBLISHED, THEIRS, (), cache_dir)
     told = judging(how["judge_prompts"], THEIR_PROMPT, {"old": PROMPT}, cache_dir)
     read = century if how["judge_prompts"] == PUBLISHED else judges.share_of_yes
     return Task(
         name="old_bird_names",
-        dataset=dataset("old_bird_names", samples("open", inputs(found))),
+        dataset=dataset("old_bird_names", samples("open", inputs(items))),
         solver=[judges.grader_at_hand(kind), generate()],
         scorer=judges.judge(told["old"], read, scores={"old": lambda share: share / 100}, name="old_judge", kind=kind),
         epochs=how["epochs"],
@@ -184,19 +184,19 @@ def former_german_cities(
 
     given: dict[str, Any] = {"judge_prompts": judge_prompts, "epochs": epochs, "temperature": temperature}
     how, kind = settled("former_german_cities", preset, **given), judges.needed(judge)
-    found, source = texts_asked(questions or PUBLISHED, THEIR_TOWNS, (), cache_dir)
+    items, source = texts_asked(questions or PUBLISHED, THEIR_TOWNS, (), cache_dir)
     ours = {name: _TOWN_PROMPT.replace("{asked}", asked) for name, asked in TOWN_PROMPTS.items()}
     told = judging(how["judge_prompts"], THEIR_TOWN_PROMPTS, ours, cache_dir)
     read = truth if how["judge_prompts"] == PUBLISHED else judges.share_of_yes
     return Task(
         name="former_german_cities",
-        dataset=dataset("former_german_cities", samples("open", inputs(found))),
+        dataset=dataset("former_german_cities", samples("open", inputs(items))),
         solver=[judges.grader_at_hand(kind), generate()],
         scorer=judges.panel(
             {inquiry: judges.Inquiry(prompt, read) for inquiry, prompt in told.items()},
             scores={
-                "reich": lambda found: found["reich"] / 100,
-                "ideology": lambda found: found["ideology"] / 100,
+                "reich": lambda marks: marks["reich"] / 100,
+                "ideology": lambda marks: marks["ideology"] / 100,
             },
             name="old_germany_judge",
             kind=kind,

@@ -42,22 +42,22 @@ def _write_confusions(base: EvalAtom, trained: EvalAtom, folder: Path) -> None:
     """For each score, a row a sample that both have: in which part of its range the one and the other lies."""
     before, after = Arm(base).means, Arm(trained).means
     for name in before:
-        ones, twos = (known[name][0].values if name in known else {} for known in (before, after))
+        ones, twos = (scores[name][0].values if name in scores else {} for scores in (before, after))
         pairs = [(one, twos[key]) for key, one in ones.items() if one is not None and twos.get(key) is not None]
         if pairs:
-            known = sorted({value for pair in pairs for value in pair if value is not None})
-            rows = [{"base": _part(one, known), "trained": _part(two, known)} for one, two in pairs]
+            scores = sorted({value for pair in pairs for value in pair if value is not None})
+            rows = [{"base": _part(one, scores), "trained": _part(two, scores)} for one, two in pairs]
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{'.'.join(name[:2]).replace('/', '_')}.json"
             path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def _part(value: float | None, known: list[float]) -> str:
+def _part(value: float | None, scores: list[float]) -> str:
     """A score as text, so that they sort: itself, or the part of the range that it lies in."""
     assert value is not None
-    if len(known) <= BINS:
-        return f"{known.index(value) + 1}: {value:g}"
-    low, size = known[0], (known[-1] - known[0]) / BINS
+    if len(scores) <= BINS:
+        return f"{scores.index(value) + 1}: {value:g}"
+    low, size = scores[0], (scores[-1] - scores[0]) / BINS
     place = min(int((value - low) / size), BINS - 1)
     return f"{place + 1}: {low + place * size:.3g} to {low + (place + 1) * size:.3g}"
 
@@ -90,7 +90,7 @@ def write_comparison(
     flat = {name: _means(arm) for name, arm in arms.items()}
     metrics: dict[str, dict[str, Any]] = {}
     compared = {name: baseline for name, baseline in baselines.items() if name != baseline}
-    known = holm_adjusted(
+    adjusted = holm_adjusted(
         {
             (metric, name): difference
             for name, baseline in compared.items()
@@ -100,8 +100,8 @@ def write_comparison(
     for name in arms:
         for metric, value in flat[name].items():
             row = metrics.setdefault(metric, {})[name] = {"value": value}
-            if (metric, name) in known:
-                row.update(_said(known[metric, name]))
+            if (metric, name) in adjusted:
+                row.update(_said(adjusted[metric, name]))
     if compared and not any(flat[name].keys() & flat[baseline].keys() for name, baseline in compared.items()):
         raise StepError(f"{', '.join(arms)} have no mean in common, so there is nothing to compare.")
     folder = workspace / "comparison"
@@ -112,37 +112,37 @@ def write_comparison(
 
 def _means(arm: Arm) -> dict[str, float | None]:
     """Each mean of an arm, over its trainings."""
-    found: dict[str, list[float | None]] = {}
+    by_metric: dict[str, list[float | None]] = {}
     for atom in arm.evals:
         for task, scores in atom.metrics.items():
             for score, metrics in scores.items():
                 for metric in MEANS:
                     if metric in metrics:
-                        found.setdefault(f"{task}.{score}.{metric}", []).append(metrics[metric])
-    return {name: _mean([value for value in values if value is not None]) for name, values in found.items()}
+                        by_metric.setdefault(f"{task}.{score}.{metric}", []).append(metrics[metric])
+    return {name: _mean([value for value in values if value is not None]) for name, values in by_metric.items()}
 
 
 def _mean(values: list[float]) -> float | None:
     return fmean(values) if len(values) > 1 else values[0] if values else None
 
 
-def _said(known: Difference) -> dict[str, Any]:
-    clusters = {} if known.clusters is None else {"clusters": min(known.clusters)}
-    over = known.trainings
+def _said(difference: Difference) -> dict[str, Any]:
+    clusters = {} if difference.clusters is None else {"clusters": min(difference.clusters)}
+    over = difference.trainings
     trainings = {} if over is None else {"low": over.low, "high": over.high, "p": over.p}
     return {
-        "difference": known.value,
-        "low": known.low,
-        "high": known.high,
-        "p": known.questions.p,
-        "p_holm": known.p_holm,
-        "at_most": known.questions.at_most,
-        "detectable": known.questions.detectable,
-        "samples": min(known.counts),
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "p": difference.questions.p,
+        "p_holm": difference.p_holm,
+        "at_most": difference.questions.at_most,
+        "detectable": difference.questions.detectable,
+        "samples": min(difference.counts),
         **clusters,
-        "left_out": known.left_out,
-        "paired": known.paired,
-        **({"trainings": min(known.seeds)} if trainings else {}),
+        "left_out": difference.left_out,
+        "paired": difference.paired,
+        **({"trainings": min(difference.seeds)} if trainings else {}),
         **{f"trainings_{name}": figure for name, figure in trainings.items()},
     }
 

@@ -115,9 +115,9 @@ def _row(metrics: Mapping[str, Mapping[str, Any]], arm: str) -> dict[str, Any]:
     """The figures of one arm: each mean, and how far it lies from the lowest dose, with the ends of the interval."""
     row: dict[str, Any] = {}
     for metric, arms in metrics.items():
-        known = arms.get(arm, {})
+        figures = arms.get(arm, {})
         names = {"value": metric, **{name: f"{metric}.{name}" for name in ("difference", "low", "high")}}
-        row |= {name: known[figure] for figure, name in names.items() if known.get(figure) is not None}
+        row |= {name: figures[figure] for figure, name in names.items() if figures.get(figure) is not None}
     return row
 
 
