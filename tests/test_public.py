@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,53 @@ def test_every_module_says_in_its_first_line_what_it_is_for() -> None:
     for path in FILES:
         doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         assert doc.partition("\n")[0].endswith((".", ":", "?")), path
+
+
+def test_no_name_says_only_that_its_value_was_found_or_is_known() -> None:
+    """A value is named after what it is: a path, an entry, the digests; how it was come by says nothing of it."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for name in names_bound_by(node):
+                assert name.strip("_") not in ("found", "known"), f"{path}, line {getattr(node, 'lineno', '?')}"
+
+
+def names_bound_by(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name.lower()
+        case ast.alias(name=name, asname=other):
+            yield other or name
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.ExceptHandler(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "found = 1",
+        "self._known: int = 1",
+        "if found := 1: pass",
+        "for known in []: pass",
+        "[known for known in []]",
+        "def known(): pass",
+        "class Found: pass",
+        "lambda found: 1",
+        "def f(*, known=1): pass",
+        "from m import known",
+        "import m as found",
+        "match m:\n case [found, *_]: pass",
+        "match m:\n case [*known]: pass",
+        "match m:\n case {**known}: pass",
+        "try: pass\nexcept E as found: pass",
+    ],
+)
+def test_whatever_binds_such_a_name_is_seen(line: str) -> None:
+    bound = [name for node in ast.walk(ast.parse(line)) for name in names_bound_by(node)]
+    assert {"found", "known"} & {name.strip("_") for name in bound}
 
 
 LOOK = """
