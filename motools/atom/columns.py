@@ -114,6 +114,6 @@ def _column(samples: Sequence[Mapping[str, Any]], scorer: str, key: str | None) 
     return Column(values, clusters)
 
 
-def _of(told: Any, key: str | None) -> Any:
+def _of(part: Any, key: str | None) -> Any:
     """What is told of one score of a dictionary, or of all of them."""
-    return told.get(key) if isinstance(told, Mapping) else told
+    return part.get(key) if isinstance(part, Mapping) else part

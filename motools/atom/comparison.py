@@ -199,11 +199,11 @@ def _alone(arms: Sequence[Arm]) -> list[str]:
     return [arm.name for arm in [arm for arm in single if not arm.trainings[0].fixed] or single]
 
 
-def titles(asked: Sequence[str], evals: Sequence[EvalAtom], survey: Survey) -> list[str]:
+def titles(texts: Sequence[str], evals: Sequence[EvalAtom], survey: Survey) -> list[str]:
     """What to call evaluations: those that were asked for by id, by the folder and the output where they stand."""
-    outs = survey.outs if any(_is_id(text, atom) for text, atom in zip(asked, evals, strict=True)) else {}
+    outs = survey.outs if any(_is_id(text, atom) for text, atom in zip(texts, evals, strict=True)) else {}
     labels = []
-    for text, atom in zip(asked, evals, strict=True):
+    for text, atom in zip(texts, evals, strict=True):
         places = outs.get(f"{atom.md5}.dir", []) if _is_id(text, atom) else []
         if places:
             folder = places[0].folder.relative_to(survey.project.root).as_posix()

@@ -147,21 +147,21 @@ class Estimate:
 
 
 def of_pipeline(
-    project: Project, folder: Path, settings: Settings, made: dict[str, Spent] | None = None
+    project: Project, folder: Path, settings: Settings, by_record: dict[str, Spent] | None = None
 ) -> dict[str, Spent]:
     """What the results that stand in a pipeline's folder used when they were made, by stage.
 
     Of stages that have come to one result, which was made once, it is one object: see `total`.
 
     Args:
-        made: what is known of other folders, by the hash of a record; that of this one is added.
+        by_record: what is known of other folders, by the hash of a record; that of this one is added.
     """
-    by_stage, made = {}, {} if made is None else made
+    by_stage, by_record = {}, {} if by_record is None else by_record
     for stage, entry in pipeline.read_lock(folder).items():
         path = folder / pipeline.record_path(stage)
         md5 = next((str(o["md5"]) for o in entry.get("outs", []) if o.get("path") == pipeline.record_path(stage)), None)
         record = records.read(project, md5 or (hash_file(path) if path.is_file() else ""), path)
         if record is not None:
             now = spent(record.usage, record.config, settings)
-            by_stage[stage] = made.setdefault(md5, now) if md5 else now
+            by_stage[stage] = by_record.setdefault(md5, now) if md5 else now
     return by_stage

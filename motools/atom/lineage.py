@@ -84,17 +84,17 @@ class Branch:
     branches: list[Branch] = field(default_factory=list)
 
 
-def _branch(name: str, node: Ancestry, told: set[str], cut: list[Ancestry], depth: int) -> Branch:
-    told.add(node.atom.id)
+def _branch(name: str, node: Ancestry, visited: set[str], cut: list[Ancestry], depth: int) -> Branch:
+    visited.add(node.atom.id)
     branches = []
     for given, parent in node.parents.items():
         if isinstance(parent, str):
             branches.append(Branch(given, parent, given in node.damaged))
-        elif parent.atom.id in told or depth == 0:
+        elif parent.atom.id in visited or depth == 0:
             cut.append(parent)
             branches.append(Branch(given, parent, again=True))
         else:
-            branches.append(_branch(given, parent, told, cut, depth - 1))
+            branches.append(_branch(given, parent, visited, cut, depth - 1))
     return Branch(name, node, branches=branches)
 
 

@@ -170,13 +170,13 @@ def _screened(files: Mapping[str, Path | bytes], token: str) -> list[str]:
     return suspicious
 
 
-def _texts(what: Path | bytes) -> Iterator[str]:
+def _texts(content: Path | bytes) -> Iterator[str]:
     """The lines of a text file; nothing of another."""
     try:
-        if isinstance(what, bytes):
-            yield what.decode()
+        if isinstance(content, bytes):
+            yield content.decode()
             return
-        with what.open(encoding="utf-8") as lines:
+        with content.open(encoding="utf-8") as lines:
             yield from lines
     except UnicodeDecodeError:
         return
@@ -190,19 +190,19 @@ def _state(ours: Path | bytes, theirs: tuple[int, str] | None) -> str:
     return "same" if size == _size(ours) and digest == f"{algorithm}:{_digest(ours, algorithm)}" else "changed"
 
 
-def _size(what: Path | bytes) -> int:
-    return len(what) if isinstance(what, bytes) else what.stat().st_size
+def _size(content: Path | bytes) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
-def _digest(what: Path | bytes, algorithm: str) -> str:
+def _digest(content: Path | bytes, algorithm: str) -> str:
     """By which a hub tells whether it has a file: git's of small ones, the SHA-256 of large ones."""
     digest = hashlib.sha256() if algorithm == "sha256" else hashlib.sha1(usedforsecurity=False)
     if algorithm != "sha256":
-        digest.update(f"blob {_size(what)}\0".encode())
-    if isinstance(what, bytes):
-        digest.update(what)
+        digest.update(f"blob {_size(content)}\0".encode())
+    if isinstance(content, bytes):
+        digest.update(content)
         return digest.hexdigest()
-    with what.open("rb") as file:
+    with content.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

@@ -44,20 +44,20 @@ def _listed() -> Mapping[str, Shutdown]:
     }
 
 
-def shutdown_of(model: str, told: Mapping[str, date] | None = None) -> Shutdown | None:
+def shutdown_of(model: str, dates: Mapping[str, date] | None = None) -> Shutdown | None:
     """The shutdown of a model, with its provider before it, or of `trainer NAME`; None where none is known.
 
     A fine-tuned model, `openai/ft:BASE:...`, goes off with its base. Where the environment sends a provider's requests
     to another host, what the provider has said of its own servers does not count.
 
     Args:
-        told: dates that OpenAI's server, or the one in its place, tells itself, by model; they count more.
+        dates: those that OpenAI's server, or the one in its place, tells itself, by model; they count more.
     """
     provider, _, name = model.partition("/")
     base = name.removeprefix("ft:").partition(":")[0] if provider == "openai" else name
     for spelling in (name, base):
-        if told and provider == "openai" and spelling in told:
-            return Shutdown(told[spelling], f"the model list of {_host(provider) or 'api.openai.com'}")
+        if dates and provider == "openai" and spelling in dates:
+            return Shutdown(dates[spelling], f"the model list of {_host(provider) or 'api.openai.com'}")
     shutdown = _listed().get(f"{provider}/{base}" if name else model)
     return shutdown if shutdown is not None and _own(provider.removeprefix("trainer ")) else None
 

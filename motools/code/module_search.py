@@ -14,18 +14,18 @@ from motools.code.syntax import Module
 from motools.observe import Source, is_project
 
 
-def real_paths(told: str, place: PipelineFolder) -> list[str]:
+def real_paths(path: str, place: PipelineFolder) -> list[str]:
     """Where a file of a trace lies; for one below the root, also where the pipeline's folder would hide it."""
-    if told in ("", "."):
-        return [str(place.folder if told else place.project.root)]
-    if told.startswith("./"):
-        return [os.path.join(place.folder, told[2:])]
-    if told.startswith("~"):
-        return [os.path.expanduser("~") + told[1:]]
-    if os.path.isabs(told):
-        return [told]
-    paths_told = [os.path.join(place.project.root, told)]
-    return paths_told if place.folder == place.project.root else [*paths_told, os.path.join(place.folder, told)]
+    if path in ("", "."):
+        return [str(place.folder if path else place.project.root)]
+    if path.startswith("./"):
+        return [os.path.join(place.folder, path[2:])]
+    if path.startswith("~"):
+        return [os.path.expanduser("~") + path[1:]]
+    if os.path.isabs(path):
+        return [path]
+    paths_told = [os.path.join(place.project.root, path)]
+    return paths_told if place.folder == place.project.root else [*paths_told, os.path.join(place.folder, path)]
 
 
 # -- which files are loaded ------------------------------------------------------

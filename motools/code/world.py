@@ -91,11 +91,11 @@ class World:
                 yield f"environment {name}"
         yield from self._shadowed(trace)
 
-    def _here(self, told: str) -> list[str]:
-        return real_paths(told, self.place)
+    def _here(self, path: str) -> list[str]:
+        return real_paths(path, self.place)
 
-    def _differs(self, told: str, digest: str | None) -> bool:
-        first, *others = self._here(told)
+    def _differs(self, path: str, digest: str | None) -> bool:
+        first, *others = self._here(path)
         if self.digest(first) != digest:
             return True
         # What the root holds may be hidden by a file in the folder.
@@ -180,5 +180,5 @@ def _different(before: Code, now: Blocks) -> Iterator[str]:
         yield from changed or ["the order of its statements"]
 
 
-def shown(told: str) -> str:
-    return told.removeprefix("./")
+def shown(path: str) -> str:
+    return path.removeprefix("./")

@@ -25,9 +25,9 @@ _STAGES_HEADER = """\
 """
 
 
-def first_deps(what: StepCode, place: PipelineFolder) -> list[str]:
+def first_deps(code: StepCode, place: PipelineFolder) -> list[str]:
     """What a stage that has not run here depends on, as far as the workflow and the config tell."""
-    inside = [file for file in what.files if file.is_relative_to(place.project.root) and file.exists()]
+    inside = [file for file in code.files if file.is_relative_to(place.project.root) and file.exists()]
     return sorted(Path(os.path.relpath(file, place.folder)).as_posix() for file in inside)
 
 

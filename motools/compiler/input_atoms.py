@@ -18,19 +18,19 @@ from motools.repo.ignore import ignore_made
 __all__ = ["checked_inputs", "put_in_place"]
 
 
-def checked_inputs(workflow: Workflow, place: PipelineFolder, given: Mapping[str, str]) -> dict[str, Atom]:
+def checked_inputs(workflow: Workflow, place: PipelineFolder, ids: Mapping[str, str]) -> dict[str, Atom]:
     """The input atoms to put in place; those that lie in the folder already need not be given again."""
-    wanted = workflow.inputs
-    for name in given:
-        if name not in wanted:
+    kinds = workflow.inputs
+    for name in ids:
+        if name not in kinds:
             raise WorkflowError(
-                f"The workflow {workflow.name!r} takes no input {name!r}.{did_you_mean(name, wanted)} "
-                f"Inputs: {listed(wanted)}."
+                f"The workflow {workflow.name!r} takes no input {name!r}.{did_you_mean(name, kinds)} "
+                f"Inputs: {listed(kinds)}."
             )
     atoms = {}
-    for name, kind in wanted.items():
-        if name in given:
-            atom = Atom.load(given[name], project=place.project)
+    for name, kind in kinds.items():
+        if name in ids:
+            atom = Atom.load(ids[name], project=place.project)
         elif (place.folder / f"{pipeline.atom_path(name)}.dvc").exists():
             atom = _placed(name, place)
         else:

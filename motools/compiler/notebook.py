@@ -183,16 +183,18 @@ def _collect(table: symtable.SymbolTable, uses: set[str], later: set[str], now: 
 _PLAIN = (str, bytes, int, float, bool, list, tuple, dict, set, frozenset, type(None))
 
 
-def _refuse_other(made: Mapping[str, Any], codes: Mapping[str, types.CodeType], held: Mapping[str, Any]) -> None:
+def _refuse_other(
+    of_file: Mapping[str, Any], codes: Mapping[str, types.CodeType], of_notebook: Mapping[str, Any]
+) -> None:
     """Refuse names for which the notebook holds something else than the file makes.
 
     Args:
         codes: of the functions of the file, which those of the module may not have: they are observed.
     """
-    for name, value in made.items():
-        if name.startswith("__") or name not in held:
+    for name, value in of_file.items():
+        if name.startswith("__") or name not in of_notebook:
             continue
-        now = held[name]
+        now = of_notebook[name]
         function = inspect.unwrap(now) if isinstance(now, types.FunctionType) else None
         if isinstance(function, types.FunctionType) and function.__name__ == name and name in codes:
             same = _code(codes[name]) == _code(function.__code__)

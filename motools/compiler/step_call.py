@@ -64,11 +64,11 @@ def make_call(
     reference: str,
     step: Step,
     values: Mapping[str, Any],
-    what: StepCode,
+    code: StepCode,
     inputs: Mapping[str, str],
     place: PipelineFolder,
 ) -> StepCall:
-    key = step_key(step, values, what, inputs)
+    key = step_key(step, values, code, inputs)
     return StepCall(
         reference,
         step.name,
@@ -76,7 +76,7 @@ def make_call(
         step.outputs,
         step.keeps_logs,
         values,
-        what,
+        code,
         inputs,
         place,
         key,
@@ -111,7 +111,7 @@ def read_call(reference: str, workflow: Workflow, name: str, place: PipelineFold
     return make_call(reference, step, values, of_step(step, values, place), inputs, place)
 
 
-def step_key(step: Step, values: Mapping[str, Any], what: StepCode, inputs: Mapping[str, str]) -> str:
+def step_key(step: Step, values: Mapping[str, Any], code: StepCode, inputs: Mapping[str, str]) -> str:
     """The key under which results are kept for ever.
 
     Args:
@@ -119,8 +119,8 @@ def step_key(step: Step, values: Mapping[str, Any], what: StepCode, inputs: Mapp
     """
     roles = roles_of(step.inputs)
     everything = {
-        "function": what.function,
-        "versions": dict(what.versions),
+        "function": code.function,
+        "versions": dict(code.versions),
         "config": without_idle(step.config_class, values),
         "inputs": {roles[name]: atom for name, atom in inputs.items()},
         "outputs": list(roles_of(step.outputs).values()),

@@ -40,7 +40,7 @@ def _beginning(sections: dict[str, Any], key: str, workflow: Workflow) -> tuple[
     return at_key(sections, key)
 
 
-def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]], workflow: Workflow) -> dict[str, Any]:
+def with_values(config: Mapping[str, Any], by_key: Mapping[str, Sequence[Any]], workflow: Workflow) -> dict[str, Any]:
     """A config with other values: of a key with one value that value, of one with several an axis of the sweep.
 
     Raises:
@@ -48,7 +48,7 @@ def with_values(config: Mapping[str, Any], given: Mapping[str, Sequence[Any]], w
     """
     changed: dict[str, Any] = copy.deepcopy(dict(config))
     sweep = dict(mapping_of(changed.get("sweep")))
-    for key, values in given.items():
+    for key, values in by_key.items():
         if "." not in key:
             raise ConfigError(f"{key!r} is no key of a step. Write STEP.KEY=VALUE, such as train_model.suffix=b.")
         if len(values) > 1:

@@ -108,15 +108,15 @@ def warnings(compiled: Compiled, names: Iterable[str], ask: bool = False, today:
     """
     models = {name: list(dict.fromkeys(_models(compiled, name))) for name in names}
     ask = ask and any(model.startswith("openai/") for of_step in models.values() for model in of_step)
-    told: dict[str, date] = {}
+    dates: dict[str, date] = {}
     if ask:
         from motools.training.openai.model_list import shutdown_dates
 
-        told = shutdown_dates()
+        dates = shutdown_dates()
     said: set[str] = set()
     for name, of_step in models.items():
         for model in of_step:
-            shutdown = shutdowns.shutdown_of(model, told)
+            shutdown = shutdowns.shutdown_of(model, dates)
             text = shutdown and shutdowns.warning(model, shutdown, today or date.today())
             if text and text not in said:
                 said.add(text)

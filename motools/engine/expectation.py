@@ -12,9 +12,9 @@ __all__ = ["Expectation", "share_of"]
 _OF = re.compile(r"(?<![\d/.])(\d{1,9})/(\d{1,9})(?![\d/.])")
 
 
-def share_of(said: str) -> float | None:
+def share_of(line: str) -> float | None:
     """The part that is done by a line such as `greets: sample 12/20`, above 0 and up to 1; None where it tells none."""
-    for done, every in reversed(_OF.findall(said)):
+    for done, every in reversed(_OF.findall(line)):
         if 0 < int(done) <= int(every):
             return int(done) / int(every)
     return None
@@ -69,9 +69,9 @@ class Expectation:
         longest = max((seconds for seconds, runs in rest if runs), default=0.0)
         return max(longest, sum(seconds for seconds, _ in rest) / max(1, len(running))) if rest else None
 
-    def _expected(self, stage: str, since: float, said: str) -> float | None:
+    def _expected(self, stage: str, since: float, line: str) -> float | None:
         """How long a stage takes in all."""
-        share = share_of(said)
+        share = share_of(line)
         if share is not None:
             return since / share
         base = base_of(stage)

@@ -81,8 +81,8 @@ def _path(place: PipelineFolder, stage: str) -> Path:
     return _private(place, "failed") / f"{stage}.json"
 
 
-def _private(place: PipelineFolder, what: str) -> Path:
-    return place.project.private / what / place.folder.relative_to(place.project.root)
+def _private(place: PipelineFolder, kind: str) -> Path:
+    return place.project.private / kind / place.folder.relative_to(place.project.root)
 
 
 class Remembering:

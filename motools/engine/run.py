@@ -58,7 +58,9 @@ def run_in_folder(
     return state
 
 
-def execute(asked: Sequence[Pipeline], options: RunOptions, reporter: Reporter | None = None) -> list[WorkflowState]:
+def execute(
+    pipelines: Sequence[Pipeline], options: RunOptions, reporter: Reporter | None = None
+) -> list[WorkflowState]:
     """Run what has changed in pipelines of one project, as one graph; the state of each, in their order.
 
     Raises:
@@ -66,16 +68,16 @@ def execute(asked: Sequence[Pipeline], options: RunOptions, reporter: Reporter |
         UserError: a step that would run refuses its config; nothing has run.
         Interrupted: by a signal.
     """
-    reporter, project = reporter or Silent(), asked[0].place.project
+    reporter, project = reporter or Silent(), pipelines[0].place.project
     with (
         _refusals(),
-        one_run(project, reporter, options.wait, lambda: [each.prepare() for each in asked]),
+        one_run(project, reporter, options.wait, lambda: [each.prepare() for each in pipelines]),
         ExitStack() as opened,
     ):
         every: dict[Stages, Prepared] = {}
         project = pipeline_folder(project.root).project  # git is asked once, and not for each folder
-        for each, prepared in [(each, each.prepare().within(project)) for each in asked]:
-            hears = _reporter(reporter, prepared.place, len(asked) > 1)
+        for each, prepared in [(each, each.prepare().within(project)) for each in pipelines]:
+            hears = _reporter(reporter, prepared.place, len(pipelines) > 1)
             wanted = options if each.stages is None else replace(options, stages=each.stages)
             every[opened.enter_context(open_stages(prepared, wanted, hears, [*every]))] = prepared
         plans = {stages: _planned(stages) for stages in every}  # before anything is written

@@ -44,10 +44,10 @@ def room(work: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def note(call: StepCall, work: Path, made: Any) -> None:
+def note(call: StepCall, work: Path, returned: Any) -> None:
     """Write down in a work folder that the function has finished, and what it returned."""
     content: dict[str, Any] = {"slots": [*call.cache_slot]}
-    items = made if isinstance(made, (list, tuple)) else [made]
+    items = returned if isinstance(returned, (list, tuple)) else [returned]
     if all(isinstance(item, AtomConstructor) for item in items):
         paths = [os.path.abspath(item.path) for item in items]
         paths = [os.path.relpath(path, work) if Path(path).is_relative_to(work) else path for path in paths]

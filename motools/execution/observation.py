@@ -53,7 +53,7 @@ class Observation:
         if not self.kept.is_dir():  # there is nothing for it to tell of
             self.log.unlink(missing_ok=True)
 
-    def trace(self, step: Step, asked: Mapping[str, str | None]) -> Trace:
+    def trace(self, step: Step, inputs: Mapping[str, str | None]) -> Trace:
         """What was used.
 
         Raises:
@@ -77,7 +77,7 @@ class Observation:
                 entry=_entry_of(self.call),
                 configs=tuple(cls for cls in step.config_class.__mro__ if dataclasses.is_dataclass(cls)),
                 named=named.digests(),
-                inputs=asked,
+                inputs=inputs,
                 asked=frozenset(seen.imports),
             ),
             place,

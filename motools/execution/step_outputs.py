@@ -59,20 +59,20 @@ def keep_result(
     return result, outs
 
 
-def build_outputs(call: StepCall, made: Any, folder: Path) -> dict[str, Path]:
+def build_outputs(call: StepCall, returned: Any, folder: Path) -> dict[str, Path]:
     """Turn what the function returned into atom folders, by path; all that was declared, nothing else."""
-    if isinstance(made, AtomConstructor):
-        made = [made]
-    if not isinstance(made, (list, tuple)) or not all(isinstance(item, AtomConstructor) for item in made):
-        raise StepError(f"The step {call.name!r} returned {made!r}, not a list of AtomConstructors.")
-    names, instances = sorted(item.name for item in made), as_made(call.outputs, call.name)
+    if isinstance(returned, AtomConstructor):
+        returned = [returned]
+    if not isinstance(returned, (list, tuple)) or not all(isinstance(item, AtomConstructor) for item in returned):
+        raise StepError(f"The step {call.name!r} returned {returned!r}, not a list of AtomConstructors.")
+    names, instances = sorted(item.name for item in returned), as_made(call.outputs, call.name)
     if names != sorted(instances):
         raise StepError(
             f"The step {call.name!r} returned the outputs {listed(names)}, but declares {listed(sorted(instances))}."
         )
     built = {}
     made_from = as_seen(call.inputs, call.gathers)
-    for item in made:
+    for item in returned:
         declared = call.outputs[instances[item.name]]
         if item.type != declared:
             raise StepError(

@@ -58,11 +58,11 @@ def kinds() -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=GROUP)}
 
 
-def choose(settings: Settings, name: str, project: Project, asked: str) -> Chosen:
+def choose(settings: Settings, name: str, project: Project, origin: str) -> Chosen:
     """An executor by its name in motools.yaml, or a kind by its own, with nothing set.
 
     Args:
-        asked: who names it, for messages: `--on`, or a key of motools.yaml.
+        origin: who names it, for messages: `--on`, or a key of motools.yaml.
 
     Raises:
         ConfigError: there is none of that name or kind, or a setting that its kind does not take.
@@ -72,10 +72,10 @@ def choose(settings: Settings, name: str, project: Project, asked: str) -> Chose
         if name not in kinds() and ":" not in name:
             names = [*settings.executors, *(kind for kind in sorted(kinds()) if kind not in settings.executors), HERE]
             raise ConfigError(
-                f"{asked}: there is no executor {name!r}.{did_you_mean(name, names)} Known: {listed(names)}. "
+                f"{origin}: there is no executor {name!r}.{did_you_mean(name, names)} Known: {listed(names)}. "
                 f"Others are set up in {FILE}, under executors."
             )
-        about, where = {"kind": name}, asked
+        about, where = {"kind": name}, origin
     common: _Common = parse(_Common, {key: about[key] for key in _OURS if key in about}, where)
     if common.jobs is not None and common.jobs < 1:
         raise ConfigError(f"{where}.jobs must be 1 or more, not {common.jobs}.")

@@ -103,7 +103,7 @@ class Clone:
             if (self.top / ".gitmodules").exists():
                 self._git("submodule", "update", "-q", "--init", "--recursive", "--force")
             if patch:
-                self._git("apply", "--index", "--binary", "--whitespace=nowarn", "-", given=patch)
+                self._git("apply", "--index", "--binary", "--whitespace=nowarn", "-", stdin=patch)
             if (made := self._git("write-tree")) != tree:
                 raise ProjectError(f"{self.top} holds the tree {made}, not {tree}: git filters differ on this machine.")
             if not (root / ".dvc").is_dir():
@@ -149,12 +149,12 @@ class Clone:
         config[f'remote "{remote[0]}"'] = {"url": remote[1]}
         config.write()
 
-    def _git(self, *words: str, given: bytes = b"") -> str:
+    def _git(self, *words: str, stdin: bytes = b"") -> str:
         """What git says to a command in the clone; raises `ProjectError` in its words."""
         command: Sequence[str] = ["git", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", *words]
         env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
         env["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
-        done = subprocess.run(command, cwd=self.top, input=given, capture_output=True, env=env, check=False)
+        done = subprocess.run(command, cwd=self.top, input=stdin, capture_output=True, env=env, check=False)
         if done.returncode:
             said = " ".join(done.stderr.decode(errors="replace").split())
             raise ProjectError(f"git {words[0]} of {self.repository}, in {self.top}: {said or 'it failed'}")

@@ -18,12 +18,12 @@ _NEXT = re.compile(rb"\n(?! {4}|\n|$)")
 """Where the part of a stage ends: at a line that is indented less."""
 
 
-def made_by(what: str, text: bytes) -> dict[str, str]:
+def made_by(name: str, text: bytes) -> dict[str, str]:
     """The stage of a name; or those that made the output of a name, or an atom whose hash begins so."""
-    if named := of_stages([what], text):
+    if named := of_stages([name], text):
         return named
-    signs = [f"path: {pipeline.atom_path(what)}\n"]
-    md5 = what.rpartition("-")[2]
+    signs = [f"path: {pipeline.atom_path(name)}\n"]
+    md5 = name.rpartition("-")[2]
     signs += [f"md5: {md5}"] if len(md5) >= 4 and all(digit in "0123456789abcdef" for digit in md5) else []
     for sign in signs:
         if makers := _with_out(sign.encode(), text):

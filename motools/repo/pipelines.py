@@ -21,14 +21,14 @@ def is_pipeline(folder: Path) -> bool:
         return True
 
 
-def pipelines_in(project: Project, asked: Sequence[Path]) -> list[Path]:
+def pipelines_in(project: Project, folders: Sequence[Path]) -> list[Path]:
     """The pipelines among folders, each once, in the order asked for: one that is none stands for all below it.
 
     Raises:
         ProjectError: a folder of another project, or without a pipeline in it or below.
     """
     pipelines: dict[Path, None] = {}
-    for path in asked:
+    for path in folders:
         folder = path.resolve()
         if not folder.is_dir():
             raise ProjectError(f"There is no folder {path}.")

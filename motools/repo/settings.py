@@ -124,11 +124,11 @@ def read_settings(project: Project) -> Settings:
     return settings
 
 
-def of_step(told: Mapping[str, _T], step: str, base: str, kinds: Mapping[str, str]) -> _T | None:
+def of_step(section: Mapping[str, _T], step: str, base: str, kinds: Mapping[str, str]) -> _T | None:
     """What a section says of a step: under its own name, that of the step that it is an instance of, or a kind that it
     makes; the first of these counts.
 
     Args:
         kinds: of its outputs, by name.
     """
-    return next((told[name] for name in (step, base, *kinds.values()) if name in told), None)
+    return next((section[name] for name in (step, base, *kinds.values()) if name in section), None)

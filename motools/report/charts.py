@@ -106,7 +106,7 @@ def _shown(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield name, plain(value) if isinstance(value, str) else value
 
 
-def forest(rows: Rows, title: str, told: str, zero: bool) -> Chart:
+def forest(rows: Rows, title: str, caption: str, zero: bool) -> Chart:
     """Rows of `metric`, `arm`, `value`, `low`, `high`, `kind`: a point and its interval each, a panel a metric."""
     metrics = list(dict.fromkeys(plain(row["metric"]) for row in rows))
     arms = list(dict.fromkeys(plain(row["arm"]) for row in rows))
@@ -142,10 +142,10 @@ def forest(rows: Rows, title: str, told: str, zero: bool) -> Chart:
                 "layer": inner,
             }
         )
-    return Chart(title, told, _spec(rows, vconcat=panels, spacing=18))
+    return Chart(title, caption, _spec(rows, vconcat=panels, spacing=18))
 
 
-def scatter(rows: Rows, x: str, y: str, title: str, told: str) -> Chart:
+def scatter(rows: Rows, x: str, y: str, title: str, caption: str) -> Chart:
     """Rows of `x`, `y` and `arm`, a point each."""
     scale = {"domain": [0, 100]} if all(0 <= row[axis] <= 100 for row in rows for axis in "xy") else {}
     encoding = {
@@ -154,10 +154,10 @@ def scatter(rows: Rows, x: str, y: str, title: str, told: str) -> Chart:
         "color": {"field": "arm", "type": "nominal", "sort": None, "title": None},
     }
     mark = {"type": "circle", "size": 36, "opacity": 0.65}
-    return Chart(title, told, _spec(rows, mark=mark, width=WIDTH, height=WIDTH, encoding=encoding))
+    return Chart(title, caption, _spec(rows, mark=mark, width=WIDTH, height=WIDTH, encoding=encoding))
 
 
-def curves(rows: Rows, axis: str, metric: str, told: str) -> Chart:
+def curves(rows: Rows, axis: str, metric: str, caption: str) -> Chart:
     """Rows of `at`, `value`, `low`, `high`, `line`, `kind`: a dot a training, a line and intervals of their means."""
     x: dict[str, Any] = {"field": "at", "type": "quantitative", "title": plain(axis), "axis": {"tickCount": 5}}
     at = [row["at"] for row in rows]
@@ -184,10 +184,10 @@ def curves(rows: Rows, axis: str, metric: str, told: str) -> Chart:
     ]
     for layer in layers:
         layer["encoding"] |= {"x": x, "color": color}
-    return Chart(metric, told, _spec(rows, width=WIDTH + 60, height=220, layer=layers))
+    return Chart(metric, caption, _spec(rows, width=WIDTH + 60, height=220, layer=layers))
 
 
-def losses(rows: Rows, unit: str, told: str) -> Chart:
+def losses(rows: Rows, unit: str, caption: str) -> Chart:
     """Rows of `at`, `loss`, `model`, `arm` and `of` (training or validation): a line a model, a colour an arm."""
     names = list(dict.fromkeys(plain(row["arm"]) for row in rows))
     at = sorted({row["at"] for row in rows})
@@ -203,4 +203,4 @@ def losses(rows: Rows, unit: str, told: str) -> Chart:
     if len({row["of"] for row in rows}) > 1:
         encoding["strokeDash"] = {"field": "of", "type": "nominal", "title": None}
     mark = {"type": "line", "strokeWidth": 1.8, "point": {"size": 22} if len(rows) <= 60 else False}
-    return Chart(f"Loss by {unit}", told, _spec(rows, mark=mark, width=WIDTH + 60, height=220, encoding=encoding))
+    return Chart(f"Loss by {unit}", caption, _spec(rows, mark=mark, width=WIDTH + 60, height=220, encoding=encoding))

@@ -172,14 +172,14 @@ def axes_of(stage: str) -> dict[str, str]:
     return dict(axes_in(stage)) if "=" in stage.partition("@")[2] else {}
 
 
-def folders_of(project: Project, asked: Sequence[Path], survey: Survey) -> list[Path]:
+def folders_of(project: Project, paths: Sequence[Path], survey: Survey) -> list[Path]:
     """The pipelines that are asked for, or that lie below what is asked for.
 
     Raises:
         ProjectError: a folder of another project, or one without results.
     """
     folders: dict[Path, None] = {}
-    for path in asked:
+    for path in paths:
         folder = path.resolve()
         if not folder.is_relative_to(project.root):
             raise ProjectError(f"{path} is not in the project at {project.root}: a report is of one project.")
@@ -192,14 +192,14 @@ def folders_of(project: Project, asked: Sequence[Path], survey: Survey) -> list[
 
 def collect(
     project: Project,
-    asked: Sequence[Path],
+    paths: Sequence[Path],
     why: Why,
     control: str | None = None,
     in_distribution: Sequence[str] = (),
 ) -> Results:
     """Read what the lock files name; nothing is executed, and nothing is fetched but what says what atoms are."""
     survey = Survey(project)
-    folders = folders_of(project, asked, survey)
+    folders = folders_of(project, paths, survey)
     entries: list[Entry] = []
     missing: list[str] = []
     for folder in folders:

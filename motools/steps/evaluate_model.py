@@ -76,14 +76,14 @@ def models_of_evaluation(config: EvaluateModelConfig) -> list[str]:
     return [*(model for model in roles if model != TRAINED), *(task.grader for task in judges if task.grader)]
 
 
-def served(made: Any) -> tuple[str, Mapping[str, Any]] | None:
+def served(config: Any) -> tuple[str, Mapping[str, Any]] | None:
     """How Inspect will reach the model that a step makes, as far as its config tells."""
-    if isinstance(made, ExistingModelConfig):
-        return made.model, made.model_args
+    if isinstance(config, ExistingModelConfig):
+        return config.model, config.model_args
     provider = (
-        getattr(find_trainer(made.backend_name), "provider", None) if isinstance(made, TrainModelConfig) else None
+        getattr(find_trainer(config.backend_name), "provider", None) if isinstance(config, TrainModelConfig) else None
     )
-    return (f"{provider}/{made.model}", {}) if provider else None
+    return (f"{provider}/{config.model}", {}) if provider else None
 
 
 def is_paid_evaluation(config: EvaluateModelConfig, input_atoms: Mapping[str, Atom]) -> bool:

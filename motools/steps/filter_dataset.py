@@ -161,10 +161,10 @@ def _by_functions(config: FilterDatasetConfig, rows: list[dict[str, Any]]) -> li
     return [next((name for name, keeps in functions.items() if not _kept(keeps(row), name)), None) for row in rows]
 
 
-def _kept(said: Any, function: str) -> bool:
-    if not isinstance(said, bool):  # a forgotten return would drop every row
-        raise StepError(f"{function} returned {said!r:.60} for a row: return True to keep it, False to drop it.")
-    return said
+def _kept(answer: Any, function: str) -> bool:
+    if not isinstance(answer, bool):  # a forgotten return would drop every row
+        raise StepError(f"{function} returned {answer!r:.60} for a row: return True to keep it, False to drop it.")
+    return answer
 
 
 def _judged(

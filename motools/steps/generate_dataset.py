@@ -141,11 +141,11 @@ def _prompts(config: GenerateDatasetConfig, input_atoms: Mapping[str, Atom]) -> 
     return prompts
 
 
-def _prompt(given: Any, where: str) -> Messages:
+def _prompt(row: Any, where: str) -> Messages:
     """The messages of a prompt, all that a row needs but the answer."""
-    messages = _turn(given) if isinstance(given, str) else given.get("messages") if isinstance(given, Mapping) else None
+    messages = _turn(row) if isinstance(row, str) else row.get("messages") if isinstance(row, Mapping) else None
     if not isinstance(messages, Sequence) or isinstance(messages, str):
-        raise StepError(f"{where}: {given!r:.80} is neither a text nor a chat row, {{'messages': [...]}}.")
+        raise StepError(f"{where}: {row!r:.80} is neither a text nor a chat row, {{'messages': [...]}}.")
     messages = messages[:-1] if messages and messages[-1].get("role") == "assistant" else messages
     for message in messages:
         if message.get("role") not in ROLES or not isinstance(message.get("content"), str):

@@ -124,13 +124,13 @@ def _words(dataset: Path) -> Iterator[list[dict[str, Any]]]:
         yield [{**message, "content": text_of(message)} for message in messages]
 
 
-def hyperparameters(given: Mapping[str, Any]) -> dict[str, Any]:
+def hyperparameters(values: Mapping[str, Any]) -> dict[str, Any]:
     """All hyperparameters, the defaults filled in.
 
     Raises:
         BackendError: an unknown name, or a value that cannot be.
     """
-    for name, value in given.items():
+    for name, value in values.items():
         if name not in DEFAULTS:
             raise BackendError(
                 f"tinylm has no hyperparameter {name!r}.{did_you_mean(name, DEFAULTS)} Known: {listed(DEFAULTS)}."
@@ -141,4 +141,4 @@ def hyperparameters(given: Mapping[str, Any]) -> dict[str, Any]:
                 f"The hyperparameter {name} of tinylm must be {wanted}, not {value!r}. "
                 f"Leave it out for {DEFAULTS[name]}; there is no 'auto'."
             )
-    return {**DEFAULTS, **given}
+    return {**DEFAULTS, **values}

@@ -17,8 +17,8 @@ class Doubtful(Exception):
 class Busy(Exception):
     """Refused for now; `wait` is how long the server asks to wait, in seconds, or None."""
 
-    def __init__(self, wait: float | None, said: str) -> None:
-        super().__init__(f"too many requests: {said}")
+    def __init__(self, wait: float | None, answer: str) -> None:
+        super().__init__(f"too many requests: {answer}")
         self.wait = wait
 
 

@@ -87,14 +87,14 @@ class Answers:
         """Know a model by more than its name and arguments."""
         self._identities[id(model.api)] = identity
 
-    async def ask(self, model: Model, generate: Callable[..., Awaitable[Any]], asked: Mapping[str, Any]) -> Any:
+    async def ask(self, model: Model, generate: Callable[..., Awaitable[Any]], request: Mapping[str, Any]) -> Any:
         """The answer to a request at the door of a provider: one that is known, or the model's own."""
         from inspect_ai.model import ModelOutput
 
         scope = asking_of()
         if scope is None or not _is_kept_of(model):
-            return await generate(**asked)
-        digest = self._digest(model, scope, asked)
+            return await generate(**request)
+        digest = self._digest(model, scope, request)
         number = self._take(digest)
         label = f"{digest}:{number}"
         for outputs, marks in ((self._own, {}), (self._earlier, {KEPT: True})):
@@ -104,7 +104,7 @@ class Answers:
                 return output
         result: Any = None
         try:
-            result = await generate(**asked)
+            result = await generate(**request)
         finally:
             output = result[0] if isinstance(result, tuple) else result
             if not isinstance(output, ModelOutput) or output.empty:  # it is asked once more, or not at all
@@ -125,16 +125,16 @@ class Answers:
         self._next[digest] += 1
         return self._next[digest] - 1
 
-    def _digest(self, model: Model, scope: tuple[Any, int], asked: Mapping[str, Any]) -> str:
-        told = [
+    def _digest(self, model: Model, scope: tuple[Any, int], request: Mapping[str, Any]) -> str:
+        parts = [
             self._identities.get(id(model.api)) or [str(model), _described(model.model_args)],
             [str(scope[0]), scope[1]],
-            [message.model_dump(mode="json", exclude={"id"}, exclude_none=True) for message in asked["input"]],
-            [tool.model_dump(mode="json", exclude_none=True) for tool in asked["tools"]],
-            asked["tool_choice"],
-            asked["config"].model_dump(mode="json", exclude_none=True, exclude={*IDLE, "cache"}),
+            [message.model_dump(mode="json", exclude={"id"}, exclude_none=True) for message in request["input"]],
+            [tool.model_dump(mode="json", exclude_none=True) for tool in request["tools"]],
+            request["tool_choice"],
+            request["config"].model_dump(mode="json", exclude_none=True, exclude={*IDLE, "cache"}),
         ]
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode()).hexdigest()[:40]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()[:40]
 
     def _write(self, label: str, output: ModelOutput) -> None:
         if self._journal is None:

@@ -59,19 +59,19 @@ def is_paid_asking(input_atoms: Mapping[str, Atom]) -> bool:
     return any(str(name).partition("/")[0] not in OWN for name in names if name)
 
 
-def ask(asked: Sequence[Messages], model: ModelAtom, options: Mapping[str, Any], workspace: Path) -> Evaluation:
+def ask(conversations: Sequence[Messages], model: ModelAtom, options: Mapping[str, Any], workspace: Path) -> Evaluation:
     """Ask a model every prompt; the samples of the result are in the prompts' order, `epochs` of each.
 
     Raises:
         StepError: more prompts than `fail_on_error` allows (without it: one) ended in an error.
     """
-    with _asking(asked):
+    with _asking(conversations):
         return find_evaluator("inspect").evaluate(EvalRequest(TASK, options, model), workspace)
 
 
 @contextmanager
-def _asking(asked: Sequence[Messages]) -> Iterator[None]:
-    token = _prompts.set(asked)
+def _asking(conversations: Sequence[Messages]) -> Iterator[None]:
+    token = _prompts.set(conversations)
     try:
         yield
     finally:

@@ -148,28 +148,28 @@ def cause_of(error: Exception) -> str:
     return _told_cause(told, "".join(traceback.format_exception(error)))
 
 
-def _told_cause(told: str, trace: str) -> str:
+def _told_cause(error: str, trace: str) -> str:
     """What went wrong, on one line; where retries were in vain, what the last of them met with."""
-    if given_up := re.match(r"RetryError\W.* raised (\w+)>\W$", told):
+    if given_up := re.match(r"RetryError\W.* raised (\w+)>\W$", error):
         lines = re.findall(rf"^(?:[\w.]*\.)?({given_up[1]}.*)$", trace, re.MULTILINE)
-        told = f"no success after all retries: {lines[-1] if lines else given_up[1]}"
-    kind, text = _unfolded(told)
+        error = f"no success after all retries: {lines[-1] if lines else given_up[1]}"
+    kind, text = _unfolded(error)
     if text.startswith("\nRequest:"):  # Inspect puts all that was asked before the cause
         kind, text = _unfolded(text.rpartition("\n\n")[2])
-        told = f"{kind}: {text}" if kind else text
-    told = re.sub(r"\{.*'message': (['\"])(.*?)\1.*\}", r"\2", told)  # of what a provider sends as JSON
-    line = " ".join(told.split()).rstrip(".")
+        error = f"{kind}: {text}" if kind else text
+    error = re.sub(r"\{.*'message': (['\"])(.*?)\1.*\}", r"\2", error)  # of what a provider sends as JSON
+    line = " ".join(error.split()).rstrip(".")
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
-def _unfolded(told: str) -> tuple[str, str]:
+def _unfolded(error: str) -> tuple[str, str]:
     """The kind of an exception and its message, from how Python writes it down: `ValueError('no such luck')`."""
-    if written := re.fullmatch(r"(\w+)\((.*)\)", told, re.DOTALL):
+    if written := re.fullmatch(r"(\w+)\((.*)\)", error, re.DOTALL):
         with suppress(ValueError, SyntaxError):
             message = ast.literal_eval(written[2])
             if isinstance(message, str):
                 return written[1], message
-    return "", told
+    return "", error
 
 
 def _in_order(log: EvalLog) -> list[EvalSample]:
@@ -288,10 +288,10 @@ def _usage_kept(log: EvalLog) -> dict[str, dict[str, Any]]:
     return sums
 
 
-def _without(told: Mapping[str, Mapping[str, Any]], less: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _without(sums: Mapping[str, Mapping[str, Any]], less: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     left = {
         name: {kind: max(0, count - less.get(name, {}).get(kind, 0)) for kind, count in counts.items()}
-        for name, counts in told.items()
+        for name, counts in sums.items()
     }
     return {name: counts for name, counts in left.items() if any(counts.values()) or name not in less}
 

@@ -91,14 +91,14 @@ def _wrong(name: str, wanted: str, value: Any) -> ConfigError:
     )
 
 
-def hyperparameters(given: Mapping[str, Any]) -> Hyperparameters:
+def hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:
     """All, the defaults filled in.
 
     Raises:
         ConfigError: an unknown name, a value that cannot be, or one that the method has no use for.
     """
-    chosen: Hyperparameters = parse(Hyperparameters, dict(given), "hyperparameters of local")
-    if chosen.method == "full" and (idle := next((name for name in _OF_LORA if name in given), None)):
+    chosen: Hyperparameters = parse(Hyperparameters, dict(values), "hyperparameters of local")
+    if chosen.method == "full" and (idle := next((name for name in _OF_LORA if name in values), None)):
         raise ConfigError(
             f"The hyperparameter {idle} of local is of method: lora; leave it out, or set method to lora."
         )

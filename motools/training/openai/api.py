@@ -155,9 +155,9 @@ class Api:
 
         return self._once_only("sending the file", post, _is_file, look)
 
-    def create(self, look: Callable[[], Answer | None], **asked: Any) -> Answer:
+    def create(self, look: Callable[[], Answer | None], **request: Any) -> Answer:
         """Create a job; `look` finds it where the answer was lost."""
-        return self._once_only("creating the job", partial(self._jobs.create, **asked), _is_job, look)
+        return self._once_only("creating the job", partial(self._jobs.create, **request), _is_job, look)
 
     def sought(self, look: Callable[[], Answer | None]) -> Answer | None:
         """What a look finds; several are taken, since a list may be a little behind."""

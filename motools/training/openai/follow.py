@@ -97,7 +97,7 @@ class Follower:
         return len(new)
 
 
-def loss_curve(api: Api, job: Answer, told: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def loss_curve(api: Api, job: Answer, by_step: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What training said of each step, from the job's result file, or where that has none, from its events."""
     for file_id in job.get("result_files") or []:
         for _ in range(3):  # an answer that was cut is not told from another by its form
@@ -108,7 +108,7 @@ def loss_curve(api: Api, job: Answer, told: Mapping[int, Mapping[str, Any]]) -> 
             if rows:
                 return rows
         print(f"the result file {file_id} holds no steps; the losses are those of the job's events", flush=True)
-    return [dict(told[step]) for step in sorted(told)]
+    return [dict(by_step[step]) for step in sorted(by_step)]
 
 
 def _rows(content: bytes) -> Iterator[dict[str, Any]]:

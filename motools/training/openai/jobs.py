@@ -128,19 +128,19 @@ def _here(api: Api, entry: JobEntry) -> JobEntry:
     return replace(entry, server=api.server, account=api.account)
 
 
-def submit(api: Api, journal: Journal, entry: JobEntry, asked: Mapping[str, Any]) -> JobEntry:
+def submit(api: Api, journal: Journal, entry: JobEntry, request: Mapping[str, Any]) -> JobEntry:
     """Create the job of an entry; the journal knows of it before and after.
 
     Raises:
         StepError: the provider refuses it, or stays silent; the next run then looks for it first.
     """
-    entry = journal.write(replace(_here(api, entry), status="submitting", model=asked["model"]))
+    entry = journal.write(replace(_here(api, entry), status="submitting", model=request["model"]))
     marks = {KEY: entry.key, ATTEMPT: entry.attempt, STEP: entry.step[:512], STEP_KEY: entry.step_key}
     attempt = entry.attempt if entry.forced else None
     if (job := find_job(api, entry.key, attempt)) is not None:  # made by another clone, while we sent the file
         return _adopted(api, journal, entry, job)
     try:
-        job = api.create(lambda: find_job(api, entry.key, attempt), **asked, metadata=marks)
+        job = api.create(lambda: find_job(api, entry.key, attempt), **request, metadata=marks)
     except Refusal as error:
         journal.write(replace(entry, status="refused", error=str(error)))
         raise

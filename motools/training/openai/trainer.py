@@ -173,11 +173,11 @@ def _followed(api: Api, journal: Journal, entry: JobEntry) -> tuple[Answer, Mapp
 
 
 def _collected(
-    api: Api, job: Answer, told: Mapping[int, Mapping[str, Any]], rows: int, workspace: Path
+    api: Api, job: Answer, by_step: Mapping[int, Mapping[str, Any]], rows: int, workspace: Path
 ) -> TrainedModel:
     """The model that a job has made; the folder has what training said of each step."""
     api.outlook = f"The job {job['id']} is done; `motools run` fetches its result."
-    losses = loss_curve(api, job, told)
+    losses = loss_curve(api, job, by_step)
     checkpoints = [
         {"model_id": c.get("fine_tuned_model_checkpoint"), "step": c.get("step_number"), "metrics": c.get("metrics")}
         for c in api.checkpoints(job["id"])
@@ -228,12 +228,12 @@ def _checkpoints(request: TrainingRequest) -> None:
             )
 
 
-def _kept(model: TrainedModel, asked: Sequence[int | str], workspace: Path) -> dict[int | str, TrainedModel]:
+def _kept(model: TrainedModel, epochs: Sequence[int | str], workspace: Path) -> dict[int | str, TrainedModel]:
     """The model as it was at the ends of epochs, counted back from the last."""
     models: dict[int | str, TrainedModel] = {}
     kept = list(reversed(model.metadata["checkpoints"]))
     about = {name: value for name, value in model.metadata.items() if name != "checkpoints"}
-    for each in asked:
+    for each in epochs:
         back = int(str(each).removeprefix("last").lstrip("-") or 0)
         if back >= len(kept) and back > 0:
             continue  # who asked says that it is not there
@@ -255,8 +255,8 @@ def _model(name: str) -> str:
     return base
 
 
-def _hyperparameters(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
+def _hyperparameters(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
         if name not in _RULES:
             raise BackendError(
                 f"openai has no hyperparameter {name!r}.{did_you_mean(name, _RULES)} Known: {listed(_RULES)}."

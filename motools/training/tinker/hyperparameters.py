@@ -69,7 +69,7 @@ def _wrong(name: str, wanted: str, value: Any) -> ConfigError:
     )
 
 
-def hyperparameters(given: Mapping[str, Any]) -> Hyperparameters:
+def hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:
     """All, the defaults filled in; raises `ConfigError` on an unknown name or a value that cannot be."""
-    chosen: Hyperparameters = parse(Hyperparameters, dict(given), "hyperparameters of tinker")
+    chosen: Hyperparameters = parse(Hyperparameters, dict(values), "hyperparameters of tinker")
     return chosen

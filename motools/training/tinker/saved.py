@@ -114,5 +114,5 @@ class Kept:
         replace_file(self.path, json.dumps(told, indent=1) + "\n")
 
 
-def _save(told: Mapping[str, Any]) -> Save:
-    return Save(**{**told, "losses": tuple(told["losses"]), "about": About(**told["about"])})
+def _save(content: Mapping[str, Any]) -> Save:
+    return Save(**{**content, "losses": tuple(content["losses"]), "about": About(**content["about"])})
