@@ -286,9 +286,9 @@ def _ending(kind: str) -> str:
 
 def _explained(asked: str, judgement: Judgement, of: int, kind: Kind) -> str:
     what = "the probability" if kind == "logprobs" else f"{SAMPLES} samples"
-    told = f"{judgement.mass:.3f} of {what} is on valid answers."
-    told += "" if judgement.spread is None else f" Their standard deviation is {judgement.spread:.1f}."
-    return (f"{asked}: " if of > 1 else "") + told + (" Unscored." if judgement.value is None else "")
+    sentence = f"{judgement.mass:.3f} of {what} is on valid answers."
+    sentence += "" if judgement.spread is None else f" Their standard deviation is {judgement.spread:.1f}."
+    return (f"{asked}: " if of > 1 else "") + sentence + (" Unscored." if judgement.value is None else "")
 
 
 def grader() -> Model:
@@ -421,10 +421,10 @@ async def sample(model: Model, prompt: str, read: Callable[[Tokens], Judgement],
 def _answered(text: str) -> str:
     """The answer in what a model has written: in the form, or, of an endpoint that does not know forms, as it is."""
     try:
-        told = json.loads(text[text.index("{") : text.rindex("}") + 1])["answer"]
+        word = json.loads(text[text.index("{") : text.rindex("}") + 1])["answer"]
     except (ValueError, KeyError, TypeError):
-        told = text
-    return str(told).strip().rstrip(".")
+        word = text
+    return str(word).strip().rstrip(".")
 
 
 def _tokens(output: ModelOutput) -> tuple[list[tuple[str, float]], bool] | None:

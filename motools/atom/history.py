@@ -79,12 +79,12 @@ def history(survey: Survey, what: str, folder: str | None = None) -> list[Step]:
     versions = survey.history.versions()
     wanted = {path for path in {each.path for each in versions} if folder in (None, _folder(survey, path))}
     versions = [each for each in versions if each.path in wanted]
-    asked = _asked(survey, versions, what)
-    changed = [each for version in versions for stage in asked.stages if (each := _changed(asked, version, stage))]
+    subject = _asked(survey, versions, what)
+    changed = [each for version in versions for stage in subject.stages if (each := _changed(subject, version, stage))]
     _bring(survey, changed)
-    steps = [step for each in changed for step in _steps(survey, each, asked.metric)]
-    if asked.only is not None:  # of an output or an atom: those in which it became another
-        steps = [step for step in steps if _names(step, asked.only)]
+    steps = [step for each in changed for step in _steps(survey, each, subject.metric)]
+    if subject.only is not None:  # of an output or an atom: those in which it became another
+        steps = [step for step in steps if _names(step, subject.only)]
     return _with_commits(survey, steps)
 
 
@@ -120,10 +120,10 @@ class _Changed(NamedTuple):
         return [_made(self.stage, each) for each in (self.before, self.now)]
 
 
-def _changed(asked: _Asked, version: Version, stage: str) -> _Changed | None:
+def _changed(subject: _Asked, version: Version, stage: str) -> _Changed | None:
     """None where the results are those of before, in a merge those of one side."""
-    blocks = [asked.block(blob, stage) for blob in version.before]
-    if (block := asked.block(version.after, stage)) in blocks:
+    blocks = [subject.block(blob, stage) for blob in version.before]
+    if (block := subject.block(version.after, stage)) in blocks:
         return None
     now, entries = _parsed(block), [_parsed(each) for each in blocks]
     made = _made(stage, now)

@@ -98,8 +98,8 @@ def show(name: AtomName, as_json: Json = False) -> None:
     from motools.base.values import flat
     from motools.cli.tables import shown
 
-    for name, value in flat(about).items():
-        typer.echo(visible(f"{name}: {shown(value)}"))
+    for key, value in flat(about).items():
+        typer.echo(visible(f"{key}: {shown(value)}"))
     if about.get("logs"):
         typer.echo(f"Open the logs with: inspect view --log-dir {about['logs']}")
 

@@ -200,14 +200,14 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
     kept = kept_folder(project, call.key)
     paid = bool(step.paid) and _costs_money(call, step)
     end_processes(work)
-    made: Any = None if how.force else finished_work.take_up(call, work)
-    if made is None:
-        made = _made_now(call, step, how, work, kept)
+    returned: Any = None if how.force else finished_work.take_up(call, work)
+    if returned is None:
+        returned = _made_now(call, step, how, work, kept)
     else:
         print("An earlier execution has finished, and what it made is taken up.")
     try:
         with finished_work.kept_aside(call, work):
-            built = build_outputs(call, made, work / "atoms")
+            built = build_outputs(call, returned, work / "atoms")
             if call.keeps_logs:
                 built[pipeline.logs_path(call.name)] = keep_logs(call, work)
             built[pipeline.record_path(call.name)] = work / "record.json"
@@ -258,7 +258,7 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
     )
     try:
         with finished_work.room(work), executing(context), seen:
-            made, asked = _call(call, step, workspace)
+            returned, asked = _call(call, step, workspace)
     except BaseException:
         remove_work_folder(work)
         drop_secrets(kept)
@@ -288,8 +288,8 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
             changed=changed,
             patch=how.patch,
         ).write(work / "record.json")
-        finished_work.note(call, work, made)
-    return made
+        finished_work.note(call, work, returned)
+    return returned
 
 
 def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, str | None]]:
@@ -305,11 +305,11 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
             raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
     inputs = Inputs(as_seen(atoms, call.gathers), call.roles)
     try:
-        made = step.fn(config, inputs, workspace)
-        if inspect.iscoroutine(made):
+        returned = step.fn(config, inputs, workspace)
+        if inspect.iscoroutine(returned):
             import asyncio
 
-            made = asyncio.run(made)
+            returned = asyncio.run(returned)
     except MotoolsError:
         raise
     except _failures() as error:  # the user's function may raise anything
@@ -318,7 +318,7 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
     for folder, before in stamps.items():
         if _stamps(folder) != before:
             raise StepError(f"The input {folder.name!r} changed while the step was reading it. Run again.")
-    return made, inputs.asked
+    return returned, inputs.asked
 
 
 def _failures() -> tuple[type[BaseException], ...]:

@@ -104,8 +104,8 @@ class Git:
 
     def _hashes(self, top: Path, names: Sequence[str]) -> list[str]:
         """Git's hash of what each of these files below a repository's top holds now."""
-        told = self("-C", str(top), "hash-object", "--stdin-paths", input="".join(f"{name}\n" for name in names))
-        return told.decode().split()
+        output = self("-C", str(top), "hash-object", "--stdin-paths", input="".join(f"{name}\n" for name in names))
+        return output.decode().split()
 
     def _is_written_by_runs(self, path: Path, written: dict[Path, set[str]]) -> bool:
         """Whether a file is dvc.lock, an ignore file, or what a dvc.lock above it names as an output."""
@@ -135,8 +135,8 @@ class Git:
                 continue
             names = [path.relative_to(top).as_posix() for path in files]
             asking = "".join(f"HEAD:{name}\n" for name in names)
-            told = self("-C", str(top), "cat-file", "--batch-check=%(objectname)", input=asking).decode().splitlines()
-            for path, now, committed in zip(files, self._hashes(top, names), told, strict=True):
+            blobs = self("-C", str(top), "cat-file", "--batch-check=%(objectname)", input=asking).decode().splitlines()
+            for path, now, committed in zip(files, self._hashes(top, names), blobs, strict=True):
                 self._compared[path] = "" if now == committed else now
         differing = {path: self._compared[path] for path in asked if self._compared.get(path, "") != ""}
         return {os.path.relpath(path, self.top).replace(os.sep, "/"): blob for path, blob in differing.items()}
@@ -161,10 +161,10 @@ class Git:
 
     def ignore_here(self, folder: Path, lines: Iterable[str]) -> None:
         """Have git ignore, in this clone and on every branch, what lines say of a folder."""
-        told = self._said(folder, "rev-parse", "--show-toplevel", "--git-path", "info/exclude").splitlines()
-        if len(told) != 2:
+        paths = self._said(folder, "rev-parse", "--show-toplevel", "--git-path", "info/exclude").splitlines()
+        if len(paths) != 2:
             return
-        top, exclude = told
+        top, exclude = paths
         inside = os.path.relpath(folder, top)
         prefix = "" if inside == "." else "/" + re.sub(r"([\\*?\[ ])", r"\\\1", Path(inside).as_posix())
         path = folder / exclude

@@ -65,9 +65,9 @@ class History:
 
     def missing_commits(self, commits: Iterable[str]) -> set[str]:
         """Those commits that are not in this repository."""
-        asked = sorted(set(commits))
-        told = self._git("cat-file", "--batch-check=%(objecttype)", input="".join(f"{each}\n" for each in asked))
-        return {each for each, kind in zip(asked, told.split(b"\n"), strict=False) if kind.strip() != b"commit"}
+        unique = sorted(set(commits))
+        output = self._git("cat-file", "--batch-check=%(objecttype)", input="".join(f"{each}\n" for each in unique))
+        return {each for each, kind in zip(unique, output.split(b"\n"), strict=False) if kind.strip() != b"commit"}
 
     def of_hashes(self) -> dict[str, list[str]]:
         """By MD5: the commits, newest first, whose dvc.lock and .dvc files gained or lost it; git is read once."""
@@ -140,9 +140,9 @@ class History:
             "--no-show-signature",
         )
         form = "--format=%x01%H%x00%an <%ae>%x00%aI%x00%s%x00"
-        told = self._git("-c", "log.showRoot=true", *words, form, "-z", "--", ":(top,glob)**/dvc.lock")
+        log = self._git("-c", "log.showRoot=true", *words, form, "-z", "--", ":(top,glob)**/dvc.lock")
         versions = []
-        for part in os.fsdecode(told).split("\x01")[1:]:
+        for part in os.fsdecode(log).split("\x01")[1:]:
             commit, author, date, subject, *raw = part.split("\0")
             raw = [each.lstrip("\n") for each in raw]
             for about, path in pairwise(raw):
@@ -171,13 +171,13 @@ class History:
         """The first of some commits that has all these files: path in the repository -> git's hash, None: it is not
         there."""
         candidates = list(commits)
-        asked = "".join(f"{commit}:{name}\n" for commit in candidates for name in files)
+        specs = "".join(f"{commit}:{name}\n" for commit in candidates for name in files)
         if "\n" in "".join(files) or not candidates:
             return None
-        lines = self._git("cat-file", "--batch-check=%(objectname)", input=asked).decode(errors="replace").splitlines()
+        lines = self._git("cat-file", "--batch-check=%(objectname)", input=specs).decode(errors="replace").splitlines()
         for place, commit in enumerate(candidates):
-            told = lines[place * len(files) : (place + 1) * len(files)]
-            blobs = [None if line.endswith(" missing") else line for line in told]
+            part = lines[place * len(files) : (place + 1) * len(files)]
+            blobs = [None if line.endswith(" missing") else line for line in part]
             if blobs == [*files.values()]:
                 return commit
         return None

@@ -182,9 +182,9 @@ def _pipeline(
     params, locked = (
         [_read(files, f"{folder}/{name}".removeprefix("/"), unread) for files in (before, now)] for name in _FILES
     )
-    told = [flat(each) for each in params]
-    names = dict.fromkeys([*told[0], *told[1]])
-    pairs = {name: (told[0].get(name, ABSENT), told[1].get(name, ABSENT)) for name in names}
+    flattened = [flat(each) for each in params]
+    names = dict.fromkeys([*flattened[0], *flattened[1]])
+    pairs = {name: (flattened[0].get(name, ABSENT), flattened[1].get(name, ABSENT)) for name in names}
     pairs = {name: both for name, both in pairs.items() if not same_values(*both)}
     stages = [_stages(each) for each in locked]
     made = (

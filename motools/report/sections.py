@@ -28,7 +28,7 @@ ARMS = 6
 
 def warnings(results: Results) -> Html:
     """What a reader has to know before any figure: what is out of date, and what is not here."""
-    told = []
+    boxes = []
     old = [entry for entry in results.entries if entry.why]
     if old:
         lines = [el("li", el("strong", _place(entry)), ": ", "; ".join(entry.why[:3])) for entry in old]
@@ -37,12 +37,12 @@ def warnings(results: Results) -> Html:
             el("strong", f"{len(old)} of {len(results.entries)} results are out of date"),
             ": a run would make them anew.",
         )
-        told.append(el("div", head, el("ul", *lines[:12]), f"and {len(lines) - 12} more" if len(lines) > 12 else None))
+        boxes.append(el("div", head, el("ul", *lines[:12]), f"and {len(lines) - 12} more" if len(lines) > 12 else None))
     if results.missing:
-        told.append(
+        boxes.append(
             el("p", f"Not at hand, and not on this page: {', '.join(results.missing)}. `motools pull` brings them.")
         )
-    return el("div", *told, class_="warning", role="note") if told else Html("")
+    return el("div", *boxes, class_="warning", role="note") if boxes else Html("")
 
 
 def _place(entry: Entry) -> str:
@@ -100,8 +100,8 @@ def _cell(group: Group, line: Line | None) -> Html | str:
         )
         if difference.trainings is not None:
             parts.append(el("span", f"Δ over trainings {_interval(difference.trainings.ends)}"))
-        told = {"p": difference.larger("p"), "Holm": difference.p_holm, "detectable": difference.larger("detectable")}
-        figures = [f"{name} {figure:.2g}" for name, figure in told.items() if figure is not None]
+        stats = {"p": difference.larger("p"), "Holm": difference.p_holm, "detectable": difference.larger("detectable")}
+        figures = [f"{name} {figure:.2g}" for name, figure in stats.items() if figure is not None]
         parts.append(el("span", ", ".join(figures)) if figures else None)
     return join(*parts, el("span", ", ".join(count)) if count else None)
 
@@ -123,17 +123,17 @@ def endings(results: Results) -> Html:
     for group in results.groups:
         for arm, entries in group.entries.items():
             for entry in entries:
-                told = entry.atom.metadata.get("samples")
-                for task, counts in (told if isinstance(told, dict) else {}).items():
+                by_task = entry.atom.metadata.get("samples")
+                for task, counts in (by_task if isinstance(by_task, dict) else {}).items():
                     if isinstance(counts, dict):
                         all_counts = {**counts, **(counts.get("reasons") or {})}
                         kept = {name: all_counts[name] for name in ENDINGS if isinstance(all_counts.get(name), int)}
                         rows.setdefault((arm, task), Counter()).update(kept)
     shown = [name for name in ENDINGS if name in ENDINGS[:4] or any(each[name] for each in rows.values())]
     heads = ["evaluation", "task", *(name.replace("_", " ") for name in shown)]
-    told = "Unscored samples are in no mean; answers that were cut off are scored as they are."
+    note = "Unscored samples are in no mean; answers that were cut off are scored as they are."
     cells = [[arm, task, *(each[name] for name in shown)] for (arm, task), each in rows.items()]
-    return join(el("p", told), table(heads, cells)) if rows else Html("")
+    return join(el("p", note), table(heads, cells)) if rows else Html("")
 
 
 def _seeded(results: Results, entry: Entry) -> str:
@@ -166,9 +166,9 @@ def _answer(name: str, sample: Mapping[str, Any]) -> Html:
         said.append(el("p", "error: ", cut(sample["error"], 400), class_="note"))
     if sample.get("stop_reason"):
         said.append(el("p", "ended by: ", cut(sample["stop_reason"], 80), class_="note"))
-    for score, told in (sample.get("scores") or {}).items():
-        value = told.get("value") if isinstance(told, dict) else told
-        why = told.get("explanation") if isinstance(told, dict) else None
+    for score, content in (sample.get("scores") or {}).items():
+        value = content.get("value") if isinstance(content, dict) else content
+        why = content.get("explanation") if isinstance(content, dict) else None
         said.append(el("p", _score(score, value), class_="score"))
         if why:
             said.append(el("p", cut(_text(why), 800), class_="note", dir="auto"))
@@ -178,8 +178,8 @@ def _answer(name: str, sample: Mapping[str, Any]) -> Html:
 def _score(name: str, value: Any) -> Html:
     """A score, or each of a dictionary of them."""
     scores = value if isinstance(value, dict) else {name: value}
-    told = [join(cut(each, 80), " ", el("b", "—" if v is None else cut(_text(v), 80))) for each, v in scores.items()]
-    return Html(" · ".join(told))
+    parts = [join(cut(each, 80), " ", el("b", "—" if v is None else cut(_text(v), 80))) for each, v in scores.items()]
+    return Html(" · ".join(parts))
 
 
 def _text(value: Any) -> str:
@@ -310,11 +310,11 @@ def _roles(entry: Entry) -> Iterator[tuple[str, str, str]]:
     named = options.get("model_roles") if isinstance(options, dict) else None
     used = entry.record.usage.get("roles")
     roles = {**(used if isinstance(used, dict) else {}), **(named if isinstance(named, dict) else {})}
-    asked = {name.partition("/")[2]: name for name in entry.record.usage if "/" in name}
+    models = {name.partition("/")[2]: name for name in entry.record.usage if "/" in name}
     for role in roles:
         counts = used.get(role, {}) if isinstance(used, dict) else {}
         given = named.get(role) if isinstance(named, dict) else None
         total = counts.get("total_tokens") if isinstance(counts, dict) else None
-        yield role, _text(given) if given else " or ".join(sorted(asked.values())), f"{total:,}" if total else ""
+        yield role, _text(given) if given else " or ".join(sorted(models.values())), f"{total:,}" if total else ""
     if not roles:
         yield "—", "the task itself, without a model", ""
