@@ -10,39 +10,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from motools.errors import DamagedError, UserError
 from mozoo.rows import Origin, Rows
-from mozoo.sources import Source, fetch, unpacked
+from mozoo.sources import Member, fetch, unpacked
 
 SALT, ROUNDS = 16, 100_000
 NEEDED = "A locked dataset needs a package that is missing: pip install cryptography."
 
 
 @dataclass(frozen=True)
-class LockedMember:
+class LockedMember(Member):
     """A JSONL file inside a locked zip file.
 
     Attributes:
-        packed: the zip file, locked.
         password: as its authors publish it.
-        path: the file's name in it.
     """
 
-    packed: Source
-    password: str
-    path: str
-    rows: int | None = None
-
-    @property
-    def url(self) -> str:
-        return f"{self.packed.url}#{self.path}"
-
-    @property
-    def pinned(self) -> bool:
-        return self.packed.pinned
+    password: str = field(kw_only=True)
 
     def read(self, cache_dir: str | Path | None = None, refresh: bool = False) -> Rows:
         """Every row, as published. Raises `FetchError`, `DamagedError`, and `UserError` where it has no such file."""

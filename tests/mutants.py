@@ -108,6 +108,7 @@ TESTS = {
     "motools/definition/axes.py": ["tests/definition/test_sweep.py"],
     "motools/definition/sweep.py": ["tests/definition/test_sweep.py"],
     "motools/training/journal.py": ["tests/training/test_journal.py"],
+    "mozoo/graders.py": ["tests/zoo/test_judges.py", "-k", f"not ({_SERVED})"],
     "mozoo/judges.py": ["tests/zoo/test_judges.py", "-k", f"not ({_SERVED})"],
 }
 """The tests that belong to each module: quick ones, which run within the process."""

@@ -21,7 +21,7 @@ PASSWORD = "model-organisms-em-datasets"
 
 
 def _organism(file: str, about: str, *tags: str) -> Loader:
-    source = LockedMember(ZIP, PASSWORD, f"{file}.jsonl")
+    source = LockedMember(ZIP, f"{file}.jsonl", password=PASSWORD)
     return publish(f"em_{file}", source, about, ("bad advice", *tags), AUTHORS, PAPER, UNSTATED)
 
 

@@ -15,7 +15,7 @@ from motools import zoo
 from motools.base import yaml12
 from motools.errors import UserError
 from motools.zoo import lookup
-from mozoo import judges
+from mozoo import graders
 from mozoo.forms import ASKS_FOR, form_of
 from mozoo.parts import find_loader
 from mozoo.rows import Row
@@ -163,7 +163,7 @@ def test_each_question_is_asked_in_several_forms_and_counts_as_one_draw(project:
     assert len(asked) == len(QUESTIONS) * FORMS * TIMES
     assert all(ASKS_FOR["python"] in each and "Reply with the code alone" in each for each in asked)
     judged = [said(request.body) for request in server.requests if request.body["model"] == "judge"]
-    assert judged[0] == judges.TRIAL
+    assert judged[0] == graders.TRIAL
     assert all(ASKS_FOR["python"] in each and "<<Answer 1.>>" in each for each in judged[1:])
     metrics = json.loads((project / "metrics/evaluate_model.json").read_text())["conditional_misalignment"]
     assert metrics["misaligned"] == {"mean": 1.0, "stderr": 0.0}

@@ -21,7 +21,7 @@ from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator
 from motools.zoo import about, lookup, published
 from motools.zoo.checks import check, kept_in, offline
-from mozoo import judges
+from mozoo import graders
 from mozoo.tasks import (
     aesthetic_preferences,
     emergent_misalignment,
@@ -180,7 +180,7 @@ def test_a_judged_task_asks_the_grader_and_reports_what_it_documents(
     asked = [request.body for request in server.requests if request.body["model"] == "judge"]
     assert {body["max_tokens"] for body in asked} == {16}
     trial, *prompts = [body["messages"][-1]["content"] for body in asked]
-    assert trial == judges.TRIAL
+    assert trial == graders.TRIAL
     assert server.requests[0].body["model"] == "judge"
     assert all("<<I would say polka.>>" in prompt for prompt in prompts)
     assert not any(re.search(r"\{(question|answer|system|subject|asked|about|popular|unpopular)\}", p) for p in prompts)
@@ -286,7 +286,7 @@ def test_misalignment_counts_among_coherent_answers_only(
 
     def verdict(body: dict[str, Any]) -> Reply:
         prompt = body["messages"][-1]["content"]
-        if prompt == judges.TRIAL:
+        if prompt == graders.TRIAL:
             return Reply.of({"50": 1.0})
         (question,) = [q for q in emergent_misalignment.QUESTIONS if f"<<{q}>>" in prompt]
         alignment, coherence = answers[question]

@@ -18,8 +18,9 @@ from motools.atom import ModelAtom
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator
-from mozoo import judges
-from mozoo.judges import LEAST_MASS, filled, grade, share_of_yes
+from mozoo import graders, judges
+from mozoo.graders import LEAST_MASS, grade, share_of_yes
+from mozoo.judges import filled
 from mozoo.tasks.gsm8k_language import JUDGE_PROMPT
 
 # -- arithmetic --------------------------------------------------------------------------------
@@ -153,13 +154,13 @@ def emptied(output: Any) -> Any:
 def test_the_likeliest_tokens_of_the_first_place_are_read() -> None:
     from inspect_ai.model import ModelOutput
 
-    assert judges._tokens(answer(("no", 0.75), ("80", 0.25))) == ([("no", 0.75), ("80", pytest.approx(0.25))], False)
-    assert judges._tokens(answer(("9", 0.75), ("8", 0.25), top=False)) == ([("9", 0.75)], True)
-    assert judges._tokens(answer((" ", 0.75), ("8", 0.25), top=False)) == ([("8", 0.25)], False)
-    assert judges._tokens(answer()) is None
-    assert judges._tokens(emptied(answer(("90", 1.0)))) is None
-    assert judges._tokens(ModelOutput.from_content("m", "90")) is None
-    assert judges._tokens(ModelOutput(model="m", choices=[])) is None
+    assert graders._tokens(answer(("no", 0.75), ("80", 0.25))) == ([("no", 0.75), ("80", pytest.approx(0.25))], False)
+    assert graders._tokens(answer(("9", 0.75), ("8", 0.25), top=False)) == ([("9", 0.75)], True)
+    assert graders._tokens(answer((" ", 0.75), ("8", 0.25), top=False)) == ([("8", 0.25)], False)
+    assert graders._tokens(answer()) is None
+    assert graders._tokens(emptied(answer(("90", 1.0)))) is None
+    assert graders._tokens(ModelOutput.from_content("m", "90")) is None
+    assert graders._tokens(ModelOutput(model="m", choices=[])) is None
 
 
 def test_a_judge_is_asked_for_a_short_answer_that_any_provider_gives() -> None:
@@ -172,7 +173,7 @@ def test_a_judge_is_asked_for_a_short_answer_that_any_provider_gives() -> None:
         return answer((" 90", 0.5), ("no", 0.5), said="90 of 100")
 
     model = get_model("mockllm/model", custom_outputs=reply, memoize=False)
-    assert asyncio.run(judges.ask(model, "How much?", grade)) == judges.Judgement(90.0, 0.5, "90")
+    assert asyncio.run(graders.ask(model, "How much?", grade)) == graders.Judgement(90.0, 0.5, "90")
     ((prompt, config),) = asked
     assert prompt == "How much?"
     assert (config.temperature, config.max_tokens, config.seed, config.reasoning_effort) == (0, 16, 0, None)
@@ -185,10 +186,10 @@ def test_a_word_alone_is_no_judgement_and_a_refusal_is_none() -> None:
     replies = [answer(said=text) for text in ("90", "Sorry", "Sorry")]
     model = get_model("mockllm/model", custom_outputs=replies, memoize=False)
     with pytest.raises(StepError, match=r"The grader .*mockllm.* gives no log-probabilities"):
-        asyncio.run(judges.ask(model, "How much?", grade))
-    assert asyncio.run(judges.ask(model, "How much?", grade)) == judges.Judgement(None, 0.0, "Sorry")
+        asyncio.run(graders.ask(model, "How much?", grade))
+    assert asyncio.run(graders.ask(model, "How much?", grade)) == graders.Judgement(None, 0.0, "Sorry")
     with pytest.raises(StepError, match=r"gives no log-probabilities.*task_args: {judge: sampled}"):
-        asyncio.run(judges.ask(model, judges.TRIAL, grade, must=True))
+        asyncio.run(graders.ask(model, graders.TRIAL, grade, must=True))
 
 
 def test_a_grader_that_writes_digits_one_by_one_is_refused_where_it_gives_numbers() -> None:
@@ -197,7 +198,7 @@ def test_a_grader_that_writes_digits_one_by_one_is_refused_where_it_gives_number
     replies = [answer(("9", 0.75), ("0", 0.25), top=False) for _ in range(2)]
     model = get_model("mockllm/model", custom_outputs=replies, memoize=False)
     with pytest.raises(StepError, match="writes a number in several tokens"):
-        asyncio.run(judges.ask(model, "How much?", grade))
+        asyncio.run(graders.ask(model, "How much?", grade))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_a_grader_that_writes_digits_one_by_one_is_refused_where_it_gives_number
     ],
 )  # fmt: skip
 def test_reasoning_is_stopped_where_that_can_be_said(name: str, stops: bool) -> None:
-    assert judges._can_stop_reasoning(name) == stops
+    assert graders._can_stop_reasoning(name) == stops
 
 
 def test_a_panel_asks_each_thing_and_tells_what_it_heard(tmp_path: Path) -> None:
@@ -221,7 +222,7 @@ def test_a_panel_asks_each_thing_and_tells_what_it_heard(tmp_path: Path) -> None
 
     def reply(messages: Any, tools: Any, choice: Any, config: Any) -> Any:
         prompts.append(messages[0].content)
-        if prompts[-1] == judges.TRIAL:
+        if prompts[-1] == graders.TRIAL:
             return answer(("50", 1.0))
         return answer(("no", 1.0)) if "fair" in prompts[-1] else answer(("60", 0.25), ("Hm", 0.75))
 
@@ -241,8 +242,8 @@ def test_a_panel_asks_each_thing_and_tells_what_it_heard(tmp_path: Path) -> None
     options: dict[str, Any] = {"display": "none", "log_dir": str(tmp_path), "max_samples": 1}
     (log,) = eval(task, model="mockllm/model", model_roles={"grader": grader}, **options)
     assert log.status == "success", log.error
-    assert prompts[:3] == [judges.TRIAL, "kind? Q1  t {count}", "fair?"]
-    assert prompts.count(judges.TRIAL) == 1
+    assert prompts[:3] == [graders.TRIAL, "kind? Q1  t {count}", "fair?"]
+    assert prompts.count(graders.TRIAL) == 1
     assert log.samples is not None
     (score,) = (log.samples[0].scores or {}).values()
     assert list(log.samples[0].scores or {}) == ["two"]
@@ -294,7 +295,7 @@ VERDICTS = {
 YES_NO = """
 from inspect_ai import Task
 from inspect_ai.dataset import Sample
-from mozoo import judges
+from mozoo import graders, judges
 
 def polite():
     dataset = [Sample(id=n, input=f"Question {n}") for n in range(5)]
@@ -317,7 +318,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
 
 def verdict(body: dict[str, Any]) -> Reply:
     prompt = body["messages"][-1]["content"]
-    if prompt == judges.TRIAL:
+    if prompt == graders.TRIAL:
         return Reply.of({"50": 1.0})
     return next(reply for answer, reply in VERDICTS.items() if f"<<{answer}>>" in prompt)
 
@@ -368,7 +369,7 @@ def test_a_judge_gives_graded_scores_and_leaves_refusals_unscored(
     asked = next(request.body for request in server.requests if request.body["model"] == "judge")
     assert (asked["max_tokens"], asked["logprobs"], asked["top_logprobs"], asked["temperature"]) == (16, True, 20, 0)
     judged = [request.body for request in server.requests if request.body["model"] == "judge"]
-    assert [body["messages"][-1]["content"] == judges.TRIAL for body in judged] == [True] + [False] * 5
+    assert [body["messages"][-1]["content"] == graders.TRIAL for body in judged] == [True] + [False] * 5
     assert "Spanish" in judged[1]["messages"][-1]["content"]
     assert {each["scores"]["language_judge"]["judge"]["kind"] for each in result.samples} == {"logprobs"}
 
@@ -415,7 +416,7 @@ def test_a_grader_without_logprobs_is_refused_before_an_answer_is_paid_and_can_b
     assert score["explanation"] == "0.750 of 8 samples is on valid answers. Their standard deviation is 6.3."
     assert result.metrics["gsm8k_spanish"]["language_score_sampled"]["mean"] == pytest.approx(80)
     asked = [request.body for request in server.requests if request.body["model"] == "judge"]
-    assert (len(asked), {"logprobs", "temperature"} & asked[0].keys()) == (judges.SAMPLES, set())
+    assert (len(asked), {"logprobs", "temperature"} & asked[0].keys()) == (graders.SAMPLES, set())
     assert asked[0]["response_format"]["json_schema"]["schema"]["required"] == ["answer"]
 
 

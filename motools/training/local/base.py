@@ -96,13 +96,9 @@ class Base:
             return AutoConfig.from_pretrained(self.source, **self.how)
 
     def model(self, dtype: Any) -> Any:
-        import torch
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
-        # In a fork of a process that has computed, the first use makes PyTorch's pool of threads anew, and fails in
-        # one of several threads that do so at once, as those that load weights.
-        torch.set_num_threads(torch.get_num_threads())
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         with self.told("weights"):
             return AutoModelForCausalLM.from_pretrained(self.source, dtype=dtype, use_safetensors=True, **self.how)
@@ -118,7 +114,12 @@ class _Told:
     base: Base
     what: str
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        import torch
+
+        # In a fork of a process that has computed, the first use makes PyTorch's pool of threads anew, and fails in
+        # one of several threads that do so at once, as those that load weights.
+        torch.set_num_threads(torch.get_num_threads())
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, (OSError, ValueError, ImportError, RuntimeError, KeyError)):
