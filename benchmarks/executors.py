@@ -1,4 +1,4 @@
-"""A sweep on four Dask workers in clones of their own, beside one machine: atoms, time, and what lost workers cost.
+"""A sweep on Dask workers in clones of their own, beside one machine: atoms, time, and what lost workers cost.
 
 The remote is a folder, then an S3 server on the loopback interface; then a worker is killed every few seconds. The
 steps are trivial, so that what is measured is what it costs to send one away. Stops where an atom is another one than
@@ -24,32 +24,31 @@ from typing import Any
 from measure import Figure, main, parser, row, seconds
 from projects import executed, make_sweep
 
-WORKERS = 4
-
 
 def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     steps = arguments.steps or (20 if arguments.small else 200)
+    workers = arguments.workers
     asked = (arguments.what or ("folder,killed" if arguments.small else "folder,S3,killed")).split(",")
     here = _project(folder / "here", steps)
     alone = seconds(here, "motools", "run", "-q")
     atoms, count = _atoms(here), len(executed(here))
     for name in (name for name in asked if name in ("folder", "S3")):
         project = _project(folder / name, steps)
-        with _remote(name, folder, project), _cluster(folder / f"{name}-machines") as cluster:
+        with _remote(name, folder, project), _cluster(folder / f"{name}-machines", workers) as cluster:
             took = _run(project, cluster)
             _check(project, atoms, count, name)
-        yield Figure(f"{count} steps, {WORKERS} workers, {name} remote", took, "here", alone, None, 1)
+        yield Figure(f"{count} steps, {workers} workers, {name} remote", took, "here", alone, None, 1)
         yield Figure(f"a step, {name} remote", took / count, "a step here", alone / count, None, 1)
     if "killed" in asked:
         project = _project(folder / "killed", steps, pause=0.5)
         killed: list[int] = []
-        with _remote("folder", folder, project), _cluster(folder / "killed-machines") as cluster:
+        with _remote("folder", folder, project), _cluster(folder / "killed-machines", workers) as cluster:
             with _killing(cluster, arguments.every, killed):
                 took = _run(project, cluster)
             lost = _check(project, atoms, count, "killed", at_most=len(killed))
         what, kills = f"a worker killed every {arguments.every:g} s", max(len(killed), 1)
         yield Figure(f"executed twice, {what}", lost, "workers killed", kills, 1.0, 1, "steps")
-        yield Figure(f"{count} steps of 0.5 s, {what}", took, "the sleep", count / WORKERS / 2, None, 1)
+        yield Figure(f"{count} steps of 0.5 s, {what}", took, "the sleep", count / workers / 2, None, 1)
 
 
 def told(folder: Path, arguments: Namespace) -> Iterator[Figure]:
@@ -117,7 +116,7 @@ def _dvc(project: Path, *words: str) -> None:
 
 
 @contextmanager
-def _cluster(machines: Path) -> Iterator[Any]:
+def _cluster(machines: Path, workers: int) -> Iterator[Any]:
     """A scheduler and workers, with a folder of clones of their own."""
     import distributed
 
@@ -126,7 +125,7 @@ def _cluster(machines: Path) -> Iterator[Any]:
 
     config.set({"distributed.scheduler.allowed-failures": 100})
     with distributed.LocalCluster(
-        n_workers=WORKERS,
+        n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
@@ -170,6 +169,7 @@ def _killing(cluster: Any, every: float, killed: list[int]) -> Iterator[None]:
 if __name__ == "__main__":
     about = parser(__doc__)
     about.add_argument("--steps", type=int, help="how many (default: 200; small: 20)")
+    about.add_argument("--workers", type=int, default=4, help="how many (default: 4)")
     about.add_argument("--what", help="folder, S3, killed (default: all; small: folder,killed)")
     about.add_argument("--every", type=float, default=3.0, help="seconds between two workers killed (default: 3)")
     main(about, told)

@@ -25,6 +25,7 @@ SMALLEST = {
     "join": ["--stages", "6"],
     "large_outputs": ["--repeats", "1", "--files", "20"],
     "history": ["--repeats", "1"],
+    "executors": ["--steps", "4", "--workers", "1", "--what", "folder"],
 }
 AGAINST = {
     "startup": {"dvc --help"},
@@ -40,6 +41,7 @@ AGAINST = {
     "join": {"doit, a command a task", "doit, a function a task", "a second"},
     "large_outputs": {"dvc repro", "dvc checkout", "dvc add, after writing them", "dvc add again"},
     "history": {"a second"},
+    "executors": {"here", "a step here"},
 }
 
 

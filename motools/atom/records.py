@@ -50,6 +50,7 @@ class Record:
         trace: what the execution used (see `trace.Trace`).
         patch: the SHA-256 of what the work tree had that the commit lacks, as `git diff --binary`, where the step ran
             in a clone that was given it.
+        host: the machine that an executor has run the step on; None where it ran beside its run.
     """
 
     user: str
@@ -68,12 +69,14 @@ class Record:
     trace: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, str | None] = field(default_factory=dict)
     patch: str | None = None
+    host: str | None = None
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        if self.patch is None:
-            del fields["patch"]
+        for name in ("patch", "host"):
+            if fields[name] is None:
+                del fields[name]
         path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -219,7 +222,7 @@ def _checked(fields: Any) -> Record:
         raise TypeError
     values = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
     values |= {"seconds": float(fields["seconds"]), "dirty": bool(fields["dirty"])}
-    for name in ("commit", "step", "workflow", "key", "patch"):
+    for name in ("commit", "step", "workflow", "key", "patch", "host"):
         values[name] = values[name] if isinstance(values.get(name), str) else None
     for name in ("config", "usage", "versions", "changed"):
         values[name] = values[name] if isinstance(values.get(name), dict) else {}

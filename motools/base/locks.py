@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from motools.base.lock_holders import take
 
-__all__ = ["file_lock"]
+__all__ = ["file_lock", "is_at", "open_lock"]
 
 
 @contextmanager
@@ -20,11 +21,15 @@ def file_lock(path: Path) -> Iterator[None]:
 
     What a process that was killed had forked is ended, where it still holds the name.
     """
+
+    def say_for_whom(holder: str) -> None:
+        print(f"Waiting for {holder}, which is at the same work and holds {path}.", file=sys.stderr)
+
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        handle = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)  # others need no right to write to it
+        handle = open_lock(path)
         try:
-            take(handle, path, _say_for_whom, may_end=True)
+            take(handle, path, say_for_whom, may_end=True)
             if not is_at(path, handle):
                 continue  # whoever held it is done with it and has removed it
             try:
@@ -37,13 +42,27 @@ def file_lock(path: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _say_for_whom(holder: str) -> None:
-    print(f"Waiting for {holder}, which is at the same work.", file=sys.stderr)
+def open_lock(path: Path) -> int:
+    """A file to lock, made where it is not there.
+
+    It is opened for writing, without which NFS refuses an exclusive lock (EBADF), and all who share the folder may do
+    so, whatever the umask; nothing is ever written to it.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:  # another user's, as an earlier version has made it
+        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+    with suppress(OSError):
+        os.fchmod(handle, 0o666)
+    return handle
 
 
 def is_at(path: Path, fd: int) -> bool:
-    """Whether a path still names the file that is open."""
+    """Whether a path still names the file that is open; of a locked file NFS tells anew whether it has a name."""
     try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False
+        now = os.fstat(fd)
+        return now.st_nlink > 0 and os.path.samestat(os.stat(path), now)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESTALE):
+            return False
+        raise

@@ -288,7 +288,8 @@ def _lines(ancestry: Ancestry) -> list[str]:
         if record.config:
             config = ", ".join(f"{name} {shown(value)}" for name, value in flat(record.config).items())
             lines.append(f"params: {config}")
-        lines.append(f"by {record.user}, {record.started} ({age(record.started)}), in {record.seconds:.1f} s")
+        where = f" on {record.host}" if record.host else ""
+        lines.append(f"by {record.user}, {record.started} ({age(record.started)}), in {record.seconds:.1f} s{where}")
         lines.append(ancestry.code)
     if ancestry.commits:
         lines.append(f"in git since {ancestry.commits[-1][:10]}" + (" or before" if ancestry.or_before else ""))

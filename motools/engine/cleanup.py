@@ -10,7 +10,7 @@ from pathlib import Path
 
 from motools.base.files import sweep
 from motools.base.lock_holders import end, left_behind, try_to
-from motools.base.locks import is_at
+from motools.base.locks import is_at, open_lock
 from motools.code.search_path import PipelineFolder
 from motools.definition.context import kept_folder
 from motools.execution import finished_work
@@ -29,7 +29,7 @@ def clean_up(place: PipelineFolder) -> None:
     locks, works = locks_of(project), project.private / "work"
     for path in [*locks.glob("*"), *works.glob("*")]:
         with suppress(OSError):  # in use, just removed, or another user's
-            handle = os.open(locks / path.name, os.O_RDONLY | os.O_CREAT, 0o666)
+            handle = open_lock(locks / path.name)
             try:
                 if _take_now(handle, locks / path.name) and is_at(locks / path.name, handle):
                     _end_or_keep(project, works / path.name)

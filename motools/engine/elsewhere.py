@@ -129,7 +129,10 @@ class Elsewhere:
             self._executors[where.name] = executor = where.start()
             environments: Callable[[], Sequence[environment.Environment]] | None
             environments = getattr(executor, "environments", None)
-            for each in environments() if environments is not None else ():
+            workers = environments() if environments is not None else None
+            if workers is not None and not workers:
+                self._note(where, "no worker is there yet; steps wait for the first one.")
+            for each in workers or ():
                 if (why := environment.refusal(each, environment.here())) is not None:
                     raise ConfigError(f"The executor {where.name!r} cannot be used: {why}")
                 if (differs := environment.differences(each, environment.here())) is not None:
@@ -209,6 +212,10 @@ class Elsewhere:
                 return Outcome(answer.executed, error=told + "Where they are equal, `motools run` takes it up.")
             restore(call, answer.entry)
         return Outcome(answer.executed, result)
+
+    def stays(self, where: Chosen) -> None:
+        """Say that a step runs here although an executor is named for it."""
+        self._note(where, "steps that cost money run here, where what was paid for is written down.")
 
     def _note(self, where: Chosen, note: str) -> None:
         """Say it, once in a run."""

@@ -245,6 +245,8 @@ class GeneratedStage:
         how = Execution(options.user or project.user, git, options.force, self.log, earlier=not options.without_remote)
         locked, elsewhere = self._outputs.lock_file.entry(self.name), self._state.elsewhere
         if (where := self._where) is None:
+            if self._told_where is not None:
+                elsewhere.stays(self._told_where)
             return self._executor().submit(run_step.perform, plan.call, how, locked)
         needs = elsewhere.needs(self.step, self.config)
         preload = self.step.preload(self.config) if self.step.preload else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -38,7 +39,7 @@ def one_run(
                 raise ProjectError(f"Another run is active in {project.root}: {holder}.")
             lock_holders.take(file.fileno(), path, lambda _: reporter.note(f"waiting for another run: {holder}"))
         file.truncate(0)
-        file.write(f"process {os.getpid()}, since {records.now()}")
+        file.write(f"process {os.getpid()}, since {records.now()}, on {socket.gethostname()}")
         file.flush()
         try:
             yield

@@ -5,9 +5,7 @@ Code comes from git, and from the patch of the person who runs the step; nothing
 
 from __future__ import annotations
 
-import base64
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -27,6 +25,7 @@ from motools.repo.exchange import Exchange
 __all__ = ["at_hand", "checked_out", "finished"]
 
 _PAUSES = (1, 3, 10, 30)  # seconds between tries to send a result
+_LONGEST = 3600.0  # seconds
 _TOLD = 1 << 16  # bytes of a log that come back
 
 
@@ -42,9 +41,8 @@ def checked_out(job: Job) -> Iterator[tuple[Clone, Path]]:
     source = job.source
     if source is None or source.remote is None:
         raise StepError("The job says neither where its files are seen nor where they can be fetched.")
-    patch = zlib.decompress(base64.b64decode(source.patch)) if source.patch else b""
     with clone_of(source.repository) as clone:
-        project = clone.check_out(source.commit, source.tree, patch, source.project, source.remote)
+        project = clone.check_out(source.commit, source.tree, source.patch, source.project, source.remote)
         for work in (project.private / "work").glob("*"):  # of a worker that was killed
             if finished_work.is_finished(work):
                 end_processes(work)
@@ -99,14 +97,18 @@ def _result_of(call: StepCall, exchange: Exchange | None = None) -> Result | Non
     return result
 
 
-def finished(clone: Clone, call: StepCall, answer: Answer, log: Path) -> Answer:
-    """The answer once the remote has the result; a remote that cannot be reached is tried for a while."""
+def finished(clone: Clone, call: StepCall, answer: Answer, log: Path, took: float) -> Answer:
+    """The answer once the remote has the result; a remote that cannot be reached is tried for a while.
+
+    Args:
+        took: seconds that the result has taken to make.
+    """
     answer = replace(answer, log=_end_of(log))
     if answer.entry is None:
         return answer
     for path in (pipeline.atom_path(name) for name in call.outputs):
         clone.laid.pop(call.folder / path, None)
-    for pause in (*_PAUSES, None):
+    for pause in (*_pauses(took), None):
         try:
             clone.exchange.send_result(call.cache_slot[0], answer.entry)
             return answer
@@ -120,6 +122,13 @@ def finished(clone: Clone, call: StepCall, answer: Answer, log: Path) -> Answer:
                 return replace(answer, entry=None, error=told)
             time.sleep(pause)
     raise AssertionError
+
+
+def _pauses(took: float) -> Iterator[float]:
+    """Between tries, for as long as another machine would need to make the result again; an hour at most."""
+    yield from _PAUSES
+    last = _PAUSES[-1]
+    yield from [last] * int((min(took, _LONGEST) - sum(_PAUSES)) // max(last, 1))
 
 
 def _end_of(log: Path) -> str:

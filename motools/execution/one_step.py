@@ -9,8 +9,10 @@ reads a job as JSON from one file, and writes what came of it, as JSON, into the
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,9 +65,10 @@ def _in_a_clone(job: Job, in_fork: bool) -> Answer:
         call = call_of(job, pipeline_folder(root / job.folder))
         log = call.place.project.private / "logs" / f"{job.key}.log"
         with at_hand(clone, call, job.force) as result:
+            since = time.monotonic()
             answer = Answer(False, result.entry) if result is not None else None
             answer = answer or _answer(_run(replace(job, log=str(log), locked={}), call, in_fork))
-            return finished(clone, call, answer, log)
+            return finished(clone, call, answer, log, time.monotonic() - since)
 
 
 def call_of(job: Job, place: PipelineFolder) -> StepCall:
@@ -100,7 +103,7 @@ def executed(job: Job, call: StepCall) -> Outcome:
     git = GitState(job.commit, call.place.project.git.top, job.changed, frozenset(job.asked))
     log = Path(job.log) if job.log is not None else None
     patch = job.source.patch_id if job.source is not None else None
-    how = Execution(job.user, git, job.force, log, earlier=job.earlier, patch=patch)
+    how = Execution(job.user, git, job.force, log, earlier=job.earlier, patch=patch, host=socket.gethostname())
     return run_step.perform_step(call, _step_of, how, job.locked)
 
 

@@ -56,9 +56,9 @@ from motools.repo.remote import Remote
 
 @dataclass(frozen=True)
 class Execution:
-    """How to execute a call: who is recorded, at which commit and with which patch, where its output goes, whether by
-    force, whether the remote may still have its result, and whether the step itself may ask it for what earlier
-    executions have left."""
+    """How to execute a call: who is recorded, at which commit and with which patch, on which machine where an
+    executor has chosen it, where its output goes, whether by force, whether the remote may still have its result, and
+    whether the step itself may ask it for what earlier executions have left."""
 
     user: str
     git: GitState
@@ -67,6 +67,7 @@ class Execution:
     remote: bool = False
     earlier: bool = True
     patch: str | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,7 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
             trace=used.as_dict(),
             changed=changed,
             patch=how.patch,
+            host=how.host,
         ).write(work / "record.json")
         finished_work.note(call, work, returned)
     return returned

@@ -79,7 +79,6 @@ class DaskExecutor(Executor):
                 "it with `dask scheduler`, or mend its address in motools.yaml."
             ) from error
         self._pool: Executor = self._client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call]
-        self._declared: set[str] | None = None
 
     def environments(self) -> Sequence[Environment]:
         """What the workers have installed, one for each that there is now.
@@ -89,11 +88,13 @@ class DaskExecutor(Executor):
         """
         if self._cluster is not None:
             self._client.wait_for_workers(1, timeout=_START)
-        try:
-            by_worker = self._client.run(environment.here)
-        except ImportError as error:
-            raise ConfigError(f"The workers of {self.address} lack MOTools ({error}). Install it there.") from error
-        return list(by_worker.values())
+        told = self._client.run(environment.here, on_error="return").values()
+        for error in told:
+            if isinstance(error, ImportError):
+                raise ConfigError(f"The workers of {self.address} lack MOTools ({error}). Install it there.") from error
+            if isinstance(error, Exception) and not isinstance(error, OSError):  # that one is a worker that is lost
+                raise error
+        return [each for each in told if isinstance(each, Environment)]
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have a worker call a function. That of a job answers with an error where its worker or its scheduler is
@@ -110,18 +111,23 @@ class DaskExecutor(Executor):
         return ours
 
     def _resources(self, job: Job) -> dict[str, float]:
-        """What a job needs, of what workers declare."""
-        if self._declared is None:
-            every = self._client.scheduler_info()["workers"].values()
-            self._declared = {name for worker in every for name in worker.get("resources", {})}
+        """What a job needs, of what workers declare. Where there is no worker yet, all may still come."""
         needs = {"GPU": job.resources.gpu, "MEMORY": job.resources.memory_bytes, "CORES": job.resources.cores}
-        if needs["GPU"] and "GPU" not in self._declared:
+        wanted = {name: float(value) for name, value in needs.items() if value}
+        if not wanted:
+            return {}
+        workers = [each.get("resources", {}) for each in self._client.scheduler_info(n_workers=-1)["workers"].values()]
+        declared = {name for each in workers for name in each}
+        wanted = {name: value for name, value in wanted.items() if name == "GPU" or name in declared}
+        if workers and not any(all(each.get(name, 0) >= wanted[name] for name in wanted) for each in workers):
+            told = " ".join(f"{name}={value:.15g}" for name, value in wanted.items())
+            theirs = {" ".join(f"{name}={value:.15g}" for name, value in sorted(each.items())) for each in workers}
             raise ConfigError(
-                f"The step {job.step!r} needs a GPU, and no worker of {self.address or 'this machine'} says that it "
-                f"has one (they say {listed(sorted(self._declared))}). Start it with: dask worker ADDRESS "
-                '--resources "GPU=1"'
+                f"The step {job.step!r} needs {told}, and no worker of {self.address or 'this machine'} declares as "
+                f"much (they say {listed(sorted(theirs - {''}))}). Start one with: dask worker ADDRESS "
+                f'--resources "{told}"'
             )
-        return {name: float(value) for name, value in needs.items() if value and name in self._declared}
+        return wanted
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; one on this machine ends, and what its workers are at."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import socket
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata
 
 from motools.errors import listed
 from motools.version import __version__
@@ -29,10 +31,23 @@ class Environment:
 @cache
 def here() -> Environment:
     """Of this process."""
-    versions = {each.name: each.version for each in metadata.distributions() if each.name}
-    packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in versions.items()}
+    packages = _installed()
     packages.pop("motools", None)
     return Environment(platform.python_version(), __version__, dict(sorted(packages.items())), socket.gethostname())
+
+
+def _installed() -> dict[str, str]:
+    """Distribution -> version, by the names of their folders; `importlib.metadata` takes 0.5 s to parse them."""
+    versions: dict[str, str] = {}
+    for folder in sys.path:
+        with suppress(OSError):  # a zip file, or none
+            for entry in sorted(os.listdir(folder or ".")):
+                stem, dot, suffix = entry.rpartition(".")
+                name, dash, rest = stem.partition("-")
+                if dash and dot and suffix in ("dist-info", "egg-info"):
+                    version = rest.partition("-py")[0]  # of an egg: `1.2-py3.11`
+                    versions.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
+    return versions
 
 
 def refusal(worker: Environment, driver: Environment) -> str | None:

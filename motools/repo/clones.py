@@ -6,11 +6,14 @@ on one machine wait for each other.
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,6 +68,7 @@ class Clone:
         self._home = clones_folder() / hashlib.sha256(repository.encode()).hexdigest()[:16]
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.top, self._lock = self._taken()
+        self._is_sound = not (self.top / ".git").exists()  # else who had it before may have been killed in git
         self.state: tuple[str, ...] | None = None
         self.exchange: Exchange
         self.tracked: dict[Path, str] = {}
@@ -82,11 +86,12 @@ class Clone:
                 os.close(handle)
                 number += 1
 
-    def check_out(self, commit: str, tree: str, patch: bytes, project: str, remote: tuple[str, str]) -> Project:
+    def check_out(self, commit: str, tree: str, patch: str, project: str, remote: tuple[str, str]) -> Project:
         """Have the clone hold a commit and a patch; the project in it.
 
         Args:
             tree: git's id of what must come of both.
+            patch: as `git diff --binary` writes it, compressed and in base64; "" for none.
             project: the project's folder below the top.
             remote: the name and the address of the DVC remote.
 
@@ -98,14 +103,15 @@ class Clone:
         if self.state != wanted:
             self.state = None
             self._fetch(commit)
-            self._git("checkout", "-q", "-f", "--detach", commit)
-            self._git("clean", "-ffdq", "-e", ".motools")
-            if (self.top / ".gitmodules").exists():
-                self._git("submodule", "update", "-q", "--init", "--recursive", "--force")
-            if patch:
-                self._git("apply", "--index", "--binary", "--whitespace=nowarn", "-", stdin=patch)
-            if (made := self._git("write-tree")) != tree:
-                raise ProjectError(f"{self.top} holds the tree {made}, not {tree}: git filters differ on this machine.")
+            try:
+                self._lay_out(commit, tree, patch)
+            except ProjectError:
+                if self._is_sound:
+                    raise
+                shutil.rmtree(self.top / ".git")  # half of a file, a lock that nobody holds: it is made anew
+                self._fetch(commit)
+                self._lay_out(commit, tree, patch)
+            self._is_sound = True
             if not (root / ".dvc").is_dir():
                 raise ProjectError(f"The commit {commit[:10]} of {self.repository} has no .dvc: commit that folder.")
             self._configure(root, remote)
@@ -119,8 +125,20 @@ class Clone:
             self.state = wanted
         return self.exchange.project
 
+    def _lay_out(self, commit: str, tree: str, patch: str) -> None:
+        """Have the work tree hold a commit and a patch; see `check_out`."""
+        self._git("checkout", "-q", "-f", "--detach", commit)
+        self._git("clean", "-ffdq", "-e", ".motools")
+        if (self.top / ".gitmodules").exists():
+            self._git("submodule", "update", "-q", "--init", "--recursive", "--force")
+        if patch:
+            stdin = zlib.decompress(base64.b64decode(patch))
+            self._git("apply", "--index", "--binary", "--whitespace=nowarn", "-", stdin=stdin)
+        if (made := self._git("write-tree")) != tree:
+            raise ProjectError(f"{self.top} holds the tree {made}, not {tree}: git filters differ on this machine.")
+
     def _fetch(self, commit: str) -> None:
-        if not (self.top / ".git").exists():
+        if not (self.top / ".git" / "HEAD").exists():
             self.top.mkdir(exist_ok=True)
             self._git("init", "-q")
         if self._has(commit):

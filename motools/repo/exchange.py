@@ -150,6 +150,10 @@ class Exchange(Remote):
                 self._repo = self._open.enter_context(self.project.dvc())
             yield self._repo
 
+    def _distrusted(self) -> str | None:
+        """Looked at when it is opened: DVC reads the configuration then, and keeps to it."""
+        return super()._distrusted() if self._repo is None else None
+
     def _store(self, repo: Any, hash_name: str, named: bool = False) -> Any:
         if hash_name not in self._stores or named:
             self._stores[hash_name] = super()._store(repo, hash_name, named)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -53,8 +54,8 @@ def end(process: subprocess.Popen[str], limit: float = 300) -> tuple[int, str, s
     return process.returncode, out, err
 
 
-def hears(process: subprocess.Popen[str], words: str) -> None:
-    """Wait until a process says something on standard error."""
+def hears(process: subprocess.Popen[str], words: str) -> str:
+    """Wait until a process says something on standard error; the line that it says it in."""
     assert process.stderr is not None
     said = [""]
     limit = threading.Timer(300, process.kill)
@@ -63,6 +64,7 @@ def hears(process: subprocess.Popen[str], words: str) -> None:
         said.append(process.stderr.readline())
         assert said[-1], said
     limit.cancel()
+    return said[-1]
 
 
 def executing(chain: Chain, name: str, times: int = 1) -> Callable[[], bool]:
@@ -98,7 +100,8 @@ def test_a_second_run_waits_and_says_for_whom_and_refuses_where_it_must_not_wait
         assert refused.code == 2
         assert f"process {first.pid}, since 20" in refused.sentence
         second = chain.start()
-        hears(second, f"waiting for another run: process {first.pid}, since 20")
+        said = hears(second, f"waiting for another run: process {first.pid}, since 20")
+        assert f", on {socket.gethostname()}" in said
     assert end(second)[0] == 0
     assert end(first)[0] == 0
     is_sound(chain, OUTPUTS)

@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,12 @@ from typing import Any
 
 import pytest
 from chain import Chain, commit, dvc, eventually
+
+from motools.base.resources import Resources
+from motools.errors import ConfigError
+from motools.executors import environment
+from motools.executors.dask import DaskExecutor
+from motools.executors.job import Answer, Job
 
 distributed = pytest.importorskip("distributed")
 dask_config = pytest.importorskip("dask.config")
@@ -163,8 +171,72 @@ def test_a_gpu_that_no_worker_has_is_told_with_what_to_type(chain: Chain) -> Non
         file.write("resources: {model: {gpu: 1}}\n")
     done = chain.run("--on", "far")
     assert done.statuses == ["finished", "failed", "skipped"]
-    assert "The step 'train' needs a GPU, and no worker of tcp://" in done.stages[1]["error"]
+    assert "The step 'train' needs GPU=1, and no worker of tcp://" in done.stages[1]["error"]
     assert '--resources "GPU=1"' in done.stages[1]["error"]
+
+
+running: list[str] = []
+most: list[int] = []
+both = threading.Barrier(2)
+
+
+def alone(job: Job) -> Answer:
+    running.append(job.step)
+    most.append(len(running))
+    time.sleep(0.05)
+    running.remove(job.step)
+    return Answer(True, where=job.step)
+
+
+def together(job: Job) -> Answer:
+    both.wait(300)
+    return Answer(True, where=job.step)
+
+
+def job_of(step: str, **needs: Any) -> Job:
+    needed = Resources(**needs)
+    return Job(step, "", step, "", "", {}, {}, {}, {}, "", {}, "ada", environment.here(), resources=needed)
+
+
+def test_memory_and_cores_are_shared_out_as_workers_declare_them() -> None:
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=2,
+        processes=False,
+        dashboard_address=None,
+        resources={"MEMORY": 4e9, "CORES": 4},
+    ) as cluster:
+        executor = DaskExecutor(cluster.scheduler_address, 1)
+        try:
+            small = [executor.submit(together, job_of(name, memory="2 GB", cores=2)) for name in "ab"]
+            assert [each.result(300).where for each in small] == ["a", "b"]
+            for needs in ({"memory": "3 GB"}, {"cores": 2.5}):
+                large = [executor.submit(alone, job_of(f"{name} {needs}", **needs)) for name in "cd"]
+                assert [each.result(300).error for each in large] == [None, None]
+            assert most == [1, 1, 1, 1]
+            with pytest.raises(ConfigError) as told:
+                executor.submit(alone, job_of("g", memory="4 GB", cores=5))
+        finally:
+            executor.shutdown()
+    assert "The step 'g' needs MEMORY=4000000000 CORES=5, and no worker of inproc://" in str(told.value)
+    assert "(they say CORES=4 MEMORY=4000000000)" in str(told.value)
+    assert '--resources "MEMORY=4000000000 CORES=5"' in str(told.value)
+
+
+def test_a_worker_that_is_lost_while_it_is_asked_what_it_has_ends_nothing(cluster: Any) -> None:
+    executor = DaskExecutor(cluster.scheduler_address, 1)
+    try:
+        executor._client.wait_for_workers(2, timeout=300)
+        lost = next(iter(executor._client.scheduler_info(n_workers=-1)["workers"]))
+
+        def die_when_asked(dask_worker: Any) -> None:
+            dask_worker.handlers["run"] = lambda **_: os._exit(1)
+
+        executor._client.run(die_when_asked, workers=[lost])
+        told = executor.environments()
+        assert [each.motools for each in told] == [environment.here().motools]
+    finally:
+        executor.shutdown()
 
 
 def test_nothing_of_dask_is_imported_where_it_is_not_used(chain: Chain) -> None:

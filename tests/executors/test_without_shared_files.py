@@ -3,13 +3,63 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
+import types
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from chain import Chain, commit, dvc, git
+from warm import COLD
 
 from motools.repo import clones
+
+SHIFTED = """
+import datetime, os, time
+
+shift = float(os.environ["SHIFT"])
+now, now_ns = time.time, time.time_ns
+time.time, time.time_ns = lambda: now() + shift, lambda: now_ns() + int(shift * 1e9)
+
+
+class Shifted(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(seconds=shift)
+
+
+datetime.datetime = Shifted
+"""
+HOSTS = """
+import itertools, os, subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from motools.executors.job import Answer
+
+count = itertools.count()
+
+
+def on_a_host(job, number):
+    '''Host 0 is a day ahead, host 1 a day behind.'''
+    host = Path({folder!r}, f"host-{{number % 2}}")
+    host.mkdir(exist_ok=True)
+    (host / f"{{number}}.job").write_text(job.dumps())
+    shift = {{"SHIFT": str((1 - 2 * (number % 2)) * 86400), "PYTHONPATH": {lib!r}}}
+    command = [{python!r}, "-m", "motools.execution.one_step", str(host / f"{{number}}.job"), str(host / "answer")]
+    subprocess.run(command, env={{**os.environ, **shift, "MOTOOLS_CLONES": str(host / "clones")}})
+    return Answer.loads((host / "answer").read_text())
+
+
+class Hosts(ThreadPoolExecutor):
+    def __init__(self):
+        super().__init__(1)
+
+    def submit(self, fn, job):
+        return super().submit(on_a_host, job, next(count))
+"""
 
 
 @pytest.fixture
@@ -41,6 +91,8 @@ def test_the_same_atoms_are_made_and_entered_as_if_they_had_been_made_here(chain
     assert {chain.oid(f"atoms/{name}") for name in ("dataset", "model", "results")} <= objects(tmp_path / "store")
     record = json.loads(chain.path("runs", "train.json").read_text())
     assert record["commit"] == git(chain.folder, "rev-parse", "HEAD").strip()
+    assert record["host"] == socket.gethostname()
+    assert f" s on {socket.gethostname()}" in chain.command("lineage", there.ids["model"]).out
     here = Chain(Path(shutil.copytree(chain.folder, tmp_path / "here", symlinks=True)))
     assert here.run("--force").ids == there.ids
 
@@ -126,12 +178,78 @@ def test_a_result_that_could_not_be_sent_is_kept_and_sent_by_the_next_run(
     assert chain.executed() == ["dataset", "model", "results"]
 
 
+def test_a_result_is_sent_when_the_remote_is_back_while_its_worker_tries_again(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motools.execution import in_clone
+
+    store, away = tmp_path / "store", tmp_path / "away"
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            store.unlink()
+            away.rename(store)
+
+    monkeypatch.setattr(in_clone, "time", types.SimpleNamespace(sleep=sleep))
+    lose = f"os.rename({str(store)!r}, {str(away)!r}); open({str(store)!r}, 'w').close()"
+    chain.edit("chain.py", 'return make("model"', f'{lose}\n    return make("model"')
+    store.mkdir()
+    assert chain.run("--on", "far").statuses == ["finished"] * 3
+    assert slept == [1, 3]
+    assert chain.executed() == ["dataset", "model", "results"]
+
+
+@pytest.mark.parametrize(("took", "tried"), [(0, 44), (100, 74), (10_000, 3584)])
+def test_a_result_is_sent_again_for_as_long_as_it_has_taken_to_make(took: float, tried: float) -> None:
+    from motools.execution.in_clone import _pauses
+
+    assert sum(_pauses(took)) == tried
+
+
+def test_a_clone_whose_worker_was_killed_within_git_is_made_anew(chain: Chain) -> None:
+    assert chain.run("--on", "far", "--stages", "prepare").statuses[0] == "finished"
+    (clone,) = [clone for kept in clones._free.values() for clone in kept]
+    os.close(clone._lock)  # as when its process ends
+    clones._free.clear()
+    (clone.top / ".git" / "index.lock").touch()
+    done = chain.run("--on", "far")
+    assert done.statuses == ["current", "finished", "finished"]
+    assert [clone.top for kept in clones._free.values() for clone in kept] == [clone.top]
+
+
+@pytest.mark.cold
+def test_clocks_that_differ_change_nothing(chain: Chain, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "sitecustomize.py").write_text(SHIFTED)
+    chain.path("hosts.py").write_text(HOSTS.format(lib=str(tmp_path / "lib"), python=COLD, folder=str(tmp_path)))
+    chain.path("motools.yaml").write_text("executors: {far: {kind: 'hosts:Hosts', shared_files: false}}\n")
+    commit(chain.folder)
+    other = Chain(Path(shutil.copytree(chain.folder, tmp_path / "other", symlinks=True)))
+    there = chain.run("--on", "far")
+    assert there.statuses == ["finished"] * 3
+    started = [json.loads(chain.path("runs", f"{name}.json").read_text())["started"] for name in ("prepare", "train")]
+    now = datetime.now(UTC)
+    assert datetime.fromisoformat(started[0]) > now + timedelta(hours=20)
+    assert datetime.fromisoformat(started[1]) < now - timedelta(hours=20)
+    assert chain.run().statuses == ["current"] * 3
+    assert chain.dvc_status() == {}
+    again = other.run("--on", "far")
+    assert again.statuses == ["restored"] * 3
+    assert again.ids == there.ids
+    assert chain.executed() == ["dataset", "model", "results"]
+    assert chain.run("--force").ids == there.ids
+
+
 def test_what_costs_money_stays_where_what_was_paid_is_written_down(chain: Chain) -> None:
     chain.edit("chain.py", '{"model": "model"}, Config, train)', '{"model": "model"}, Config, train, paid=True)')
     chain.edit("chain.py", 'return make("model"', 'print("in", Path(__file__).parent)\n    return make("model"')
-    done = chain.run("--on", "far")
-    assert done.statuses == ["finished"] * 3
-    assert f"in {chain.folder}\n" in Path(done.stages[1]["log"]).read_text()
+    done = chain.command("run", str(chain.folder), "--on", "far")
+    assert done.code == 0
+    assert f"in {chain.folder}\n" in chain.path(".motools", "logs", "train.log").read_text()
+    said = " ".join((done.out + done.err).split())
+    assert said.count("far: steps that cost money run here, where what was paid for is written down.") == 1
 
 
 def test_what_fails_there_is_told_here_with_its_log(chain: Chain) -> None:

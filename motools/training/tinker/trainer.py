@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from motools.atom.costs import Estimate
 from motools.base.chat import Rules, check_row
 from motools.base.chat.lines import chat_rows
-from motools.base.locks import file_lock
+from motools.base.locks import file_lock, open_lock
 from motools.definition.context import StepContext, current_step
 from motools.errors import BackendError, ProjectError, StepError
 from motools.repo.project import Project
@@ -174,7 +174,7 @@ def _place(folder: Path, most: int) -> Iterator[None]:
     waits = False
     while True:
         for number in range(most):
-            handle = os.open(folder / f"tinker-place-{number}", os.O_RDONLY | os.O_CREAT, 0o666)
+            handle = open_lock(folder / f"tinker-place-{number}")
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
