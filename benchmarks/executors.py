@@ -11,18 +11,17 @@ import json
 import logging
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from measure import Figure, main, parser, row, seconds
-from projects import executed, make_sweep
+from projects import environment, executed, make_sweep
 
 
 def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
@@ -34,17 +33,17 @@ def measure(folder: Path, arguments: Namespace) -> Iterator[Figure]:
     atoms, count = _atoms(here), len(executed(here))
     for name in (name for name in asked if name in ("folder", "S3")):
         project = _project(folder / name, steps)
-        with _remote(name, folder, project), _cluster(folder / f"{name}-machines", workers) as cluster:
-            took = _run(project, cluster)
+        with _remote(name, folder, project), _cluster(folder / f"{name}-machines", workers) as (address, _):
+            took = _run(project, address)
             _check(project, atoms, count, name)
         yield Figure(f"{count} steps, {workers} workers, {name} remote", took, "here", alone, None, 1)
         yield Figure(f"a step, {name} remote", took / count, "a step here", alone / count, None, 1)
     if "killed" in asked:
         project = _project(folder / "killed", steps, pause=0.5)
-        killed: list[int] = []
-        with _remote("folder", folder, project), _cluster(folder / "killed-machines", workers) as cluster:
-            with _killing(cluster, arguments.every, killed):
-                took = _run(project, cluster)
+        killed: list[float] = []
+        with _remote("folder", folder, project), _cluster(folder / "killed-machines", workers) as (address, every):
+            with _killing(every, arguments.every, killed):
+                took = _run(project, address)
             lost = _check(project, atoms, count, "killed", at_most=len(killed))
         what, kills = f"a worker killed every {arguments.every:g} s", max(len(killed), 1)
         yield Figure(f"executed twice, {what}", lost, "workers killed", kills, 1.0, 1, "steps")
@@ -115,47 +114,64 @@ def _dvc(project: Path, *words: str) -> None:
     subprocess.run([sys.executable, "-m", "dvc", *words], cwd=project, check=True)
 
 
-@contextmanager
-def _cluster(machines: Path, workers: int) -> Iterator[Any]:
-    """A scheduler and workers, with a folder of clones of their own."""
-    import distributed
+class Workers:
+    """Processes of `dask worker`, each of which is started anew when it has ended, as systemd would do it."""
 
-    os.environ["MOTOOLS_CLONES"] = str(machines)
+    def __init__(self, address: str, count: int) -> None:
+        words = ["--no-nanny", "--nthreads", "1", "--memory-limit", "0", "--no-dashboard", "--host", "127.0.0.1"]
+        self._command = [sys.executable, "-m", "distributed.cli.dask_worker", address, *words]
+        self._every = [self._started() for _ in range(count)]
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, env=environment(), stderr=subprocess.DEVNULL)
+
+    def kill_one(self) -> None:
+        number = random.randrange(len(self._every))
+        self._every[number].kill()
+        self._every[number].wait()
+        self._every[number] = self._started()
+
+    def end(self) -> None:
+        for each in self._every:
+            each.kill()
+            each.wait()
+
+
+@contextmanager
+def _cluster(machines: Path, workers: int) -> Iterator[tuple[str, Workers]]:
+    """A scheduler's address, and workers with a folder of clones of their own."""
+    import distributed
     from dask import config
 
+    os.environ["MOTOOLS_CLONES"] = str(machines)
     config.set({"distributed.scheduler.allowed-failures": 100})
     with distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        memory_limit=None,
-        silence_logs=50,
+        n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:
-        yield cluster
+        every = Workers(cluster.scheduler_address, workers)
+        try:
+            while len(cluster.scheduler.workers) < workers:
+                time.sleep(0.1)
+            yield cluster.scheduler_address, every
+        finally:
+            every.end()
 
 
-def _run(project: Path, cluster: Any) -> float:
-    about = {"kind": "dask", "address": cluster.scheduler_address, "shared_files": False}
+def _run(project: Path, address: str) -> float:
+    about = {"kind": "dask", "address": address, "shared_files": False}
     (project / "motools.yaml").write_text(json.dumps({"executors": {"far": about}}))
     return seconds(project, "motools", "run", "-q", "--on", "far")
 
 
 @contextmanager
-def _killing(cluster: Any, every: float, killed: list[int]) -> Iterator[None]:
-    """Kill one worker after the other; its nanny starts another one."""
+def _killing(workers: Workers, every: float, killed: list[float]) -> Iterator[None]:
+    """Kill one worker after the other."""
     over = threading.Event()
 
     def kill() -> None:
         while not over.wait(every):
-            nannies = list(cluster.workers.values())  # which give up where what they are starting is killed
-            pids = [each.pid for each in nannies if each.process and each.process.status.name == "running"]
-            if pids:
-                killed.append(random.choice(pids))
-                try:
-                    os.kill(killed[-1], signal.SIGKILL)
-                except ProcessLookupError:  # it was starting
-                    killed.pop()
+            workers.kill_one()
+            killed.append(time.monotonic())
 
     thread = threading.Thread(target=kill)
     thread.start()

@@ -51,21 +51,25 @@ class Exchange(Remote):
         """
         store = self.project.store
         wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._there]
-        inside = {file: None for oid in wanted if oid.endswith(".dir") for file in store.tree(oid).values()}
+        files = {oid: list(store.tree(oid).values()) if oid.endswith(".dir") else [] for oid in wanted}
 
         def put(repo: Any) -> None:
             from dvc.fs import localfs
 
             odb = self._store(repo, "md5")
-            for group in (list(inside), wanted):
+            there = [oid for oid in wanted if len(files[oid]) > _FEW and odb.exists(oid)]
+            self._there.update(there, *(files[oid] for oid in there))
+            every = dict.fromkeys([*(file for oid in wanted for file in files[oid]), *wanted])
+            lacking = [oid for oid in every if oid not in self._there]
+            for group in ([oid for oid in lacking if oid not in files], [oid for oid in lacking if oid in files]):
                 for large in (True, False):  # to ask whether a small one is there takes longer than to send it
                     some = [oid for oid in group if (store.path(oid).stat().st_size > _SMALL) is large]
                     if some:
                         odb.add([str(store.path(oid)) for oid in some], localfs, some, check_exists=large)
+            self._there.update(lacking)
 
         if wanted:
             self._insist(put)
-            self._there.update(wanted)
 
     def send_result(self, command: str, entry: CachedResult) -> None:
         """See to it that a result is in it: the objects, then its entry in the step cache.
