@@ -50,7 +50,9 @@ def open_lock(path: Path) -> int:
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:  # another user's, as an earlier version has made it
+    except OSError as error:  # another user's, as an earlier version has made it, or where nothing may be written
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         return os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
     with suppress(OSError):
         os.fchmod(handle, 0o666)
