@@ -56,8 +56,10 @@ def forked(chain: Chain) -> Iterator[int]:
     process = chain.start()
     eventually(lambda: chain.path("child.pid").exists() and chain.path("child.pid").read_text())
     child = int(chain.path("child.pid").read_text())
-    for pid in [process.pid, *[pid for pid in descendants(process.pid) if pid != child]]:
-        os.kill(pid, signal.SIGKILL)
+    others = [process.pid, *[pid for pid in descendants(process.pid) if pid != child]]
+    for word in (signal.SIGSTOP, signal.SIGKILL):  # none sees another one die, and ends the child for it
+        for pid in others:
+            os.kill(pid, word)
     process.wait(300)
     assert living(child)
     chain.path("slow").unlink()
