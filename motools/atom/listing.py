@@ -105,7 +105,7 @@ def find(text: str, folder: Path) -> Atom | Output:
     candidates = named(text, folder)
     if len(candidates) > 1:
         raise AtomError(
-            f"{text} is {len(candidates)} results: {listed([each.name for each in candidates[:12]])}. Name one of them."
+            f"{text} is {len(candidates)} results: {listed([each.name for each in candidates], 12)}. Name one of them."
         )
     if candidates:
         return Atom.load(candidates[0].md5)
