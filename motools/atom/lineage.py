@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from motools.atom import records
-from motools.atom.atom import WHOLE, Atom, at_hand
+from motools.atom.atom import OF_ATOM, WHOLE, Atom, at_hand
 from motools.atom.outputs import Output, Outputs
 from motools.atom.records import Record
 from motools.errors import DamagedError
@@ -188,4 +188,4 @@ def _fetch(survey: Survey, origins: set[str]) -> None:
     """Bring what says what atoms are, and none of their data, from the remote: all of a level at once."""
     oids = {f"{md5}.dir" for md5 in (origin.rpartition("-")[2] for origin in origins) if _is_md5(md5)}
     lying = {oid for oid in oids if any((out.folder / out.path).exists() for out in survey.outs.get(oid, ()))}
-    survey.fetch_files(oids - lying, ("atom.json",))
+    survey.fetch_files(oids - lying, OF_ATOM)
