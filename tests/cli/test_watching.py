@@ -149,6 +149,32 @@ def test_what_is_edited_while_a_run_goes_on_is_run_after_it(scene: Chain, projec
         watched.waits(1)
 
 
+def test_with_stages_an_edit_of_theirs_is_run_and_one_of_others_is_not(scene: Chain, project: Path) -> None:
+    def words(**words: str) -> None:
+        steps = "".join(f"{step}: {{word: {word}}}\n" for step, word in words.items())
+        (project / "params.yaml").write_text(f"workflow: own.py:workflow\n{steps}")
+
+    assert scene.run().code == 0  # everything is current, and that is proven
+    with Watched("--stages", "free,aside") as watched:
+        watched.waits(1)
+        words(aside="b")
+        watched.until(lambda: watched.count("aside: finished") == 1)
+        watched.waits(2)
+        words(aside="b", after="c")  # which is not watched for
+        words(aside="b", after="c", free="d")
+        watched.until(lambda: watched.count("free: finished") == 1)
+        words(aside="e", after="c", free="d")
+        watched.until(lambda: watched.count("aside: finished") == 2)
+        assert watched.interrupted() == 130
+    assert not watched.count("after: finished") + watched.count("paid: finished")
+    assert scene.run("--stages", "free,aside", "--dry-run").statuses == [
+        "current",
+        "not selected",
+        "not selected",
+        "current",
+    ]
+
+
 def test_several_pipelines_are_watched_and_one_that_comes_is_run(scene: Chain, project: Path) -> None:
     for name in ("a", "b"):
         (folder := project / "experiments" / name).mkdir(parents=True)
