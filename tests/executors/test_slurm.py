@@ -252,7 +252,8 @@ def test_what_a_job_has_left_is_removed_once_it_has_ended(
     left = project / ".motools" / "queued" / "k"
     left.mkdir(parents=True)
     (left / "job.json").write_text("{}")
-    os.utime(left, [time.time() - days * 24 * 3600] * 2)
+    then = time.time() - days * 24 * 3600
+    os.utime(left, (then, then))
     with (left.parent / "lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # another run submits just now
         clean_up(place)
