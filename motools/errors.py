@@ -106,6 +106,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def listed(words: Iterable[str]) -> str:
-    """Words as a person lists them: `a, b, c`, or `none`."""
-    return ", ".join(words) or "none"
+def listed(words: Iterable[str], most: int | None = None) -> str:
+    """Words as a person lists them: `a, b, c`, or `none`; of more than so many these, `and 5 more`."""
+    words = [*words]
+    more = [f"and {len(words) - most:,} more"] if most is not None and len(words) > most else []
+    return ", ".join([*words[:most], *more]) or "none"

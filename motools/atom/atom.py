@@ -35,6 +35,8 @@ _ID = re.compile(r"(?:(?P<kind>[a-z][a-z0-9_]*)-)?(?P<hash>[0-9a-f]{2,32})")
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 WHOLE = 32
 """Digits of a whole hash."""
+OF_ATOM = ("atom.json", "data/metrics.json")
+"""Of an atom that is not here, what tells what it is, and its metrics."""
 
 
 class Atom:

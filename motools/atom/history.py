@@ -14,7 +14,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 from motools.atom import records
-from motools.atom.atom import EvalAtom, at_hand
+from motools.atom.atom import OF_ATOM, EvalAtom, at_hand
 from motools.atom.records import Record
 from motools.base import yaml12
 from motools.base.foreign_text import read_json
@@ -28,8 +28,6 @@ from motools.repo.survey import Survey
 __all__ = ["Step", "history"]
 
 NOTHING = "nothing that dvc.lock names"
-OF_ATOM = ("atom.json", "data/metrics.json")
-"""Of an atom that is not here, what tells what it is, and its metrics."""
 
 
 @dataclass(frozen=True)

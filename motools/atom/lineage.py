@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from motools.atom import records
-from motools.atom.atom import WHOLE, Atom, at_hand
+from motools.atom.atom import OF_ATOM, WHOLE, Atom, at_hand
 from motools.atom.outputs import Output, Outputs
 from motools.atom.records import Record
 from motools.errors import DamagedError
@@ -151,7 +151,7 @@ def trace(atom: Atom | Output, survey: Survey | None = None) -> Ancestry:
 
 
 def _nodes(survey: Survey, ancestors: Mapping[str, Atom | Output]) -> dict[str, Ancestry]:
-    recorded = {id: records.find(survey, each.md5) for id, each in ancestors.items() if isinstance(each, Atom)}
+    recorded = _recorded(survey, {id: each.md5 for id, each in ancestors.items() if isinstance(each, Atom)})
     gone = survey.missing_commits({record.commit for record in recorded.values() if record and record.commit})
     nodes = {}
     for id, each in ancestors.items():
@@ -161,6 +161,16 @@ def _nodes(survey: Survey, ancestors: Mapping[str, Atom | Output]) -> dict[str, 
         later = survey.history.with_files(reversed(commits), record.changed) if record and record.changed else None
         nodes[id] = Ancestry(each, record, commits, commit_gone=is_gone, committed=later, or_before=or_before)
     return nodes
+
+
+def _recorded(survey: Survey, md5s: Mapping[str, str]) -> dict[str, Record | None]:
+    """The record of each atom; in a clone it may have to come from the remote, all that one lock file names at once."""
+    records.fetch(survey, [out for md5 in md5s.values() for out in survey.outs.get(f"{md5}.dir", ())])
+    recorded = {id: records.find(survey, md5) for id, md5 in md5s.items()}
+    past = {id: md5s[id] for id in md5s if recorded[id] is None and f"{md5s[id]}.dir" not in survey.outs}
+    made_at = {(commit, f"{md5}.dir") for md5 in past.values() for commit in survey.commits(md5)[-1:]}
+    records.fetch(survey, [out for commit, oid in made_at for out in survey.locked_at(commit) if out.md5 == oid])
+    return recorded | {id: records.find(survey, md5) for id, md5 in past.items()}
 
 
 def _whole(survey: Survey, origin: str) -> Atom | None:
@@ -177,4 +187,5 @@ def _is_md5(text: str) -> bool:
 def _fetch(survey: Survey, origins: set[str]) -> None:
     """Bring what says what atoms are, and none of their data, from the remote: all of a level at once."""
     oids = {f"{md5}.dir" for md5 in (origin.rpartition("-")[2] for origin in origins) if _is_md5(md5)}
-    survey.fetch_files(oids - survey.outs.keys(), ("atom.json",))
+    lying = {oid for oid in oids if any((out.folder / out.path).exists() for out in survey.outs.get(oid, ()))}
+    survey.fetch_files(oids - lying, OF_ATOM)

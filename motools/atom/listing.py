@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from motools.atom.atom import Atom, EvalAtom, at_hand
+from motools.atom.atom import OF_ATOM, Atom, EvalAtom, at_hand
 from motools.atom.naming import named
 from motools.atom.outputs import Output, Outputs, is_atom
 from motools.errors import AtomError, ConfigError, DamagedError, ProjectError, listed
@@ -90,7 +90,7 @@ def find_evals(text: str, folder: Path) -> dict[str, EvalAtom]:
 def find(text: str, folder: Path) -> Atom | Output:
     """What `find_atom` finds, or the output of a stage that a person wrote, by its path."""
     if (md5 := _is_output(text, folder)) is not None:
-        return Atom.load(md5)
+        return _loaded(md5)
     path = folder / text
     if ":" not in text and ("/" in text or path.exists() or "." in text):
         try:
@@ -100,18 +100,25 @@ def find(text: str, folder: Path) -> Atom | Output:
         outputs = Outputs(survey)
         if (located := outputs.above(path)) is not None:
             if is_atom(located):
-                return Atom.load(located.md5.removesuffix(".dir"), project=survey.project)
+                return _loaded(located.md5.removesuffix(".dir"), survey.project)
             return outputs.of(located)
     candidates = named(text, folder)
     if len(candidates) > 1:
         raise AtomError(
-            f"{text} is {len(candidates)} results: {listed([each.name for each in candidates[:12]])}. Name one of them."
+            f"{text} is {len(candidates)} results: {listed([each.name for each in candidates], 12)}. Name one of them."
         )
     if candidates:
-        return Atom.load(candidates[0].md5)
+        return _loaded(candidates[0].md5)
     if path.exists():
         raise AtomError(f"{text} is no output of a stage, as far as the lock files tell. Run its pipeline first.")
     return Atom.load(text)
+
+
+def _loaded(md5: str, project: Project | None = None) -> Atom:
+    """The atom of a whole hash; of one that is not here its data stay at the remote until they are asked for."""
+    survey = Survey(project or Project.find())
+    survey.fetch_files({f"{md5}.dir"}, OF_ATOM)
+    return Atom.load(md5, project=survey.project)
 
 
 def _is_output(text: str, folder: Path) -> str | None:

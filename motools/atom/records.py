@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -177,6 +177,12 @@ def find(survey: Survey, md5: str) -> Record | None:
             if out.md5 == oid and (record := _beside(project, out)):
                 return record
     return None
+
+
+def fetch(survey: Survey, outs: Iterable[Located]) -> None:
+    """Bring the records beside some outputs from the remote, where neither the cache nor the work tree has them."""
+    records = {out.folder / f"runs/{out.stage}.json": out.siblings.get(f"runs/{out.stage}.json") for out in outs}
+    survey.fetch(survey.project.missing(md5 for path, md5 in records.items() if md5 and not path.exists()))
 
 
 def logs_of(survey: Survey, md5: str) -> str | None:

@@ -53,7 +53,7 @@ def list_atoms(
         typer.echo(f"Left out: {visible(each)}", err=True)
     old = [f"{atom.folder}/{atom.name}".removeprefix("./") for atom, each in zip(atoms, why, strict=True) if each]
     if old:
-        typer.echo(visible(f"Out of date: {listed(old)}. `motools status FOLDER` says why."), err=True)
+        typer.echo(visible(f"Out of date: {listed(old, 12)}. `motools status FOLDER` says why."), err=True)
     if as_json:
         print_json([atom.as_dict() | {"out_of_date": each} for atom, each in zip(atoms, why, strict=True)])
     else:

@@ -60,7 +60,7 @@ def report(
     old = [f"{entry.folder}/{entry.output}".removeprefix("./") for entry in results.entries if entry.why]
     if old:
         typer.echo(
-            visible(f"Out of date, as the page says: {listed(old)}. `motools status FOLDER` says why."), err=True
+            visible(f"Out of date, as the page says: {listed(old, 12)}. `motools status FOLDER` says why."), err=True
         )
     if as_json:
         print_json({"page": str(to), "results": len(results.entries), "out_of_date": old, "missing": results.missing})

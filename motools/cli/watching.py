@@ -26,6 +26,7 @@ __all__ = ["watch", "without_declined"]
 PAUSE = 0.5
 """Seconds between looks."""
 _SKIPPED = {".git", ".dvc", ".motools", "__pycache__", "node_modules"}
+_SOURCES = (".py", ".ipynb", "params.yaml", "motools.yaml")
 _WRITTEN = ("dvc.lock", "dvc.yaml", ".gitignore", "notes.yaml")
 
 
@@ -41,7 +42,7 @@ def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool, completed:
         completed: pipelines whose params.yaml the first run will write itself.
     """
     root, told = pipeline_folder(folders[0]).project.root, None
-    written, touched = {os.path.join(folder, "params.yaml") for folder in completed}, set[str]()
+    written, touched = {os.path.join(folder, "params.yaml") for folder in completed}, dict[str, bytes | None]()
     while True:
         files = _files(root)
         running = subprocess.Popen([sys.executable, "-m", "motools", *words])
@@ -56,17 +57,25 @@ def watch(folders: Sequence[Path], words: Sequence[str], quiet: bool, completed:
         before, told = told, _results(folders)
         now = _files(root)
         if told is None:  # a step failed or was left out, or something was edited meanwhile
-            differing = {path for path in files | now if files.get(path) != now.get(path)} - written
-            written = set()
-            if not differing <= touched:  # what changes in every run, the steps themselves write
+            paths = {path for path in files | now if files.get(path) != now.get(path)} - written
+            differing, written = {path: _source(path) for path in paths}, set()
+            if not differing.items() <= touched.items():  # what changes in every run, the steps themselves write
                 touched |= differing
                 continue
         else:
-            touched = set()
+            touched = {}
         if not quiet and (told is None or told != before):
             typer.echo("waiting for a change (Ctrl-C ends)", err=True)
         while _files(root) == now if told is None else unchanged_in(folders) is not None:
             time.sleep(PAUSE)
+
+
+def _source(path: str) -> bytes | None:
+    """What stands in a file that people edit, run after run; None for any other, and where it is gone."""
+    try:
+        return Path(path).read_bytes() if path.endswith(_SOURCES) else None
+    except OSError:
+        return None
 
 
 def _results(folders: Sequence[Path]) -> list[Any] | None:

@@ -11,9 +11,9 @@ from typing import Any
 from motools.definition.axes import axes_of, mapping_of, mappings_in
 from motools.definition.step import Step
 from motools.definition.workflow import Workflow
-from motools.errors import ConfigError
+from motools.errors import ConfigError, listed
 
-__all__ = ["at_key", "with_first_values", "with_own_axes", "with_seeds", "with_values"]
+__all__ = ["at_key", "seed_keys", "with_first_values", "with_own_axes", "with_seeds", "with_values"]
 
 
 def at_key(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
@@ -65,9 +65,9 @@ def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dic
     """A config that trains with so many seeds: those that its sweep has come first, then the least that it has not.
 
     Raises:
-        ConfigError: no step that makes a model takes a seed.
+        ConfigError: no step that makes a model takes a seed, or its seed goes together with something else.
     """
-    keys = [key for step in workflow.steps if "model" in step.outputs.values() and (key := _seed_key(step))]
+    keys = seed_keys(workflow)
     if not keys:
         raise ConfigError(
             f"--seeds: no step of the workflow {workflow.name!r} that makes a model has hyperparameters or a seed. "
@@ -78,13 +78,25 @@ def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dic
     given: Any = next((group[key] for group in [sweep, *zipped] for key in keys if key in group), [])
     seeds = list(given)[:count] if isinstance(given, list) else []
     seeds += list(itertools.islice((number for number in itertools.count() if number not in seeds), count - len(seeds)))
+    for group in zipped:
+        if (together := set(keys) & group.keys()) and (others := group.keys() - set(keys)):
+            raise ConfigError(
+                f"--seeds: sweep.zip varies {min(together)} together with {listed(sorted(others))}. Write more values "
+                "of all of them there, or take the seed out of that group."
+            )
+    sweep["zip"] = [group for group in zipped if not set(keys) & group.keys()]
     if len(keys) == 1:
-        return with_values(config, {keys[0]: seeds}, workflow)
+        sweep = sweep if sweep["zip"] else {key: values for key, values in sweep.items() if key != "zip"}
+        return with_values({**config, "sweep": sweep}, {keys[0]: seeds}, workflow)
     for key in keys:
         sweep.pop(key, None)
-    others = [group for group in zipped if not set(keys) & set(group)]
-    sweep["zip"] = [*others, dict.fromkeys(keys, seeds)]  # the arms are compared seed by seed
+    sweep["zip"].append(dict.fromkeys(keys, seeds))  # the arms are compared seed by seed
     return {**config, "sweep": sweep}
+
+
+def seed_keys(workflow: Workflow) -> list[str]:
+    """Where the steps that make models take their seeds."""
+    return [key for step in workflow.steps if "model" in step.outputs.values() and (key := _seed_key(step))]
 
 
 def _seed_key(step: Step) -> str | None:

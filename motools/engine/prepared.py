@@ -13,7 +13,7 @@ from motools.compiler import compile
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
 from motools.compiler.input_atoms import checked_inputs, put_in_place
-from motools.definition.config_changes import with_seeds, with_values
+from motools.definition.config_changes import seed_keys, with_seeds, with_values
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError
 from motools.repo import pipeline
@@ -72,7 +72,13 @@ class Changes:
     def made(self, config: Mapping[str, Any], workflow: Workflow) -> dict[str, Any]:
         """A config with them; raises `ConfigError`."""
         changed = with_values(config, self.values, workflow)
-        return changed if self.seeds is None else with_seeds(changed, self.seeds, workflow)
+        if self.seeds is None:
+            return changed
+        if both := [key for key in seed_keys(workflow) if key in self.values]:
+            raise ConfigError(
+                f"--seeds {self.seeds} and --set {both[0]} both say which seeds to train with: leave one of them out."
+            )
+        return with_seeds(changed, self.seeds, workflow)
 
 
 def prepare_folder(folder: Path, changes: Changes | None = None) -> Prepared:

@@ -93,8 +93,7 @@ class Scheduler:
         if self.signals.heard:
             ended = ("current", "restored", "finished")
             kept = [each.name for each in self._upstream if self.states[each].status in ended]
-            told = kept if len(kept) <= 12 else [*kept[:10], f"and {len(kept) - 10} more"]
-            said = f"Interrupted. Kept: {listed(told)}. `motools run` goes on from there."
+            said = f"Interrupted. Kept: {listed(kept, 12)}. `motools run` goes on from there."
             raise Interrupted(said, self._stopped_keys)
         return self.states
 

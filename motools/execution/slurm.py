@@ -11,6 +11,7 @@ import hashlib
 import os
 import queue
 import shlex
+import shutil
 import sys
 import threading
 import time
@@ -29,10 +30,12 @@ from motools.executors.job import Answer, Job
 from motools.repo.project import Project
 from motools.training.journal import JobEntry, Journal
 
-__all__ = ["SlurmExecutor", "start"]
+__all__ = ["SlurmExecutor", "remove_ended", "start"]
 
 _LATE = 15.0
 """Seconds after which an answer of a job that is gone can still be seen: NFS keeps what it knows of a folder."""
+_TAKEN = 24 * 3600.0
+"""Seconds for which the answer of a job that has succeeded is kept: several runs may wait for it."""
 _FORBIDDEN = ("job-name", "output", "chdir", "parsable", "wrap", "array", "export", "open-mode")
 
 
@@ -278,6 +281,30 @@ def read_answer(project: Project, entry: JobEntry) -> Answer | None:
         return Answer.loads(_answer_file(project, entry).read_bytes())
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def remove_ended(project: Project, kept_for: float) -> None:
+    """Remove what jobs have left that are known to have ended, a day after a result was entered; never a live one's.
+
+    Args:
+        kept_for: seconds until the log of a job that failed is given up.
+    """
+    folders = [path for path in _queued(project).glob("*") if path.is_dir()]
+    if not folders:
+        return
+    with (_queued(project) / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another run submits
+            return
+        for folder in folders:
+            entry = Journal.of(project).read(folder.name)
+            if entry is None or entry.live:
+                continue
+            with suppress(FileNotFoundError):
+                age = time.time() - folder.stat().st_mtime
+                if age > (_TAKEN if entry.status == "succeeded" else kept_for):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _journal_key(job: Job) -> str:

@@ -71,8 +71,7 @@ def differences(worker: Environment, driver: Environment) -> str | None:
     ]
     if worker.python != driver.python:
         told.insert(0, f"Python {worker.python} (here {driver.python})")
-    more = [f"and {len(told) - 8} more"] if len(told) > 8 else []
-    return f"On {worker.host} other versions are installed: {listed([*told[:8], *more])}." if told else None
+    return f"On {worker.host} other versions are installed: {listed(told, 8)}." if told else None
 
 
 def _minor(version: str) -> str:

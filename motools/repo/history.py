@@ -8,7 +8,6 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple, TypeVar
@@ -20,7 +19,10 @@ from motools.repo.outs import Located, outs_in
 __all__ = ["History"]
 
 _OID = re.compile(r"\b[0-9a-f]{32}(?:\.dir)?")
-_CHANGES = [re.compile(rf"^\{sign}.*\bmd5: '?([0-9a-f]{{32}})", re.MULTILINE) for sign in "+-"]
+_MD5 = re.compile(rb"md5: '?([0-9a-f]{32})")
+_BLOCK = 4096  # bytes
+LOCKS = ":(top,glob)**/dvc.lock"
+IMPORTS = ":(top,glob)**/*.dvc"
 
 
 Part = TypeVar("Part")
@@ -48,6 +50,21 @@ def _is_lock(name: str) -> bool:
     return name == "dvc.lock" or name.endswith(".dvc")
 
 
+def _unlike(one: bytes, other: bytes) -> set[str]:
+    """The MD5s that one of two texts names more often; whole lines that both begin or end with are not searched."""
+    n, m = len(one), len(other)
+    most = min(n, m)
+    differ = (at for at in range(0, most, _BLOCK) if not other.startswith(one[at : at + _BLOCK], at))
+    begin = one.rfind(b"\n", 0, next(differ, most)) + 1
+    most -= begin
+    ends = ((at, one[max(n - at - _BLOCK, 0) : n - at]) for at in range(0, most, _BLOCK))
+    differ = (at for at, end in ends if not other.endswith(end, 0, m - at))
+    line = one.find(b"\n", n - next(differ, most))
+    same = n - line if line >= 0 else 0
+    counts, others = Counter(_MD5.findall(one, begin, n - same)), Counter(_MD5.findall(other, begin, m - same))
+    return {md5.decode() for md5 in (counts - others) + (others - counts)}
+
+
 class History:
     """All commits that a git repository has."""
 
@@ -70,22 +87,36 @@ class History:
         return {each for each, kind in zip(unique, output.split(b"\n"), strict=False) if kind.strip() != b"commit"}
 
     def of_hashes(self) -> dict[str, list[str]]:
-        """By MD5: the commits, newest first, whose dvc.lock and .dvc files gained or lost it; git is read once."""
-        if self._git.head is None:
-            return {}
-        plain = ("--unified=0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
-        files = ("--", ":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
-        words = ("-c", "log.showRoot=true", "log", "--all", "--no-show-signature", "--format=%x01%H", "--patch")
+        """By MD5: the commits, newest first, in which a dvc.lock or .dvc file gained or lost it; a merge, where it did
+        so against every side. Each version is unpacked once."""
+        versions = self.versions(LOCKS, IMPORTS)
+        changes = self._changes((before, each.after) for each in versions for before in each.before)
         by_md5: dict[str, list[str]] = {}
-        for part in self._git(*words, *plain, *files).decode(errors="replace").split("\x01")[1:]:
-            commit, _, patch = part.partition("\n")
-            for file in patch.split("\ndiff --git "):
-                gained, lost = (Counter(rule.findall(file)) for rule in _CHANGES)
-                for md5 in (gained - lost) + (lost - gained):
-                    commits = by_md5.setdefault(md5, [])
-                    if commits[-1:] != [commit]:
-                        commits.append(commit)
+        for each in versions:
+            for md5 in set.intersection(*(changes.get((before, each.after), set()) for before in each.before)):
+                commits = by_md5.setdefault(md5, [])
+                if commits[-1:] != [each.commit]:
+                    commits.append(each.commit)
         return by_md5
+
+    def _changes(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], set[str]]:
+        """The MD5s that one text of a pair names more often than the other; a text is held while one of its pairs
+        lacks the other."""
+        left: dict[str, set[tuple[str, str]]] = {}
+        for pair in pairs:
+            for blob in pair:
+                left.setdefault(blob, set()).add(pair)
+        nothing = {blob: b"" for blob in left if not blob.strip("0")}
+        texts, changes = dict(nothing), {}
+        for blob, text in self._contents(blob for blob in left if blob not in nothing):
+            texts[blob] = text
+            for pair in [each for each in left[blob] if texts.keys() >= {*each}]:
+                changes[pair] = _unlike(texts[pair[0]], texts[pair[1]])
+                for side in pair:
+                    left[side].discard(pair)
+                    if not left[side]:
+                        texts.pop(side, None)
+        return changes
 
     def named(self) -> set[str]:
         """Every object that a dvc.lock or .dvc file of any commit names; `.dir` at the end of folders'."""
@@ -123,9 +154,13 @@ class History:
         wanted = dict.fromkeys(blob for blob in blobs if blob.strip("0"))
         return {blob: take(text) for blob, text in self._contents(wanted)}
 
-    def versions(self) -> list[Version]:
+    def versions(self, *files: str) -> list[Version]:
         """Every change of a dvc.lock that a commit of any branch has made, newest first; of merges those that no side
-        had."""
+        had.
+
+        Args:
+            files: which files instead, as git's pathspecs.
+        """
         if self._git.head is None:
             return []
         words = (
@@ -139,17 +174,17 @@ class History:
             "--no-renames",
             "--no-show-signature",
         )
-        form = "--format=%x01%H%x00%an <%ae>%x00%aI%x00%s%x00"
-        log = self._git("-c", "log.showRoot=true", *words, form, "-z", "--", ":(top,glob)**/dvc.lock")
-        versions = []
-        for part in os.fsdecode(log).split("\x01")[1:]:
-            commit, author, date, subject, *raw = part.split("\0")
-            raw = [each.lstrip("\n") for each in raw]
-            for about, path in pairwise(raw):
-                if about.startswith(":"):
-                    fields = about.lstrip(":").split(" ")  # modes, then ids, each of the parents and of the commit
-                    *before, after = fields[len(fields) // 2 : -1]
-                    versions.append(Version(commit, author, date, subject, path, tuple(before), after))
+        form = "--format=%H%x00%an <%ae>%x00%aI%x00%s"
+        log = self._git("-c", "log.showRoot=true", *words, form, "-z", "--", *(files or [LOCKS]))
+        versions, about = [], ("", "", "", "")
+        fields = iter(os.fsdecode(log).split("\0"))
+        for field in fields:
+            if (field := field.lstrip("\n")).startswith(":"):
+                ids = field.lstrip(":").split(" ")  # modes, then ids, each of the parents and of the commit
+                *before, after = ids[len(ids) // 2 : -1]
+                versions.append(Version(*about, next(fields), tuple(before), after))
+            elif field:
+                about = field, next(fields), next(fields), next(fields)
         return versions
 
     def commit(self, revision: str) -> str:

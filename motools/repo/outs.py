@@ -21,19 +21,22 @@ class Located(NamedTuple):
 
 
 def located_in(path: Path, unread: list[str]) -> list[Located]:
+    """Those of a file of the work tree; of one that cannot be read, a sentence for `unread`."""
     try:
-        return list(outs_in(path, path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return []
+        return list(_located(path, yaml12.load(path)))
     except ConfigError as error:
         unread.append(str(error))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         unread.append(f"{path} cannot be read: {error}.")
     return []
 
 
 def outs_in(path: Path, text: str) -> Iterator[Located]:
-    content = yaml12.loads(text, str(path))
+    """Those of what a file held at some time."""
+    return _located(path, yaml12.loads(text, str(path)))
+
+
+def _located(path: Path, content: Any) -> Iterator[Located]:
     content = {} if content is None else content
     try:
         stages: Mapping[Any, Any] = {None: content} if path.suffix == ".dvc" else content.get("stages") or {}

@@ -90,8 +90,8 @@ class Survey:
             return set()
 
     def fetch(self, oids: set[str]) -> None:
-        """Bring objects alone, without what a folder object names, from the default remote, where it answers."""
-        self._remote.look(oids)
+        """Bring small objects alone, without what a folder object names, from the default remote, where it answers."""
+        self._remote.read(self.project.missing(oids))
 
     def fetch_files(self, oids: set[str], names: Sequence[str]) -> None:
         """Bring of folder objects that are not here what they list, and these files of it."""

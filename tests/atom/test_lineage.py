@@ -440,6 +440,29 @@ def test_where_a_shallow_clone_begins_is_not_told_as_the_first_commit(
         assert json.loads(motools("lineage", "model", "--json").out)["or_before"] == (name == "shallow")
 
 
+def test_a_fresh_clone_is_told_the_same_by_its_remote_alone_also_of_what_was_before(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lineage(id: str) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(motools("lineage", id, "--json").out)
+        return {name: value for name, value in told.items() if name != "out_of_date"}  # nothing is checked out there
+
+    chain = Chain.lay(project)
+    subprocess.run(["dvc", "remote", "add", "-q", "-d", "s", str(tmp_path / "remote")], check=True, timeout=60)
+    assert chain.run().code == 0
+    commit(project, "first")
+    before = find("results", project)
+    chain.set(seed=1)
+    assert chain.run().code == 0
+    commit(project, "second")
+    assert chain.command("push").code == 0
+    told = {id: lineage(id) for id in ("results", before.id)}
+    subprocess.run(["git", "clone", "-q", str(project), str(tmp_path / "clone")], check=True, timeout=60)
+    monkeypatch.chdir(tmp_path / "clone")
+    assert {id: lineage(id) for id in told} == told
+    assert all(f"'step': '{step}'" in str(told["results"]) for step in ("prepare", "train", "evaluate"))
+
+
 # -- what people's own stages made -------------------------------------------------------------
 
 

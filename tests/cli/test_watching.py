@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,19 +135,42 @@ def test_watching_runs_again_what_an_edit_concerns_and_says_nothing_of_a_file_th
     assert "Traceback" not in "\n".join(watched.lines)
 
 
-def test_what_is_edited_while_a_run_goes_on_is_run_after_it(scene: Chain, project: Path) -> None:
-    hold = f"while config.word == 'held' and os.path.exists({str(project / 'hold')!r}):\n            time.sleep(0.05)"
+def test_what_is_edited_while_a_run_goes_on_is_run_after_it_each_time(scene: Chain, project: Path) -> None:
+    hold = f"while os.path.exists({str(project.parent)!r} + '/hold-' + config.word):\n            time.sleep(0.05)"
     held = OWN.replace("def make(config, inputs, workspace):", f"def make(config, inputs, workspace):\n        {hold}")
     (project / "own.py").write_text(f"import os\nimport time\n{held}")
-    (project / "hold").touch()
     assert scene.run("--stages", "free,aside").code == 0
-    (project / "params.yaml").write_text("workflow: own.py:workflow\naside: {word: held}\n")
+    words = ["first", "second", "third"]
+    for word in words[:2]:
+        (project.parent / f"hold-{word}").touch()
+    (project / "params.yaml").write_text("workflow: own.py:workflow\naside: {word: first}\n")
     with Watched("--stages", "free,aside") as watched:
-        watched.until(lambda: watched.count("aside: running"))
-        (project / "params.yaml").write_text("workflow: own.py:workflow\naside: {word: other}\n")
-        (project / "hold").unlink()
-        watched.until(lambda: watched.count("aside: finished") == 2)
+        for number, (word, after) in enumerate(pairwise(words), 1):
+            watched.until(lambda number=number: watched.count("aside: running") >= number)
+            (project / "params.yaml").write_text(f"workflow: own.py:workflow\naside: {{word: {after}}}\n")
+            (project.parent / f"hold-{word}").unlink()
+        watched.until(lambda: watched.count("aside: finished") == 3)
         watched.waits(1)
+
+
+def test_with_stages_an_edit_of_theirs_is_run_and_one_of_others_is_not(scene: Chain, project: Path) -> None:
+    def words(**words: str) -> None:
+        steps = "".join(f"{step}: {{word: {word}}}\n" for step, word in words.items())
+        (project / "params.yaml").write_text(f"workflow: own.py:workflow\n{steps}")
+
+    assert scene.run().code == 0  # everything is current, and that is proven
+    with Watched("--stages", "free,aside") as watched:
+        watched.waits(1)
+        words(aside="b")
+        watched.until(lambda: watched.count("aside: finished") == 1)
+        watched.waits(2)
+        words(aside="b", after="c")  # which is not watched for
+        words(aside="b", after="c", free="d")
+        watched.until(lambda: watched.count("free: finished") == 1)
+        words(aside="e", after="c", free="d")
+        watched.until(lambda: watched.count("aside: finished") == 2)
+        assert watched.interrupted() == 130
+    assert not watched.count("after: finished") + watched.count("paid: finished")
 
 
 def test_several_pipelines_are_watched_and_one_that_comes_is_run(scene: Chain, project: Path) -> None:

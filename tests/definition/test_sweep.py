@@ -16,6 +16,7 @@ from motools.definition.axes import axes_of, is_named, label
 from motools.definition.config_changes import with_first_values, with_seeds, with_values
 from motools.definition.instances import axes_in
 from motools.definition.sweep import instances_of, values_of_instances
+from motools.engine.prepared import Changes
 from motools.errors import ConfigError, WorkflowError
 from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
 
@@ -438,6 +439,24 @@ def test_several_trainings_take_the_same_seeds_together() -> None:
     config = {"sweep": {"train.seed": [5], "zip": [{"train.rate": [1]}, {keys[1]: [6]}]}, "x": 1}
     found = with_seeds(config, 2, workflow)
     assert found == {"x": 1, "sweep": {"zip": [{"train.rate": [1]}, {key: [5, 0] for key in keys}]}}
+
+
+def test_seeds_that_go_together_with_something_else_are_not_dropped_but_refused() -> None:
+    tune = Step("tune", {"model": "model"}, {"tuned": "model"}, Tuned, nothing)
+    config = {"sweep": {"zip": [{"train.seed": [1, 2], "train.rate": [0.1, 0.2]}]}}
+    for workflow in (WORKFLOW, Workflow("both", [PREPARE, TRAIN, tune])):
+        with pytest.raises(ConfigError, match=r"sweep\.zip varies train\.seed together with train\.rate\."):
+            with_seeds(config, 3, workflow)
+    alone = {"sweep": {"zip": [{"train.seed": [5]}, {"train.rate": [1]}]}}
+    assert with_seeds(alone, 2, WORKFLOW) == {"sweep": {"zip": [{"train.rate": [1]}], "train.seed": [5, 0]}}
+    assert with_seeds({"sweep": {"zip": {"train.seed": [5]}}}, 2, WORKFLOW) == {"sweep": {"train.seed": [5, 0]}}
+
+
+def test_seeds_that_are_set_and_counted_are_refused() -> None:
+    assert Changes({"train.rate": [1]}, seeds=2).made({}, WORKFLOW)["sweep"] == {"train.seed": [0, 1]}
+    for seeds in ([7], [7, 8, 9]):
+        with pytest.raises(ConfigError, match=r"--seeds 2 and --set train\.seed both say which seeds"):
+            Changes({"train.seed": seeds}, seeds=2).made({}, WORKFLOW)
 
 
 def test_a_key_that_every_combination_sets_begins_with_the_first_value_where_it_has_none() -> None:

@@ -72,6 +72,17 @@ def test_every_command_that_tells_of_a_result_says_it(chain: Chain) -> None:
     assert why(chain, ids["dataset"]) == []
 
 
+def test_of_many_results_that_are_out_of_date_the_first_are_named_and_the_others_counted(chain: Chain) -> None:
+    chain.set("evaluate", seed=7)
+    lock = chain.folder / "dvc.lock"
+    head, evaluate, entry = lock.read_text().partition("  evaluate:\n")
+    copies = [f"  again{n}:\n{entry.replace('results', f'results{n}')}" for n in range(19)]
+    lock.write_text(head + evaluate + entry + "".join(copies))
+    names = ["results", *(f"results{n}" for n in range(11))]
+    said = chain.command("atoms", "list").err
+    assert said == f"Out of date: {', '.join(names)}, and 8 more. `motools status FOLDER` says why.\n"
+
+
 def test_costs_says_it_of_what_its_figures_were_paid_for(project: Path) -> None:
     chain = Chain.lay(project)
     usage = '(workspace / "usage.json").write_text(\'{"openai/x": {"input_tokens": 5}}\')'

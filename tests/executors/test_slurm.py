@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -15,8 +16,11 @@ from chain import Chain, Done
 from fake_slurm import Slurm
 
 from motools.base import yaml12
+from motools.code.search_path import pipeline_folder
+from motools.engine.cleanup import clean_up
 from motools.execution import one_step
 from motools.executors.job import Answer
+from motools.training.journal import JobEntry, Journal
 
 LIMIT = 90.0
 """Seconds after which a wait has failed."""
@@ -225,6 +229,37 @@ def test_a_env_that_git_brought_is_refused_on_the_node_in_the_jobs_answer(
     assert one_step.main([str(job), str(tmp_path / "answer.json")]) == 1
     answer = Answer.loads((tmp_path / "answer.json").read_bytes())
     assert "OPENAI_BASE_URL" in str(answer.error)
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "stays"),
+    [
+        ("succeeded", 0.5, True),
+        ("succeeded", 2, False),
+        ("failed", 2, True),
+        ("failed", 40, False),
+        ("RUNNING", 400, True),
+        ("submitting", 400, True),
+        (None, 400, True),
+    ],
+)
+def test_what_a_job_has_left_is_removed_once_it_has_ended(
+    project: Path, status: str | None, days: float, stays: bool
+) -> None:
+    place = pipeline_folder(project)
+    if status is not None:
+        Journal.of(place.project).write(JobEntry("k", "s", "prepare", ".", "", "SLURM", "", status=status))
+    left = project / ".motools" / "queued" / "k"
+    left.mkdir(parents=True)
+    (left / "job.json").write_text("{}")
+    then = time.time() - days * 24 * 3600
+    os.utime(left, (then, then))
+    with (left.parent / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another run submits just now
+        clean_up(place)
+        assert left.exists()
+    clean_up(place)
+    assert left.exists() is stays
 
 
 def sentence_of(chain: Chain, *words: str) -> Done:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import http.server
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -411,3 +413,51 @@ def test_s3_without_credentials_or_its_bucket_is_told(
     done = there.run()
     assert done.code == 2
     assert "credentials" in done.sentence
+
+
+@pytest.fixture(params=["folder", "s3", "http"])
+def shelf(request: pytest.FixtureRequest, chain: Chain) -> Iterator[Callable[[str, bytes], None]]:
+    """A remote of each kind; puts bytes there under a name."""
+    folder = chain.folder.parent / "store"
+    if request.param == "s3":
+        import boto3
+
+        address = request.getfixturevalue("bucket")
+        remote(chain, "s3://results/store", f"endpointurl={address}")
+        client = boto3.client("s3", endpoint_url=address)
+        yield lambda name, data: client.put_object(Bucket="results", Key=f"store/{name}", Body=data)
+        return
+
+    def put(name: str, data: bytes) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if request.param == "http":
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            remote(chain, f"http://127.0.0.1:{server.server_port}")
+        yield put
+        if request.param == "http":
+            server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_small_objects_are_read_and_what_is_missing_or_something_else_is_left(
+    chain: Chain, shelf: Callable[[str, bytes], None]
+) -> None:
+    oids = [hashlib.md5(data, usedforsecurity=False).hexdigest() for data in (b"one", b"two", b"other", b"none")]
+    oids[1] += ".dir"
+    for oid, data in zip(oids, (b"one", b"two", b"damaged"), strict=False):
+        shelf(f"files/md5/{oid[:2]}/{oid[2:]}", data)
+    project = Project(chain.folder)
+    asked = Remote(project)
+    asked.read(oids[2:])
+    asked.read(oids)
+    assert asked.problem is None
+    assert project.missing(oids) == {*oids[2:]}
+    assert [project.store.read(oid) for oid in oids[:2]] == [b"one", b"two"]
