@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from motools.base.files import make_folder
 from motools.base.foreign_text import read_json
 from motools.base.loaded_modules import loaded_since
 from motools.errors import DamagedError
@@ -70,11 +71,12 @@ class Record:
     patch: str | None = None
 
     def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         if self.patch is None:
             del fields["patch"]
-        path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items())
+        path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")  # `indent` takes five times as long
 
 
 def now() -> str:

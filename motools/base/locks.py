@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from motools.base.files import make_folder
 from motools.base.lock_holders import take
 
 __all__ = ["file_lock"]
@@ -20,7 +21,7 @@ def file_lock(path: Path) -> Iterator[None]:
 
     What a process that was killed had forked is ended, where it still holds the name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     while True:
         handle = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)  # others need no right to write to it
         try:
