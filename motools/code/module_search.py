@@ -107,10 +107,10 @@ class Loads:
         if parent and not above:  # a namespace package, or none of the project's
             folders = [os.path.join(folder, *parent.split(".")) for folder in self.folders]
         for folder in folders:
-            for name, path in ((last, os.path.join(last, "__init__.py")), (f"{last}.py", f"{last}.py")):
-                found = os.path.join(folder, path)
-                if self._has(folder, name) and os.path.isfile(found) and is_project(found):
-                    return found
+            for name, *below in ((last, "__init__.py"), (f"{last}.py",)):
+                path = os.path.join(folder, name, *below)
+                if self._has(folder, name) and os.path.isfile(path) and is_project(path):
+                    return path
         return None
 
     def _has(self, folder: str, name: str) -> bool:
