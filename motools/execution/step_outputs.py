@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from motools.repo.step_cache import CachedResult, roles_of
 
 
 def refuse_secrets(built: Mapping[str, Path]) -> None:
-    for path, source in built.items() if secrets.known() else ():
+    for path, source in built.items() if secrets.in_environment() else ():
         names = dict(files_in(source)) if source.is_dir() else {str(source): ""}
         if (leak := secrets.found_in(names)) is not None:
             file, name = leak
