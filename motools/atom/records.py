@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +123,8 @@ def _distributions() -> Mapping[str, tuple[str, str]]:
 @cache
 def installed_version(distribution: str) -> str | None:
     """The version of a distribution here, None where it is not installed."""
+    from importlib import metadata
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata
 
 from motools.errors import listed
 from motools.version import __version__
@@ -29,6 +28,8 @@ class Environment:
 @cache
 def here() -> Environment:
     """Of this process."""
+    from importlib import metadata
+
     versions = {each.name: each.version for each in metadata.distributions() if each.name}
     packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in versions.items()}
     packages.pop("motools", None)
