@@ -37,6 +37,7 @@ class _Task:
 
 
 def _warm_up(path: list[str], env: dict[str, str], preload: list[str], warm: bytes) -> None:
+    gc.disable()  # of what is imported nothing is garbage
     sys.path[:] = path
     for name in os.environ.keys() - env.keys():
         del os.environ[name]
@@ -50,8 +51,8 @@ def _warm_up(path: list[str], env: dict[str, str], preload: list[str], warm: byt
             call[0](*call[1])
     if _BY_NVML not in env:
         del os.environ[_BY_NVML]
-    gc.collect()
     gc.freeze()  # a fork then copies fewer pages
+    gc.enable()
 
 
 def _serve(stream: socket.socket) -> None:
