@@ -333,6 +333,7 @@ def test_fields_that_name_code_and_published_entries_are_told_apart() -> None:
     assert entries == {"backend": ("trainer", "dummy")}
 
 
+@pytest.mark.cold
 def test_no_plugin_of_pydantic_is_looked_for() -> None:
     script = """
 from dataclasses import dataclass
