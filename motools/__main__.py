@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ def main() -> NoReturn:
     """Run the command line."""
     from motools.cli.crash import guarded
 
+    atexit.register(gc.freeze)  # else the interpreter looks through all that was imported once more, a tenth of a run
     with guarded():
         if not _answered(sys.argv[1:]):
             _start_ahead(sys.argv[1:])
@@ -61,6 +64,7 @@ def _run_plainly(words: list[str]) -> None:
     options = {word for word in words[1:] if word.startswith("-")}
     if words[:1] != ["run"] or not options <= _SIMPLE:
         return
+    gc.disable()  # of what is imported nothing is garbage
     from functools import partial
 
     from motools.cli.run_arguments import RunArguments
@@ -68,6 +72,7 @@ def _run_plainly(words: list[str]) -> None:
     from motools.engine.pipeline import Pipeline
     from motools.engine.prepared import places_of, prepare_folder
 
+    gc.enable()
     places = places_of([Path(word) for word in words[1:] if word not in options] or [Path()])
     asked = RunArguments(quiet=bool(options & _QUIET), as_json="--json" in options)
     carry_out([Pipeline(place, partial(prepare_folder, place.folder)) for place in places], asked)

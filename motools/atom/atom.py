@@ -168,14 +168,18 @@ class Atom:
         return cls._checked(atom)
 
     @classmethod
-    def from_folder(cls, folder: Path, project: Project) -> Self:
-        """The atom that a folder `atoms/<name>` holds now, whatever any lock file says of it."""
+    def from_folder(cls, folder: Path, project: Project, oid: str | None = None) -> Self:
+        """The atom that a folder `atoms/<name>` holds now, whatever any lock file says of it.
+
+        Args:
+            oid: the folder object of what it holds, where that was just found out.
+        """
         try:
             text = (folder / "atom.json").read_bytes()
         except FileNotFoundError:
             raise AtomError(f"{folder} holds no atom. `motools run` makes it, `dvc checkout` brings it back.") from None
-        md5 = hash_folder(folder, project.store.large)[0].md5.removesuffix(".dir")
-        return cls._checked(_build(project, md5, text, folder))
+        oid = oid or hash_folder(folder, project.store.large)[0].md5
+        return cls._checked(_build(project, oid.removesuffix(".dir"), text, folder))
 
     @classmethod
     def _checked(cls, atom: Atom) -> Self:

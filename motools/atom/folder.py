@@ -48,7 +48,8 @@ def write_atom(
     if not source.exists():
         raise AtomError(f"{source} does not exist.")
     check_files(source)
-    ours = workspace is not None and source.resolve().is_relative_to(workspace.resolve())
+    right_in = source.parent == workspace and source.name != ".."  # and no link, as was just checked
+    ours = workspace is not None and (right_in or source.resolve().is_relative_to(workspace.resolve()))
     made = None
     for file, name in files_in(source) if source.is_dir() else [(str(source), source.name)]:
         target = os.path.join(data, name)

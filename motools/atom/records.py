@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from motools.base.files import make_folder
 from motools.base.foreign_text import read_json
 from motools.base.loaded_modules import loaded_since
 from motools.errors import DamagedError
@@ -72,12 +72,13 @@ class Record:
     host: str | None = None
 
     def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         for name in ("patch", "host"):
             if fields[name] is None:
                 del fields[name]
-        path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items())
+        path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")  # `indent` takes five times as long
 
 
 def now() -> str:
@@ -125,6 +126,8 @@ def _distributions() -> Mapping[str, tuple[str, str]]:
 @cache
 def installed_version(distribution: str) -> str | None:
     """The version of a distribution here, None where it is not installed."""
+    from importlib import metadata
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -121,7 +121,8 @@ def _made_by_itself(cls: type) -> set[str]:
 
 def schema(cls: type) -> dict[str, Any]:
     """The JSON schema of a config class, with the descriptions of inherited fields too."""
-    json_schema: dict[str, Any] = parser_of(cls).json_schema()
+    with _without_plugins():  # defaults are told by parsers that pydantic makes itself
+        json_schema: dict[str, Any] = parser_of(cls).json_schema()
     for base in cls.__mro__[1:]:
         if dataclasses.is_dataclass(base):
             for name, about in schema(base).get("properties", {}).items():

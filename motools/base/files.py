@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,9 +43,10 @@ def new_file(target: Path, made_in: Path | None = None) -> Iterator[IO[bytes]]:
         made_in: where it lies until then (default: beside the target); on the same file system.
     """
     folder = made_in or target.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     while True:
-        handle, name = tempfile.mkstemp(prefix=_PREFIX, dir=folder)
+        name = _new_name(folder)
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         if _claim(handle, name):
             break
         os.close(handle)
@@ -54,7 +54,7 @@ def new_file(target: Path, made_in: Path | None = None) -> Iterator[IO[bytes]]:
         with open(name, "wb", opener=lambda *_: handle) as file:
             yield file
             file.flush()
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             os.replace(name, target)
     except BaseException as error:
         with suppress(FileNotFoundError):
@@ -67,19 +67,37 @@ def new_file(target: Path, made_in: Path | None = None) -> Iterator[IO[bytes]]:
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
     """A new folder in another one, for a moment."""
-    parent.mkdir(parents=True, exist_ok=True)
+    make_folder(parent)
     while True:
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True) as name:
-            try:
-                handle = os.open(name, os.O_RDONLY)
-            except FileNotFoundError:
-                continue
-            try:
-                if _claim(handle, name):
-                    yield Path(name)
-                    return
-            finally:
-                os.close(handle)
+        os.mkdir(name := _new_name(parent), 0o700)
+        try:
+            handle = os.open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            if _claim(handle, name):
+                yield Path(name)
+                return
+        finally:
+            os.close(handle)
+            _remove(name)
+
+
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Make a folder, and those that it lies in, where it is not there."""
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+
+
+def _new_name(folder: Path) -> str:
+    return os.path.join(folder, f"{_PREFIX}{os.urandom(6).hex()}")
+
+
+def _remove(folder: str) -> None:
+    try:
+        os.rmdir(folder)  # most are empty at the end
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def set_aside(path: Path, folder: Path, copy: bool = False) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from motools.base.files import make_folder
 from motools.base.lock_holders import take
 
 __all__ = ["file_lock", "is_at", "open_lock"]
@@ -25,7 +26,7 @@ def file_lock(path: Path) -> Iterator[None]:
     def say_for_whom(holder: str) -> None:
         print(f"Waiting for {holder}, which is at the same work and holds {path}.", file=sys.stderr)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     while True:
         handle = open_lock(path)
         try:

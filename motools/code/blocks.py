@@ -127,14 +127,12 @@ class _Count:
                 if not harmless:
                     return "live"
                 kind = of if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
-        for part in classes[0].body:
-            names = set(names_bound(part))
-            if "__init_subclass__" in names:
-                return "live"
-            special = any(name.startswith("__") for name in names - {"__repr__", "__str__", "__slots__"})
-            handed = [n.id for node in at_import(part) for n in ast.walk(node) if isinstance(n, ast.Name)]
-            if special or any(module.kinds.get(each) in ("def", "import") for each in handed if each != "field"):
-                kind = "class" if kind == "record" else kind
+        names, handed = _inside(classes[0])
+        if "__init_subclass__" in names:
+            return "live"
+        special = any(name.startswith("__") for name in names - {"__repr__", "__str__", "__slots__"})
+        if special or any(module.kinds.get(each) in ("def", "import") for each in handed if each != "field"):
+            kind = "class" if kind == "record" else kind
         plain = all(last_name(each) == "dataclass" for each in classes[0].decorator_list)
         return kind if plain and kind == "record" else "class"
 
@@ -355,6 +353,14 @@ def _pin(statement: ast.stmt) -> str:
 def _lines(statement: ast.stmt) -> tuple[int, int]:
     decorators = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(each.lineno for each in decorators)]), statement.end_lineno or statement.lineno
+
+
+@lru_cache(maxsize=2048)
+def _inside(cls: ast.ClassDef) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that the body of a class binds, and those that it uses while it is executed."""
+    bound = frozenset(name for part in cls.body for name in names_bound(part))
+    nodes = (each for part in cls.body for node in at_import(part) for each in ast.walk(node))
+    return bound, frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
 
 def _is_named(name: str, module: Module) -> bool:

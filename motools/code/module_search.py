@@ -46,6 +46,7 @@ class Loads:
         self._names = {source.module: path for path, source in sources.items()}
         self._paths: dict[str, str | None] = {}
         self._is_project: dict[str, bool] = {}
+        self._listed: dict[str, frozenset[str]] = {}
 
     def parsed(self, paths: Iterable[str]) -> dict[str, Module]:
         modules = ((path, self._module(path)) for path in paths)
@@ -53,9 +54,9 @@ class Loads:
 
     def is_project(self, dotted: str) -> bool:
         if dotted not in self._is_project:
-            below = os.path.join(*dotted.split("."))
-            namespace = any(os.path.isdir(os.path.join(folder, below)) for folder in self.folders if dotted)
-            self._is_project[dotted] = namespace or self.file(dotted) is not None
+            first, *_ = parts = dotted.split(".")
+            places = (os.path.join(folder, *parts) for folder in self.folders if self._has(folder, first))
+            self._is_project[dotted] = any(map(os.path.isdir, places)) or self.file(dotted) is not None
         return self._is_project[dotted]
 
     def closure(self, paths: Iterable[str], ran: Mapping[str, set[str]]) -> tuple[list[str], list[str]]:
@@ -106,10 +107,20 @@ class Loads:
         if parent and not above:  # a namespace package, or none of the project's
             folders = [os.path.join(folder, *parent.split(".")) for folder in self.folders]
         for folder in folders:
-            for path in (os.path.join(folder, last, "__init__.py"), os.path.join(folder, f"{last}.py")):
-                if os.path.isfile(path) and is_project(path):
+            for name, *below in ((last, "__init__.py"), (f"{last}.py",)):
+                path = os.path.join(folder, name, *below)
+                if self._has(folder, name) and os.path.isfile(path) and is_project(path):
                     return path
         return None
+
+    def _has(self, folder: str, name: str) -> bool:
+        """Whether a folder holds something of a name, as its list tells that is read once, for all names."""
+        if folder not in self._listed:
+            try:
+                self._listed[folder] = frozenset(os.listdir(folder))
+            except OSError:
+                self._listed[folder] = frozenset()
+        return name in self._listed[folder]
 
     def _module(self, path: str) -> Module | None:
         if path not in self.sources:

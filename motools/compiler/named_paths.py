@@ -61,7 +61,7 @@ def _named_in(text: str, place: PipelineFolder) -> Named:
                 paths.update(dict.fromkeys(files))
                 looked_in = [os.path.dirname(each) for each in [path, *files]]
                 folders.update(dict.fromkeys(each for each in looked_in if not glob.has_magic(each)))
-            elif not _is_own(path, place) and (os.path.exists(path) or _PATH.fullmatch(form)):
+            elif (os.path.exists(path) or _PATH.fullmatch(form)) and not _is_own(path, place):
                 paths[path] = None
     return Named(tuple(paths), tuple(folders))
 

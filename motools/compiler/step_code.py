@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +158,8 @@ def _entry_named(text: str, place: PipelineFolder) -> str | None:
 
 @cache
 def _of_installed(module: str) -> str:
+    from importlib import metadata
+
     package = module.partition(".")[0]
     names = metadata.packages_distributions().get(package, [])
     return f"{package} {' '.join(f'{name}=={metadata.version(name)}' for name in sorted(set(names)))}".strip()
@@ -166,6 +167,8 @@ def _of_installed(module: str) -> str:
 
 @cache
 def _of_package(name: str, step: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -43,7 +43,7 @@ class GeneratedStage:
         self.at_home = state.place.importable
         self._is_paid: bool | None = None
 
-    @property
+    @cached_property
     def log(self) -> Path:
         return log_path(self._place, self.name)
 

@@ -49,12 +49,13 @@ class RunOptions:
         Args:
             running: how many cores each of those keeps busy, None of those that do not say so: most wait for others.
         """
-        own, busy = os.cpu_count() or 1, list(running)
+        busy = list(running)
         if self.jobs is not None:
             return _fits([1.0 if each is None else each for each in busy], 1.0 if cores is None else cores, self.jobs)
         if cores is None:
-            return _fits([1.0 for each in busy if each is None], 1.0, max(_PLACES, own))
-        return _fits([each for each in busy if each is not None], cores, own)
+            waiting = busy.count(None)
+            return waiting < _PLACES or waiting < (os.cpu_count() or 1)
+        return _fits([each for each in busy if each is not None], cores, os.cpu_count() or 1)
 
 
 def _fits(running: Sequence[float], cores: float, room: float) -> bool:

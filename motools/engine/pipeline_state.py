@@ -90,7 +90,7 @@ class PipelineState:
         """Where steps go that want these modules imported; folders that run together share one, where their workflow is
         an installed one."""
         reference, place = self.compiled.reference, self.place
-        parsed = references.parse(reference, place)
+        parsed = references.parse(reference, place) if len(self.together) > 1 else None
         shared = len(self.together) > 1 and (parsed is None or parsed.file is None)
         give = self.workers.for_rehearsals if rehearsal else self.workers.for_steps
         with place.hidden() if shared else nullcontext():

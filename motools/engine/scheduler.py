@@ -72,6 +72,7 @@ class Scheduler:
         self._blocked: dict[Stage, str] = {}  # by whom
         self._events: queue.SimpleQueue[tuple[Stage, Future[Any]] | int] = queue.SimpleQueue()
         self._answered = 0  # signals
+        self._uses_others = False  # machines, so that a stage may start before one that has no room here
         self._stopped_keys: list[str] = []
         self.signals = Signals(self._events.put)
         self.states: dict[Stage, StepState] = {}
@@ -124,7 +125,9 @@ class Scheduler:
 
     def _next(self, ready: list[Stage]) -> Stage | None:
         """The next stage that has room, taken out of `ready`: the first, or one that is for other machines."""
-        for stage in ready if not self._is_stopped() else ():
+        if not ready or self._is_stopped():
+            return None
+        for stage in ready if self._uses_others else ready[:1]:
             if (stage is ready[0] or stage.on) and self._has_room(stage):
                 ready.remove(stage)
                 return stage
@@ -139,6 +142,7 @@ class Scheduler:
                     self._order.done(stage)
                 else:
                     free.append(stage)
+                    self._uses_others |= bool(stage.on)
         return free
 
     def _is_skipped(self, stage: Stage) -> bool:

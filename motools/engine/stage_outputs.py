@@ -56,6 +56,7 @@ class StageOutputs:
         self.claims = PathLocks(project.root, hardlink)
         self._flushed = time.monotonic()
         self._has_new_deps = False
+        self._described: dict[str, Out] = {}  # folder objects, which do not change
 
     def status(self, name: str) -> dict[str, str]:
         """The outs of a stage that are not as locked: path -> `deleted`, `modified`, `replaced` by what the cache has
@@ -63,8 +64,8 @@ class StageOutputs:
         locked = {out["path"]: out.get("md5") for out in self.lock_file.entry(name).get("outs", [])}
         differing = {}
         for path, cached in out_paths(self._compiled.stages[name]).items():
-            here = self.hash(path)
             md5 = locked.get(path)
+            here = self.hash(path) if md5 is not None else None
             if md5 is None:
                 differing[path] = "new"
             elif here is None:
@@ -138,6 +139,7 @@ class StageOutputs:
             executed: just now, so that DVC is told what was read then, not what is there now.
         """
         entry = result.entry
+        self._described |= {out.md5: out for out in entry.outputs.values()} if executed else {}
         outs = {pipeline.atom_path(name): entry.outputs[role] for name, role in roles_of(call.outputs).items()}
         outs[pipeline.record_path(call.name)] = entry.record
         if entry.logs is not None:
@@ -185,8 +187,10 @@ class StageOutputs:
     def _describe(self, path: str, atom: str) -> Out:
         """An input as dvc.lock gives it; from the folder where another command has just cleaned the cache."""
         md5 = f"{atom.rpartition('-')[2]}.dir"
+        if md5 in self._described:
+            return self._described[md5]
         try:
-            return self._project.store.describe(md5)
+            return self._described.setdefault(md5, self._project.store.describe(md5))
         except FileNotFoundError:
             here = self.hash(path)
             if here is None or here.md5 != md5:

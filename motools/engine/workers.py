@@ -6,10 +6,12 @@ import atexit
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from motools.engine.elsewhere import Elsewhere
 from motools.execution.workers import WarmExecutor
+
+if TYPE_CHECKING:  # a server is started before this process imports what it needs itself
+    from motools.engine.elsewhere import Elsewhere
 
 __all__ = ["Workers", "start_ahead"]
 

@@ -179,7 +179,7 @@ def restore(call: StepCall, entry: CachedResult) -> dict[str, Hashed]:
     hashed: dict[str, Hashed] = {}
     for path, out in outs.items():
         hashed |= call.place.project.store.check_out(out.md5, call.folder / path)
-    write_metrics(call)
+    write_metrics(call, entry)
     keep(call.place.project, call.key, entry)
     return hashed
 
@@ -200,12 +200,18 @@ def quarantine(error: DamagedError, project: Project) -> str:
     return f"The cache object {error.path} was damaged, and has been put aside as {target}."
 
 
-def write_metrics(call: StepCall) -> None:
-    """metrics/<stage>.json says what the eval atoms say: derived, so that it can never differ from them."""
+def write_metrics(call: StepCall, entry: CachedResult) -> None:
+    """metrics/<stage>.json says what the eval atoms say: derived, so that it can never differ from them.
+
+    Args:
+        entry: what has just been put into the folder.
+    """
     metrics: dict[str, Any] = {}
+    roles = roles_of(call.outputs)
     evals = [name for name, kind in call.outputs.items() if kind == "eval"]
     for name in evals:
-        atom = EvalAtom.from_folder(call.folder / pipeline.atom_path(name), call.place.project)
+        folder, oid = call.folder / pipeline.atom_path(name), entry.outputs[roles[name]].md5
+        atom = EvalAtom.from_folder(folder, call.place.project, oid)
         metrics.update({name: atom.metrics} if len(evals) > 1 else atom.metrics)
     if evals:
         text = json.dumps(metrics, indent=2, sort_keys=True) + "\n"

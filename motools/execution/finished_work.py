@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from motools.atom import records
-from motools.base.files import in_words, replace_file
+from motools.base.files import in_words
 from motools.code import trace
 from motools.code.world import World
 from motools.compiler.step_call import StepCall
@@ -30,6 +30,7 @@ from motools.repo.project import Project
 __all__ = ["drop_known", "is_finished", "kept_aside", "note", "put_aside", "room", "safe", "take_up"]
 
 _MADE = "made.json"
+_ROOM = bytes(1 << 16)
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def room(work: Path) -> Iterator[None]:
     """While the function runs: keep room on the disk for what `note` writes, should the function fill it."""
     path = work / "room"
     with suppress(OSError):  # there is none to keep
-        path.write_bytes(bytes(1 << 16))
+        path.write_bytes(_ROOM)
     try:
         yield
     finally:
@@ -58,7 +59,8 @@ def note(call: StepCall, work: Path, returned: Any) -> None:
         text = json.dumps(content)
     except (TypeError, ValueError):  # the metadata is not JSON, which will be refused too
         text = "{}"
-    replace_file(work / _MADE, text)
+    (work / "made.new").write_text(text, encoding="utf-8")  # the folder is ours alone, and goes as a whole
+    os.replace(work / "made.new", work / _MADE)
 
 
 def is_finished(work: Path) -> bool:

@@ -40,7 +40,7 @@ class Observation:
         self.call = call
         self.kept = kept
         self.log = kept.with_name(f"{kept.name}.trace")
-        self._ignored = (str(work), str(kept), *(str(call.folder / path) for path in _not_read(call)))
+        self._ignored = (str(work), str(kept), *(os.path.join(call.folder, path) for path in _not_read(call)))
         self._events = Events()
         if force or not self._holds_still():
             self.forget()
@@ -85,7 +85,8 @@ class Observation:
 
     def forget(self) -> None:
         """Remove what is left of attempts: this one has succeeded, or they are of no use."""
-        shutil.rmtree(self.kept, ignore_errors=True)
+        if self.kept.is_dir():
+            shutil.rmtree(self.kept, ignore_errors=True)
         self.log.unlink(missing_ok=True)
 
     def _holds_still(self) -> bool:

@@ -23,7 +23,7 @@ from motools.atom.records import Record
 from motools.base import secrets
 from motools.base.clock import Moment, moment
 from motools.base.configs import parse, parser_of
-from motools.base.files import in_words
+from motools.base.files import in_words, make_folder
 from motools.base.locks import file_lock
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import dependencies
@@ -49,7 +49,7 @@ from motools.execution.work_folders import (
 )
 from motools.observe import observer
 from motools.repo import pipeline
-from motools.repo.cache import Hashed, files_in, hash_file
+from motools.repo.cache import Hashed, files_in, hash_file, hash_folder, modes_of_new
 from motools.repo.git import GitState
 from motools.repo.remote import Remote
 
@@ -172,7 +172,7 @@ def output_to(log: Path | None) -> Iterator[None]:
     if log is None:
         yield
         return
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(log.parent)
     sys.stdout.flush()
     sys.stderr.flush()
     saved, stdout = (os.dup(1), os.dup(2)), sys.stdout
@@ -219,11 +219,13 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
         drop_secrets(kept)
     try:
         finished_work.safe(call, work)
+        modes = modes_of_new(work)
         for path, source in built.items():
-            project.store.place(outs[path], source, call.folder / path)
-        write_metrics(call)
+            project.store.place(outs[path], source, call.folder / path, modes)
+        write_metrics(call, result.entry)
         kept.with_name(f"{kept.name}.trace").unlink(missing_ok=True)
-        shutil.rmtree(kept, ignore_errors=True)
+        if kept.is_dir():
+            shutil.rmtree(kept, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Outcome(True, result, hashed=_in_place(call, seen, before) if before is not None else {})
@@ -301,8 +303,9 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
     atoms, stamps = {}, {}
     for name, atom_id in call.inputs.items():
         folder = call.folder / pipeline.atom_path(name)
-        stamps[folder] = _stamps(folder)
-        atom = atoms[name] = Atom.from_folder(folder, call.place.project)
+        out, files, _ = hash_folder(folder, call.place.project.store.large)
+        stamps[folder] = {os.path.join(folder, file): _stamp(each.stat) for file, each in files.items()}
+        atom = atoms[name] = Atom.from_folder(folder, call.place.project, out.md5)
         if atom.id != atom_id:
             raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
     inputs = Inputs(as_seen(atoms, call.gathers), call.roles)

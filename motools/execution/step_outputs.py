@@ -21,14 +21,12 @@ from motools.repo.step_cache import CachedResult, roles_of
 
 
 def refuse_secrets(built: Mapping[str, Path]) -> None:
-    files = {
-        file: f"{path}/{name}" if name else path
-        for path, source in built.items()
-        for file, name in (files_in(source) if source.is_dir() else [(str(source), "")])
-    }
-    if (leak := secrets.found_in(files)) is not None:
-        file, name = leak
-        raise StepError(f"{files[file]} would hold the value of {name}, for all to read.")
+    for path, source in built.items() if secrets.in_environment() else ():
+        names = dict(files_in(source)) if source.is_dir() else {str(source): ""}
+        if (leak := secrets.found_in(names)) is not None:
+            file, name = leak
+            where = f"{path}/{names[file]}" if names[file] else path
+            raise StepError(f"{where} would hold the value of {name}, for all to read.")
 
 
 _DEAR = 10.0  # seconds; what took longer, or cost money, is on the disk before it counts, and survives a power cut

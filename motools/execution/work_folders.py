@@ -28,8 +28,9 @@ def make_work_folder(folder: Path) -> Mapping[str, str]:
 
 def remove_work_folder(folder: Path) -> None:
     """Remove a work folder; where a killed run left it, what it had started may still be writing into it."""
-    end_processes(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.lexists(folder):
+        end_processes(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def end_processes(folder: Path) -> None:
@@ -46,7 +47,7 @@ def end_processes(folder: Path) -> None:
 def drop_secrets(kept: Path) -> None:
     """What a step keeps for its next execution is given up where a provider's answer had the key in it."""
     with suppress(FileNotFoundError):  # another process has just given it up
-        if secrets.found_in(walk_files(kept)) is None:
+        if not kept.is_dir() or secrets.found_in(walk_files(kept)) is None:
             return
         shutil.rmtree(kept, ignore_errors=True)
 

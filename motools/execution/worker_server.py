@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -37,6 +38,7 @@ class _Task:
 
 
 def _warm_up(path: list[str], env: dict[str, str], preload: list[str], warm: bytes) -> None:
+    gc.disable()  # of what is imported nothing is garbage
     sys.path[:] = path
     for name in os.environ.keys() - env.keys():
         del os.environ[name]
@@ -50,8 +52,8 @@ def _warm_up(path: list[str], env: dict[str, str], preload: list[str], warm: byt
             call[0](*call[1])
     if _BY_NVML not in env:
         del os.environ[_BY_NVML]
-    gc.collect()
     gc.freeze()  # a fork then copies fewer pages
+    gc.enable()
 
 
 def _serve(stream: socket.socket) -> None:
@@ -169,6 +171,16 @@ def _run(payload: bytes, pipe: int) -> NoReturn:
     os._exit(0)
 
 
+def _end(server: int) -> None:
+    """End the server without taking its interpreter apart, for which a run would wait."""
+    if os.getpid() == server:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(0)
+
+
 if __name__ == "__main__":
+    atexit.register(_end, os.getpid())  # the first to be registered is called after all others
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         _serve(connection)

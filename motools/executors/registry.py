@@ -9,7 +9,6 @@ import typing
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
 from motools.base.configs import StepConfig, parse
@@ -55,6 +54,8 @@ class Chosen:
 
 def kinds() -> dict[str, str]:
     """The kinds that installed packages publish: name -> `module:function`."""
+    from importlib.metadata import entry_points
+
     return {point.name: point.value for point in entry_points(group=GROUP)}
 
 

@@ -25,12 +25,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from motools.base.clock import moment
-from motools.base.files import scratch
+from motools.base.files import make_folder, scratch
 from motools.base.foreign_text import read_json
 from motools.errors import DamagedError
 from motools.repo.large_objects import LARGE, PROTECTED, LargeObjects
 
-__all__ = ["Cache", "Hashed", "Out", "files_in", "folder_object", "hash_file", "hash_folder", "walk_files"]
+__all__ = [
+    "Cache",
+    "Hashed",
+    "Out",
+    "files_in",
+    "folder_object",
+    "hash_file",
+    "hash_folder",
+    "modes_of_new",
+    "walk_files",
+]
 
 
 @dataclass(frozen=True)
@@ -131,13 +141,11 @@ def files_in(folder: Path | str) -> Iterator[tuple[str, str]]:
             yield os.path.join(parent, name), inside + name
 
 
-def _as_taken_out(source: Path) -> None:
+def _as_taken_out(source: Path, modes: Mapping[str, int]) -> None:
     """Give files and folders the modes that new ones get, as `check_out` does; folders without files go."""
-    modes = _modes_of_new(source.parent)
     for parent, _, names in os.walk(source, topdown=False):
         for name in names:
-            if not _is_linked(os.path.join(parent, name)):
-                _set_mode(os.path.join(parent, name), modes["file"])
+            _set_mode(os.path.join(parent, name), modes["file"])
         if parent != str(source):
             with suppress(OSError):  # there is something in it
                 os.rmdir(parent)
@@ -147,7 +155,7 @@ def _as_taken_out(source: Path) -> None:
         _set_mode(str(source), modes["file"])
 
 
-def _modes_of_new(folder: Path) -> dict[str, int]:
+def modes_of_new(folder: Path) -> dict[str, int]:
     """The modes that a new file and a new folder get there."""
     file, within = (os.path.join(folder, f".motools-{os.getpid()}-new-{kind}") for kind in ("file", "folder"))
     os.close(os.open(file, os.O_CREAT, 0o666))  # or one that a killed process of our number has left
@@ -164,15 +172,16 @@ def _stamp(about: os.stat_result) -> tuple[int, int, int]:
 
 
 def _set_mode(path: str, mode: int) -> None:
-    if stat.S_IMODE(os.stat(path).st_mode) != mode:
+    about = os.stat(path)
+    if stat.S_IMODE(about.st_mode) != mode and not _is_linked(about):
         with suppress(OSError):
             os.chmod(path, mode)
 
 
-def _is_linked(path: str) -> bool:
+def _is_linked(about: os.stat_result) -> bool:
     """Whether a file's bytes are those of an object, which must stay protected."""
-    about = os.stat(path)
-    return about.st_size >= LARGE and about.st_nlink > 1 and stat.S_IMODE(about.st_mode) == PROTECTED
+    is_large = stat.S_ISREG(about.st_mode) and about.st_size >= LARGE
+    return is_large and about.st_nlink > 1 and stat.S_IMODE(about.st_mode) == PROTECTED
 
 
 def _protect(path: str) -> None:
@@ -396,13 +405,14 @@ class Cache:
         digest = hashlib.md5(usedforsecurity=False)
         try:
             with (
-                open(new, "wb") as file,
-                io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as read,
+                open(new, "wb", buffering=0) as file,
+                io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", buffering=0) as read,
             ):
                 size = _block_of(len(source) if isinstance(source, bytes) else os.fstat(read.fileno()).st_size)
                 while block := read.read(size):
                     digest.update(block)
-                    file.write(block)
+                    while block:
+                        block = block[file.write(block) :]
                 os.fchmod(file.fileno(), PROTECTED)
             if digest.hexdigest() != oid.removesuffix(".dir"):
                 raise DamagedError(f"{target} could not be written as it should be: run again.")
@@ -474,11 +484,15 @@ class Cache:
         told = {os.path.join(target, name) if name else str(target): each for name, each in files.items()}
         return {path: each for path, each in told.items() if written and written.is_after_writing(each.stat)}
 
-    def place(self, out: Out, source: Path, target: Path) -> None:
-        """Move what was just added to where it belongs, replacing what is there; it is then as if it was taken out."""
-        target.parent.mkdir(parents=True, exist_ok=True)
+    def place(self, out: Out, source: Path, target: Path, modes: Mapping[str, int] | None = None) -> None:
+        """Move what was just added to where it belongs, replacing what is there; it is then as if it was taken out.
+
+        Args:
+            modes: what `modes_of_new` says of the folder that the source lies in, where that is known.
+        """
+        make_folder(target.parent)
         with scratch(target.parent) if os.path.lexists(target) else nullcontext() as aside:
-            _as_taken_out(source)
+            _as_taken_out(source, modes or modes_of_new(source.parent))
             if aside is not None:
                 target.rename(aside / "old")
             try:

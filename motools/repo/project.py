@@ -134,8 +134,8 @@ class Project:
 
     def hidden(self, base: Path, names: Iterable[str]) -> str | None:
         """The first of these files, by its path below a folder, that a .dvcignore would keep DVC from seeing there."""
-        above = [folder for folder in (base, *base.parents) if folder.is_relative_to(self.root)]
-        if not any(ignores(folder / ".dvcignore") for folder in above):
+        depth = len(base.relative_to(self.root).parts)
+        if not any(ignores(folder / ".dvcignore") for folder in (base, *base.parents[:depth])):
             return None
         with self.dvc() as repo:
             return next((name for name in names if repo.dvcignore.is_ignored_file(str(base / name))), None)

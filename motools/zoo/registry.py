@@ -16,10 +16,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from motools.errors import UserError, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 Kind = Literal["dataset", "task", "workflow", "config", "trainer", "evaluator"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,11 +110,13 @@ def declared(group: str) -> EntryPoints:
 
     To find those of one group takes as long as to find all, a file of every distribution: they are read once.
     """
-    return cast(EntryPoints, _entry_points(tuple(sys.path)).select(group=group))
+    return cast("EntryPoints", _entry_points(tuple(sys.path)).select(group=group))
 
 
 @cache
 def _entry_points(path: tuple[str, ...]) -> Any:
+    from importlib.metadata import entry_points  # a twelfth of what a worker imports
+
     return entry_points()
 
 

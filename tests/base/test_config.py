@@ -6,6 +6,8 @@ import datetime
 import decimal
 import enum
 import json
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -329,3 +331,24 @@ def test_fields_that_name_code_and_published_entries_are_told_apart() -> None:
     code, entries = marked(Named, as_values(Named("m")))
     assert code == {"loader": "module:function"}
     assert entries == {"backend": ("trainer", "dummy")}
+
+
+@pytest.mark.cold
+def test_no_plugin_of_pydantic_is_looked_for() -> None:
+    script = """
+from dataclasses import dataclass
+from importlib import metadata
+from motools.base.configs import StepConfig, parse, schema
+
+@dataclass
+class Config(StepConfig):
+    seed: int = 0
+
+def refused(**_):
+    raise SystemExit("all that is installed was looked through")
+
+metadata.distributions = refused
+print(parse(Config, {}, "train").seed, schema(Config)["properties"]["seed"]["default"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "0 0\n"), done.stderr

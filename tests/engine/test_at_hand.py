@@ -880,7 +880,10 @@ def test_metrics_of_several_evaluations_stand_under_their_names(chain: Chain) ->
 
     call = replace(call_of(chain, "evaluate"), outputs={"results": "eval", "model": "model", "others": "eval"})
     shutil.copytree(chain.path("atoms/results"), chain.path("atoms/others"))
-    cached_results.write_metrics(call)
+    entry = cached_results.locked_entry(call.name, {"results": "eval"}, False, chain.locked()["evaluate"])
+    assert entry is not None
+    outs = dict.fromkeys(("eval", "model", "eval-2"), entry.outputs["eval"])
+    cached_results.write_metrics(call, replace(entry, outputs=outs))
     text = chain.path("metrics/evaluate.json").read_text()
     told = {"task": {"score": {"mean": 0.5}}}
     assert text == json.dumps({"others": told, "results": told}, indent=2) + "\n"

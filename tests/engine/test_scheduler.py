@@ -283,6 +283,15 @@ def test_as_many_run_at_once_as_have_room_and_no_more(scene: Scene) -> None:
     assert seen[0] == ["a", "b"]
 
 
+def test_a_stage_for_other_machines_starts_where_one_for_this_machine_has_no_room(scene: Scene) -> None:
+    far = Task("far")
+    far.on = "there"
+    near = Task("near", lambda: eventually(lambda: "far" in scene.heard.of("started")))
+    states = scene.run({near: [], Task("next"): [], far: []}, jobs=1)
+    assert {state.status for state in states.values()} == {"finished"}
+    assert scene.heard.of("started")[:2] == ["near", "far"]
+
+
 def test_a_stage_claims_its_files_while_it_runs(scene: Scene) -> None:
     seen: list[Any] = []
     a = Task("a", lambda: seen.append(scene.claimed()), reads=["/in"], writes=["/out"])

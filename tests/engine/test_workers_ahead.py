@@ -87,3 +87,10 @@ def test_a_run_that_executes_and_says_nothing_loads_what_it_needs_alone(chain: C
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=chain.folder, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
     assert chain.executed() == ["dataset", "model", "results"]
+
+
+@pytest.mark.cold
+def test_the_server_is_started_before_the_run_itself_imports_what_it_needs() -> None:
+    code = "import sys, motools.engine.workers; print(*{'motools.engine.elsewhere', 'pydantic'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.split() == []

@@ -249,11 +249,11 @@ def test_what_is_written_to_an_output_while_it_is_being_kept_is_not_taken_for_wh
     chain = Chain.lay(project)
     place = Cache.place
 
-    def late(store: Cache, out: object, source: Path, target: Path) -> None:
+    def late(store: Cache, out: object, source: Path, target: Path, *more: object) -> None:
         if target.name == "model":
             with (source / "data" / "part.txt").open("r+b") as file:  # as what the step has left running would
                 file.write(b"X")
-        place(store, out, source, target)  # type: ignore[arg-type]
+        place(store, out, source, target, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Cache, "place", late)
     with ThreadPoolExecutor(1) as here:
