@@ -179,13 +179,11 @@ def _import(*libraries: str) -> None:
 
 
 def _look_at_all_modules() -> None:
-    """Ask of each module what a run asks of it: there are a few hundred in a process that has imported what it needs,
-    and thousands here."""
-    from motools.atom import records
+    """Have whose code each module is looked up: there are a few hundred where a run has imported what it needs, and
+    thousands here."""
     from motools.execution import observation
 
     observation._project_modules()
-    records.versions()
 
 
 def _listen(listener: socket.socket) -> None:
