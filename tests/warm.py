@@ -101,7 +101,8 @@ def start() -> Path:
     unset = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     env = {name: value for name, value in os.environ.items() if name not in unset} | ONE_THREAD
     (place / "variables").write_bytes(marshal.dumps(variables(env)))
-    env |= {"HF_HOME": f"{place}/hub", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}  # asked for by what is imported
+    # Asked for by what is imported; with the last, PyTorch does not touch a GPU, which no fork could use then.
+    env |= {"HF_HOME": f"{place}/hub", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
     listeners = [socket.socket(socket.AF_UNIX) for _ in SERVERS]
     for name, listener in zip(SERVERS, listeners, strict=True):
         listener.bind(f"{place}/{name}.socket")
