@@ -69,6 +69,8 @@ workflow = Workflow("chain", [
     Step("evaluate", {"model": "model", "dataset": "dataset"}, {"results": "eval"}, Config, evaluate),
 ])
 '''
+Lay = Callable[[Callable[[Path], object]], Path]
+"""The fixture `lay` of conftest: the folder of the test's project, with a copy of what a function makes of one."""
 NAMES = ["prepare", "train", "evaluate"]
 OUTPUTS = ["dataset", "model", "results"]
 

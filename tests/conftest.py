@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib.metadata
@@ -164,6 +165,34 @@ def project(new_project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch)
         origin = getattr(sys.modules[name], "__file__", None) or ""
         if origin.startswith(str(folder)):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def scenes() -> dict[Callable[[Path], object], Path]:
+    """The projects that were made for `lay`, by the function that made each."""
+    return {}
+
+
+@pytest.fixture
+def lay(
+    project: Path,
+    template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    scenes: dict[Callable[[Path], object], Path],
+) -> Callable[[Callable[[Path], object]], Path]:
+    """Lays a scene into the project: a copy of what a function has made, once in a session, of a project like it."""
+    import shutil
+
+    def laid(make: Callable[[Path], object]) -> Path:
+        if make not in scenes:
+            folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("scene") / "project", symlinks=True))
+            with contextlib.chdir(folder):
+                make(folder)
+            scenes[make] = folder
+        shutil.rmtree(project / ".git")  # its objects cannot be written over
+        return Path(shutil.copytree(scenes[make], project, symlinks=True, dirs_exist_ok=True))
+
+    return laid
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ As a script, it is such a process: a line of JSON asks for a step, a line of JSO
 from __future__ import annotations
 
 import asyncio  # noqa: F401  (so that no fork has to)
+import gc
 import io
 import json
 import os
@@ -136,9 +137,14 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 def _serve(observed: bool) -> None:
     if observed:
-        import motools.execution.run_step  # noqa: F401
+        import motools.execution.run_step
+        import motools.workflow  # noqa: F401
+        from motools.execution import observation
 
         observer()
+        observation._project_modules()  # each fork would look at all that is loaded
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         reading, writing = os.pipe()

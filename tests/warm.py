@@ -41,18 +41,44 @@ COLD = sys.executable
 """Python itself."""
 PROGRAMS = ("python", "motools", "dvc")
 LIBRARIES = (
-    "IPython", "anyio._backends._asyncio", "configobj", "dvc.cli", "dvc.repo", "dvc.commands.status",
-    "dvc.commands.data_sync", "dvc_data.index", "git", "inspect_ai", "inspect_ai.agent._acp.server", "inspect_ai.hooks",
-    "inspect_ai.log", "inspect_ai.model", "inspect_ai.scorer", "inspect_ai._eval.eval", "numpy", "openai",
-    "inspect_ai.model._providers.openai", "openai.resources.chat", "openai.resources.fine_tuning", "pooch", "psutil",
-    "pydantic", "rich.console", "rich.markdown", "rich.table", "ruamel.yaml", "typer", "typer._adapters", "yaml",
+    "IPython", "anyio._backends._asyncio", "configobj", "dulwich.client", "dulwich.index",
+    "dvc._debug", "dvc.analytics", "dvc.cachemgr", "dvc.cli.parser", "dvc.commands.data_sync", "dvc.commands.status",
+    "dvc.render.match", "dvc.repo", "dvc.repo.brancher", "dvc.repo.graph", "dvc.repo.metrics.show",
+    "dvc.repo.params.diff", "dvc.repo.reproduce", "dvc.repo.trie", "dvc.repo.worktree", "dvc.ui.table",
+    "dvc.utils.strictyaml", "dvc_data.hashfile.db.index", "dvc_data.index.checkout", "dvc_data.index.fetch",
+    "dvc_data.index.push", "fsspec.implementations.memory", "git", "inspect_ai", "inspect_ai.agent._acp.server",
+    "inspect_ai.hooks", "inspect_ai.log", "inspect_ai.model", "inspect_ai.scorer", "inspect_ai._eval.eval", "networkx",
+    "numpy", "openai", "inspect_ai.model._providers.openai", "openai.resources.chat", "openai.resources.fine_tuning",
+    "pooch", "psutil", "pydantic", "rich.console", "rich.json", "rich.markdown", "rich.table", "ruamel.yaml",
+    "scmrepo.git.backend.dulwich", "symtable", "typer", "typer._adapters", "typer._click.decorators", "yaml",
+    "zc.lockfile",
 )  # fmt: skip
 
 OURS = {
-    "command_line": ("motools.cli.app", "motools.engine.checks", "motools.engine.progress", "motools.steps"),
-    "workers": ("motools.execution.run_step", "motools.compiler.find_workflow", "motools.steps"),
-}
+    "command_line": (
+        "motools.cli.app", "motools.atom.lineage", "motools.engine.checks", "motools.engine.new_project",
+        "motools.engine.progress", "motools.engine.results_table", "motools.engine.run",
+        "motools.evals.inspect.evaluator", "motools.executors.registry", "motools.repo.claims",
+        "motools.report.collect", "motools.statistics", "motools.steps", "motools.training.tinylm",
+        "motools.workflow", "motools.zoo.checks",
+    ),
+    "workers": (
+        "motools.execution.run_step", "motools.compiler.find_workflow", "motools.engine.state",
+        "motools.evals.inspect.logs", "motools.evals.inspect.evaluator", "motools.steps", "motools.training.examples",
+        "motools.training.tinylm", "motools.workflow", "motools.zoo.checks", "mozoo.tasks.registered",
+    ),
+}  # fmt: skip
 """Servers that have imported modules of ours too: what each would import in its first tenths of a second."""
+STEPS = (
+    "encodings.cp437", "fsspec.implementations.chained", "httpcore2", "inspect_ai._control.config_record",
+    "inspect_ai._control.scoring", "inspect_ai.agent._acp._client_registry", "inspect_ai.agent._acp.transport_live",
+    "inspect_ai.hooks._startup", "inspect_ai.model._providers.mockllm", "inspect_ai.model._providers.none",
+    "inspect_ai.model._providers.openai_compatible", "inspect_ai.solver._transcript", "jinja2.sandbox", "numpy.ma",
+    "numpy.random", "numpy.typing", "openai.resources.chat.completions.completions", "peft", "rich._emoji_codes",
+    "tinker", "tinker.resources", "torch", "transformers.dynamic_module_utils",
+    "transformers.models.auto.tokenization_auto", "transformers.models.llama.modeling_llama", "truststore",
+)  # fmt: skip
+"""Libraries that only steps use: the workers' server alone imports them."""
 SERVERS = ("python", *OURS)
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 """Several tests run at once on few cores, and a process with threads cannot be forked safely."""
@@ -75,6 +101,8 @@ def start() -> Path:
     unset = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     env = {name: value for name, value in os.environ.items() if name not in unset} | ONE_THREAD
     (place / "variables").write_bytes(marshal.dumps(variables(env)))
+    # Asked for by what is imported; with the last, PyTorch does not touch a GPU, which no fork could use then.
+    env |= {"HF_HOME": f"{place}/hub", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
     listeners = [socket.socket(socket.AF_UNIX) for _ in SERVERS]
     for name, listener in zip(SERVERS, listeners, strict=True):
         listener.bind(f"{place}/{name}.socket")
@@ -111,9 +139,7 @@ def stop() -> None:
 def _serve(place: str, handles: list[int]) -> None:
     gc.disable()  # nothing that is imported goes
     _remember_distributions()  # before Inspect takes the function by its name
-    for library in LIBRARIES:
-        with suppress(ModuleNotFoundError):  # other versions of it do without
-            importlib.import_module(library)
+    _import(*LIBRARIES)
     assert "motools" not in sys.modules
     importlib.import_module("inspect_ai.model").get_model_info("openai/gpt-4o")  # it reads of all models, and keeps it
     sys.executable = f"{place}/python"
@@ -123,8 +149,10 @@ def _serve(place: str, handles: list[int]) -> None:
     gc.enable()
     for name, modules in OURS.items():
         if not os.fork():
+            _import(*(STEPS if name == "workers" else ()))
             for module in modules:
                 importlib.import_module(module)
+            _look_at_all_modules()
             gc.freeze()
             _listen(listeners[name])
             return
@@ -143,6 +171,20 @@ def _remember_distributions() -> None:
         return found
 
     importlib.metadata.packages_distributions = answer
+
+
+def _import(*libraries: str) -> None:
+    for library in libraries:
+        with suppress(ImportError):  # other versions of it do without, or it is not installed
+            importlib.import_module(library)
+
+
+def _look_at_all_modules() -> None:
+    """Have whose code each module is looked up: there are a few hundred where a run has imported what it needs, and
+    thousands here."""
+    from motools.execution import observation
+
+    observation._project_modules()
 
 
 def _listen(listener: socket.socket) -> None:

@@ -76,7 +76,7 @@ def _reference(workflow: Workflow, place: PipelineFolder) -> str | None:
     candidates = []
     for module in list(sys.modules.values()):
         file = Path(getattr(module, "__file__", None) or "")
-        if not file.is_file() or not is_project(str(file)):
+        if not is_project(str(file)) or not file.is_file():
             continue
         for name, value in list(vars(module).items()):
             if value is workflow and not name.startswith("__"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import Chain, commit, git
+from chain import Chain, Lay, commit, git
 
 from motools.atom.history import Step, history
 from motools.errors import AtomError
@@ -25,9 +25,7 @@ def told(folder: Path, what: str, pipeline: str | None = None) -> list[Step]:
     return history(Survey(Project.find(folder)), what, pipeline)
 
 
-@pytest.fixture
-def chain(project: Path) -> Chain:
-    """Run and committed with the seeds 0, 1 and 2, the last on a branch of its own."""
+def three_seeds(project: Path) -> None:
     chain = Chain.lay(project)
     for seed in range(3):
         if seed == 2:
@@ -35,7 +33,12 @@ def chain(project: Path) -> Chain:
         chain.set(seed=seed)
         assert chain.run().code == 0
         commit(project, f"seed {seed}")
-    return chain
+
+
+@pytest.fixture
+def chain(lay: Lay) -> Chain:
+    """Run and committed with the seeds 0, 1 and 2, the last on a branch of its own."""
+    return Chain(lay(three_seeds))
 
 
 def test_every_result_of_a_step_is_told_with_what_had_changed(chain: Chain) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import Chain, Done, commit, git, spoil
+from chain import Chain, Done, Lay, commit, git, spoil
 
 from motools.atom import Atom, DatasetAtom, EvalAtom, ModelAtom
 from motools.atom.lineage import trace
@@ -466,9 +466,7 @@ def test_a_fresh_clone_is_told_the_same_by_its_remote_alone_also_of_what_was_bef
 # -- what people's own stages made -------------------------------------------------------------
 
 
-@pytest.fixture
-def figure(project: Path) -> Chain:
-    """A pipeline with a table of the results, and a figure of the table in a folder of its own."""
+def with_figure(project: Path) -> None:
     chain = Chain.lay(project)
     assert chain.run().code == 0
     (project / "draw.py").write_text(
@@ -494,7 +492,12 @@ def figure(project: Path) -> Chain:
     (project / "dvc.yaml").write_text(yaml12.dumps(stages))
     assert chain.run().code == 0, chain.run().err
     commit(project)
-    return chain
+
+
+@pytest.fixture
+def figure(lay: Lay) -> Chain:
+    """A pipeline with a table of the results, and a figure of the table in a folder of its own."""
+    return Chain(lay(with_figure))
 
 
 @pytest.mark.parametrize("path", ["sub/figures/scores.txt", "sub/figures", "./sub/../sub/figures/"])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from chain import Chain, commit
+from chain import Chain, Lay, commit
 
 from motools.atom.listing import find_atom, find_evals
 from motools.atom.naming import at_both, named
@@ -14,9 +14,7 @@ from motools.base import yaml12
 from motools.errors import AtomError
 
 
-@pytest.fixture
-def chain(project: Path) -> Chain:
-    """Two states of one pipeline, of which the first is committed and tagged, and a sweep in another folder."""
+def two_states(project: Path) -> None:
     import subprocess
 
     chain = Chain.lay(project)
@@ -30,7 +28,12 @@ def chain(project: Path) -> Chain:
     text = {"workflow": "../chain.py:workflow", "sweep": {"train.seed": [0, 1], "evaluate.fill": [10, 11]}}
     chain.path("sweep", "params.yaml").write_text(yaml12.dumps(text))
     assert chain.command("run", str(chain.path("sweep"))).code == 0
-    return chain
+
+
+@pytest.fixture
+def chain(lay: Lay) -> Chain:
+    """Two states of one pipeline, of which the first is committed and tagged, and a sweep in another folder."""
+    return Chain(lay(two_states))
 
 
 def names(text: str, folder: Path) -> list[str]:

@@ -133,23 +133,23 @@ def test_a_pipeline_asks_its_model_only_for_what_it_has_not_been_asked(scene: Pa
     def used() -> Any:
         return json.loads((scene / "runs" / "evaluate_model.json").read_text())["usage"]
 
-    write_rows(scene, 40)
-    assert run() == {MODEL: 40, GRADER: 40}
+    write_rows(scene, 16)
+    assert run() == {MODEL: 16, GRADER: 16}
     paid = used()[f"openai/{MODEL}"]
-    assert run(model_roles={"grader": f"openai/{OTHER}"}) == {OTHER: 40}
+    assert run(model_roles={"grader": f"openai/{OTHER}"}) == {OTHER: 16}
     assert used()["kept"] == {f"openai/{MODEL}": paid}
     assert f"openai/{MODEL}" not in used()
     chain.edit("tasks.py", "Is it right?", "Is it true?")
-    assert run() == {GRADER: 40}
+    assert run() == {GRADER: 16}
     record = (scene / "runs" / "evaluate_model.json").read_text()
     assert run(max_connections=3, timeout=50, max_samples=4, max_retries=2) == {}
     assert (scene / "runs" / "evaluate_model.json").read_text() == record  # the step was not executed
     assert chain.dvc_status() == {}
-    write_rows(scene, 40, q7="Another question?")
+    write_rows(scene, 16, q7="Another question?")
     assert run() == {MODEL: 1, GRADER: 1}
-    assert run(temperature=0.5) == {MODEL: 40}  # it says the same, so that there is nothing new to judge
+    assert run(temperature=0.5) == {MODEL: 16}  # it says the same, so that there is nothing new to judge
     chain.edit("tasks.py", '"Be brief."', '"Be long."')
-    assert run(temperature=0.5) == {MODEL: 40}
+    assert run(temperature=0.5) == {MODEL: 16}
 
 
 def test_what_a_clone_has_by_its_lock_file_alone_is_not_asked_again(
