@@ -47,6 +47,7 @@ _SERVED = (
 )
 _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_does_that or where_they_stand"
 _AT_HAND = ["tests/engine/test_at_hand.py", "-k", "not default_of_a_config"]
+_KNOWN_LARGE = "tests/repo/test_large_files.py::test_what_is_known_of_a_large_object_is_not_read_again"
 _SYNTAX = [f"tests/code/test_{name}.py" for name in ("digests", "syntax", "uses", "effects", "counting", "trace")]
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
@@ -71,7 +72,7 @@ TESTS = {
     "motools/engine/remote_results.py": _AT_HAND,
     "motools/execution/cached_results.py": _AT_HAND,
     "motools/execution/finished_work.py": ["tests/execution/test_put_aside.py"],
-    "motools/repo/file_hashes.py": ["tests/repo/test_file_hashes.py", "-k", "not output"],
+    "motools/repo/file_hashes.py": ["tests/repo/test_file_hashes.py", _KNOWN_LARGE, "-k", "not output"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/lock_file.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],

@@ -126,7 +126,7 @@ class _Count:
                 harmless = of in ("record", "class") or (of == "installed" and is_tame(dotted or ""))
                 if not harmless:
                     return "live"
-                kind = of if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
+                kind = "class" if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
         for part in classes[0].body:
             names = set(names_bound(part))
             if "__init_subclass__" in names:
@@ -134,9 +134,9 @@ class _Count:
             special = any(name.startswith("__") for name in names - {"__repr__", "__str__", "__slots__"})
             handed = [n.id for node in at_import(part) for n in ast.walk(node) if isinstance(n, ast.Name)]
             if special or any(module.kinds.get(each) in ("def", "import") for each in handed if each != "field"):
-                kind = "class" if kind == "record" else kind
+                kind = "class"
         plain = all(last_name(each) == "dataclass" for each in classes[0].decorator_list)
-        return kind if plain and kind == "record" else "class"
+        return kind if plain else "class"
 
     def run(self) -> None:
         learned: set[tuple[str, str]] = set()

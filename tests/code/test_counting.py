@@ -164,6 +164,13 @@ class A:
 X = A()
 def step(): return 0
 """,
+    "an instance of a class that its decorator may have changed": """
+def changed(cls): return cls  #+
+@changed  #+
+class A: pass  #+
+X = A()  #+
+def step(): return 0
+""",
     "an instance of a class that is made of another function": """
 from nosuch_library import made  #+
 class A: x = made  #+
@@ -304,6 +311,10 @@ def step(a: «int|str»):
     '''«One|Two».'''
     return step.__doc__
 """,
+    "the future, where hints are read": """
+from __future__ import «annotations|generator_stop»
+def step(a: int): return step.__annotations__
+""",
     "a module of the project after what may change it": """
 import random
 random.seed(1)
@@ -410,6 +421,17 @@ def test_a_statement_whose_lambda_was_executed_counts() -> None:
     assert pin != statement_digest(module, 1)
     assert statement_digest(module, 9) is None
     assert counted(text, pinned={"steps.py": {pin}}).lines == ((2, 2),)
+
+
+def test_a_statement_is_that_of_each_of_its_lines_and_of_no_other() -> None:
+    text = "@keep\nclass A:\n    f = lambda: 1\n\nB = [\n    lambda: 2,\n]\n"
+    module = syntax.read(text.encode(), "steps", False)
+    assert module is not None
+    a, b = {statement_digest(module, line) for line in (1, 2, 3)}, {statement_digest(module, n) for n in (5, 6, 7)}
+    assert len(a) == len(b) == 1
+    assert a != b
+    assert {*a, *b}.isdisjoint({None})
+    assert statement_digest(module, 4) is None
 
 
 def test_fields_of_a_config_class_are_in_the_key_unless_somebody_may_ask_for_them() -> None:
