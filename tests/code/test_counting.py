@@ -142,6 +142,11 @@ class Other: pass
 class More(Other): pass
 def step(): return 0
 """,
+    "classes that are each other's base, as no code has them that can be loaded": """
+class A(B): pass  #+
+class B(A): pass  #+
+def step(): return 0
+""",
     "what an instance of a subclass may run": """
 class A:  #+
     def __init__(self): print(self)  #+
@@ -378,12 +383,14 @@ PART = "PART = []\nclass Other: y = 1\n"
         ("class A(lib.LIVE): pass", True),
         ("class A(lib): pass", True),
         ("lib.far.Other()", True),
+        ("lib.late.Other()", True),
     ],
 )
 def test_what_another_file_of_the_project_has_is_known_by_what_it_is_there(text: str, counts: bool) -> None:
     files = {"steps": f"import lib\n{text}\ndef step(): return 0\n", "lib": LIB, "lib.part": PART}
     modules = {f"{name}.py": syntax.read(each.encode(), name, name == "lib") for name, each in files.items()}
-    of: Any = {"loaded": {}, "pinned": {}, "configs": {}, "is_project": files.__contains__}
+    known = {*files, "lib.late"}  # the last one is not loaded
+    of: Any = {"loaded": {}, "pinned": {}, "configs": {}, "is_project": known.__contains__}
     found = count(modules, {"steps.py": {"step"}}, **of)["steps.py"]  # type: ignore[arg-type]
     assert found.hold(2) is counts
 
@@ -410,6 +417,22 @@ def test_what_was_executed_while_loading_counts_where_what_counts_names_it() -> 
     text = "def make(): return 1\ndef other(): return 2\nA = make()\nB = 2\ndef step(): return A\n"
     found = counted(text, loaded={"steps.py": {"make", "other"}})
     assert set(found.functions) == {"step", "make"}
+
+
+def test_methods_that_were_executed_while_loading_count_where_their_class_does() -> None:
+    text = """
+def keep(cls):
+    cls()
+    return cls
+@keep
+class A:
+    def __init__(self): print(self)
+class B:
+    def __init__(self): print(self)
+def step(): return 0
+"""
+    found = counted(text, loaded={"steps.py": {"keep", "A.__init__", "B.__init__"}})
+    assert set(found.functions) == {"step", "keep", "A.__init__"}
 
 
 def test_a_statement_whose_lambda_was_executed_counts() -> None:

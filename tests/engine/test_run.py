@@ -110,6 +110,16 @@ def test_before_anything_changes_the_proof_that_nothing_has_is_gone(chain: Chain
     assert not proof.exists()
 
 
+def test_what_killed_runs_have_left_is_removed_by_the_next_one(chain: Chain) -> None:
+    left = chain.path(".motools", "work", "key")
+    left.mkdir(parents=True)
+    with prepared(chain) as made:
+        plan(made)
+    assert left.exists(), "a plan changes nothing"
+    run(chain, stages="prepare")
+    assert not left.exists()
+
+
 def refusing(chain: Chain, how: str) -> None:
     """Have the second step refuse its config, in its `check` or its `rehearse`."""
     function = "def refuse(config):\n    from motools.errors import UserError\n    raise UserError('seeds are odd')"
