@@ -173,7 +173,7 @@ def _config_classes(classes: Iterable[type]) -> dict[str, set[str]]:
     functions: dict[str, set[str]] = {}
     for cls in classes:
         file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        if file and is_project(file):
+        if file:
             fields = {field.name for field in dataclasses.fields(cls)} & inspect.get_annotations(cls).keys()
             functions.setdefault(os.path.abspath(file), set()).update(f"{cls.__qualname__}.{name}" for name in fields)
     return functions

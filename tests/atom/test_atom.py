@@ -203,6 +203,13 @@ def test_links_and_what_is_no_file_are_refused(what: str) -> None:
         ModelAtom.create(user="ada", artifact_path=source)
 
 
+def test_a_name_that_is_no_utf8_is_refused() -> None:
+    source = files(a="x")
+    (source / os.fsdecode(b"b\xff")).write_text("x")
+    with pytest.raises(AtomError, match=r"b\\udcff: its name is not UTF-8, and DVC could not read it again"):
+        ModelAtom.create(user="ada", artifact_path=source)
+
+
 @pytest.mark.parametrize("name", [".git", ".hg", ".dvc", ".dvcignore"])
 def test_names_that_mean_something_to_dvc_are_refused(name: str) -> None:
     source = files(a="x")

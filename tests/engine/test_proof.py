@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from motools.engine.proof import looked_at, remember_if_current
 from motools.engine.reporter import Silent
 from motools.engine.stages import Stages, open_stages
 from motools.engine.state import StepState
-from motools.observe import Events, observer
+from motools.observe import Events, Source, observer
 from motools.repo.project import Project
 
 LOADED = """
@@ -96,6 +97,7 @@ def test_all_that_decides_is_in_the_proof(ran: Path) -> None:
     for path, md5 in proof.young_files.items():
         assert hashlib.md5(Path(path).read_bytes()).hexdigest() == md5
     assert {"absent.txt", "never.txt", "nowhere", "unread.txt"} <= inside(ran, proof.paths)
+    assert pytest.__file__ in [*proof.young_files, *proof.paths], "it was loaded, and may be updated"
     assert {"AT_LOADING", "IN_A_STEP"} <= {*proof.env}
     assert [(each["stage"], each["status"], each["seconds"]) for each in proof.stages] == [
         (name, "current", 0.0) for name in ("prepare", "train", "evaluate")
@@ -157,11 +159,15 @@ CHANGES: dict[str, Callable[[Chain], Any]] = {
     "what the workflow has looked for": lambda c: c.path("never.txt").write_text(""),
     "what the workflow would have read": lambda c: c.path("unread.txt").write_text(""),
     "what the workflow has listed": lambda c: c.path("listed/b").write_text(""),
+    "a variable that a step has asked for": lambda c: os.environ.update(IN_A_STEP="x"),
 }
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_where_something_has_changed_meanwhile_there_is_none(unproven: Chain, what: str) -> None:
+def test_where_something_has_changed_meanwhile_there_is_none(
+    unproven: Chain, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(os, "environ", os.environ.copy())
     assert not remembered(unproven, lambda: CHANGES[what](unproven))
 
 
@@ -206,3 +212,27 @@ def test_what_traces_rest_on_is_looked_at(chain: Chain) -> None:
     assert (mine["whole/sub"], mine["listed"], mine["names"]) == (["part.txt"], ["a"], ["b"])
     assert "pkg" not in mine, "it is not there"
     assert {"A", "B", "AT_LOADING"} <= env
+
+
+def test_what_the_loading_of_other_code_rests_on_is_looked_at_too(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module of which no block counts, and what was looked for in vain where no statement of a trace did it."""
+    chain.path("lib").mkdir()
+    chain.path("lib", "loaded.py").write_text("N = 1\n")
+    with opened(chain) as (made, _):
+        source = Source(chain.path("lib", "loaded.py").read_bytes(), "loaded", False)
+        monkeypatch.setitem(observer().sources, str(chain.path("lib", "loaded.py")), source)
+        monkeypatch.setitem(observer().loading.files, str(chain.path("lost.txt")), None)
+        files, folders, _ = looked_at([], made.place)
+    assert files[str(chain.path("lib", "loaded.py"))] == hashlib.md5(b"N = 1\n").hexdigest()
+    assert folders[str(chain.path("lib"))] == ["loaded.py"]
+    assert files[str(chain.path("lost.txt"))] is None
+
+
+def test_a_folder_in_the_place_of_a_file_that_was_looked_for_in_vain_was_not_used(chain: Chain) -> None:
+    chain.path("unborn").mkdir()
+    chain.path("unborn", "inside.txt").write_text("")
+    with opened(chain) as (made, _):
+        files, _, _ = looked_at([Trace(files={"unborn": None})], made.place)
+    assert str(chain.path("unborn", "inside.txt")) not in files

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import Chain
+from chain import Chain, remove
 
 import motools
 from motools.base import yaml12
@@ -132,6 +132,21 @@ def test_several_folders_are_one_table_and_a_folder_of_folders_stands_for_those_
     assert [f"{row.figures['task.score.mean'].value:g}" for row in table.rows] == ["97.5", "0.5", "0.5"]
     frame = table.to_pandas()
     assert list(frame["folder"]) == ["experiments/a", ".", "."]
+
+
+def test_a_result_that_is_not_at_hand_has_a_row_without_figures_and_it_is_told_how_to_get_it(chain: Chain) -> None:
+    chain.run()
+    md5 = chain.oid("atoms/results/seed=0").removesuffix(".dir")
+    before = motools.results()
+    assert [(len(row.figures) > 0, row.state) for row in before.rows] == [(True, "current")] * 2
+    assert before.notes == []
+    assert before.rows[0].atom == f"eval-{md5}"
+    for path in (".dvc/cache", "atoms/results", ".motools"):
+        remove(chain.path(path))
+    after = motools.results()
+    assert [(row.figures, row.models, row.state) for row in after.rows] == [({}, (), "current")] * 2
+    assert after.rows[0].atom == md5
+    assert after.notes == ["2 results are not at hand: `motools pull` brings them."]
 
 
 def test_the_table_is_written_as_csv_markdown_and_parquet(chain: Chain) -> None:
