@@ -49,7 +49,12 @@ _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_d
 _AT_HAND = ["tests/engine/test_at_hand.py", "-k", "not default_of_a_config"]
 _KNOWN_LARGE = "tests/repo/test_large_files.py::test_what_is_known_of_a_large_object_is_not_read_again"
 _PROVEN = "tests/engine/test_proof.py::test_all_that_decides_is_in_the_proof"
-_ELSEWHERE = [*(f"tests/executors/test_{each}.py" for each in ("without_shared_files", "shared_files", "one_step"))]
+_ONE_STEP = ["tests/executors/test_one_step.py", "tests/executors/test_shared_files.py", "-k", "not in_a_file"]
+_IN_CLONE = [
+    "tests/executors/test_without_shared_files.py",
+    "-k",
+    "not driver_has_all and not what_costs and not here_and",
+]
 _SYNTAX = [f"tests/code/test_{name}.py" for name in ("digests", "syntax", "uses", "effects", "counting", "trace")]
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
@@ -71,19 +76,19 @@ TESTS = {
     "motools/engine/removing.py": ["tests/engine/test_removing.py", "-k", "not an_experiment_goes"],
     "motools/engine/stage_outputs.py": ["tests/engine/test_run.py", _PROVEN, *_AT_HAND],
     "motools/engine/cleanup.py": ["tests/engine/test_cleanup.py"],
-    "motools/engine/elsewhere.py": _ELSEWHERE,
+    "motools/engine/elsewhere.py": _IN_CLONE,
     "motools/engine/pipeline_state.py": _AT_HAND,
     "motools/engine/remote_results.py": _AT_HAND,
     "motools/execution/cached_results.py": _AT_HAND,
     "motools/execution/finished_work.py": ["tests/execution/test_put_aside.py"],
-    "motools/execution/in_clone.py": _ELSEWHERE,
+    "motools/execution/in_clone.py": _IN_CLONE,
     "motools/execution/observation.py": ["tests/execution/test_observation.py", "tests/execution/test_inputs.py"],
-    "motools/execution/one_step.py": _ELSEWHERE,
+    "motools/execution/one_step.py": _ONE_STEP,
     "motools/executors/environment.py": ["tests/executors/test_environment.py"],
     "motools/executors/job.py": ["tests/executors/test_shared_files.py", "-k", "small_plain_values"],
     "motools/executors/registry.py": ["tests/executors/test_settings.py"],
     "motools/repo/claims.py": ["tests/executors/test_claims.py"],
-    "motools/repo/exchange.py": _ELSEWHERE,
+    "motools/repo/exchange.py": _IN_CLONE,
     "motools/repo/file_hashes.py": ["tests/repo/test_file_hashes.py", _KNOWN_LARGE, "-k", "not output"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],

@@ -119,7 +119,26 @@ def test_words_are_numbers_as_inspect_counts_them() -> None:
     from inspect_ai.scorer import value_to_float
 
     inspect = value_to_float()
-    for value in ("C", "I", "P", "N", "c", "yes", "No", "TRUE", "False", "0.5", "1e3", "nan", "", "other", True, False, 3, 0.25):
+    for value in (
+        "C",
+        "I",
+        "P",
+        "N",
+        "c",
+        "yes",
+        "No",
+        "TRUE",
+        "False",
+        "0.5",
+        "1e3",
+        "nan",
+        "",
+        "other",
+        True,
+        False,
+        3,
+        0.25,
+    ):
         assert as_number(value) == inspect(value), value
     assert as_number(None) is None
     assert as_number(float("nan")) is None

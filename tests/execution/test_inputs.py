@@ -73,7 +73,9 @@ def test_one_that_is_not_there_has_been_asked_for() -> None:
 def test_inputs_in_another_order_are_others_to_who_takes_them_one_after_the_other(project: Path) -> None:
     chain = Chain.lay(project)
     assert chain.run().code == 0
-    chain.edit("chain.py", '{"model": "model", "dataset": "dataset"}, {"r', '{"dataset": "dataset", "model": "model"}, {"r')
+    chain.edit(
+        "chain.py", '{"model": "model", "dataset": "dataset"}, {"r', '{"dataset": "dataset", "model": "model"}, {"r'
+    )
     assert chain.run().statuses[:2] != ["finished"] * 2
     assert chain.executed() == ["dataset", "model", "results", "results"]
     text = chain.path("atoms/results/data/part.txt").read_text()
@@ -83,8 +85,12 @@ def test_inputs_in_another_order_are_others_to_who_takes_them_one_after_the_othe
 
 def test_inputs_in_another_order_are_the_same_to_who_takes_them_by_name(project: Path) -> None:
     chain = Chain.lay(project)
-    chain.edit("chain.py", "for atom in input_atoms.values()", "for atom in map(input_atoms.get, ['dataset', 'model']) if atom")
+    chain.edit(
+        "chain.py", "for atom in input_atoms.values()", "for atom in map(input_atoms.get, ['dataset', 'model']) if atom"
+    )
     assert chain.run().code == 0
-    chain.edit("chain.py", '{"model": "model", "dataset": "dataset"}, {"r', '{"dataset": "dataset", "model": "model"}, {"r')
+    chain.edit(
+        "chain.py", '{"model": "model", "dataset": "dataset"}, {"r', '{"dataset": "dataset", "model": "model"}, {"r'
+    )
     assert chain.run().code == 0
     assert chain.executed() == ["dataset", "model", "results"]

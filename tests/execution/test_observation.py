@@ -128,11 +128,11 @@ def test_a_steps_own_folders_its_inputs_and_what_it_makes_are_none_of_its_readin
 
 
 def test_what_its_config_names_is_told_though_nobody_saw_it_read(scene: Scene) -> None:
-    (scene.root / "data").mkdir()
-    (scene.root / "data" / "a.csv").write_text("1")
-    found = scene.trace(lambda: None, data="data/*.csv")
-    assert found.files == {name: path_digest(str(scene.root / name)) for name in ("data", "data/a.csv")}
-    assert found.folders == {"data": listing(str(scene.root / "data"))}
+    (scene.root / "csvs").mkdir()
+    (scene.root / "csvs" / "a.csv").write_text("1")
+    found = scene.trace(lambda: None, data="csvs/*.csv")
+    assert found.files == {name: path_digest(str(scene.root / name)) for name in ("csvs", "csvs/a.csv")}
+    assert found.folders == {"csvs": listing(str(scene.root / "csvs"))}
     assert scene.trace(lambda: None, data="other").files == {}
 
 

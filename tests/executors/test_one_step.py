@@ -58,9 +58,7 @@ def test_a_job_that_says_nowhere_where_its_files_are_is_refused(
     assert one_step.main([str(tmp_path / "job.json"), str(tmp_path / "answer.json")]) == 1
     answer = Answer.loads((tmp_path / "answer.json").read_text())
     host = environment.here().host
-    assert answer.error == (
-        f"On {host}: The job says neither where its files are seen nor where they can be fetched."
-    )
+    assert answer.error == (f"On {host}: The job says neither where its files are seen nor where they can be fetched.")
     assert (answer.executed, answer.where, answer.notes) == (False, host, ())
     assert capsys.readouterr().err == f"{answer.error}\n"
 
@@ -69,7 +67,7 @@ def test_what_a_worker_has_otherwise_is_noted_with_whatever_came_of_the_job() ->
     here = environment.here()
     other = replace(here, packages={**here.packages, "numpy": "0.0.1"})
     (note,) = one_step.perform(replace(JOB, environment=other)).notes
-    assert f"(here 0.0.1)" in note
+    assert "(here 0.0.1)" in note
 
 
 def test_a_step_that_is_made_of_something_else_on_this_machine_is_not_executed(
