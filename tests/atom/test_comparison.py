@@ -150,6 +150,7 @@ def test_a_column_without_a_score_has_no_mean() -> None:
     assert not is_mean(0.6, {("a",): 0.0, ("b",): 1.0})
     assert not is_mean("0.5", {("a",): 0.5})
     assert not is_mean(0.5, {("a",): None})
+    assert is_mean(0.0, {("a",): 1e-10}), "as far as numbers are told"
 
 
 def test_samples_without_a_score_leave_their_pair_and_are_counted(evaluation: Any) -> None:

@@ -451,6 +451,11 @@ def test_a_package_hides_the_folders_of_its_name(below: Scene) -> None:
     assert loads.file("space.inner") == below.path("space/inner.py")
 
 
+def test_what_is_installed_is_no_file_of_a_project_that_it_lies_in() -> None:
+    site = Path(pytest.__file__).parents[1]
+    assert module_search.Loads(PipelineFolder(Project(site), site), [], {}).file("pytest") is None
+
+
 def test_what_a_file_imports_is_relative_to_the_name_by_which_it_was_found(scene: Scene) -> None:
     files = {"steps.py": "import pack.inner\n", "pack/__init__.py": "", "pack/inner/deep.py": ""}
     write(scene.root, {**files, "pack/inner/__init__.py": "from . import deep\n"})
