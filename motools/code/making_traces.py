@@ -147,7 +147,7 @@ def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
     for text in texts:
         for word in dict.fromkeys([text, *text.split("'")]):
             for folder in folders:
-                path = os.path.normpath(os.path.join(folder, word)) if word and "\0" not in word else ""
+                path = os.path.normpath(os.path.join(folder, word)) if "\0" not in word else ""
                 if path and os.path.isfile(path):
                     yield path
 

@@ -363,6 +363,15 @@ def test_the_fields_of_config_classes_are_those_of_the_file_that_names_them(
     assert found.configs == {"helper.py": ["Base.a"], "steps.py": ["Config.b", "Config.c"]}
 
 
+def test_functions_of_files_that_are_none_of_the_projects_are_passed_over(scene: Scene) -> None:
+    others = {(f"/elsewhere/{number}.py", "step", 1) for number in range(100)}
+    trace = scene.trace(FILES, RAN, Events(ran=others))
+    assert {path: [*code.functions] for path, code in trace.code.items()} == {
+        "helper.py": ["one"],
+        "steps.py": ["step"],
+    }
+
+
 def test_inputs_count_by_their_role(scene: Scene) -> None:
     found = scene.trace(FILES, RAN, inputs={"model": "model", "none": None})
     assert scene.changes(found, {"model": "model"}) == []

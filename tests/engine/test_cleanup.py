@@ -60,7 +60,9 @@ def test_what_nobody_is_at_work_on_goes_with_its_lock(scene: Scene) -> None:
     with_lock = scene.work("b")
     (scene.locks / "b").touch()
     (scene.locks / "c").touch()
+    before = len(os.listdir("/proc/self/fd"))
     scene.clean_up()
+    assert len(os.listdir("/proc/self/fd")) == before
     assert not without.exists()
     assert not with_lock.exists()
     assert list(scene.locks.iterdir()) == []

@@ -139,6 +139,7 @@ def test_a_claim_of_this_machine_counts_while_its_process_lives(folder: str) -> 
     assert is_gone("4194304-1")
     with subprocess.Popen(["true"]) as ended:
         started = claims._started(ended.pid)
+        assert int(started.partition("-")[2]) > int(mine.partition("-")[2]), "it began later than this process"
         eventually(lambda: claims._started(ended.pid) != started)
         assert is_gone(started), "it has ended, though nobody has asked how"
     assert not claims._is_gone(localfs, f"{folder}/x", "other.1-1.x", {}), "who claimed has taken it back just now"
@@ -157,3 +158,15 @@ def test_where_a_machine_tells_nothing_of_itself_its_name_and_address_do(monkeyp
     machine, process = claims._process().split(".")
     assert machine.endswith(os.uname().nodename.replace(".", "-"))
     assert process == claims._started(os.getpid())
+
+
+def test_where_processes_cannot_be_looked_at_a_number_that_is_in_use_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_dir = Path.is_dir
+
+    def refused(path: Path, *how: Any, **more: Any) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) != "/proc" and is_dir(path))
+    assert claims._started(os.getpid()) == f"{os.getpid()}-0"
+    assert claims._started(4194304) == "4194304"

@@ -51,6 +51,7 @@ def test_another_python_or_motools_is_refused(worker: Environment, why: str | No
         (there(packages={**HERE.packages, "abc": "3"}), "abc 3 (here not installed)"),
         (there(packages={}), NONE),
         (there(python="3.11.2"), "Python 3.11.2 (here 3.11.7)"),
+        (there(python="3.11.9"), "Python 3.11.9 (here 3.11.7)"),
         (there(python="3.11.2", packages={}), f"Python 3.11.2 (here 3.11.7), {NONE}"),
     ],
 )
