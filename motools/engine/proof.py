@@ -75,7 +75,7 @@ def looked_at(
         files[path] = hashlib.md5(source.data).hexdigest()
         folders.add(os.path.dirname(path))
     files |= {path: digest for path, digest in loading.files.items() if digest is not None}
-    asked = {*loading.exists, *(path for path, digest in loading.files.items() if digest is None)}
+    asked = {*loading.exists, *loading.files}
     folders |= set(loading.folders)
     env |= set(loading.env)
     for trace in traces:

@@ -160,6 +160,12 @@ class A(Base): pass  #+
 class B(A): pass  #+
 def step(): return 0
 """,
+    "no subclass of what a harmless library has": """
+from abc import ABC
+class A(ABC): pass
+class B(A): pass
+def step(): return 0
+""",
     "no instance of a class that only holds fields": """
 from dataclasses import dataclass, field
 @dataclass
@@ -357,9 +363,9 @@ def make(): pass
 DATA = []
 LIVE = iter([])
 import lib.part
-from lib.part import PART, Other
+from lib.part import PART, Other, circle
 """
-PART = "PART = []\nclass Other: y = 1\n"
+PART = "PART = []\nclass Other: y = 1\nfrom lib import circle\n"
 
 
 @pytest.mark.parametrize(
@@ -376,6 +382,7 @@ PART = "PART = []\nclass Other: y = 1\n"
         ("lib.Eager()", True),
         ("lib.make()", True),
         ("lib.make.x()", True),
+        ("lib.circle()", True),
         ("lib.absent()", True),
         ("lib.part.absent()", True),
         ("len(lib.LIVE)", True),

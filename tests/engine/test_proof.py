@@ -171,6 +171,19 @@ def test_where_something_has_changed_meanwhile_there_is_none(
     assert not remembered(unproven, lambda: CHANGES[what](unproven))
 
 
+LOADING: dict[str, Callable[[Events, Chain], Any]] = {
+    "a folder that had other names": lambda e, c: e.folders.update({str(c.path("names")): "0" * 32}),
+    "a file that was there": lambda e, c: e.exists.update({str(c.path("gone.txt")): "file"}),
+    "a file that was not": lambda e, c: e.files.update({str(c.path("words.txt")): None}),
+}
+
+
+@pytest.mark.parametrize("what", LOADING)
+def test_where_it_is_another_world_than_the_workflow_was_loaded_in_there_is_none(unproven: Chain, what: str) -> None:
+    """Also where no statement that counts has asked for it, so that it stands in no trace."""
+    assert not remembered(unproven, lambda: LOADING[what](observer().loading, unproven))
+
+
 def test_what_the_workflow_has_read_is_proven_as_it_was_read(unproven: Chain) -> None:
     remembered(unproven, lambda: unproven.path("loaded.txt").write_text("other"))
     assert snapshot.unchanged(unproven.folder) is None

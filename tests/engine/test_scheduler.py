@@ -267,8 +267,10 @@ def test_with_fail_fast_nothing_starts_after_a_failure_and_what_runs_is_finished
     assert (states["after"].error, states["last"].error) == ("needs bad", "needs late")
     assert states["late"].error == "the run was stopped before it"
     assert queued.looks == late.looks == 0
-    states = scene.run({Task("first"): [], bad.again(): [], Task("next"): []}, jobs=1, fail_fast=True)
-    assert [state.status for state in states.values()] == ["finished", "failed", "skipped"]
+    kept = Task("kept", action="current"), Task("brought", action="restore")
+    tasks = [*kept, Task("first"), bad.again(), Task("next")]
+    states = scene.run({each: [] for each in tasks}, jobs=1, fail_fast=True)
+    assert [state.status for state in states.values()] == ["current", "restored", "finished", "failed", "skipped"]
 
 
 def test_as_many_run_at_once_as_have_room_and_no_more(scene: Scene) -> None:

@@ -131,7 +131,7 @@ def test_what_its_config_names_is_told_though_nobody_saw_it_read(scene: Scene) -
     (scene.root / "csvs").mkdir()
     (scene.root / "csvs" / "a.csv").write_text("1")
     found = scene.trace(lambda: None, data="csvs/*.csv")
-    assert found.files == {name: path_digest(str(scene.root / name)) for name in ("csvs", "csvs/a.csv")}
+    assert found.files == {"csvs/a.csv": path_digest(str(scene.root / "csvs" / "a.csv"))}
     assert found.folders == {"csvs": listing(str(scene.root / "csvs"))}
     assert scene.trace(lambda: None, data="other").files == {}
 

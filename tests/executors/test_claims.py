@@ -137,9 +137,12 @@ def test_a_claim_of_this_machine_counts_while_its_process_lives(folder: str) -> 
     assert not is_gone(mine)
     assert is_gone(f"{os.getpid()}-1"), "another one had the number before"
     assert is_gone("4194304-1")
-    with subprocess.Popen(["true"]) as ended:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as ended:
         started = claims._started(ended.pid)
         assert int(started.partition("-")[2]) > int(mine.partition("-")[2]), "it began later than this process"
+        assert not is_gone(started)
+        assert ended.stdin is not None
+        ended.stdin.close()
         eventually(lambda: claims._started(ended.pid) != started)
         assert is_gone(started), "it has ended, though nobody has asked how"
     assert not claims._is_gone(localfs, f"{folder}/x", "other.1-1.x", {}), "who claimed has taken it back just now"
