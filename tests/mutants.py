@@ -49,7 +49,15 @@ _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_d
 _AT_HAND = ["tests/engine/test_at_hand.py", "-k", "not default_of_a_config"]
 _KNOWN_LARGE = "tests/repo/test_large_files.py::test_what_is_known_of_a_large_object_is_not_read_again"
 _PROVEN = "tests/engine/test_proof.py::test_all_that_decides_is_in_the_proof"
-_ONE_STEP = ["tests/executors/test_one_step.py", "tests/executors/test_shared_files.py", "-k", "not in_a_file"]
+_ONE_STEP = [
+    "tests/executors/test_one_step.py",
+    "tests/executors/test_shared_files.py",
+    "tests/executors/test_without_shared_files.py::test_what_fails_there_is_told_here_with_its_log",
+    "tests/executors/test_without_shared_files.py::test_a_result_that_the_remote_has_is_not_made_again_by_a_driver_that_"
+    "does_not_know_of_it",
+    "-k",
+    "not in_a_file",
+]
 _IN_CLONE = [
     "tests/executors/test_without_shared_files.py",
     "-k",
@@ -85,7 +93,7 @@ TESTS = {
     "motools/execution/observation.py": ["tests/execution/test_observation.py", "tests/execution/test_inputs.py"],
     "motools/execution/one_step.py": _ONE_STEP,
     "motools/executors/environment.py": ["tests/executors/test_environment.py"],
-    "motools/executors/job.py": ["tests/executors/test_shared_files.py", "-k", "small_plain_values"],
+    "motools/executors/job.py": ["tests/executors/test_job.py"],
     "motools/executors/registry.py": ["tests/executors/test_settings.py"],
     "motools/repo/claims.py": ["tests/executors/test_claims.py"],
     "motools/repo/exchange.py": _IN_CLONE,

@@ -103,7 +103,7 @@ class Observation:
 def _project_modules() -> dict[str, ModuleType]:
     """The modules of the project that are loaded, by path; those of them that were there before are known."""
     new, _loaded.mark = loaded_since(_loaded.mark)
-    for module in (sys.modules[name] for name in new if name in sys.modules):
+    for module in map(sys.modules.get, new):
         if isinstance(file := getattr(module, "__file__", None), str) and is_project(file):
             _loaded.modules[os.path.abspath(file)] = module
     return _loaded.modules

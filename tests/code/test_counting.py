@@ -442,6 +442,23 @@ def step(): return 0
     assert set(found.functions) == {"step", "keep", "A.__init__"}
 
 
+def test_a_class_counts_of_which_a_method_was_executed() -> None:
+    text = "class A:\n    def one(self): return 1\nclass B:\n    def one(self): return 1\ndef step(a): return a()\n"
+    assert counted(text, ran=("step", "A.one")).lines == ((1, 2),)
+
+
+@pytest.mark.parametrize(
+    ("head", "keeps"), [("class A:", False), ("@keep\nclass A:", True), ("class A(BaseModel):", True)]
+)
+def test_a_statement_that_holds_a_lambda_is_known_with_its_hints_where_they_may_be_read(head: str, keeps: bool) -> None:
+    digests = set()
+    for hint in ("int", "str"):
+        module = syntax.read(f"{head}\n    x: {hint} = (lambda: 1)()\n".encode(), "steps", False)
+        assert module is not None
+        digests.add(statement_digest(module, 2))
+    assert len(digests) == (2 if keeps else 1)
+
+
 def test_a_statement_whose_lambda_was_executed_counts() -> None:
     text = "A = 1\nf = lambda: 2\ndef step(): return 0\n"
     module = syntax.read(text.encode(), "steps", False)

@@ -442,11 +442,11 @@ def test_folders_that_the_code_adds_to_the_path_are_remembered(scene: Scene, mon
 def test_a_folder_on_the_path_in_which_others_may_come_to_lie_is_remembered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("plugins", "../outside"):
+    for name in ("more", "plugins", "../outside"):
         (scene.root / name).mkdir()
         monkeypatch.syspath_prepend(str(scene.root / name))
     found = scene.trace(FILES, RAN)
-    assert found.paths == ["plugins"]
+    assert found.paths == ["plugins", "more"], "as they are looked through"
     write(scene.root, {"plugins/json.py": ""})
     assert scene.changes(found) == ["a new module json"]
 

@@ -20,7 +20,7 @@ from motools.code.trace import Code, Trace
 from motools.engine import snapshot
 from motools.engine.options import RunOptions
 from motools.engine.prepared import prepare_folder
-from motools.engine.proof import looked_at, remember_if_current
+from motools.engine.proof import _is_young, looked_at, remember_if_current
 from motools.engine.reporter import Silent
 from motools.engine.stages import Stages, open_stages
 from motools.engine.state import StepState
@@ -237,10 +237,21 @@ def test_what_the_loading_of_other_code_rests_on_is_looked_at_too(
         source = Source(chain.path("lib", "loaded.py").read_bytes(), "loaded", False)
         monkeypatch.setitem(observer().sources, str(chain.path("lib", "loaded.py")), source)
         monkeypatch.setitem(observer().loading.files, str(chain.path("lost.txt")), None)
+        monkeypatch.setitem(observer().loading.files, str(chain.path("words.txt")), "1" * 32)
         files, folders, _ = looked_at([], made.place)
     assert files[str(chain.path("lib", "loaded.py"))] == hashlib.md5(b"N = 1\n").hexdigest()
     assert folders[str(chain.path("lib"))] == ["loaded.py"]
     assert files[str(chain.path("lost.txt"))] is None
+    assert files[str(chain.path("words.txt"))] == "1" * 32, "as it was read"
+
+
+def test_what_lies_behind_a_link_in_a_folder_may_be_young_too(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "is_young", lambda path: path.endswith("/young.txt"))
+    chain.path("behind").mkdir()
+    chain.path("whole", "link").symlink_to(chain.path("behind"))
+    assert not _is_young(str(chain.path("whole")))
+    chain.path("behind", "young.txt").write_text("")
+    assert _is_young(str(chain.path("whole")))
 
 
 def test_a_folder_in_the_place_of_a_file_that_was_looked_for_in_vain_was_not_used(chain: Chain) -> None:

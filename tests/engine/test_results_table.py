@@ -149,6 +149,24 @@ def test_a_result_that_is_not_at_hand_has_a_row_without_figures_and_it_is_told_h
     assert after.notes == ["2 results are not at hand: `motools pull` brings them."]
 
 
+def test_a_figure_of_what_is_out_of_date_is_none_unless_it_is_asked_for(chain: Chain) -> None:
+    chain.run()
+    chain.set("evaluate", seed=3)
+    assert [row.figures for row in motools.results().rows] == [{}, {}]
+    assert all(row.figures for row in motools.results(stale=True).rows)
+
+
+def test_what_failed_is_no_trouble_of_what_needs_nothing_of_it(chain: Chain) -> None:
+    aside = 'def aside(config, input_atoms, workspace):\n    raise RuntimeError("no")\n\n\nworkflow = '
+    chain.edit("chain.py", "workflow = ", aside)
+    step = '    Step("aside", {"dataset": "dataset"}, {"other": "dataset"}, Config, aside),\n    Step("evaluate"'
+    chain.edit("chain.py", '    Step("evaluate"', step)
+    assert chain.run().code == 1
+    assert {(row.name, row.state) for row in motools.results().rows} == {("other", "failed"), ("results", "current")}
+    chain.set("train", seed=0, fill=11)
+    assert {(row.name, row.state) for row in motools.results().rows} == {("other", "failed"), ("results", "stale")}
+
+
 def test_the_table_is_written_as_csv_markdown_and_parquet(chain: Chain) -> None:
     import pandas
 

@@ -100,6 +100,11 @@ def test_what_was_executed_and_read_is_told(scene: Scene) -> None:
     assert found.configs == {}
 
 
+def test_the_workflow_comes_first_whatever_was_loaded_before_it(scene: Scene) -> None:
+    observer().sources = dict(reversed(observer().sources.items()))
+    assert scene.trace(scene.function).entries == ["observed_steps.py"]
+
+
 def test_what_is_used_before_and_afterwards_is_not(scene: Scene) -> None:
     (scene.root / "before.txt").write_text("")
     seen = scene.observe()

@@ -90,8 +90,10 @@ def test_a_step_that_is_made_of_something_else_on_this_machine_is_not_executed(
     assert told is not None
     assert "What the step 'prepare' is made of is another one on this machine: None in place of mozoo 1." in told
     assert chain.executed() == []
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "job.json").write_text(replace(job, force=True).dumps())
     assert one_step.main([str(tmp_path / "job.json"), str(tmp_path / "answer.json")]) == 0
     answer = Answer.loads((tmp_path / "answer.json").read_text())
     assert (answer.executed, answer.error) == (True, None)
+    assert Path.cwd() == chain.folder, "where the step looks for its files"
     assert chain.executed() == ["dataset"]
