@@ -46,6 +46,8 @@ def told(chain: Chain, *options: str) -> list[tuple[str, str, float | None]]:
 def test_there_is_a_row_for_each_end_that_the_config_asks_for_also_before_it_has_run(chain: Chain) -> None:
     assert chain.run("--stages", "prepare").code == 0
     assert told(chain) == [("seed=0", "not run", None), ("seed=1", "not run", None)]
+    table = motools.results(stale=True)
+    assert ([row.atom for row in table.rows], table.notes) == ([None, None], []), "nothing of it is missing"
     assert chain.run().code == 0
     assert told(chain) == [("seed=0", "current", 0.5), ("seed=1", "current", 0.5)]
 
