@@ -241,6 +241,12 @@ def step(a«|: int»)«| -> int»:
     '''«One|Two».'''
     return A.x
 """,
+    "a library after what may change one": """
+import random
+random.seed(1)
+«import json|»
+def step(): return 1
+""",
     "a module of the project that is imported and not used": """
 «import lib|»
 def step(): return 1

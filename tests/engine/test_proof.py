@@ -252,6 +252,10 @@ def test_what_lies_behind_a_link_in_a_folder_may_be_young_too(chain: Chain, monk
     assert not _is_young(str(chain.path("whole")))
     chain.path("behind", "young.txt").write_text("")
     assert _is_young(str(chain.path("whole")))
+    with opened(chain) as (made, _):
+        files, folders, _ = looked_at([Trace(files={"whole": f"{'5' * 32}.dir"})], made.place)
+    assert str(chain.path("whole", "link", "young.txt")) in files
+    assert folders[str(chain.path("whole", "link"))] == ["young.txt"]
 
 
 def test_a_folder_in_the_place_of_a_file_that_was_looked_for_in_vain_was_not_used(chain: Chain) -> None:
