@@ -164,7 +164,7 @@ def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, 
         names = {name} & module.functions.keys() or {n for n in module.functions if n.endswith(f".<locals>.{name}")}
         if names:  # a function may be named as a global one though it stands in another
             ran.setdefault(path, set()).update(names)
-        elif line and (digest := blocks.statement_digest(module, line)):
+        elif digest := blocks.statement_digest(module, line):
             pinned.setdefault(path, set()).add(digest)
     return ran, pinned
 

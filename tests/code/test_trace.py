@@ -198,6 +198,7 @@ def test_packages_and_what_functions_import_are_followed(scene: Scene) -> None:
     found = scene.trace(files, {"steps.py": "step", "pack/inner/deep.py": "value"})
     assert found.entries == ["steps.py"]
     assert list(found.code) == ["pack/__init__.py", "pack/inner/deep.py", "pack/inner/__init__.py", "steps.py"]
+    assert found.paths == []
     assert [code.package for code in found.code.values()] == [True, False, True, False]
     assert scene.changes(found) == []
     write(scene.root, {"pack/inner/deep.py": "def value():\n    return 2\n"})
@@ -361,6 +362,12 @@ def test_the_fields_of_config_classes_are_those_of_the_file_that_names_them(
         cls.__module__, cls.__qualname__ = module.__name__, cls.__name__
     found = scene.trace(FILES, RAN, configs=(Config, Base, Trace))
     assert found.configs == {"helper.py": ["Base.a"], "steps.py": ["Config.b", "Config.c"]}
+
+
+def test_a_function_that_is_named_as_a_global_one_may_stand_in_another(scene: Scene) -> None:
+    files = {"steps.py": "def step():\n    def inner():\n        return 1\n    return inner()\n"}
+    trace = scene.trace(files, {"steps.py": "step inner"})
+    assert list(trace.code["steps.py"].functions) == ["step", "step.<locals>.inner"]
 
 
 def test_functions_of_files_that_are_none_of_the_projects_are_passed_over(scene: Scene) -> None:
