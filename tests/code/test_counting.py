@@ -267,6 +267,7 @@ def one(a: «int|str»): return a
 def step(): return one
 """,
     "which module an import gives": "import «math|cmath» as m\ndef step(): return m.sqrt(1)",
+    "what is imported for what it does": "import «nosuch_plugin|nosuch_other» as plugin\ndef step(): return 0",
     "what is imported from where": "from math import «sin|cos» as f\ndef step(): return f(1)",
     "the order of stars": """
 from «json|math» import *
