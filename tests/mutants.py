@@ -47,6 +47,14 @@ _SERVED = (
 )
 _DRAWN = "95_times or bootstrap or reversed or quantile_is_that_of_draws or so_does_that or where_they_stand"
 _AT_HAND = ["tests/engine/test_at_hand.py", "-k", "not default_of_a_config"]
+_KNOWN_LARGE = "tests/repo/test_large_files.py::test_what_is_known_of_a_large_object_is_not_read_again"
+_PROVEN = "tests/engine/test_proof.py::test_all_that_decides_is_in_the_proof"
+_FAR = "tests/executors/test_without_shared_files.py"
+_FAILED_THERE = f"{_FAR}::test_what_fails_there_is_told_here_with_its_log"
+_MADE_THERE = f"{_FAR}::test_the_same_atoms_are_made_and_entered_as_if_they_had_been_made_here"
+_IN_THE_REMOTE = f"{_FAR}::test_a_result_that_the_remote_has_is_not_made_again_by_a_driver_that_does_not_know_of_it"
+_SHARED = ["tests/executors/test_shared_files.py", "-k", "not in_a_file"]
+_IN_CLONE = [_FAR, "-k", "not driver_has_all and not costs and not here_and"]
 _SYNTAX = [f"tests/code/test_{name}.py" for name in ("digests", "syntax", "uses", "effects", "counting", "trace")]
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
@@ -65,13 +73,23 @@ TESTS = {
     "motools/engine/snapshot.py": ["tests/engine/test_snapshot_of_files.py"],
     "motools/engine/outdated.py": ["tests/engine/test_outdated.py", "tests/engine/test_results_table.py"],
     "motools/engine/results_table.py": ["tests/engine/test_results_table.py"],
-    "motools/engine/removing.py": ["tests/engine/test_removing.py"],
-    "motools/engine/stage_outputs.py": ["tests/engine/test_run.py", *_AT_HAND],
+    "motools/engine/removing.py": ["tests/engine/test_removing.py", "-k", "not an_experiment_goes"],
+    "motools/engine/stage_outputs.py": ["tests/engine/test_run.py", _PROVEN, *_AT_HAND],
+    "motools/engine/cleanup.py": ["tests/engine/test_cleanup.py"],
+    "motools/engine/elsewhere.py": _IN_CLONE,
     "motools/engine/pipeline_state.py": _AT_HAND,
     "motools/engine/remote_results.py": _AT_HAND,
     "motools/execution/cached_results.py": _AT_HAND,
     "motools/execution/finished_work.py": ["tests/execution/test_put_aside.py"],
-    "motools/repo/file_hashes.py": ["tests/repo/test_file_hashes.py", "-k", "not output"],
+    "motools/execution/in_clone.py": _IN_CLONE,
+    "motools/execution/observation.py": ["tests/execution/test_observation.py", "tests/execution/test_inputs.py"],
+    "motools/execution/one_step.py": ["tests/executors/test_one_step.py", _FAILED_THERE, _IN_THE_REMOTE, *_SHARED],
+    "motools/executors/environment.py": ["tests/executors/test_environment.py"],
+    "motools/executors/job.py": ["tests/executors/test_job.py"],
+    "motools/executors/registry.py": ["tests/executors/test_settings.py"],
+    "motools/repo/claims.py": ["tests/executors/test_claims.py"],
+    "motools/repo/exchange.py": ["tests/repo/test_exchange.py", _MADE_THERE, _IN_THE_REMOTE],
+    "motools/repo/file_hashes.py": ["tests/repo/test_file_hashes.py", _KNOWN_LARGE, "-k", "not output"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/lock_file.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],

@@ -71,8 +71,6 @@ def columns_of(atom: EvalAtom) -> dict[tuple[str, str], Column]:
 
 def pooled(columns: Sequence[Column]) -> Column:
     """One column of several trainings: for each sample the mean of those that have a score of it."""
-    if len(columns) == 1:
-        return columns[0]
     values: dict[Key, float | None] = {}
     for key in dict.fromkeys(key for column in columns for key in column.values):
         numbers = [number for column in columns if (number := column.values.get(key)) is not None]

@@ -126,15 +126,15 @@ class _Count:
                 harmless = of in ("record", "class") or (of == "installed" and is_tame(dotted or ""))
                 if not harmless:
                     return "live"
-                kind = of if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
+                kind = "class" if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
         names, handed = _inside(classes[0])
         if "__init_subclass__" in names:
             return "live"
         special = any(name.startswith("__") for name in names - {"__repr__", "__str__", "__slots__"})
         if special or any(module.kinds.get(each) in ("def", "import") for each in handed if each != "field"):
-            kind = "class" if kind == "record" else kind
+            kind = "class"
         plain = all(last_name(each) == "dataclass" for each in classes[0].decorator_list)
-        return kind if plain and kind == "record" else "class"
+        return kind if plain else "class"
 
     def run(self) -> None:
         learned: set[tuple[str, str]] = set()

@@ -147,7 +147,7 @@ def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
     for text in texts:
         for word in dict.fromkeys([text, *text.split("'")]):
             for folder in folders:
-                path = os.path.normpath(os.path.join(folder, word)) if word and "\0" not in word else ""
+                path = os.path.normpath(os.path.join(folder, word)) if "\0" not in word else ""
                 if path and os.path.isfile(path):
                     yield path
 
@@ -164,7 +164,7 @@ def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, 
         names = {name} & module.functions.keys() or {n for n in module.functions if n.endswith(f".<locals>.{name}")}
         if names:  # a function may be named as a global one though it stands in another
             ran.setdefault(path, set()).update(names)
-        elif line and (digest := blocks.statement_digest(module, line)):
+        elif digest := blocks.statement_digest(module, line):
             pinned.setdefault(path, set()).add(digest)
     return ran, pinned
 
@@ -173,7 +173,7 @@ def _config_classes(classes: Iterable[type]) -> dict[str, set[str]]:
     functions: dict[str, set[str]] = {}
     for cls in classes:
         file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        if file and is_project(file):
+        if file:
             fields = {field.name for field in dataclasses.fields(cls)} & inspect.get_annotations(cls).keys()
             functions.setdefault(os.path.abspath(file), set()).update(f"{cls.__qualname__}.{name}" for name in fields)
     return functions

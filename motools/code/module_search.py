@@ -6,6 +6,7 @@ import ast
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 from motools.code import syntax
@@ -88,9 +89,8 @@ class Loads:
             yield from _imported_by(module, name)
 
     def _files(self, dotted: str) -> Iterator[str]:
-        parts = dotted.split(".")
-        for n in range(1, len(parts) + 1):
-            if path := self.file(".".join(parts[:n])):
+        for name in accumulate(dotted.split("."), "{}.{}".format):
+            if path := self.file(name):
                 yield path
 
     def file(self, dotted: str) -> str | None:

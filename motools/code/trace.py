@@ -46,7 +46,7 @@ class Trace:
         env: variable -> digest of its value; None: it was not set; "": it was read, and does not count.
         absent: first parts of the names of modules that were asked for and not found.
         beside: folder -> modules in it that hide an installed one or one of `absent`, and were not loaded.
-        inputs: name -> role of the inputs that were asked for by name; None: there was no such input.
+        inputs: name -> role of the inputs that were asked for by name; None: there was no such input; "": their order.
         unseen: what happened where nobody could look.
     """
 

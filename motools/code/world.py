@@ -65,9 +65,10 @@ class World:
         """What no longer is as a trace says, in words; nothing where the trace holds.
 
         Args:
-            roles: input name -> role, as the step has them now.
+            roles: input name -> role, as the step has them now, and "" -> the order of several.
         """
-        names = [f"its input {name} is another one" for name, role in trace.inputs.items() if roles.get(name) != role]
+        others = [name for name, role in trace.inputs.items() if roles.get(name) != role]
+        names = [f"its input {name} is another one" if name else "the order of its inputs" for name in others]
         checked = self._held.get(id(trace))
         if checked is None:  # steps that share a result share its trace
             checked = self._held[id(trace)] = trace, list(dict.fromkeys(self._changes(trace)))

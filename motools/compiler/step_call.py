@@ -51,8 +51,10 @@ class StepCall:
 
     @cached_property
     def roles(self) -> dict[str, str]:
-        """Input name, as the step's function knows it -> role."""
-        return roles_of(as_seen(self.takes, self.gathers))
+        """Input name, as the step's function knows it -> role; and under "" the order of those of several kinds, which
+        is in no key either."""
+        roles = roles_of(as_seen(self.takes, self.gathers))
+        return {**roles, "": ", ".join(roles.values())} if len({*self.takes.values()}) > 1 else roles
 
     @property
     def cache_slot(self) -> tuple[str, list[str], bool]:

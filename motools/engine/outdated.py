@@ -54,7 +54,7 @@ def reasons(survey: Survey, text: str, folder: Path, md5: str) -> list[str]:
 
 def sentence(name: str, why: Sequence[str]) -> str:
     """For a person."""
-    may = "may be" if why[0].startswith(_UNREAD) else "is"
+    may = "may be" if any(each.startswith(_UNREAD) for each in why) else "is"
     more = f"; and {len(why) - 3} more" if len(why) > 3 else ""
     return f"{name} {may} out of date: {'; '.join(why[:3])}{more}. `motools status` says what a run would do."
 

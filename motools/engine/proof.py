@@ -75,7 +75,7 @@ def looked_at(
         files[path] = hashlib.md5(source.data).hexdigest()
         folders.add(os.path.dirname(path))
     files |= {path: digest for path, digest in loading.files.items() if digest is not None}
-    asked = {*loading.exists, *(path for path, digest in loading.files.items() if digest is None)}
+    asked = {*loading.exists, *loading.files}
     folders |= set(loading.folders)
     env |= set(loading.env)
     for trace in traces:
@@ -114,7 +114,7 @@ def _all_hold(traces: Sequence[Trace], place: PipelineFolder, digest: Callable[[
         not any(os.path.lexists(path) for path, digest in loading.files.items() if digest is None)
         and all(kind_of(path, kind) == kind for path, kind in loading.exists.items())
         and all(listing(path, names.endswith("+")) == names for path, names in loading.folders.items())
-        and not any(world.changes(replace(trace, env={}, inputs={}), {}) for trace in traces)
+        and not any(world.changes(replace(trace, inputs={}), {}) for trace in traces)
     )
 
 

@@ -15,16 +15,18 @@ __all__ = ["bring_tracked", "fetch", "refuse_to_pay"]
 
 def bring_tracked(stages: Stages) -> None:
     """Fetch what a stage read and `dvc add` tracks, where it is not here: without it no trace could hold."""
-    state = stages.state
+    state, remote = stages.state, stages.state.remote
+    if remote is None:
+        return
     lacking: dict[Path, str] = {}
-    for step in stages.selected if state.remote is not None else ():
+    for step in stages.selected:
         for dep in state.outputs.lock_file.entry(step.name).get("deps", []):
             path = Path(os.path.normpath(state.place.folder / dep["path"]))
             for target in () if path.exists() else (path, *path.parents):
                 inside = target.is_relative_to(state.place.project.root) and not target.exists()
                 if inside and (md5 := pipeline.tracked(target)) is not None:
                     lacking[target] = md5
-    if lacking and state.remote is not None and state.remote.fetch(lacking.values()):
+    if lacking and remote.fetch(lacking.values()):
         for target, md5 in lacking.items():
             state.place.project.store.check_out(md5, target)
 

@@ -95,12 +95,12 @@ class StageOutputs:
                 target.unlink(missing_ok=True)
 
     def clear_the_way(self) -> None:
-        """Remove what stages that are no more have left around what others write now: `atoms/model`, where a sweep has
+        """Remove what stages have left around what is written now: `atoms/model`, where a sweep has
         `atoms/model/seed=0`. Only what the cache has."""
         writes = {path for stage in self._compiled.stages.values() for path in out_paths(stage)}
         above = {parent for path in writes for parent in folders_above(path)}
         for name in self.lock_file.stages:
-            entry = self.lock_file.entry(name) if name not in self._compiled.stages else {}
+            entry = self.lock_file.entry(name)
             for out in entry.get("outs", []) if is_generated(entry.get("cmd")) else ():
                 path, target = out["path"], self._folder / out["path"]
                 if path not in above and writes.isdisjoint(folders_above(path)):

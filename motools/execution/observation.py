@@ -104,7 +104,7 @@ class Observation:
 def _project_modules() -> dict[str, ModuleType]:
     """The modules of the project that are loaded, by path; those of them that were there before are known."""
     new, _loaded.mark = loaded_since(_loaded.mark)
-    for module in (sys.modules[name] for name in new if name in sys.modules):
+    for module in map(sys.modules.get, new):
         if isinstance(file := getattr(module, "__file__", None), str) and is_project(file):
             _loaded.modules[os.path.abspath(file)] = module
     return _loaded.modules
@@ -140,7 +140,8 @@ def _entry_of(call: StepCall) -> str:
 
 
 class Inputs(dict[str, Atom]):
-    """A step's input atoms. What it asks for by name is part of its trace, since names are in no key.
+    """A step's input atoms. What it asks for by name is part of its trace, since names are in no key, and so is the
+    order of inputs of several kinds.
 
     Attributes:
         asked: name -> role of the inputs that were asked for by name; None where there was none of that name.
@@ -170,9 +171,21 @@ class Inputs(dict[str, Atom]):
         self._ask(name)
         return super().pop(name, *default)
 
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        self._ask(name)
+        return super().setdefault(name, default)
+
+    def values(self) -> Any:
+        self._ask(*{""} & self._roles.keys())
+        return super().values()
+
     def __iter__(self) -> Iterator[str]:
         self._ask(*self._roles)
         return super().__iter__()
+
+    def __reversed__(self) -> Iterator[str]:
+        self._ask(*self._roles)
+        return super().__reversed__()
 
     def keys(self) -> Any:
         self._ask(*self._roles)
@@ -182,9 +195,24 @@ class Inputs(dict[str, Atom]):
         self._ask(*self._roles)
         return super().items()
 
+    def popitem(self) -> tuple[str, Atom]:
+        self._ask(*self._roles)
+        return super().popitem()
+
     def copy(self) -> dict[str, Atom]:
         self._ask(*self._roles)
         return super().copy()
+
+    def __or__(self, other: Any) -> Any:
+        self._ask(*self._roles)
+        return super().__or__(other)
+
+    def __eq__(self, other: object) -> bool:
+        self._ask(*self._roles)
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __repr__(self) -> str:
         self._ask(*self._roles)

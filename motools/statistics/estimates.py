@@ -141,4 +141,4 @@ def welch(first: Mean, second: Mean) -> Student:
     value = second.value - first.value
     if not squared > 0:
         return Student(value, squared, math.nan)
-    return Student(value, squared, 1 / sum((part / squared) ** 2 / units for part, units in parts if part))
+    return Student(value, squared, 1 / sum((part / squared) ** 2 / units for part, units in parts))

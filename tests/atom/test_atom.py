@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from motools.atom import Atom, DatasetAtom, EvalAtom, ModelAtom
+from motools.atom.atom import atoms_at_hand
 from motools.atom.folder import write_atom
 from motools.errors import AtomError, DamagedError
 from motools.repo import step_cache
@@ -203,6 +204,13 @@ def test_links_and_what_is_no_file_are_refused(what: str) -> None:
         ModelAtom.create(user="ada", artifact_path=source)
 
 
+def test_a_name_that_is_no_utf8_is_refused() -> None:
+    source = files(a="x")
+    (source / os.fsdecode(b"b\xff")).write_text("x")
+    with pytest.raises(AtomError, match=r"b\\udcff: its name is not UTF-8, and DVC could not read it again"):
+        ModelAtom.create(user="ada", artifact_path=source)
+
+
 @pytest.mark.parametrize("name", [".git", ".hg", ".dvc", ".dvcignore"])
 def test_names_that_mean_something_to_dvc_are_refused(name: str) -> None:
     source = files(a="x")
@@ -312,8 +320,15 @@ def test_a_folder_object_that_reaches_outside_is_refused(name: str) -> None:
     ],
 )
 def test_an_atom_json_that_says_nonsense_is_damaged(about: bytes) -> None:
-    with pytest.raises(DamagedError, match=r"The atom\.json of [0-9a-f]{32} is damaged"):
+    with pytest.raises(DamagedError, match=r"The atom\.json of [0-9a-f]{32} is damaged\.$"):
         Atom.load(forged({"atom.json": about}))
+
+
+def test_of_atoms_those_are_at_hand_that_the_cache_tells_of() -> None:
+    atom = ModelAtom.create(user="ada", artifact_path=files(a="x"))
+    ids = {"made": atom.id, "not made yet": None, "elsewhere": f"model-{'0' * 32}"}
+    at_hand = atoms_at_hand(ids, Project(Path.cwd()))
+    assert {name: each.id for name, each in at_hand.items()} == {"made": atom.id}
 
 
 def test_a_folder_in_the_cache_that_is_no_atom_is_not_found() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motools.atom import DatasetAtom, EvalAtom, ModelAtom
-from motools.atom.columns import Values, _column, as_number
+from motools.atom.columns import Values, _column, as_number, is_mean
 from motools.atom.comparison import compare
 from motools.atom.eval_differences import Arm, differences, independent, paired
 from motools.errors import AtomError
@@ -119,11 +119,38 @@ def test_words_are_numbers_as_inspect_counts_them() -> None:
     from inspect_ai.scorer import value_to_float
 
     inspect = value_to_float()
-    for value in ("C", "I", "P", "N", "c", "yes", "No", "TRUE", "0.5", "1e3", "nan", "", "other", True, False, 3, 0.25):
+    for value in (
+        "C",
+        "I",
+        "P",
+        "N",
+        "c",
+        "yes",
+        "No",
+        "TRUE",
+        "False",
+        "0.5",
+        "1e3",
+        "nan",
+        "",
+        "other",
+        True,
+        False,
+        3,
+        0.25,
+    ):
         assert as_number(value) == inspect(value), value
     assert as_number(None) is None
     assert as_number(float("nan")) is None
     assert as_number(["C"]) is None
+
+
+def test_a_column_without_a_score_has_no_mean() -> None:
+    assert is_mean(0.5, {("a",): 0.0, ("b",): 1.0, ("c",): None})
+    assert not is_mean(0.6, {("a",): 0.0, ("b",): 1.0})
+    assert not is_mean("0.5", {("a",): 0.5})
+    assert not is_mean(0.5, {("a",): None})
+    assert is_mean(0.0, {("a",): 1e-10}), "as far as numbers are told"
 
 
 def test_samples_without_a_score_leave_their_pair_and_are_counted(evaluation: Any) -> None:

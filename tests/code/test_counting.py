@@ -142,6 +142,11 @@ class Other: pass
 class More(Other): pass
 def step(): return 0
 """,
+    "classes that are each other's base, as no code has them that can be loaded": """
+class A(B): pass  #+
+class B(A): pass  #+
+def step(): return 0
+""",
     "what an instance of a subclass may run": """
 class A:  #+
     def __init__(self): print(self)  #+
@@ -155,6 +160,12 @@ class A(Base): pass  #+
 class B(A): pass  #+
 def step(): return 0
 """,
+    "no subclass of what a harmless library has": """
+from abc import ABC
+class A(ABC): pass
+class B(A): pass
+def step(): return 0
+""",
     "no instance of a class that only holds fields": """
 from dataclasses import dataclass, field
 @dataclass
@@ -162,6 +173,13 @@ class A:
     x: list = field(default_factory=list)
     def __repr__(self): return "A"
 X = A()
+def step(): return 0
+""",
+    "an instance of a class that its decorator may have changed": """
+def changed(cls): return cls  #+
+@changed  #+
+class A: pass  #+
+X = A()  #+
 def step(): return 0
 """,
     "an instance of a class that is made of another function": """
@@ -223,6 +241,12 @@ def step(a«|: int»)«| -> int»:
     '''«One|Two».'''
     return A.x
 """,
+    "a library after what may change one": """
+import random
+random.seed(1)
+«import json|»
+def step(): return 1
+""",
     "a module of the project that is imported and not used": """
 «import lib|»
 def step(): return 1
@@ -243,6 +267,7 @@ def one(a: «int|str»): return a
 def step(): return one
 """,
     "which module an import gives": "import «math|cmath» as m\ndef step(): return m.sqrt(1)",
+    "what is imported for what it does": "import «nosuch_plugin|nosuch_other» as plugin\ndef step(): return 0",
     "what is imported from where": "from math import «sin|cos» as f\ndef step(): return f(1)",
     "the order of stars": """
 from «json|math» import *
@@ -304,6 +329,10 @@ def step(a: «int|str»):
     '''«One|Two».'''
     return step.__doc__
 """,
+    "the future, where hints are read": """
+from __future__ import «annotations|generator_stop»
+def step(a: int): return step.__annotations__
+""",
     "a module of the project after what may change it": """
 import random
 random.seed(1)
@@ -341,9 +370,9 @@ def make(): pass
 DATA = []
 LIVE = iter([])
 import lib.part
-from lib.part import PART, Other
+from lib.part import PART, Other, circle
 """
-PART = "PART = []\nclass Other: y = 1\n"
+PART = "PART = []\nclass Other: y = 1\nfrom lib import circle\n"
 
 
 @pytest.mark.parametrize(
@@ -360,6 +389,7 @@ PART = "PART = []\nclass Other: y = 1\n"
         ("lib.Eager()", True),
         ("lib.make()", True),
         ("lib.make.x()", True),
+        ("lib.circle()", True),
         ("lib.absent()", True),
         ("lib.part.absent()", True),
         ("len(lib.LIVE)", True),
@@ -367,12 +397,14 @@ PART = "PART = []\nclass Other: y = 1\n"
         ("class A(lib.LIVE): pass", True),
         ("class A(lib): pass", True),
         ("lib.far.Other()", True),
+        ("lib.late.Other()", True),
     ],
 )
 def test_what_another_file_of_the_project_has_is_known_by_what_it_is_there(text: str, counts: bool) -> None:
     files = {"steps": f"import lib\n{text}\ndef step(): return 0\n", "lib": LIB, "lib.part": PART}
     modules = {f"{name}.py": syntax.read(each.encode(), name, name == "lib") for name, each in files.items()}
-    of: Any = {"loaded": {}, "pinned": {}, "configs": {}, "is_project": files.__contains__}
+    known = {*files, "lib.late"}  # the last one is not loaded
+    of: Any = {"loaded": {}, "pinned": {}, "configs": {}, "is_project": known.__contains__}
     found = count(modules, {"steps.py": {"step"}}, **of)["steps.py"]  # type: ignore[arg-type]
     assert found.hold(2) is counts
 
@@ -401,6 +433,39 @@ def test_what_was_executed_while_loading_counts_where_what_counts_names_it() -> 
     assert set(found.functions) == {"step", "make"}
 
 
+def test_methods_that_were_executed_while_loading_count_where_their_class_does() -> None:
+    text = """
+def keep(cls):
+    cls()
+    return cls
+@keep
+class A:
+    def __init__(self): print(self)
+class B:
+    def __init__(self): print(self)
+def step(): return 0
+"""
+    found = counted(text, loaded={"steps.py": {"keep", "A.__init__", "B.__init__"}})
+    assert set(found.functions) == {"step", "keep", "A.__init__"}
+
+
+def test_a_class_counts_of_which_a_method_was_executed() -> None:
+    text = "class A:\n    def one(self): return 1\nclass B:\n    def one(self): return 1\ndef step(a): return a()\n"
+    assert counted(text, ran=("step", "A.one")).lines == ((1, 2),)
+
+
+@pytest.mark.parametrize(
+    ("head", "keeps"), [("class A:", False), ("@keep\nclass A:", True), ("class A(BaseModel):", True)]
+)
+def test_a_statement_that_holds_a_lambda_is_known_with_a_docstring_that_may_be_read(head: str, keeps: bool) -> None:
+    digests = set()
+    for text in ("One.", "Two."):
+        module = syntax.read(f"{head}\n    '{text}'\n    x = lambda: 1\n".encode(), "steps", False)
+        assert module is not None
+        digests.add(statement_digest(module, 2))
+    assert len(digests) == (2 if keeps else 1)
+
+
 def test_a_statement_whose_lambda_was_executed_counts() -> None:
     text = "A = 1\nf = lambda: 2\ndef step(): return 0\n"
     module = syntax.read(text.encode(), "steps", False)
@@ -410,6 +475,17 @@ def test_a_statement_whose_lambda_was_executed_counts() -> None:
     assert pin != statement_digest(module, 1)
     assert statement_digest(module, 9) is None
     assert counted(text, pinned={"steps.py": {pin}}).lines == ((2, 2),)
+
+
+def test_a_statement_is_that_of_each_of_its_lines_and_of_no_other() -> None:
+    text = "@keep\nclass A:\n    f = lambda: 1\n\nB = [\n    lambda: 2,\n]\n"
+    module = syntax.read(text.encode(), "steps", False)
+    assert module is not None
+    a, b = {statement_digest(module, line) for line in (1, 2, 3)}, {statement_digest(module, n) for n in (5, 6, 7)}
+    assert len(a) == len(b) == 1
+    assert a != b
+    assert {*a, *b}.isdisjoint({None})
+    assert statement_digest(module, 4) is None
 
 
 def test_fields_of_a_config_class_are_in_the_key_unless_somebody_may_ask_for_them() -> None:

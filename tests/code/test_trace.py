@@ -6,8 +6,10 @@ import cProfile
 import dataclasses
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from motools.code.making_traces import Execution, make_trace
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, dependencies, from_dict
 from motools.code.world import World
-from motools.observe import Events, Source, environment_digest, listing, path_digest
+from motools.observe import WHOLE_ENVIRONMENT, Events, Source, environment_digest, listing, path_digest
 from motools.repo.project import Project
 
 
@@ -196,6 +198,7 @@ def test_packages_and_what_functions_import_are_followed(scene: Scene) -> None:
     found = scene.trace(files, {"steps.py": "step", "pack/inner/deep.py": "value"})
     assert found.entries == ["steps.py"]
     assert list(found.code) == ["pack/__init__.py", "pack/inner/deep.py", "pack/inner/__init__.py", "steps.py"]
+    assert found.paths == []
     assert [code.package for code in found.code.values()] == [True, False, True, False]
     assert scene.changes(found) == []
     write(scene.root, {"pack/inner/deep.py": "def value():\n    return 2\n"})
@@ -224,8 +227,10 @@ def test_what_would_be_loaded_in_place_of_a_part_of_a_namespace_package_is_told(
     assert below.changes(found) == ["a new module space.deep"]
 
 
-def test_what_is_no_python_counts_as_a_file(scene: Scene) -> None:
-    found = scene.trace({"steps.py": "def step():\n    return 1\n", "old.py": "print 1\n"}, {"steps.py": "step"})
+@pytest.mark.parametrize("head", ["", "import old\n"])
+def test_what_is_no_python_counts_as_a_file(scene: Scene, head: str) -> None:
+    files = {"steps.py": f"{head}def step():\n    return 1\n", "old.py": "print 1\n"}
+    found = scene.trace(files, {"steps.py": "step"})
     assert found.files == {"old.py": hashlib.md5(b"print 1\n").hexdigest()}
     assert list(found.code) == ["steps.py"]
 
@@ -312,6 +317,68 @@ def test_variables_are_compared_but_secrets(scene: Scene, monkeypatch: pytest.Mo
     assert scene.changes(found) == ["environment NO_WORD", "environment SOME_WORD"]
 
 
+def test_where_the_environment_was_read_as_a_whole_those_variables_count_that_the_code_names(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOME_WORD", raising=False)
+    files = {"steps.py": "def step():\n    return 'SOME_WORD'\n"}
+    assert scene.trace(files, {"steps.py": "step"}).env == {}
+    found = scene.trace(files, {"steps.py": "step"}, Events(unseen={WHOLE_ENVIRONMENT: None}))
+    assert scene.changes(found) == []
+    monkeypatch.setenv("OTHER_WORD", "1")
+    assert scene.changes(found) == []
+    monkeypatch.setenv("SOME_WORD", "1")
+    assert scene.changes(found) == ["environment SOME_WORD*"]
+
+
+@pytest.mark.parametrize("text", ["rows.csv", "select * from 'rows.csv' where n > 1", "{root}/rows.csv"])
+def test_a_file_that_code_names_which_opens_files_unseen_is_one_that_it_reads(scene: Scene, text: str) -> None:
+    write(scene.root, {"rows.csv": "1", "made.csv": "2", "read.csv": "3"})
+    told = [text.format(root=scene.root), "made.csv", "read.csv", "/etc/passwd", "none.csv"]
+    code = {"steps.py": f"import duckdb\n\n\ndef step():\n    return {told!r}\n"}
+    events = {"written": {scene.path("made.csv"): None}, "files": {scene.path("read.csv"): "f" * 32}}
+    found = scene.trace(code, {"steps.py": "step"}, Events(**events))  # type: ignore[arg-type]
+    assert found.files == {"read.csv": "f" * 32, "rows.csv": path_digest(scene.path("rows.csv"))}
+    code = {"steps.py": code["steps.py"].replace("duckdb", "json")}
+    assert scene.trace(code, {"steps.py": "step"}).files == {}
+
+
+def test_the_fields_of_config_classes_are_those_of_the_file_that_names_them(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass
+    class Base:
+        a: int = 1
+
+    @dataclass
+    class Config(Base):
+        b: int = 2
+        c: int = 3
+
+    for cls, name in ((Base, "helper"), (Config, "steps")):
+        module = ModuleType(f"of_{name}")
+        module.__file__ = scene.path(f"{name}.py")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        cls.__module__, cls.__qualname__ = module.__name__, cls.__name__
+    found = scene.trace(FILES, RAN, configs=(Config, Base, Trace))
+    assert found.configs == {"helper.py": ["Base.a"], "steps.py": ["Config.b", "Config.c"]}
+
+
+def test_a_function_that_is_named_as_a_global_one_may_stand_in_another(scene: Scene) -> None:
+    files = {"steps.py": "def step():\n    def inner():\n        return 1\n    return inner()\n"}
+    trace = scene.trace(files, {"steps.py": "step inner"})
+    assert list(trace.code["steps.py"].functions) == ["step", "step.<locals>.inner"]
+
+
+def test_functions_of_files_that_are_none_of_the_projects_are_passed_over(scene: Scene) -> None:
+    others = {(f"/elsewhere/{number}.py", "step", 1) for number in range(100)}
+    trace = scene.trace(FILES, RAN, Events(ran=others))
+    assert {path: [*code.functions] for path, code in trace.code.items()} == {
+        "helper.py": ["one"],
+        "steps.py": ["step"],
+    }
+
+
 def test_inputs_count_by_their_role(scene: Scene) -> None:
     found = scene.trace(FILES, RAN, inputs={"model": "model", "none": None})
     assert scene.changes(found, {"model": "model"}) == []
@@ -322,6 +389,9 @@ def test_inputs_count_by_their_role(scene: Scene) -> None:
     world = World(scene.place)
     assert world.changes(found, {"model": "model"}) == []
     assert world.changes(found, {}) == ["its input model is another one"]
+    found = scene.trace(FILES, RAN, inputs={"": "model, dataset"})
+    assert scene.changes(found, {"": "model, dataset"}) == []
+    assert scene.changes(found, {"": "dataset, model"}) == ["the order of its inputs"]
 
 
 def test_what_was_used_while_loading_counts_where_its_statement_does(scene: Scene) -> None:
@@ -374,6 +444,41 @@ def test_folders_that_the_code_adds_to_the_path_are_remembered(scene: Scene, mon
     assert scene.changes(found) == []
     write(scene.root, {"lib/inner.py": "def value():\n    return 2\n"})
     assert scene.changes(found) == ["lib/inner.py: value()"]
+
+
+def test_a_folder_on_the_path_in_which_others_may_come_to_lie_is_remembered(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("more", "plugins", "../outside"):
+        (scene.root / name).mkdir()
+        monkeypatch.syspath_prepend(str(scene.root / name))
+    found = scene.trace(FILES, RAN)
+    assert found.paths == ["plugins", "more"], "as they are looked through"
+    write(scene.root, {"plugins/json.py": ""})
+    assert scene.changes(found) == ["a new module json"]
+
+
+def test_a_package_hides_the_folders_of_its_name(below: Scene) -> None:
+    write(below.folder, {"pack/__init__.py": ""})
+    write(below.root, {"pack/inner.py": "", "space/inner.py": ""})
+    loads = module_search.Loads(below.place, [], {})
+    assert loads.file("pack") == str(below.folder / "pack" / "__init__.py")
+    assert loads.file("pack.inner") is None
+    assert loads.file("space.inner") == below.path("space/inner.py")
+
+
+def test_what_is_installed_is_no_file_of_a_project_that_it_lies_in() -> None:
+    site = Path(pytest.__file__).parents[1]
+    assert module_search.Loads(PipelineFolder(Project(site), site), [], {}).file("pytest") is None
+
+
+def test_what_a_file_imports_is_relative_to_the_name_by_which_it_was_found(scene: Scene) -> None:
+    files = {"steps.py": "import pack.inner\n", "pack/__init__.py": "", "pack/inner/deep.py": ""}
+    write(scene.root, {**files, "pack/inner/__init__.py": "from . import deep\n"})
+    entries, order = module_search.Loads(scene.place, [], {}).closure([scene.path("steps.py")], {})
+    assert entries == [scene.path("steps.py")]
+    names = ("pack/__init__.py", "pack/inner/deep.py", "pack/inner/__init__.py", "steps.py")
+    assert order == [scene.path(name) for name in names]
 
 
 def test_files_that_no_other_imports_are_looked_through_once(scene: Scene) -> None:

@@ -142,6 +142,9 @@ def test_installed_code_that_is_no_entry_counts_by_its_version_too(of: Of) -> No
     assert found["config.free.a.task"] == f"loves_owls@{declared_version(loves_owls)}"
     assert "config.free.a" not in of(loader="mozoo.mixing:mixture", free={"a": {"loves_owls": 1}}).versions
     assert of(loader="loves_owls").versions["config.loader"] == f"loves_owls@{declared_version(loves_owls)}"
+    plain = of(loader="mozoo.rows:sample").versions["config.loader"]  # which declares none
+    assert plain.startswith("mozoo.rows:sample ")
+    assert "@" not in plain
 
 
 def test_without_code_in_a_config_no_text_of_it_is_an_argument_of_code(of: Of) -> None:

@@ -760,6 +760,16 @@ def test_what_dvc_tracks_and_a_stage_has_read_is_brought(chain: Chain) -> None:
     assert [path.name for path in chain.path("rows").iterdir()] == ["mine.txt"], "a person is at work on it"
 
 
+def test_where_there_is_no_remote_nothing_is_brought(chain: Chain) -> None:
+    stages_before = chain.locked()
+    stages_before["prepare"]["deps"].append({"path": "rows.txt", "hash": "md5", "md5": "0" * 32, "size": 1})
+    edit_lock(chain, stages_before)
+    chain.path("rows.txt.dvc").write_text(f"outs:\n- {{path: rows.txt, md5: {'0' * 32}, hash: md5, size: 1}}\n")
+    with opened(chain, "prepare") as stages:
+        bring_tracked(stages)
+    assert not chain.path("rows.txt").exists()
+
+
 def test_the_file_of_a_dvc_file_stands_for_nothing_where_no_remote_may_bring_it(chain: Chain) -> None:
     md5 = hash_file(chain.path("words.txt"))
     chain.path("words.txt.dvc").write_text(f"outs:\n- {{path: words.txt, md5: {md5}, hash: md5, size: 5}}\n")

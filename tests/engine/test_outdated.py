@@ -10,6 +10,7 @@ import pytest
 from chain import NAMES, Chain, commit, dvc, git
 
 from motools.base import yaml12
+from motools.engine.outdated import _same
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +191,35 @@ def test_a_stage_of_ones_own_is_told_by_its_files_and_parameters(chain: Chain) -
     assert told() == ["rows.txt changed"]
     chain.edit("params.yaml", "b: 1", "b: 2")
     assert told() == ["more.a.b: 1 -> 2", "rows.txt changed"]
+
+
+def test_a_stage_of_ones_own_that_reads_in_a_result_is_as_old_as_that(chain: Chain) -> None:
+    text = "stages:\n  own:\n    cmd: cp atoms/model/data/part.txt copy.txt\n    deps: [atoms/model/data/part.txt]\n"
+    stages = yaml12.load(chain.path("dvc.yaml"))
+    stages["stages"] |= yaml12.loads(text + "    params: [{own.yaml: [a]}]\n    outs: [copy.txt]\n")["stages"]
+    chain.path("dvc.yaml").write_text(yaml12.dumps(stages))
+    chain.path("own.yaml").write_text("a: 1\n")
+    dvc(chain.folder, "repro", "own")
+
+    def told() -> list[str]:
+        found: list[str] = json.loads(chain.command("lineage", "copy.txt", "--json").out)["out_of_date"]
+        return found
+
+    assert told() == []
+    chain.set("train", seed=7)
+    assert told() == ["atoms/model/data/part.txt, which train has made, is out of date"]
+    chain.set("train", seed=0)
+    chain.path("own.yaml").write_text("")
+    assert told() == ["a: 1 -> (none)"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [(1, 1, True), (1, 1.0, True), (1, 2, False), (2, 1, False), (True, 1, False), ("1", 1, False), ([1], [1], True)],
+)
+def test_a_whole_number_is_a_number_and_a_truth_is_none(one: object, other: object, same: bool) -> None:
+    assert _same(one, other) is same
+    assert _same(other, one) is same
 
 
 def test_a_lock_file_that_names_a_device_is_read_no_further(chain: Chain) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +20,11 @@ from motools.code.trace import Code, Trace
 from motools.engine import snapshot
 from motools.engine.options import RunOptions
 from motools.engine.prepared import prepare_folder
-from motools.engine.proof import looked_at, remember_if_current
+from motools.engine.proof import _is_young, looked_at, remember_if_current
 from motools.engine.reporter import Silent
 from motools.engine.stages import Stages, open_stages
 from motools.engine.state import StepState
-from motools.observe import Events, observer
+from motools.observe import Events, Source, observer
 from motools.repo.project import Project
 
 LOADED = """
@@ -96,6 +97,7 @@ def test_all_that_decides_is_in_the_proof(ran: Path) -> None:
     for path, md5 in proof.young_files.items():
         assert hashlib.md5(Path(path).read_bytes()).hexdigest() == md5
     assert {"absent.txt", "never.txt", "nowhere", "unread.txt"} <= inside(ran, proof.paths)
+    assert pytest.__file__ in [*proof.young_files, *proof.paths], "it was loaded, and may be updated"
     assert {"AT_LOADING", "IN_A_STEP"} <= {*proof.env}
     assert [(each["stage"], each["status"], each["seconds"]) for each in proof.stages] == [
         (name, "current", 0.0) for name in ("prepare", "train", "evaluate")
@@ -157,12 +159,29 @@ CHANGES: dict[str, Callable[[Chain], Any]] = {
     "what the workflow has looked for": lambda c: c.path("never.txt").write_text(""),
     "what the workflow would have read": lambda c: c.path("unread.txt").write_text(""),
     "what the workflow has listed": lambda c: c.path("listed/b").write_text(""),
+    "a variable that a step has asked for": lambda c: os.environ.update(IN_A_STEP="x"),
 }
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_where_something_has_changed_meanwhile_there_is_none(unproven: Chain, what: str) -> None:
+def test_where_something_has_changed_meanwhile_there_is_none(
+    unproven: Chain, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(os, "environ", os.environ.copy())
     assert not remembered(unproven, lambda: CHANGES[what](unproven))
+
+
+LOADING: dict[str, Callable[[Events, Chain], Any]] = {
+    "a folder that had other names": lambda e, c: e.folders.update({str(c.path("names")): "0" * 32}),
+    "a file that was there": lambda e, c: e.exists.update({str(c.path("gone.txt")): "file"}),
+    "a file that was not": lambda e, c: e.files.update({str(c.path("words.txt")): None}),
+}
+
+
+@pytest.mark.parametrize("what", LOADING)
+def test_where_it_is_another_world_than_the_workflow_was_loaded_in_there_is_none(unproven: Chain, what: str) -> None:
+    """Also where no statement that counts has asked for it, so that it stands in no trace."""
+    assert not remembered(unproven, lambda: LOADING[what](observer().loading, unproven))
 
 
 def test_what_the_workflow_has_read_is_proven_as_it_was_read(unproven: Chain) -> None:
@@ -206,3 +225,42 @@ def test_what_traces_rest_on_is_looked_at(chain: Chain) -> None:
     assert (mine["whole/sub"], mine["listed"], mine["names"]) == (["part.txt"], ["a"], ["b"])
     assert "pkg" not in mine, "it is not there"
     assert {"A", "B", "AT_LOADING"} <= env
+
+
+def test_what_the_loading_of_other_code_rests_on_is_looked_at_too(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module of which no block counts, and what was looked for in vain where no statement of a trace did it."""
+    chain.path("lib").mkdir()
+    chain.path("lib", "loaded.py").write_text("N = 1\n")
+    with opened(chain) as (made, _):
+        source = Source(chain.path("lib", "loaded.py").read_bytes(), "loaded", False)
+        monkeypatch.setitem(observer().sources, str(chain.path("lib", "loaded.py")), source)
+        monkeypatch.setitem(observer().loading.files, str(chain.path("lost.txt")), None)
+        monkeypatch.setitem(observer().loading.files, str(chain.path("words.txt")), "1" * 32)
+        files, folders, _ = looked_at([], made.place)
+    assert files[str(chain.path("lib", "loaded.py"))] == hashlib.md5(b"N = 1\n").hexdigest()
+    assert folders[str(chain.path("lib"))] == ["loaded.py"]
+    assert files[str(chain.path("lost.txt"))] is None
+    assert files[str(chain.path("words.txt"))] == "1" * 32, "as it was read"
+
+
+def test_what_lies_behind_a_link_in_a_folder_may_be_young_too(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "is_young", lambda path: path.endswith("/young.txt"))
+    chain.path("behind").mkdir()
+    chain.path("whole", "link").symlink_to(chain.path("behind"))
+    assert not _is_young(str(chain.path("whole")))
+    chain.path("behind", "young.txt").write_text("")
+    assert _is_young(str(chain.path("whole")))
+    with opened(chain) as (made, _):
+        files, folders, _ = looked_at([Trace(files={"whole": f"{'5' * 32}.dir"})], made.place)
+    assert str(chain.path("whole", "link", "young.txt")) in files
+    assert folders[str(chain.path("whole", "link"))] == ["young.txt"]
+
+
+def test_a_folder_in_the_place_of_a_file_that_was_looked_for_in_vain_was_not_used(chain: Chain) -> None:
+    chain.path("unborn").mkdir()
+    chain.path("unborn", "inside.txt").write_text("")
+    with opened(chain) as (made, _):
+        files, _, _ = looked_at([Trace(files={"unborn": None})], made.place)
+    assert str(chain.path("unborn", "inside.txt")) not in files

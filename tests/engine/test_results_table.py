@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import Chain
+from chain import Chain, remove
 
 import motools
 from motools.base import yaml12
@@ -46,6 +46,8 @@ def told(chain: Chain, *options: str) -> list[tuple[str, str, float | None]]:
 def test_there_is_a_row_for_each_end_that_the_config_asks_for_also_before_it_has_run(chain: Chain) -> None:
     assert chain.run("--stages", "prepare").code == 0
     assert told(chain) == [("seed=0", "not run", None), ("seed=1", "not run", None)]
+    table = motools.results(stale=True)
+    assert ([row.atom for row in table.rows], table.notes) == ([None, None], []), "nothing of it is missing"
     assert chain.run().code == 0
     assert told(chain) == [("seed=0", "current", 0.5), ("seed=1", "current", 0.5)]
 
@@ -132,6 +134,39 @@ def test_several_folders_are_one_table_and_a_folder_of_folders_stands_for_those_
     assert [f"{row.figures['task.score.mean'].value:g}" for row in table.rows] == ["97.5", "0.5", "0.5"]
     frame = table.to_pandas()
     assert list(frame["folder"]) == ["experiments/a", ".", "."]
+
+
+def test_a_result_that_is_not_at_hand_has_a_row_without_figures_and_it_is_told_how_to_get_it(chain: Chain) -> None:
+    chain.run()
+    md5 = chain.oid("atoms/results/seed=0").removesuffix(".dir")
+    before = motools.results()
+    assert [(len(row.figures) > 0, row.state) for row in before.rows] == [(True, "current")] * 2
+    assert before.notes == []
+    assert before.rows[0].atom == f"eval-{md5}"
+    for path in (".dvc/cache", "atoms/results", ".motools"):
+        remove(chain.path(path))
+    after = motools.results()
+    assert [(row.figures, row.models, row.state) for row in after.rows] == [({}, (), "current")] * 2
+    assert after.rows[0].atom == md5
+    assert after.notes == ["2 results are not at hand: `motools pull` brings them."]
+
+
+def test_a_figure_of_what_is_out_of_date_is_none_unless_it_is_asked_for(chain: Chain) -> None:
+    chain.run()
+    chain.set("evaluate", seed=3)
+    assert [row.figures for row in motools.results().rows] == [{}, {}]
+    assert all(row.figures for row in motools.results(stale=True).rows)
+
+
+def test_what_failed_is_no_trouble_of_what_needs_nothing_of_it(chain: Chain) -> None:
+    aside = 'def aside(config, input_atoms, workspace):\n    raise RuntimeError("no")\n\n\nworkflow = '
+    chain.edit("chain.py", "workflow = ", aside)
+    step = '    Step("aside", {"dataset": "dataset"}, {"other": "dataset"}, Config, aside),\n    Step("evaluate"'
+    chain.edit("chain.py", '    Step("evaluate"', step)
+    assert chain.run().code == 1
+    assert {(row.name, row.state) for row in motools.results().rows} == {("other", "failed"), ("results", "current")}
+    chain.set("train", seed=0, fill=11)
+    assert {(row.name, row.state) for row in motools.results().rows} == {("other", "failed"), ("results", "stale")}
 
 
 def test_the_table_is_written_as_csv_markdown_and_parquet(chain: Chain) -> None:

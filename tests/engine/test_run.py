@@ -31,6 +31,7 @@ from motools.engine.state import WorkflowState
 from motools.errors import MotoolsError, RunFailed, UserError
 from motools.execution import cached_results
 from motools.repo import step_cache
+from motools.repo.cache import hash_file
 from motools.repo.project import Project
 
 
@@ -110,6 +111,16 @@ def test_before_anything_changes_the_proof_that_nothing_has_is_gone(chain: Chain
     assert not proof.exists()
 
 
+def test_what_killed_runs_have_left_is_removed_by_the_next_one(chain: Chain) -> None:
+    left = chain.path(".motools", "work", "key")
+    left.mkdir(parents=True)
+    with prepared(chain) as made:
+        plan(made)
+    assert left.exists(), "a plan changes nothing"
+    run(chain, stages="prepare")
+    assert not left.exists()
+
+
 def refusing(chain: Chain, how: str) -> None:
     """Have the second step refuse its config, in its `check` or its `rehearse`."""
     function = "def refuse(config):\n    from motools.errors import UserError\n    raise UserError('seeds are odd')"
@@ -172,6 +183,27 @@ def test_the_output_of_a_step_makes_way_for_those_of_its_instances(chain: Chain)
     assert (found["prepare"], found["train@seed=0"], found["train@seed=1"]) == ("current", "restored", "finished")
     assert sorted(path.name for path in chain.path("atoms/model").iterdir() if path.is_dir()) == ["seed=0", "seed=1"]
     assert not chain.path("atoms/model/atom.json").exists()
+    chain.path("params.yaml").write_text(yaml12.dumps(params))
+    run(chain, stages="prepare")
+    assert not chain.path("atoms/model").exists(), "nor an empty folder in its place"
+
+
+def test_what_a_person_has_put_where_a_result_will_lie_is_kept_but_a_metric_which_git_has(chain: Chain) -> None:
+    chain.path("atoms/results/data/part.txt").write_text("mine")
+    chain.path("metrics/evaluate.json").write_text("{}")
+    chain.set("evaluate", seed=1)
+    heard = Heard()
+    run(chain, heard)
+    (kept,) = chain.path(".motools/replaced").iterdir()
+    assert heard.notes == [f"{chain.path('atoms/results')} was not made by evaluate, and is kept as {kept}."]
+    assert (kept / "data" / "part.txt").read_text() == "mine"
+
+
+def test_of_a_result_that_still_holds_dvc_is_told_what_its_code_is_now(chain: Chain) -> None:
+    chain.edit("chain.py", "def make(", "# said\ndef make(")
+    assert set(statuses(run(chain)).values()) <= {"current", "restored"}
+    told = {dep["md5"] for stage in chain.locked().values() for dep in stage["deps"] if dep["path"] == "chain.py"}
+    assert told == {hash_file(chain.path("chain.py"))}
 
 
 def test_what_the_system_refuses_is_one_sentence(chain: Chain) -> None:

@@ -267,8 +267,10 @@ def test_with_fail_fast_nothing_starts_after_a_failure_and_what_runs_is_finished
     assert (states["after"].error, states["last"].error) == ("needs bad", "needs late")
     assert states["late"].error == "the run was stopped before it"
     assert queued.looks == late.looks == 0
-    states = scene.run({Task("first"): [], bad.again(): [], Task("next"): []}, jobs=1, fail_fast=True)
-    assert [state.status for state in states.values()] == ["finished", "failed", "skipped"]
+    kept = Task("kept", action="current"), Task("brought", action="restore")
+    tasks = [*kept, Task("first"), bad.again(), Task("next")]
+    states = scene.run({each: [] for each in tasks}, jobs=1, fail_fast=True)
+    assert [state.status for state in states.values()] == ["current", "restored", "finished", "failed", "skipped"]
 
 
 def test_as_many_run_at_once_as_have_room_and_no_more(scene: Scene) -> None:
@@ -290,6 +292,36 @@ def test_a_stage_for_other_machines_starts_where_one_for_this_machine_has_no_roo
     states = scene.run({near: [], Task("next"): [], far: []}, jobs=1)
     assert {state.status for state in states.values()} == {"finished"}
     assert scene.heard.of("started")[:2] == ["near", "far"]
+
+
+@pytest.mark.parametrize(
+    ("places", "jobs", "first"),
+    [(2, None, "ab"), (None, None, "abc"), (3, 1, "a"), (None, 2, "ab")],
+)
+def test_on_other_machines_as_many_run_at_once_as_have_places_there(
+    scene: Scene, places: int | None, jobs: int | None, first: str
+) -> None:
+    seen: list[list[str]] = []
+
+    def work() -> None:
+        eventually(lambda: scene.writes)  # all are started that will be, and the scheduler waits
+        seen.append(scene.heard.of("started"))
+
+    tasks = [Task(name, work) for name in "abc"]
+    for each in tasks:
+        each.on, each.places = "cluster", places
+    states = scene.run({each: [] for each in tasks}, jobs=jobs)
+    assert {state.status for state in states.values()} == {"finished"}
+    assert seen[0] == [*first]
+
+
+def test_while_this_machine_is_full_others_are_given_work(scene: Scene) -> None:
+    here = Task("here", lambda: eventually(lambda: scene.heard.of("finished")))
+    far = Task("far")
+    far.on = "cluster"
+    states = scene.run({here: [], Task("next"): [], far: []}, jobs=1)
+    assert {state.status for state in states.values()} == {"finished"}
+    assert scene.heard.of("started") == ["here", "far", "next"]
 
 
 def test_a_stage_claims_its_files_while_it_runs(scene: Scene) -> None:
@@ -392,6 +424,15 @@ def test_a_signal_lets_what_runs_end_starts_nothing_more_and_tells_what_is_kept(
     assert ("failed", "b", "it was interrupted", Path("b.log")) in scene.heard.events
     assert late.looks == 0
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("count", "more"), [(12, ""), (13, ", and 3 more")])
+def test_the_last_sentence_names_twelve_stages_or_ten_and_how_many_more(scene: Scene, count: int, more: str) -> None:
+    kept = {Task(f"s{n}", action="current"): list[Task]() for n in range(count)}
+    names = ", ".join([each.name for each in kept][: 10 if more else 12]) + more
+    with pytest.raises(Interrupted) as error:
+        scene.run({**kept, Task("last", found=lambda: tell(signal.SIGINT)): [*kept]})
+    assert str(error.value) == f"Interrupted. Kept: {names}. `motools run` goes on from there."
 
 
 def test_a_signal_ends_what_is_looked_at_and_leaves_it_for_the_next_run(scene: Scene) -> None:

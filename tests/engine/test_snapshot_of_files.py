@@ -159,6 +159,16 @@ def test_a_project_is_found_from_below_and_by_another_name(scene: Scene) -> None
     assert snapshot.unchanged(scene.root.parent) is None
 
 
+def test_what_was_looked_at_just_before_is_not_looked_at_again(scene: Scene) -> None:
+    scene.save()
+    seen: dict[str, bytes] = {}
+    assert snapshot.unchanged(scene.root, seen) == STAGES
+    assert {str(scene.file), str(scene.folder)} <= seen.keys()
+    in_place(scene.file)
+    assert snapshot.unchanged(scene.root, seen) == STAGES
+    assert not scene.holds()
+
+
 def test_once_an_object_was_added_to_the_cache_all_that_are_needed_are_looked_for(scene: Scene) -> None:
     scene.save()
     before = scene.saved
@@ -218,7 +228,7 @@ def test_of_what_is_young_and_was_not_verified_there_is_no_proof(young: Scene, w
 
 @pytest.mark.parametrize(
     ("age", "modified", "changed", "known"),
-    [(1, 1, 1, True), (0, 1, 1, False), (1, 0, 1, False), (1, 1, 0, False)],
+    [(1, 1, 1, True), (0, 1, 1, False), (1, 0, 1, False), (1, 1, 0, False), (1, 10, 10, True)],
 )
 def test_what_was_written_before_this_process_has_started_is_what_it_has_read_where_times_are_fine(
     young: Scene, monkeypatch: pytest.MonkeyPatch, age: int, modified: int, changed: int, known: bool
@@ -321,6 +331,24 @@ def test_a_small_young_file_is_known_by_content_and_nothing_else_is(
     monkeypatch.setattr(snapshot, "STARTED", snapshot.STARTED + 1)
     assert not snapshot.is_young(str(young.file))
     assert snapshot.content_if_young(str(young.file)) is None
+
+
+def test_a_file_of_sixteen_mebibytes_is_small(young: Scene) -> None:
+    os.truncate(young.file, 1 << 24)
+    assert snapshot.content_if_young(str(young.file)) is not None
+    os.truncate(young.file, (1 << 24) + 1)
+    assert snapshot.content_if_young(str(young.file)) is None
+
+
+def test_an_object_is_looked_for_wherever_the_cache_keeps_it(scene: Scene) -> None:
+    for bucket in ("00", "ff"):
+        added = scene.cache / "files" / "md5" / bucket / "cd"
+        added.write_text("")
+        added.chmod(0o444)
+        scene.save(objects=[f"{bucket}cd"])
+        assert scene.holds()
+        added.unlink()
+        assert not scene.holds()
 
 
 def test_the_files_of_loaded_modules_and_where_they_are_looked_for_count_but_the_standard_librarys(

@@ -1,13 +1,116 @@
-"""Results that go through a remote one by one."""
+"""Objects that go through a remote one by one: what is sent is whole, and what is brought is what it is called."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-from chain import dvc
+import pytest
+from chain import dvc, remove, spoil
 
+from motools.errors import RemoteError
+from motools.repo import exchange
 from motools.repo.exchange import Exchange
 from motools.repo.project import Project
+
+
+class Scene:
+    """A project with a remote that is a folder, and a folder of files in its cache."""
+
+    def __init__(self, root: Path) -> None:
+        self.project = Project(root)
+        self.remote = root.parent / "store" / "files" / "md5"
+        dvc(root, "remote", "add", "-q", "-d", "store", str(root.parent / "store"))
+        (root / "made" / "sub").mkdir(parents=True)
+        (root / "made" / "small.txt").write_text("small")
+        (root / "made" / "sub" / "large.txt").write_text("large" * (1 << 14))
+        self.oid = self.project.store.add(root / "made").md5
+        self.files = self.project.store.tree(self.oid)
+        self.exchange = Exchange(self.project)
+
+    def there(self, oid: str) -> Path:
+        return self.remote / oid[:2] / oid[2:]
+
+    def lose(self) -> None:
+        remove(self.project.root / ".dvc" / "cache")
+
+
+@pytest.fixture
+def scene(project: Path) -> Iterator[Scene]:
+    scene = Scene(project)
+    with closing(scene.exchange):
+        yield scene
+
+
+def test_a_folder_is_sent_with_its_files_and_what_is_there_is_not_sent_again(scene: Scene) -> None:
+    every = [scene.oid, *scene.files.values()]
+    assert len(every) == 3
+    scene.exchange.send([scene.oid, scene.oid])
+    for oid in every:
+        assert scene.there(oid).read_bytes() == scene.project.store.path(oid).read_bytes()
+    shutil.rmtree(scene.remote)
+    scene.exchange.send([scene.oid])
+    assert not scene.remote.exists(), "it is known to be there"
+    scene.exchange.send([])
+    with closing(Exchange(scene.project)) as again:
+        again.has([scene.oid])
+        again.send([scene.oid])
+        assert not scene.remote.exists()
+    with closing(Exchange(scene.project)) as again:
+        again.send([scene.oid])
+    assert all(scene.there(oid).exists() for oid in every)
+
+
+@pytest.mark.parametrize("few", [0, 32])
+def test_what_is_brought_is_what_was_sent(scene: Scene, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(exchange, "_FEW", few)
+    scene.exchange.send([scene.oid])
+    scene.lose()
+    assert scene.exchange.fetch([scene.oid])
+    scene.project.store.check_out(scene.oid, scene.project.root / "again")
+    for name in ("small.txt", "sub/large.txt"):
+        again, before = (scene.project.root / folder / name for folder in ("again", "made"))
+        assert again.read_bytes() == before.read_bytes()
+    assert scene.exchange.problem is None
+
+
+@pytest.mark.parametrize("which", ["small.txt", "sub/large.txt", "the folder"])
+def test_what_the_remote_has_under_a_false_name_is_not_taken(scene: Scene, which: str) -> None:
+    oid = scene.files.get(which, scene.oid)
+    scene.exchange.send([scene.oid])
+    scene.lose()
+    spoil(scene.there(oid))
+    assert not scene.exchange.fetch([scene.oid])
+    assert not scene.project.store.has(oid)
+    assert isinstance(scene.exchange.problem, RemoteError)
+
+
+def test_what_the_remote_lacks_is_no_problem_and_may_come_yet(scene: Scene) -> None:
+    scene.exchange.send([scene.oid])
+    scene.lose()
+    lacking = scene.there(scene.files["small.txt"])
+    away = lacking.rename(scene.remote.parent / "away")
+    assert not scene.exchange.fetch([scene.oid])
+    assert scene.exchange.problem is None
+    away.rename(lacking)
+    assert scene.exchange.fetch([scene.oid])
+
+
+def test_a_remote_that_cannot_be_reached_is_told_each_time(scene: Scene) -> None:
+    scene.remote.parents[1].write_text("no folder")
+    for _ in range(2):
+        with pytest.raises(RemoteError, match="store"):
+            scene.exchange.send([scene.oid])
+        with pytest.raises(RemoteError, match="store"), scene.exchange.claimed("key"):
+            raise AssertionError
+    scene.remote.parents[1].unlink()
+    scene.exchange.send([scene.oid])
+    assert scene.there(scene.oid).exists()
+    with scene.exchange.claimed("key"):
+        assert len(list(scene.remote.parents[1].rglob("claims/key/*"))) == 1
+    assert not list(scene.remote.parents[1].rglob("claims/key/*"))
 
 
 def test_nothing_that_the_remote_has_of_a_folder_of_many_files_is_sent_again(project: Path, tmp_path: Path) -> None:

@@ -172,6 +172,16 @@ def test_other_samples_in_clusters_have_welchs_interval_of_the_clusters() -> Non
     assert found.clusters == (3, 2)
 
 
+def test_what_is_left_of_rounding_is_no_spread() -> None:
+    assert mean_of([0.1] * 6, ["a", "a", "b", "b", "c", "c"]).squared == 0.0
+    assert mean_of([0.1] * 5 + [0.1 + 1e-9], ["a", "a", "b", "b", "c", "c"]).squared > 0.0
+
+
+def test_of_two_means_one_may_be_without_spread() -> None:
+    found = welch(mean_of([0.5, 0.5, 0.5]), mean_of([0.0, 1.0, 1.0, 0.0]))
+    assert found.freedom == pytest.approx(3)
+
+
 def test_two_means_without_spread_have_no_welch_interval() -> None:
     assert welch(mean_of([0.5, 0.5]), mean_of([0.25, 0.25])).interval() is None
 
