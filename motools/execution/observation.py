@@ -105,7 +105,7 @@ def _project_modules() -> dict[str, ModuleType]:
     """The modules of the project that are loaded, by path; those of them that were there before are known."""
     new, _loaded.mark = loaded_since(_loaded.mark)
     for module in map(sys.modules.get, new):
-        if isinstance(file := getattr(module, "__file__", None), str) and is_project(file):
+        if module is not None and isinstance(file := getattr(module, "__file__", None), str) and is_project(file):
             _loaded.modules[os.path.abspath(file)] = module
     return _loaded.modules
 
