@@ -22,7 +22,7 @@ from motools.execution import one_step
 from motools.executors.job import Answer
 from motools.training.journal import JobEntry, Journal
 
-LIMIT = 90.0
+LIMIT = 300.0
 """Seconds after which a wait has failed."""
 
 
