@@ -334,7 +334,7 @@ class Scene:
     def atoms(self, folder: Path) -> dict[str, str]:
         """The id of each output, as dvc.lock has it and as the files are."""
         from motools.base import yaml12
-        from motools.repo.cache import hash_folder
+        from motools.repo.hashing import hash_folder
 
         stages = yaml12.load(folder / "dvc.lock")["stages"].values()
         by_path = {out["path"]: out["md5"] for stage in stages for out in stage["outs"] if out["path"][:5] == "atoms"}

@@ -43,7 +43,7 @@ def on_disk(folder: Path) -> int:
 
 
 def _hashing(file: Path) -> float:
-    from motools.repo.cache import hash_file
+    from motools.repo.hashing import hash_file
 
     began = time.perf_counter()
     hash_file(file)

@@ -91,6 +91,7 @@ TESTS = {
     "motools/repo/exchange.py": ["tests/repo/test_exchange.py", _MADE_THERE, _IN_THE_REMOTE],
     "motools/repo/file_hashes.py": ["tests/repo/test_file_hashes.py", _KNOWN_LARGE, "-k", "not output"],
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
+    "motools/repo/hashing.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/lock_file.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],
     "motools/repo/dvc_locks.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],

@@ -24,7 +24,7 @@ from motools.atom.folder import write_atom
 from motools.atom.records import Record
 from motools.base.foreign_text import read_json
 from motools.errors import AtomError, DamagedError, listed
-from motools.repo.cache import hash_folder
+from motools.repo.hashing import hash_folder
 from motools.repo.project import Project
 from motools.repo.remote import pull
 from motools.repo.survey import Survey

@@ -9,7 +9,7 @@ from typing import Any
 
 from motools.atom import records
 from motools.repo import pipeline
-from motools.repo.cache import hash_file
+from motools.repo.hashing import hash_file
 from motools.repo.project import Project
 from motools.repo.settings import Price, Settings
 

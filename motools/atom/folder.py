@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from motools.errors import AtomError
-from motools.repo.cache import files_in
+from motools.repo.hashing import files_in
 
 __all__ = ["write_atom"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from motools.atom.atom import at_hand
 from motools.errors import ConfigError, DamagedError, MotoolsError
 from motools.repo import pipeline
-from motools.repo.cache import hash_file
+from motools.repo.hashing import hash_file
 from motools.repo.outs import Located
 from motools.repo.project import Project
 from motools.repo.survey import Survey

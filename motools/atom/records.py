@@ -19,7 +19,7 @@ from motools.base.foreign_text import read_json
 from motools.base.loaded_modules import loaded_since
 from motools.errors import DamagedError
 from motools.repo import step_cache
-from motools.repo.cache import Out, hash_file
+from motools.repo.hashing import Out, hash_file
 from motools.repo.outs import Located
 from motools.repo.project import Project
 from motools.repo.survey import Survey

@@ -12,7 +12,7 @@ from motools.code.search_path import PipelineFolder
 from motools.definition.workflow import Workflow
 from motools.errors import AtomError, ConfigError, WorkflowError, did_you_mean, listed
 from motools.repo import pipeline
-from motools.repo.cache import hash_folder
+from motools.repo.hashing import hash_folder
 from motools.repo.ignore import ignore_made
 
 __all__ = ["checked_inputs", "put_in_place"]

@@ -20,7 +20,7 @@ from motools.errors import WorkflowError
 from motools.execution import cached_results
 from motools.execution.cached_results import Result
 from motools.repo import pipeline
-from motools.repo.cache import Out
+from motools.repo.hashing import Out
 from motools.repo.remote import Remote
 
 Action = Literal["current", "restore", "fetch", "run", "maybe"]

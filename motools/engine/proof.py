@@ -18,7 +18,7 @@ from motools.engine.stage_outputs import StageOutputs
 from motools.engine.state import StepState
 from motools.observe import kind_of, listing, observer
 from motools.repo import pipeline
-from motools.repo.cache import hash_file
+from motools.repo.hashing import hash_file
 
 
 def remember_if_current(

@@ -23,9 +23,9 @@ from motools.engine.stage import folders_above
 from motools.errors import MotoolsError, ProjectError
 from motools.execution.cached_results import Result
 from motools.repo import pipeline
-from motools.repo.cache import Out
 from motools.repo.dvc_locks import DvcLock, PathLocks
 from motools.repo.file_hashes import FileHashes
+from motools.repo.hashing import Out
 from motools.repo.ignore import ignore_made
 from motools.repo.lock_file import LockFile
 from motools.repo.project import Project

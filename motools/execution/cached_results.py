@@ -21,7 +21,7 @@ from motools.code.world import World
 from motools.compiler.step_call import StepCall
 from motools.errors import DamagedError
 from motools.repo import pipeline, step_cache
-from motools.repo.cache import Hashed, Out
+from motools.repo.hashing import Hashed, Out
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult, roles_of

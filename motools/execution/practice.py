@@ -20,8 +20,8 @@ from motools.compiler.step_call import make_call
 from motools.compiler.step_code import of_step
 from motools.definition.step import AtomConstructor, Step
 from motools.execution.run_step import Execution, perform_step
-from motools.repo.cache import hash_folder
 from motools.repo.git import GitState
+from motools.repo.hashing import hash_folder
 from motools.repo.project import Project
 
 __all__ = ["practise"]

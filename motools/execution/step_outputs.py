@@ -16,7 +16,7 @@ from motools.definition.step import AtomConstructor
 from motools.errors import AtomError, StepError, listed
 from motools.execution.cached_results import Result, result_of
 from motools.repo import pipeline, step_cache
-from motools.repo.cache import Hashed, Out, files_in
+from motools.repo.hashing import Hashed, Out, files_in
 from motools.repo.step_cache import CachedResult, roles_of
 
 

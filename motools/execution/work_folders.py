@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from motools.base import secrets
-from motools.repo.cache import walk_files
+from motools.repo.hashing import walk_files
 from motools.repo.project import Project
 
 __all__ = ["WORK", "drop_secrets", "end_processes", "locks_of", "make_work_folder", "remove_work_folder"]

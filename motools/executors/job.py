@@ -9,7 +9,7 @@ from typing import Any
 
 from motools.base.resources import Resources
 from motools.executors.environment import Environment
-from motools.repo.cache import Out
+from motools.repo.hashing import Out
 from motools.repo.step_cache import CachedResult
 
 __all__ = ["Answer", "Job", "Source"]

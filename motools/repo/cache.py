@@ -13,132 +13,22 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import io
-import json
 import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import NamedTuple
 
 from motools.base.clock import moment
 from motools.base.files import make_folder, scratch
 from motools.base.foreign_text import read_json
 from motools.errors import DamagedError
+from motools.repo.hashing import Hashed, Out, block_of, files_in, hash_file, hash_folder, hash_with_stat
 from motools.repo.large_objects import LARGE, PROTECTED, LargeObjects
 
-__all__ = [
-    "Cache",
-    "Hashed",
-    "Out",
-    "files_in",
-    "folder_object",
-    "hash_file",
-    "hash_folder",
-    "modes_of_new",
-    "walk_files",
-]
-
-
-@dataclass(frozen=True)
-class Out:
-    """A file or folder as dvc.lock names it. `md5` ends in `.dir` for a folder; `size` is in bytes."""
-
-    md5: str
-    size: int
-    nfiles: int | None = None
-
-    def as_dict(self) -> dict[str, object]:
-        """The fields in dvc.lock's order."""
-        fields: dict[str, object] = {"hash": "md5", "md5": self.md5, "size": self.size}
-        return fields if self.nfiles is None else {**fields, "nfiles": self.nfiles}
-
-
-_BLOCK = 1 << 18
-
-
-class Hashed(NamedTuple):
-    """A file's MD5, and what its stat was before it was read."""
-
-    md5: str
-    stat: os.stat_result
-
-
-def hash_file(path: Path | str) -> str:
-    """The MD5 of a file's bytes, as 32 hex digits."""
-    return _hashed(path).md5
-
-
-def _hashed(path: Path | str) -> Hashed:
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb", buffering=0) as file:
-        before = os.fstat(file.fileno())
-        size = _block_of(before.st_size)
-        while block := file.read(size):
-            digest.update(block)
-    return Hashed(digest.hexdigest(), before)
-
-
-def _block_of(size: int) -> int:
-    """How much to read at once of a file of a size: room for a large block takes longer to make than a small file."""
-    return min(_BLOCK, max(size + 1, 1 << 12))
-
-
-def hash_folder(folder: Path, large_objects: LargeObjects | None = None) -> tuple[Out, dict[str, Hashed], bytes]:
-    """What DVC makes of a folder: its `Out`, its files by relative path, the folder object's bytes.
-
-    Args:
-        large_objects: what need not be read.
-    """
-    files = _hash_all(files_in(folder), large_objects)
-    size = sum(each.stat.st_size for each in files.values())
-    out, text = folder_object({name: each.md5 for name, each in files.items()}, size)
-    return out, files, text
-
-
-def _hash_all(files: Iterable[tuple[str, str]], large_objects: LargeObjects | None) -> dict[str, Hashed]:
-    """The files of a folder by their names in it; several large ones at once, since hashing leaves Python alone."""
-    by_name, large = {}, []
-    for path, name in files:
-        if (about := os.stat(path)).st_size < LARGE:
-            by_name[name] = _hashed(path)
-        elif large_objects is not None and (md5 := large_objects.md5(about)) is not None:
-            by_name[name] = Hashed(md5, about)
-        else:
-            large.append((path, name))
-    if len(large) < 2:
-        return by_name | {name: _hashed(path) for path, name in large}
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(len(large), os.cpu_count() or 1)) as threads:
-        hashed = threads.map(_hashed, (path for path, _ in large))
-        return by_name | {name: each for (_, name), each in zip(large, hashed, strict=True)}
-
-
-def folder_object(files: Mapping[str, str], size: int) -> tuple[Out, bytes]:
-    """The folder object of files whose hashes are known, and its bytes; `size` is the sum of their sizes."""
-    listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]  # by the whole path, as DVC does
-    text = json.dumps(listing, sort_keys=True).encode()
-    oid = hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
-    return Out(oid, size, len(files)), text
-
-
-def walk_files(folder: Path) -> Iterator[Path]:
-    """Every file below a folder."""
-    return (Path(path) for path, _ in files_in(folder))
-
-
-def files_in(folder: Path | str) -> Iterator[tuple[str, str]]:
-    """The same as texts, which a folder of many files is told by ten times faster: paths, and those from the folder."""
-    # Links are followed as DVC follows them: with `cache.type symlink` the files of an out are links.
-    start = len(os.path.join(folder, ""))
-    for parent, _, names in os.walk(folder, followlinks=True):
-        inside = os.path.join(parent, "")[start:]
-        for name in names:
-            yield os.path.join(parent, name), inside + name
+__all__ = ["Cache", "modes_of_new"]
 
 
 def _as_taken_out(source: Path, modes: Mapping[str, int]) -> None:
@@ -200,15 +90,15 @@ def _stand(target: Path, files: Mapping[str, Hashed]) -> bool:
     return there.keys() == files.keys() and all(_is_one(there[name], each) for name, each in files.items())
 
 
-def _is_one(path: str, hashed: Hashed) -> bool:
+def _is_one(path: str, content: Hashed) -> bool:
     try:
         about = os.lstat(path)
     except FileNotFoundError:
         return False
-    if os.path.samestat(about, hashed.stat):
+    if os.path.samestat(about, content.stat):
         return True
     alone = stat.S_ISREG(about.st_mode) and about.st_nlink == 1
-    return alone and about.st_size == hashed.stat.st_size and hash_file(path) == hashed.md5
+    return alone and about.st_size == content.stat.st_size and hash_file(path) == content.md5
 
 
 class Cache:
@@ -325,7 +215,7 @@ class Cache:
                 objects.append([(each.md5, os.path.join(path, name)) for name, each in files.items()])
                 objects.append([(out.md5, text)])  # last, so that a folder object promises its files
             else:
-                files = {"": _hashed(path)}
+                files = {"": hash_with_stat(path)}
                 out = Out(files[""].md5, files[""].stat.st_size)
                 objects.append([(out.md5, path)])
             into.update(files)
@@ -408,7 +298,7 @@ class Cache:
                 open(new, "wb", buffering=0) as file,
                 io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", buffering=0) as read,
             ):
-                size = _block_of(len(source) if isinstance(source, bytes) else os.fstat(read.fileno()).st_size)
+                size = block_of(len(source) if isinstance(source, bytes) else os.fstat(read.fileno()).st_size)
                 while block := read.read(size):
                     digest.update(block)
                     while block:
@@ -441,7 +331,7 @@ class Cache:
             return sound
         if self.large.md5(os.stat(path)) == md5:
             return True
-        before, hashed = moment(self.scratch), _hashed(path)
+        before, hashed = moment(self.scratch), hash_with_stat(path)
         if hashed.md5 != md5:
             return False
         _protect(path)
@@ -512,7 +402,7 @@ class Cache:
                     return Hashed(md5, os.stat(target))
         digest = hashlib.md5(usedforsecurity=False)
         with open(path, "rb", buffering=0) as source, open(target, "wb") as file:
-            size = _block_of(os.fstat(source.fileno()).st_size)
+            size = block_of(os.fstat(source.fileno()).st_size)
             while block := source.read(size):  # a signal is heard between two of them
                 digest.update(block)
                 file.write(block)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from motools.base.clock import moment
 from motools.base.files import replace_file
-from motools.repo.cache import Hashed, Out, files_in, folder_object, hash_file
+from motools.repo.hashing import Hashed, Out, files_in, folder_object, hash_file
 from motools.repo.large_objects import LargeObjects
 
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)

@@ -15,7 +15,7 @@ from typing import Any
 from motools.base import yaml12
 from motools.base.files import replace_file
 from motools.repo import pipeline
-from motools.repo.cache import hash_file
+from motools.repo.hashing import hash_file
 
 
 class LockFile:

@@ -27,7 +27,8 @@ from typing import Any
 from motools.base import yaml12
 from motools.base.files import new_file
 from motools.errors import ConfigError, DamagedError
-from motools.repo.cache import Cache, Out
+from motools.repo.cache import Cache
+from motools.repo.hashing import Out
 
 PACKED = 1 << 20
 """The size in bytes up to which a result is packed."""

@@ -16,7 +16,7 @@ from motools.atom.records import Record
 from motools.base import yaml12
 from motools.errors import ProjectError
 from motools.repo import step_cache
-from motools.repo.cache import Out
+from motools.repo.hashing import Out
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
 from motools.repo.step_cache import CachedResult

@@ -20,7 +20,7 @@ from motools.atom.lineage import trace
 from motools.atom.listing import find, find_atom, list_atoms
 from motools.base import yaml12
 from motools.errors import AtomError
-from motools.repo.cache import hash_file
+from motools.repo.hashing import hash_file
 from motools.repo.project import Project
 
 

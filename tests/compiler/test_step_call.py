@@ -15,7 +15,7 @@ from motools.code.search_path import PipelineFolder
 from motools.compiler.step_call import StepCall, make_call, read_call
 from motools.compiler.step_code import of_step
 from motools.errors import AtomError, ConfigError, WorkflowError
-from motools.repo.cache import hash_folder
+from motools.repo.hashing import hash_folder
 from motools.repo.project import Project
 from motools.workflow import Step, Workflow
 

@@ -30,7 +30,7 @@ from motools.execution.cached_results import locked_entry
 from motools.execution.run_step import Outcome
 from motools.execution.workers import TaskDied
 from motools.repo import step_cache
-from motools.repo.cache import hash_file
+from motools.repo.hashing import hash_file
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult

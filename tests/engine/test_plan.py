@@ -22,7 +22,7 @@ from motools.engine.run import plan
 from motools.errors import WorkflowError
 from motools.execution import cached_results
 from motools.execution.cached_results import Result
-from motools.repo.cache import Out
+from motools.repo.hashing import Out
 from motools.repo.project import Project
 from motools.repo.step_cache import CachedResult
 

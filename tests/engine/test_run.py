@@ -31,7 +31,7 @@ from motools.engine.state import WorkflowState
 from motools.errors import MotoolsError, RunFailed, UserError
 from motools.execution import cached_results
 from motools.repo import step_cache
-from motools.repo.cache import hash_file
+from motools.repo.hashing import hash_file
 from motools.repo.project import Project
 
 

@@ -23,7 +23,7 @@ from motools.engine.stages import open_stages
 from motools.errors import MotoolsError, StepError
 from motools.execution import finished_work
 from motools.repo import step_cache
-from motools.repo.cache import hash_file
+from motools.repo.hashing import hash_file
 from motools.repo.step_cache import CachedResult
 from motools.workflow import AtomConstructor
 

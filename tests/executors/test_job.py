@@ -11,7 +11,7 @@ import pytest
 from motools.base.resources import Resources
 from motools.executors.environment import Environment
 from motools.executors.job import Answer, Job, Source
-from motools.repo.cache import Out
+from motools.repo.hashing import Out
 from motools.repo.step_cache import CachedResult
 
 JOB = Job(

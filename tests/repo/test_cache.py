@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motools.errors import DamagedError
-from motools.repo.cache import Cache, Out, hash_file, hash_folder
+from motools.repo.cache import Cache
+from motools.repo.hashing import Out, hash_file, hash_folder
 from motools.repo.project import Project
 
 

@@ -19,8 +19,9 @@ from motools.engine.pipeline import Pipeline
 from motools.engine.prepared import prepare_folder
 from motools.engine.run import execute
 from motools.repo import file_hashes
-from motools.repo.cache import Cache, Hashed, Out, hash_file
+from motools.repo.cache import Cache
 from motools.repo.file_hashes import FileHashes, stamp_of
+from motools.repo.hashing import Hashed, Out, hash_file
 
 MD5S = {"one": "f97c5d29941bfb1b2fdab0874906ab82", "two": "b8a9f715dbb64fd5c56e7783c6820a61"}
 

@@ -11,8 +11,9 @@ from chain import Chain, commit, dvc, git, remove, spoil
 
 from motools.errors import DamagedError
 from motools.repo import large_objects
-from motools.repo.cache import Cache, hash_file, hash_folder
+from motools.repo.cache import Cache
 from motools.repo.file_hashes import FileHashes
+from motools.repo.hashing import hash_file, hash_folder
 from motools.repo.large_objects import LargeObjects
 from motools.repo.project import Project
 

@@ -22,8 +22,9 @@ from warm import COLD
 
 from motools.base import yaml12
 from motools.errors import ConfigError, ProjectError
-from motools.repo import cache, dvc_locks
+from motools.repo import dvc_locks
 from motools.repo.dvc_locks import Busy, DvcLock, PathLocks
+from motools.repo.hashing import hash_file
 from motools.repo.lock_file import LockFile
 
 HARD = [
@@ -238,7 +239,7 @@ def test_what_another_process_has_written_is_not_verified_until_it_is_read(tmp_p
     assert lock.verified() is None
     lock.put("one", entry(1))
     lock.flush()
-    assert lock.verified() == cache.hash_file(lock.path)
+    assert lock.verified() == hash_file(lock.path)
     other.put("two", entry(2))
     other.flush()
     assert lock.verified() is None

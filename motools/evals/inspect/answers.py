@@ -31,7 +31,7 @@ from motools.errors import DamagedError, StepError
 from motools.evals.options import IDLE
 from motools.observe import is_project, observer, path_digest
 from motools.repo import pipeline, step_cache
-from motools.repo.cache import Out
+from motools.repo.hashing import Out
 from motools.repo.remote import Remote
 from motools.repo.step_cache import CachedResult
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from motools.definition.context import working_folder
 from motools.errors import BackendError, ProjectError, StepError
-from motools.repo.cache import hash_folder
+from motools.repo.hashing import hash_folder
 from motools.repo.project import Project
 
 __all__ = ["Base"]
