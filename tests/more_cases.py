@@ -3,6 +3,99 @@
 from __future__ import annotations
 
 REACHED = {
+    "hints of functions of a table, by getfullargspec": """
+import inspect
+def a(x: «int|str»): return 1
+TOOLS = [a]
+def step(): return [str(inspect.getfullargspec(each).annotations) for each in TOOLS]
+""",
+    "hints of functions of a table, by Signature": """
+import inspect
+def a(x: «int|str»): return 1
+TOOLS = [a]
+def step(): return [str(inspect.Signature.from_callable(each)) for each in TOOLS]
+""",
+    "docstring of a function of a table, by installed code": """
+from xmlrpc.server import SimpleXMLRPCDispatcher
+def a():
+    '''«one|two»'''
+TOOLS = {"a": a}
+def step():
+    server = SimpleXMLRPCDispatcher()
+    for name, tool in TOOLS.items(): server.register_function(tool, name)
+    return server.system_methodHelp("a")
+""",
+    "docstring of a function that another returns, by installed code": """
+from xmlrpc.server import SimpleXMLRPCDispatcher
+def a():
+    '''«one|two»'''
+def tools():
+    found = (a, len)
+    return found
+def step():
+    server = SimpleXMLRPCDispatcher()
+    for tool in tools(): server.register_function(tool)
+    return server.system_methodHelp("a")
+""",
+    "a value of a module, by getattr_static": """
+import inspect, sys, h
+def step(): return inspect.getattr_static(sys.modules["h"], "LI" + "MIT")
+--- h.py
+LIMIT = «1|2»
+""",
+    "a value that a pickle names": """
+from loader import load
+def step(): return load("m.pkl")
+--- loader.py
+from _pickle import load as loaded
+def load(name):
+    with open(name, "rb") as file: return loaded(file)
+--- h.py
+LIMIT = «1|2»
+--- m.pkl
+ch
+LIMIT
+.
+""",
+    "a value that a pickle names at import": """
+from loader import load
+FOUND = load("m.pkl")
+def step(): return FOUND
+--- loader.py
+from pathlib import Path
+from _pickle import load as loaded
+def load(name):
+    with Path(__file__).with_name(name).open("rb") as file: return loaded(file)
+--- h.py
+LIMIT = «1|2»
+--- m.pkl
+ch
+LIMIT
+.
+""",
+    "what a call for a default adds": "ROWS = []\ndef f(x=ROWS.append(«1|2»)): pass\ndef step(): return ROWS",
+    "what a call for a method's default adds": """
+ROWS = []
+class A:
+    def f(self, *, x=ROWS.append(«1|2»)): pass
+def step(): return ROWS
+""",
+    "a TYPE_CHECKING of one's own": """
+TYPE_CHECKING = «False|True»
+X = 1
+if TYPE_CHECKING:
+    X = 2
+def step(): return X
+""",
+    "a TYPE_CHECKING of another file": """
+from h import TYPE_CHECKING
+X = 1
+if TYPE_CHECKING:
+    X = «2|3»
+def step(): return X
+--- h.py
+TYPE_CHECKING = True
+""",
     "map of a bound method": "ROWS = []\n_ = list(map(ROWS.append, [«1|2»]))\ndef step(): return ROWS",
     "doc of module by getdoc": """
 '''«a|b»'''
@@ -561,6 +654,57 @@ def step(): return open('gen.txt').read()
 }
 
 FOUND = {
+    "file of a command's pattern": """
+import subprocess
+def step(): return subprocess.check_output("cat d/*.txt", shell=True)
+--- d/a.txt
+«1|2»
+""",
+    "file that comes for a command's pattern": """
+import subprocess
+def step(): return subprocess.check_output("cat d/*.txt", shell=True)
+--- d/a.txt
+1
+--- d/«n.md|n.txt»
+2
+""",
+    "file of a script's pattern": """
+import subprocess
+def step(): return subprocess.check_output(["sh", "go.sh"])
+--- go.sh
+for f in d/*; do cat $f; done
+--- d/a.txt
+«1|2»
+""",
+    "template that comes beside the code": """
+import jinja2, os
+TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(os.path.dirname(__file__)))
+def step(): return TEMPLATES.select_template(["special.j2", "plain.j2"]).render()
+--- plain.j2
+1
+--- «n|special».j2
+2
+""",
+    "database that is opened in C, in a folder": """
+import pathlib, sqlite3
+def step():
+    base = sqlite3.connect(":memory:")
+    base.execute("attach ? as other", (str(pathlib.Path(__file__).parent / "d" / "rows.db"),))
+    try: return base.execute("select * from other.t").fetchall()
+    except sqlite3.Error as error: return str(error)
+--- d/rows.db
+«no database, and long enough that the header of a file is read: x|»
+""",
+    "database that is opened in C, by an f-string": """
+import os, sqlite3
+def step(split="train"):
+    base = sqlite3.connect(":memory:")
+    base.execute("attach ? as other", (os.path.join(os.path.dirname(__file__), "d", f"{split}.db"),))
+    try: return base.execute("select * from other.t").fetchall()
+    except sqlite3.Error as error: return str(error)
+--- d/train.db
+«no database, and long enough that the header of a file is read: x|»
+""",
     "lexists": """
 import os
 def step(): return os.path.lexists('x.txt')
@@ -747,6 +891,61 @@ def f(): return 2»
 }
 
 UNTOUCHED = {
+    "docstring of a function that a table is asked for": """
+def a():
+    '''«one|two»'''
+    return 1
+TABLE = {"a": a}
+def step(): return TABLE["a"]()
+""",
+    "docstring of a function whose result is handed on": """
+import json
+def rows():
+    '''«one|two»'''
+    return [1]
+def step():
+    found = rows()
+    return [json.dumps(each) for each in found]
+""",
+    "another value of a file that a pickle names": """
+from loader import load
+def step(): return load("m.pkl")
+--- loader.py
+from _pickle import load as loaded
+def load(name):
+    with open(name, "rb") as file: return loaded(file)
+--- h.py
+LIMIT = 1
+OTHER = «1|2»
+--- m.pkl
+ch
+LIMIT
+.
+""",
+    "file of another pattern than a command's": """
+import subprocess
+def step(): return subprocess.check_output("cat d/*.txt", shell=True)
+--- d/a.txt
+1
+--- e/a.txt
+«1|2»
+""",
+    "what an editor and a file manager leave in a folder": """
+import glob
+def step(): return glob.glob("d/*.txt")
+--- d/a.txt
+--- d/«__pycache__/x|.a.txt.swp»
+--- «n|d/.DS_Store»
+""",
+    "what is for a type checker": """
+import typing
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    X = «1|2»
+if typing.TYPE_CHECKING:
+    X = «1|2»
+def step(): return 1
+""",
     "unused constant of a module's": """
 import settings
 OTHER = settings.LIMIT * «2|3»

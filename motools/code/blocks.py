@@ -20,6 +20,7 @@ from motools.code.syntax import (
     FUNCTIONS,
     IMPORTS,
     STDLIB,
+    Function,
     Module,
     at_import,
     dotted_name,
@@ -78,6 +79,7 @@ class _Count:
         self.needed: set[str] = set()
         self.spoken: set[str] = set()
         self.handed: set[str] = set()
+        self.holding: set[tuple[str, str]] = set()
         self.dynamic = False
         self.reflecting = False
         self.counted: dict[str, set[int]] = {path: set() for path in modules}
@@ -146,8 +148,9 @@ class _Count:
                 for name in sorted(names) if module else ():
                     if (path, name) not in learned:
                         learned.add((path, name))
+                        self.needed |= {name} - module.functions.keys()  # type: ignore[union-attr]
                         for use in uses_of(module, name):  # type: ignore[arg-type]
-                            self.learn(use, module)  # type: ignore[arg-type]
+                            self.learn(use, module, name.rpartition(".")[2])  # type: ignore[arg-type]
                         changed = True
             for path, names in self.loaded.items():
                 counted = self.counted.get(path, set())
@@ -170,10 +173,24 @@ class _Count:
                         self.ran[path].add(name)
                         changed = True
 
-    def learn(self, uses: Uses, module: Module) -> None:
+        self.hand_on()
+
+    def hand_on(self) -> None:
+        """What is in something that is given to a call is given to it, too."""
+        todo = [*self.handed]
+        inside: dict[str, set[str]] = {}
+        for holder, name in self.holding:
+            inside.setdefault(holder, set()).add(name)
+        while todo:
+            found = inside.get(todo.pop(), set()) - self.handed
+            self.handed |= found
+            todo += found
+
+    def learn(self, uses: Uses, module: Module, function: str = "") -> None:
         self.needed |= uses.names
         self.spoken |= uses.spoken
         self.handed |= uses.handed
+        self.holding |= {(function + holder if holder == "()" else holder, name) for holder, name in uses.holding}
         # Whoever has a module as a whole may ask for anything in it.
         whole = any(name in module.imported and self.is_project(module.imported[name]) for name in uses.bare)
         self.dynamic |= uses.dynamic or whole
@@ -261,7 +278,7 @@ class _Count:
             if isinstance(statement, FUNCTIONS) and not statement.decorator_list:
                 # Its text counts where it was executed, or where somebody may have read it.
                 read = self.keeps(statement) or statement.name in module.again
-                read |= len(names_bound(statement)) > 1
+                read |= len(names_bound(statement)) > 1 or self.calls(path, statement.name, statement)
                 text = told_of(statement, True, "__code__" in self.needed, not self.reflecting) if read else ""
                 top.append((f"{statement.name}()", text))
                 continue
@@ -279,6 +296,11 @@ class _Count:
         lines = tuple(_lines(module.body[index]) for index in sorted(self.counted[path]))
         return Blocks((*sorted(imports), *there, *order), {**functions, **gone}, active, lines)
 
+    def calls(self, path: str, name: str, function: Function) -> bool:
+        """Whether something is called for the defaults of a function that is no block by itself."""
+        mine = self.ran.get(path, set())
+        return name not in mine and any(isinstance(each, ast.Call) for each in at_import(function))
+
     def text_of(self, path: str, statement: ast.stmt) -> Any:
         if not isinstance(statement, ast.ClassDef):
             return told_of(statement, self.keeps(statement))
@@ -290,14 +312,16 @@ class _Count:
         called = not all(last_name(base) in _ALONE for base in statement.bases)  # by what installed code knows of it
         for part in statement.body:
             if isinstance(part, FUNCTIONS) and not part.decorator_list:
+                calls = self.calls(path, f"{statement.name}.{part.name}", part)
                 if (
                     called
+                    or calls
                     or part.name.startswith("_")
                     or part.name in self.needed
                     or f"{statement.name}.{part.name}" in ran
                     or self.dynamic
                 ):
-                    body.append(f"def {part.name}")
+                    body.append(f"def {part.name}{told_of(part.args, keep) if calls else ''}")
             elif (keep or not is_docstring(part)) and not (
                 isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name) and part.target.id in in_key
             ):

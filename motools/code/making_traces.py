@@ -6,9 +6,11 @@ import dataclasses
 import hashlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import translate
 from typing import Any
 
 from motools.code import blocks, syntax, uses
@@ -17,6 +19,8 @@ from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, to_told
 from motools.code.world import World, hiding_in
 from motools.observe import (
+    PRIVATE,
+    READ_IN_C,
     WHOLE_ENVIRONMENT,
     Events,
     Source,
@@ -60,6 +64,10 @@ class Execution:
 def make_trace(of: Execution, place: PipelineFolder) -> Trace:
     """The trace of an execution that has ended."""
     ran, pinned = _executed(of.events, of.sources)
+    path_of = {source.module: path for path, source in of.sources.items()}
+    for dotted, _, name in (each.partition(":") for each in (*of.events.named, *of.loading.named)):
+        if dotted in path_of:
+            ran.setdefault(path_of[dotted], set()).add(name)
     loaded, _ = _executed(of.loading, of.sources)
     paths = _module_paths(place, of.sources)
     loads = Loads(place, paths, dict(of.sources))
@@ -109,7 +117,7 @@ def make_trace(of: Execution, place: PipelineFolder) -> Trace:
         texts = uses.texts_of(module)
         if not _READERS.isdisjoint(texts.imports):  # they open files in C, unseen
             folders = [str(place.folder), str(place.project.root), os.path.dirname(path)]
-            for name in _files_named(texts.texts, folders):
+            for name in [*_files_named(texts.texts, folders), *_below(str(place.project.root), texts.texts)]:
                 if name not in files and name not in of.events.written and observer().counts(name):
                     files[name] = path_digest(name)
     own = {source.module.partition(".")[0] for source in of.sources.values()}
@@ -137,7 +145,7 @@ def make_trace(of: Execution, place: PipelineFolder) -> Trace:
 
 _READERS = frozenset(
     "pyarrow pandas polars duckdb sqlite3 ctypes cffi h5py lxml cv2 safetensors tokenizers sentencepiece lmdb "
-    "soundfile datasets".split()
+    "soundfile datasets torch transformers tensorflow faiss fasttext xgboost lightgbm onnxruntime".split()
 )
 """Packages that open files in C, where nobody sees it."""
 
@@ -150,6 +158,15 @@ def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
                 path = os.path.normpath(os.path.join(folder, word)) if "\0" not in word else ""
                 if path and os.path.isfile(path):
                     yield path
+
+
+def _below(root: str, texts: Iterable[str]) -> Iterator[str]:
+    """The files of the project that may be opened in C and whose names, or ends of names, are among some texts."""
+    names = {name.rpartition("/")[2] for name in texts if name.endswith(READ_IN_C)}
+    ends = re.compile("|".join(translate(f"*{name}" if name.startswith(".") else name) for name in sorted(names)))
+    for parent, inside, found in os.walk(root) if names else ():
+        inside[:] = [name for name in inside if name not in PRIVATE and name not in ("atoms", "runs")]
+        yield from (os.path.join(parent, name) for name in found if name.endswith(READ_IN_C) and ends.match(name))
 
 
 def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:

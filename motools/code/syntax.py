@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
@@ -75,7 +75,8 @@ def read(data: bytes, name: str, is_package: bool) -> Module | None:
             parts = name.split(".")
             parts = parts[: len(parts) - (node.level - (1 if is_package else 0))]
             node.module, node.level = ".".join([*parts, *([node.module] if node.module else [])]), 0
-    module = Module(name, is_package, [s for s in tree.body if not is_script_guard(s)])
+    own = {n for s in tree.body if getattr(s, "module", "") not in _TYPING for n in names_bound(s)}
+    module = Module(name, is_package, [s for s in tree.body if not is_script_guard(s, own)])
     for qualname, node in _definitions(tree):
         module.functions.setdefault(qualname, []).append(node)
     _globals(code, module.globals)
@@ -170,11 +171,16 @@ def is_reading(call: ast.Call, at: int) -> bool:
     return all(isinstance(text, str) and not set(text) & set("wax+") for text in texts)
 
 
-def is_script_guard(statement: ast.stmt) -> bool:
-    """`if __name__ == "__main__":` and `if TYPE_CHECKING:`, whose bodies are not executed on import."""
+def is_script_guard(statement: ast.stmt, own: Container[str] = ()) -> bool:
+    """`if __name__ == "__main__":` and `if TYPE_CHECKING:`, whose bodies are not executed on import.
+
+    Args:
+        own: names of the file's own, which may be true.
+    """
     if not isinstance(statement, ast.If) or statement.orelse:
         return False
-    return ast.unparse(statement.test) in (
+    test = ast.unparse(statement.test)
+    return test not in own and test in (
         "__name__ == '__main__'", "'__main__' == __name__", "TYPE_CHECKING", "typing.TYPE_CHECKING"
     )  # fmt: skip
 
@@ -290,5 +296,6 @@ def last_name(node: ast.expr) -> str | None:
     return node.attr if isinstance(node, ast.Attribute) else name_of(node)
 
 
+_TYPING = ("typing", "typing_extensions")
 STDLIB = sys.stdlib_module_names
 WORD = re.compile(r"[^\W\d]\w*")

@@ -13,6 +13,7 @@ from typing import Any
 
 from motools.code.module_search import real_paths
 from motools.code.search_path import PipelineFolder
+from motools.observe import DOTENV
 
 __all__ = ["Trace", "dependencies", "from_dict"]
 
@@ -98,7 +99,8 @@ def dependencies(trace: Trace, place: PipelineFolder) -> dict[str, str | None]:
     """The files and folders of the project that DVC can watch: path from the pipeline's folder -> digest."""
     folder, root = str(place.folder), str(place.project.root)
     digests: dict[str, str | None] = {path: code.md5 for path, code in trace.code.items()}
-    digests |= {path: digest for path, digest in trace.files.items() if digest is not None}
+    files = {path: digest for path, digest in trace.files.items() if digest is not None}
+    digests |= {path: digest for path, digest in files.items() if os.path.basename(path) != DOTENV}
     deps = {}
     for told, digest in digests.items():
         path = real_paths(told, place)[0]

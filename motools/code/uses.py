@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from motools.code.syntax import FUNCTIONS, WORD, Module, imports_of, last_name, name_of
+from motools.code.syntax import FUNCTIONS, WORD, Module, assigned, imports_of, last_name, name_of
 
 __all__ = ["texts_of"]
 
 _REFLECTING = frozenset(
-    "__doc__ getdoc pydoc help getsource getsourcelines signature get_type_hints __annotations__ get_annotations "
-    "__defaults__ __kwdefaults__ __code__ model_json_schema json_schema TypeAdapter schema ToolDef tool_with "
-    "f_locals currentframe _getframe stack trace".split()
+    "__doc__ getdoc pydoc help getsource getsourcelines signature Signature getfullargspec get_type_hints "
+    "__annotations__ get_annotations __defaults__ __kwdefaults__ __code__ model_json_schema json_schema TypeAdapter "
+    "schema ToolDef tool_with f_locals currentframe _getframe stack trace".split()
 )
 """Words by which code reads docstrings, type hints, names of local variables or source."""
 _DYNAMIC = frozenset(
     "eval exec globals vars locals __dict__ __globals__ __getattribute__ __subclasses__ dir getmembers run_path "
-    "run_module resolve_name locate attrgetter pickle cloudpickle dill shelve joblib".split()
+    "getattr_static getmembers_static run_module resolve_name locate attrgetter pickle cloudpickle dill shelve "
+    "joblib".split()
 )
 """Words by which code reaches names that it does not spell, and with them all that there is to read."""
 _BY_TEXT = frozenset("getattr setattr hasattr delattr".split())
@@ -36,6 +37,8 @@ class Uses:
     Attributes:
         spoken: of the names, those that stand elsewhere than in type hints.
         handed: names of what is given to calls, who may read its docstrings and hints.
+        holding: pairs of names: what the second one stands for may be, or be in, what the first one stands for; `f()`
+            for what a function returns, `()` for what this one does.
         bare: names that are used but for an attribute of them.
     """
 
@@ -45,6 +48,7 @@ class Uses:
     reflecting: bool
     handed: frozenset[str]
     bare: frozenset[str]
+    holding: frozenset[tuple[str, str]]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -57,6 +61,7 @@ def uses_in(node: ast.AST, of_module: frozenset[str] | None = None) -> Uses:
     names: set[str] = set()
     handed: set[str] = set()
     bare: set[str] = set()
+    holding: set[tuple[str, str]] = set()
     spelled = 0  # of the functions that take a name as a text, those that are given it
     by_text = 0
     said_eval = False
@@ -68,6 +73,10 @@ def uses_in(node: ast.AST, of_module: frozenset[str] | None = None) -> Uses:
     for each in _outside(node):
         if id(each) in in_hints:
             continue
+        for targets, value in assigned(each):
+            holding |= {(to, name) for target in targets for to in _held(target) for name in _held(value)}
+        if isinstance(each, ast.Return) and each.value is not None:
+            holding |= {("()", name) for name in _held(each.value)}
         if isinstance(each, ast.Name):
             by_text += each.id in _BY_TEXT
             if of_module is None or each.id in of_module:
@@ -93,12 +102,30 @@ def uses_in(node: ast.AST, of_module: frozenset[str] | None = None) -> Uses:
             spelled += name_of(each.func) in _BY_TEXT and len(each.args) > 1 and isinstance(each.args[1], ast.Constant)
             if last_name(each.func) not in _SENDING and not _is_builtin(each.func):
                 given = [*each.args, *(keyword.value for keyword in each.keywords)]
-                handed.update(str(last_name(arg)) for arg in given if isinstance(arg, (ast.Name, ast.Attribute)))
+                handed.update(name for arg in given for name in _held(arg))
     if said_eval and by_text:
         names.add("eval")
     dynamic = by_text > spelled or not _DYNAMIC.isdisjoint(names | hinted)
     reflecting = dynamic or not _REFLECTING.isdisjoint(names | hinted)
-    return Uses(frozenset(names | hinted), frozenset(names), dynamic, reflecting, frozenset(handed), frozenset(bare))
+    said = frozenset(names), dynamic, reflecting
+    return Uses(frozenset(names | hinted), *said, frozenset(handed), frozenset(bare), frozenset(holding))
+
+
+def _held(node: ast.expr) -> Iterator[str]:
+    """The names of what an expression gives, or of what is in that."""
+    parts: list[ast.AST] = []
+    if isinstance(node, ast.Call):
+        yield f"{last_name(node)}()"
+        parts += [node.func.value] if isinstance(node.func, ast.Attribute) else []  # such as of TABLE.items()
+        parts += node.args if _is_builtin(node.func) else []
+    elif isinstance(node, (ast.Name, ast.Attribute)):
+        yield str(last_name(node))
+    elif isinstance(node, _DISPLAYS):
+        parts += ast.iter_child_nodes(node)
+    yield from (name for part in parts if isinstance(part, ast.expr) for name in _held(part))
+
+
+_DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Subscript)
 
 
 def _is_builtin(func: ast.expr) -> bool:
@@ -115,7 +142,8 @@ def uses_of(module: Module, name: str) -> list[Uses]:
 
 @dataclass(frozen=True)
 class Texts:
-    """What the whole of a file says: the packages that it imports, its short texts, and variables it may ask for.
+    """What the whole of a file says: the packages that it imports, its short texts (those with fields as patterns), and
+    variables it may ask for.
 
     Attributes:
         variables: names as `environment_digest` takes them; with ** those that names may begin with.
@@ -136,6 +164,8 @@ def texts_of(module: Module) -> Texts:
         for target, _, _ in imports_of(node)
     }
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    with_fields = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
+    patterns = {"".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in parts) for parts in with_fields}
     starts = {
         each.value
         for node in nodes
@@ -147,7 +177,7 @@ def texts_of(module: Module) -> Texts:
     fields = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
     starts |= {word for word in words if word.endswith("_")}
     variables = {f"{word}*" for word in words | fields} | {f"{word}**" for word in starts}
-    short = frozenset(text for text in texts if len(text) < 200 and "\n" not in text)
+    short = frozenset(text for text in texts | patterns if len(text) < 200 and "\n" not in text)
     return Texts(frozenset(imports), short, frozenset(variables))
 
 

@@ -11,7 +11,7 @@ from motools.code.blocks import Blocks
 from motools.code.module_search import Loads, real_paths, search_path
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, to_told
-from motools.observe import Source, environment_digest, is_installed_name, kind_of, listing, path_digest
+from motools.observe import DOTENV, Source, environment_digest, is_installed_name, kind_of, listing, path_digest
 
 __all__ = ["World"]
 
@@ -39,7 +39,9 @@ class World:
 
     def digest(self, path: str) -> str | None:
         if path not in self._digests:
-            self._digests[path] = path_digest(path) if os.path.isdir(path) else self._digest(path)
+            self._digests[path] = (
+                path_digest(path) if os.path.isdir(path) or os.path.basename(path) == DOTENV else self._digest(path)
+            )
         return self._digests[path]
 
     def listing(self, path: str, sizes: bool) -> str:

@@ -16,6 +16,7 @@ import pickle
 import re
 import sys
 import types
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ from motools.observe import is_mark, is_project
 __all__ = ["describe_function"]
 
 _DEPTH = 12
+_NESTED = 96
+_PLAIN = (type(None), bool, int, float, str)
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]+")
 
 
@@ -56,15 +59,29 @@ def _defaults(function: types.FunctionType) -> dict[str, Any]:
     return {**dict(zip(names[len(names) - len(defaults) :], defaults, strict=True)), **(function.__kwdefaults__ or {})}
 
 
+def _state_of(value: Any) -> dict[str, Any]:
+    """The attributes of an object, by name."""
+    state = dict(getattr(value, "__dict__", {}))
+    for cls in type(value).__mro__:
+        slots = vars(cls).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            private = name.startswith("__") and not name.endswith("__")
+            mangled = f"_{cls.__name__.lstrip('_')}{name}" if private else name
+            if hasattr(value, mangled):
+                state[name] = getattr(value, mangled)
+    return state
+
+
 class _Describer:
     def __init__(self, shorten: Callable[[str], str]) -> None:
         self.shorten = shorten
         self.open: list[Any] = []  # what is being described, so that a circle ends
 
     def describe(self, value: Any, defaults: Mapping[str, Any] | None = None) -> Any:
-        if value is None or (isinstance(value, (bool, int, float, str)) and not isinstance(value, enum.Enum)):
+        if type(value) in _PLAIN:
             return [type(value).__name__, repr(value)]
-        if any(value is each for each in self.open) or len(self.open) > _DEPTH:
+        objects = sum(not isinstance(each, (dict, list, tuple)) for each in self.open)
+        if any(value is each for each in self.open) or objects > _DEPTH or len(self.open) > _NESTED:
             return "..."
         self.open.append(value)
         try:
@@ -80,22 +97,33 @@ class _Describer:
         if isinstance(value, types.FunctionType):
             return self._function(value)
         if isinstance(value, type):
-            return ["class", self._file(value), value.__qualname__]
+            return ["class", self._file(value), value.__qualname__, *self._made_by_call(value)]
         if isinstance(value, types.ModuleType):
             file = getattr(value, "__file__", None)
             return ["module", self.shorten(file) if file and is_project(file) else value.__name__]
         if isinstance(value, enum.Enum):
-            return ["enum", self._file(type(value)), type(value).__qualname__, value.name]
+            return ["enum", self._file(type(value)), type(value).__qualname__, value.name, self.describe(value.value)]
+        if isinstance(value, (int, float, str)):
+            said = isinstance(type(value).__repr__, types.FunctionType)  # by the project, which may leave something out
+            whole = [base.__repr__(value) for base in (int, float, str) if said and isinstance(value, base)]
+            return [type(value).__name__, repr(value), *whole, *self._besides(value)]
         if isinstance(value, bytes):
-            return ["bytes", hashlib.sha256(value).hexdigest()]
+            return ["bytes", hashlib.sha256(value).hexdigest(), *self._besides(value)]
         if isinstance(value, os.PathLike):
             return ["path", self.shorten(os.fspath(value))]
         if isinstance(value, Mapping):
-            return [type(value).__qualname__, self._mapping(value)]
+            kept = [] if not isinstance(value, defaultdict) else [self.describe(value.default_factory)]
+            return [type(value).__qualname__, self._mapping(value), *kept, *self._besides(value)]
         if isinstance(value, (list, tuple)):
-            return [type(value).__qualname__, self._items(value)]
+            return [type(value).__qualname__, self._items(value), *self._besides(value)]
         if isinstance(value, (set, frozenset)):
-            return [type(value).__qualname__, sorted((self.describe(each) for each in value), key=repr)]
+            items = sorted((self.describe(each) for each in value), key=repr)
+            return [type(value).__qualname__, items, *self._besides(value)]
+        if isinstance(value, types.GeneratorType):
+            told = ["generator", hashlib.sha256(value.gi_code.co_code).hexdigest(), *self._code(value.gi_code)]
+            return [*told, self._mapping(value.gi_frame.f_locals if value.gi_frame else {})]
+        if isinstance(value, memoryview):
+            return ["memoryview", hashlib.sha256(value).hexdigest()]
         return self._object(value)
 
     def _function(self, value: types.FunctionType, defaults: Mapping[str, Any] | None = None) -> Any:
@@ -103,13 +131,15 @@ class _Describer:
         where = self.shorten(file) if is_project(file) else value.__module__
         told: list[Any] = ["function", where, value.__qualname__]
         if value.__name__ == "<lambda>":  # a file may have many
-            code = value.__code__
-            consts = [repr(each) for each in code.co_consts if not inspect.iscode(each) and not is_mark(each)]
-            told += [[name for name in code.co_names if not is_mark(name)], list(code.co_varnames), consts]
+            told += self._code(value.__code__)
         told.append(self._mapping({**_defaults(value), **(defaults or {})}))
         told.append([self._cell(cell) for cell in value.__closure__ or ()])
         kept = {name: each for name, each in vars(value).items() if name != "__wrapped__"}
         return [*told, self._mapping(kept)]
+
+    def _code(self, code: types.CodeType) -> list[list[str]]:
+        consts = [repr(each) for each in code.co_consts if not inspect.iscode(each) and not is_mark(each)]
+        return [[name for name in code.co_names if not is_mark(name)], list(code.co_varnames), consts]
 
     def _cell(self, cell: types.CellType) -> Any:
         try:
@@ -118,31 +148,51 @@ class _Describer:
             return "empty"
 
     def _object(self, value: Any) -> Any:
-        told = ["object", self._file(type(value)), type(value).__qualname__]
-        wrapped = getattr(value, "__wrapped__", None)
+        cls = type(value)
+        told: list[Any] = ["object", self._file(cls), cls.__qualname__]
+        wrapped = inspect.getattr_static(value, "__wrapped__", None)
         if wrapped is not None:
             told.append(self.describe(wrapped))
+        state = _state_of(value)
         if dataclasses.is_dataclass(value):
-            return [*told, {f.name: self.describe(getattr(value, f.name, None)) for f in dataclasses.fields(value)}]
-        state = dict(getattr(value, "__dict__", {}))
-        for cls in type(value).__mro__:
-            slots = getattr(cls, "__slots__", ())
-            for name in (slots,) if isinstance(slots, str) else slots:
-                if hasattr(value, name):
-                    state[name] = getattr(value, name)
+            told.append({f.name: self.describe(state.pop(f.name, None)) for f in dataclasses.fields(value)})
+            return [*told, self._mapping(state)] if state else told
         if state:
-            return [*told, self._mapping(state)]
-        text = repr(value)
-        if (
-            getattr(type(value), "__repr__", None) is not object.__repr__
-            and not _ADDRESS.search(text)
-            and len(text) < 200
-        ):
+            told.append(self._mapping(state))
+        in_c = any(getattr(cls, name) is not getattr(object, name) for name in ("__reduce__", "__reduce_ex__"))
+        text = repr(value) if not state and getattr(cls, "__repr__", None) is not object.__repr__ else ""
+        known = not in_c or cls.__module__ in sys.stdlib_module_names  # others may leave out what lies in the middle
+        if text and known and not _ADDRESS.search(text) and len(text) < 200:
             return [*told, text]
         try:
-            return [*told, hashlib.sha256(pickle.dumps(value, 4)).hexdigest()]
-        except Exception:  # an object that cannot be pickled says nothing of itself
+            if in_c:
+                return [*told, self._reduced(value)]
+            return told if state else [*told, hashlib.sha256(pickle.dumps(value, 4)).hexdigest()]
+        except Exception:  # an object that cannot be pickled says nothing more of itself
             return told
+
+    def _reduced(self, value: Any) -> str:
+        """A digest of what pickling would keep of an object that has a way of its own to be pickled."""
+        reduced = value.__reduce_ex__(4)
+        if isinstance(reduced, tuple):  # what it is made by, its state, and iterators over its items
+            reduced = [list(each) if n in (3, 4) and each is not None else each for n, each in enumerate(reduced)]
+            reduced = [each for each in reduced if each is not getattr(value, "__dict__", reduced)]
+        return hashlib.sha256(repr(self.describe(reduced)).encode()).hexdigest()
+
+    def _besides(self, value: Any) -> list[Any]:
+        """What an object has besides that its class inherits from a builtin one."""
+        state = {} if type(value).__module__ == "builtins" else _state_of(value)
+        return [self._mapping(state)] if state else []
+
+    def _made_by_call(self, cls: type) -> list[Any]:
+        """The data of a class of the project's that no statement at the top level of its module defines."""
+        found: Any = sys.modules.get(cls.__module__)
+        if not is_project(getattr(found, "__file__", None) or __file__):
+            return []
+        for name in cls.__qualname__.split("."):
+            found = getattr(found, name, None)
+        data = {n: each for n, each in vars(cls).items() if not n.startswith("__") and not hasattr(each, "__get__")}
+        return [] if found is cls else [self._mapping(data)]
 
     def _file(self, cls: type) -> str:
         """Where a class is defined: a script is the same file, run or imported."""

@@ -59,11 +59,18 @@ def _named_in(text: str, place: PipelineFolder) -> Named:
             if glob.has_magic(form):
                 files = [p for p in glob.glob(path, recursive=True) if os.path.isfile(p) and not _is_own(p, place)]
                 paths.update(dict.fromkeys(files))
-                looked_in = [os.path.dirname(each) for each in [path, *files]]
-                folders.update(dict.fromkeys(each for each in looked_in if not glob.has_magic(each)))
+                looked_in = [each for above in _above(path) for each in glob.glob(above, recursive=True)]
+                folders.update(dict.fromkeys(os.path.normpath(each) for each in looked_in if os.path.isdir(each)))
             elif (os.path.exists(path) or _PATH.fullmatch(form)) and not _is_own(path, place):
                 paths[path] = None
     return Named(tuple(paths), tuple(folders))
+
+
+def _above(pattern: str) -> Iterator[str]:
+    """The patterns of the folders that somebody looks into who follows a pattern."""
+    while glob.has_magic(pattern):
+        pattern = os.path.dirname(pattern)
+        yield pattern
 
 
 def _forms(text: str) -> Iterator[str]:

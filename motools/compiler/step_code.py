@@ -162,7 +162,16 @@ def _of_installed(module: str) -> str:
 
     package = module.partition(".")[0]
     names = metadata.packages_distributions().get(package, [])
-    return f"{package} {' '.join(f'{name}=={metadata.version(name)}' for name in sorted(set(names)))}".strip()
+    return f"{package} {' '.join(f'{name}=={_version(name)}' for name in sorted(set(names)))}".strip()
+
+
+def _version(name: str) -> str:
+    """Of a distribution, with the commit or the digest of the file that it was installed from where pip has kept that
+    (PEP 610): its version need not have been raised since."""
+    found = metadata.distribution(name)
+    source = json.loads(found.read_text("direct_url.json") or "{}")
+    which = source.get("vcs_info", {}).get("commit_id") or source.get("archive_info", {}).get("hash")
+    return f"{found.version} ({which})" if which else found.version
 
 
 @cache
@@ -170,6 +179,6 @@ def _of_package(name: str, step: str) -> str:
     from importlib import metadata
 
     try:
-        return metadata.version(name)
+        return _version(name)
     except metadata.PackageNotFoundError:
         raise WorkflowError(f"The step {step!r} declares the package {name!r}, which is not installed.") from None

@@ -77,6 +77,7 @@ def looked_at(
     files |= {path: digest for path, digest in loading.files.items() if digest is not None}
     asked = {*loading.exists, *loading.files}
     folders |= set(loading.folders)
+    sized = {path for path, names in loading.folders.items() if names.endswith("+")}
     env |= set(loading.env)
     for trace in traces:
         for told, digest in [*((path, code.md5) for path, code in trace.code.items()), *trace.files.items()]:
@@ -87,8 +88,11 @@ def looked_at(
             asked |= set(real_paths(told, place))
         for told in [*trace.folders, *trace.paths]:
             folders |= set(real_paths(told, place))
+            sized |= set(real_paths(told, place)) if trace.folders.get(told, "").endswith("+") else set()
         folders |= {os.path.dirname(path) for told in trace.code for path in real_paths(told, place)}
         env |= set(trace.env)
+    held = (os.path.join(folder, name) for folder in sized if os.path.isdir(folder) for name in os.listdir(folder))
+    asked |= {path for path in held if os.path.isfile(path)}
     for tree in _trees(traces, place):
         for parent, _, inside in os.walk(tree, followlinks=True):
             folders.add(parent)

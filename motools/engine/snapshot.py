@@ -252,9 +252,18 @@ def _world(names: Iterable[str]) -> str:
     """What else decides: this interpreter, and the environment that moves configuration and code."""
     env = {n: v for n, v in os.environ.items() if n in _ENVIRONMENT or n.startswith(_PREFIXES)}
     env.pop("MOTOOLS_USER", None)  # whoever asks, nothing has changed
-    env |= {name: os.environ.get(name, "\0") for name in names}
+    env |= {name: _value(name) for name in names}
     text = json.dumps([sys.prefix, sys.version, env], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()  # there may be a key among them
+
+
+def _value(name: str) -> str:
+    """Of a variable; of all that a name with * at its end may stand for (see `environment_digest`), as they are."""
+    if not name.endswith("*"):
+        return os.environ.get(name, "\0")
+    first, whole = name.rstrip("*").upper(), name.endswith("**")
+    every = ((each.upper(), value) for each, value in sorted(os.environ.items()))
+    return "\0".join(f"{n}={v}" for n, v in every if n == first or (whole and n.startswith(first)))
 
 
 def _file(root: Path, folder: Path) -> Path:

@@ -32,7 +32,7 @@ from motools.compiler.step_code import of_step
 from motools.definition.config import marked
 from motools.definition.context import StepContext, executing, kept_folder
 from motools.definition.instances import as_seen
-from motools.definition.step import Step
+from motools.definition.step import AtomConstructor, Step
 from motools.definition.workflow import Workflow
 from motools.errors import MotoolsError, StepError
 from motools.execution import finished_work
@@ -316,6 +316,9 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
             import asyncio
 
             returned = asyncio.run(returned)
+        for item in returned if isinstance(returned, (list, tuple)) else [returned]:
+            if isinstance(item, AtomConstructor):
+                observer().alone(observer().returned, os.path.abspath(item.path))
     except MotoolsError:
         raise
     except _failures() as error:  # the user's function may raise anything

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from motools.observe.digests import environment_digest, kind_of, listing, path_digest
+from motools.observe.digests import DOTENV, PRIVATE, environment_digest, kind_of, listing, path_digest
 from motools.observe.events import Events, Source, read_log
 from motools.observe.functions import is_mark
 from motools.observe.hooks import observer
-from motools.observe.observer import WHOLE_ENVIRONMENT, Observer
+from motools.observe.observer import READ_IN_C, WHOLE_ENVIRONMENT, Observer
 from motools.observe.origin import is_installed_name, is_project
 
 __all__ = [
+    "DOTENV",
+    "PRIVATE",
+    "READ_IN_C",
     "WHOLE_ENVIRONMENT",
     "Events",
     "Observer",

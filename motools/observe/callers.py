@@ -12,13 +12,15 @@ from typing import Any
 
 from motools.observe.origin import kind_of_code
 
-__all__ = ["caller", "frames", "line", "statement"]
+__all__ = ["caller", "frames", "is_named_by_project", "line", "statement"]
 
 _OF_OBSERVING = frozenset(
     os.path.join(os.path.dirname(__file__), f"{name}.py")
     for name in ("callers", "functions", "hooks", "observer", "paths")
 )
 """Files that look on, and ask nothing for MOTools."""
+_TOLD = tuple(f"{os.sep}{name}{os.sep}" for name in ("jinja2", "omegaconf", "environs", "decouple"))
+"""Packages that look for the templates and ask for the variables that the project has named to them."""
 _OF_TRACEBACKS = ("traceback.py", "inspect.py", "warnings.py")
 
 
@@ -39,6 +41,8 @@ def _kind_of_caller(file: str) -> str:
         return "import"
     if kind == "installed" and f"{os.sep}fsspec{os.sep}" in file:
         return "data"  # what it looks at it reads, unless it has a copy in its cache
+    if kind == "installed" and any(name in file for name in _TOLD):
+        return "told"
     return "none" if kind == "stdlib" or file in _OF_OBSERVING else kind
 
 
@@ -55,6 +59,15 @@ def statement() -> tuple[str, int] | None:
         if kind == "project" and frame.f_code.co_name == "<module>":
             return os.path.abspath(frame.f_code.co_filename), frame.f_lineno
     return None
+
+
+def is_named_by_project() -> bool:
+    """Whether the project's code itself asks for a variable, not a function of the standard library on its way."""
+    asking = (kind for kind, frame in frames() if frame.f_code.co_filename not in _OF_ENVIRONMENT)
+    return next(asking, "") == "project"
+
+
+_OF_ENVIRONMENT = ("<frozen os>", "<frozen _collections_abc>", os.__file__)
 
 
 def caller() -> str:

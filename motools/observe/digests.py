@@ -10,8 +10,9 @@ from motools.base import secrets
 __all__ = ["environment_digest", "kind_of", "listing", "path_digest"]
 
 AS_LINK = "-> "
+DOTENV = ".env"
 PRIVATE = frozenset(
-    (".git", ".dvc", ".motools", "__pycache__", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache")
+    ".git .dvc .motools __pycache__ .venv .ipynb_checkpoints .mypy_cache .ruff_cache .pytest_cache .DS_Store".split()
 )
 _GENERATED = frozenset(
     "atoms runs logs metrics params.yaml dvc.yaml dvc.lock motools.yaml "
@@ -34,6 +35,7 @@ def listing(path: str, sizes: bool = False) -> str:
     except OSError:
         return ""
     names = sorted(name for name in entries_by_name if name not in PRIVATE and not name.startswith(".motools-"))
+    names = [name for name in names if not (name.startswith(".") and name.endswith((".swp", ".swx")))]  # an editor's
     if {"params.yaml", "dvc.yaml", ".dvc"} & entries_by_name.keys():
         names = [name for name in names if name not in _GENERATED]
     folders = {name for name, entry in entries_by_name.items() if entry.is_dir()}
@@ -87,7 +89,12 @@ def kind_of(path: str, before: str | None = None) -> str | None:
 
 
 def md5_of(path: str) -> str:
+    """Of what a file holds; of a `.env`, of what is no secret in it."""
     with open(path, "rb") as file:
+        if os.path.basename(path) == DOTENV:
+            names = ((line.partition(b"=")[0].removeprefix(b"export ").strip(), line) for line in file)
+            open_to_all = [line for name, line in names if not secrets.is_secret_name(os.fsdecode(name))]
+            return hashlib.md5(b"".join(open_to_all), usedforsecurity=False).hexdigest()
         return hashlib.file_digest(file, "md5").hexdigest()
 
 

@@ -34,7 +34,7 @@ class Events:
         exists: path -> file, dir or None: what was only asked for.
         folders: path -> digest of the names in it.
         env: name -> digest of the value, None where it was not set, "" where it is nobody's business.
-        imports: first parts of the names of modules that were asked for.
+        named: `module:name` of what was unpickled by its name.
         unseen: what happened where nobody could look, in words.
         written: files and folders that the step itself made or wrote.
         changed: files that were read twice and were not the same.
@@ -51,6 +51,7 @@ class Events:
     exists: dict[str, str | None] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     env: dict[str, str | None] = field(default_factory=dict)
+    named: dict[str, None] = field(default_factory=dict)
     unseen: dict[str, None] = field(default_factory=dict)
     written: dict[str, None] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)

@@ -26,7 +26,7 @@ __all__ = ["observer"]
 
 _WATCHED = frozenset(
     "open os.listdir os.scandir import subprocess.Popen os.system os.exec os.posix_spawn socket.connect "
-    "sqlite3.connect ctypes.dlopen os.mkdir os.rename os.link".split()
+    "sqlite3.connect ctypes.dlopen os.mkdir os.rename os.link pickle.find_class".split()
 )
 _CARRIERS = frozenset(("spawn", "cloudpickle", "_dill"))
 """Modules, also where a package has its own copy, that start other processes or send them code."""
@@ -166,16 +166,18 @@ def _watch_environment(seen: Observer) -> None:
         return value
 
     def setitem(this: Any, name: Any, value: Any) -> None:
+        before = None if seen.off else dict.get(this._data, this.encodekey(name))
         put(this, name, value)
-        seen.set_by_code(name)
+        seen.set_by_code(os.fsdecode(name), None if before is None else os.fsdecode(before))
 
     def delitem(this: Any, name: Any) -> None:
+        before = None if seen.off else dict.get(this._data, this.encodekey(name))
         drop(this, name)
-        seen.set_by_code(name)
+        seen.set_by_code(os.fsdecode(name), None if before is None else os.fsdecode(before))
 
     def iterate(this: Any) -> Iterator[Any]:
         asks = "" if seen.off else caller()
-        files = [frame.f_code.co_filename for _, frame in frames()] if asks == "installed" else []
+        files = [frame.f_code.co_filename for _, frame in frames()] if asks in ("installed", "told") else []
         if any(part in file for part in _SETTINGS for file in files):
             asks = "project"
         if asks != "project":

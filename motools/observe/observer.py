@@ -21,16 +21,17 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from glob import glob
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from motools.base import secrets
-from motools.observe.callers import caller, frames, line, statement
+from motools.observe.callers import caller, frames, is_named_by_project, line, statement
 from motools.observe.digests import AS_LINK, NOISE, PRIVATE, digest_of_text, kind_of, listing, md5_of
 from motools.observe.events import Events, Source, read_log
 from motools.observe.functions import ExecutedFunctions
-from motools.observe.origin import INSTALLED, PACKAGES, STDLIB, is_project, prefixes
+from motools.observe.origin import INSTALLED, PACKAGES, STDLIB, is_installed_name, is_project, prefixes
 from motools.observe.paths import path_of, path_of_open, with_folders
 
 __all__ = ["WHOLE_ENVIRONMENT", "Observer"]
@@ -41,9 +42,21 @@ _PYTHON = (*STDLIB, *INSTALLED, *prefixes(sys.prefix, sys.base_prefix))
 _DEVICES, _SHARED_MEMORY = "/dev/", "/dev/shm/"
 _SYSTEM = ("/proc/", "/sys/", "/etc/", "/usr/", "/lib/", "/lib64/", "/run/", "/var/lib/")
 _IN_SCRIPT = re.compile(r"[^\s;|&<>()'\"`,=:\[\]{}]+")
+_PATTERN = re.compile(r"[*?].*[./]|[./].*[*?]")
 _NAMED_VARIABLE = re.compile(r"\$\{?(\w+)|\b([A-Z][A-Z0-9_]{2,})\b")
 _FINDING_TASKS = ("inspect_ai/_util/module.py", "inspect_ai/_util/decorator.py")
 """Files of Inspect that read source to find tasks in it, which it then imports."""
+_CACHES = ("XDG_CACHE_HOME", "HF_HOME")
+_WORDS = frozenset("CI COLUMNS LANG LANGUAGE LINES TEMP TZ".split())
+"""Of the variables that say where something runs, those by which code may choose what it does, if it names them."""
+READ_IN_C = tuple(
+    f".{end}"
+    for end in (
+        "parquet arrow feather safetensors gguf h5 hdf5 npz onnx pt bin model db sqlite sqlite3 duckdb lance wav flac"
+    ).split()
+)
+"""Files that libraries which look for them may open in C, where nobody sees it."""
+_WHILE_LOADING = ("file", "files"), ("exists", "exists"), ("folder", "folders"), ("env", "env"), ("named", "named")
 _ASKING = frozenset(("exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "is_mount", "ismount"))
 """Functions that ask of a file only what it is."""
 
@@ -117,7 +130,7 @@ class Observer:
             self.write_source(path, source)
         for path, *function in self.loading.ran:
             self.note("loaded", path, tuple(function))
-        for kind, attribute in (("file", "files"), ("exists", "exists"), ("folder", "folders"), ("env", "env")):
+        for kind, attribute in _WHILE_LOADING:
             for name, value in getattr(self.loading, attribute).items():
                 for by in self.loading.by[kind, name]:
                     self._write(kind, name, value, by)
@@ -182,13 +195,13 @@ class Observer:
         if any(part.endswith((".egg-info", ".dist-info")) for part in parts):  # which libraries look through
             return None
         if inside:
-            return parts[-1] != ".env"
+            return True
         if path.startswith((*_SYSTEM, *STDLIB)) or (path.startswith(_DEVICES) and not path.startswith(_SHARED_MEMORY)):
             return False
         home = os.path.expanduser("~") + os.sep
         if path.startswith(home) and path[len(home) :].startswith("."):  # caches and settings of libraries
             return None
-        return not path.startswith((os.environ.get("XDG_CACHE_HOME") or "\0", os.environ.get("HF_HOME") or "\0"))
+        return None if path.startswith(tuple(os.environ.get(name) or "\0" for name in _CACHES)) else True
 
     def alone(self, see: Callable[..., None], *args: Any) -> None:
         """Look at something, and see nothing of what that takes."""
@@ -211,10 +224,17 @@ class Observer:
             self._listed(event, args[0])
         elif event == "os.link":
             self.read(path_of(args[0]))
+        elif event == "pickle.find_class":
+            module, name = args
+            if not is_installed_name(module.partition(".")[0]):
+                self.note("named", f"{module}:{name}")
         elif event in ("os.mkdir", "os.rename"):
             self._writes(path_of(args[0 if event == "os.mkdir" else 1]))
         elif event == "sqlite3.connect":
-            self.read(path_of(os.fsdecode(args[0]).removeprefix("file:").partition("?")[0]))
+            name = os.fsdecode(args[0]).removeprefix("file:").partition("?")[0]
+            for end in ("", "-wal") if name not in ("", ":memory:") else ():
+                self.read(path_of(name + end))
+                self._writes(path_of(name + end))  # unseen, it may: then that counts which it leaves
         elif event == "ctypes.dlopen":
             # A bare name, such as libcuda.so.1, is looked for among the system's.
             if args[0] and os.sep in os.fsdecode(args[0]) and is_project(path_of(args[0])):
@@ -268,6 +288,14 @@ class Observer:
                 pass
         self.note("file", path, self.digest(path))
 
+    def returned(self, path: str) -> None:
+        """A file or folder is a result as it is; where it is the project's, the step need not have read it."""
+        self.read(path)
+        for parent, _, names in os.walk(path) if self.counts(path) else ():
+            self.note("folder", parent, listing(parent))
+            for name in names:
+                self.read(os.path.join(parent, name))
+
     def digest(self, path: str) -> str | None:
         """The MD5 of a file now; None where there is none."""
         try:
@@ -286,7 +314,8 @@ class Observer:
         if asks in ("import", "motools", "none") or not self.counts(path) or not self.root:
             return
         inside = f"{path}{os.sep}".startswith(self.root)
-        if asks == "project" or (inside and not self._is_own(os.path.join(path, "."))):
+        inside &= not self._is_own(os.path.join(path, "."))
+        if asks == "project" or inside or (asks == "data" and not self._is_made_meanwhile(os.path.join(path, "."))):
             direct = event == "os.scandir" and next(frames())[0] == "project"  # it may ask each entry for more
             self.note("folder", path, listing(path, sizes=direct))
 
@@ -313,6 +342,12 @@ class Observer:
         for name in (first or second for first, second in _NAMED_VARIABLE.findall(text)):
             self.asked(name, os.environ.get(name), True)
         for word in dict.fromkeys(_IN_SCRIPT.findall(text)):
+            if _PATTERN.search(word):
+                for found in [each for folder in folders for each in glob(os.path.join(folder, word), recursive=True)]:
+                    if found.startswith(self.root) and self.counts(os.path.dirname(found)):
+                        self.read(found)
+                        self.note("folder", os.path.dirname(found), listing(os.path.dirname(found)))
+                continue
             module = word.strip(".").replace(".", os.sep)
             ends = [word, f"{module}.py", os.path.join(module, "__init__.py"), os.path.join(module, "__main__.py")]
             paths = dict.fromkeys(os.path.abspath(os.path.join(folder, end)) for folder in folders for end in ends)
@@ -347,24 +382,27 @@ class Observer:
         if not inside and (not self.root or f"{path}{os.sep}".startswith(_PYTHON)):
             return
         asks = caller()
-        if not inside and (asks != "project" or self._is_made_meanwhile(path)):
+        in_c = asks == "installed" and path.endswith(READ_IN_C)
+        if not inside and ((asks != "project" and not in_c) or self._is_made_meanwhile(path)):
             return
         kind = None if status is None else "dir" if stat.S_ISDIR(status.st_mode) else "file"
         by = [frame.f_code.co_name for _, frame in islice(frames(), 3)]
         if link and next(frames())[0] != "project":  # such as Path.resolve, which looks at each folder on the way
             by += _ASKING
-        if kind == "file" and (asks == "data" or (asks == "project" and _ASKING.isdisjoint(by))):
+        if kind == "file" and (asks == "data" or in_c or (asks == "project" and _ASKING.isdisjoint(by))):
             self.read(path)
         elif status is not None and stat.S_ISLNK(status.st_mode):
             if asks == "project":
                 self.note("exists", path, AS_LINK + os.readlink(path))
-        elif asks == "project" or (asks == "installed" and kind is None and not self._is_own(path)):
+        elif asks in ("project", "data", "told") or (asks == "installed" and kind is None and not self._is_own(path)):
             self.note("exists", path, kind)
 
     def asked(self, name: str, value: str | None, told: bool = False) -> None:
-        if self.off or name in NOISE or name in self._own or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
+        if self.off or name in self._own or name.startswith(("LC_", "MOTOOLS_", "DVC_", "XDG_")):
             return
-        if not told and (getattr(self.local, "busy", False) or caller() != "project"):
+        if not told and (getattr(self.local, "busy", False) or caller() not in ("project", "told")):
+            return
+        if name in NOISE and (told or name not in _WORDS or not is_named_by_project()):
             return
         if not told and getattr(self.local, "whole", None) == line():
             return
@@ -373,9 +411,13 @@ class Observer:
         else:
             self.note("env", name, None if value is None else digest_of_text(value))
 
-    def set_by_code(self, name: Any) -> None:
-        if not self.off and caller() == "project":
-            self._own.add(name)  # what it is from now on, the code says
+    def set_by_code(self, name: Any, before: str | None) -> None:
+        """What it is from now on, the code says; a package may have left it as it was, had somebody set it."""
+        if self.off or name in self._own or (asks := caller()) not in ("project", "installed", "data", "told"):
+            return
+        if asks != "project" and self._file is not None:
+            self.asked(name, before, True)
+        self._own.add(name)
 
     def accessed(self, name: Any) -> None:
         path = path_of(name)

@@ -61,7 +61,8 @@ def test_a_name_is_bare_where_more_is_used_than_an_attribute_of_it(text: str, ba
     ("text", "handed"),
     [
         ("f(a, b.c, d=e, g=h.i)", "a c e i"),
-        ("f(a(), 1, [b])", ""),
+        ("f(a(), 1, [b])", "a() b"),
+        ("f({1: a, b: c}, *d, e[0], g if h else i)", "a b c d e g h i"),
         ("f.g(a)", "a"),
         ("len(a)", ""),
         ("f.len(a)", "a"),

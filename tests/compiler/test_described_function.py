@@ -5,12 +5,16 @@ from __future__ import annotations
 import enum
 import functools
 import json
+import random
 import textwrap
+from collections import ChainMap, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from motools.compiler.described_function import describe_function
@@ -34,6 +38,72 @@ class Slotted:
 
     def step(self, config: Any, inputs: Any, work: Any) -> Any:
         return self.n
+
+
+class Texts(str):
+    def __new__(cls, text: str, role: str = "") -> Texts:
+        made = super().__new__(cls, text)
+        made.role = role
+        return made
+
+    role: str
+
+    def __repr__(self) -> str:
+        return "a text"
+
+
+class Rows(list[int]):
+    def __init__(self, rows: list[int], name: str) -> None:
+        super().__init__(rows)
+        self.name = name
+
+
+class Table(dict[str, int]):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+class Private:
+    __slots__ = ("__n",)
+
+    def __init__(self, n: int) -> None:
+        self.__n = n
+
+    def get(self) -> int:
+        return self.__n
+
+
+@dataclass
+class Derived:
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        self.more = LIMITS[-1]
+
+
+LIMITS = [1]
+
+
+def derived(limit: int) -> Derived:
+    LIMITS.append(limit)
+    return Derived()
+
+
+def kind_of(number: int, name: str = "Kind") -> type:
+    return type(name, (), {"n": number})
+
+
+def nested(depth: int, value: Any) -> Any:
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def failed(message: str) -> Exception:
+    error = ValueError(message)
+    error.add_note("the same")
+    return error
 
 
 class Plain:
@@ -90,6 +160,54 @@ def test_values_that_differ_make_other_functions() -> None:
     [lambda: Options(3), lambda: Slotted(3), lambda: Plain(Plain(3)), lambda: {"b", "a", "c"}, lambda: made([1])],
 )
 def test_equal_values_make_one_function(make: Callable[[], Any]) -> None:
+    assert described(made(make())) == described(made(make()))
+
+
+LOSSY: dict[str, tuple[Any, Any]] = {
+    "a long array": tuple(np.arange(5000) * (np.arange(5000) != n) for n in (2500, 2600)),
+    "a table of pandas": tuple(pd.DataFrame({"a": [1, 2, n]}) for n in (3, 4)),
+    "a series of pandas": tuple(pd.Series([*range(99), n, *range(99)]) for n in (3, 4)),
+    "the state of a generator of random numbers": (random.Random(1), random.Random(2)),
+    "what a text has besides": (Texts("a", "x"), Texts("a", "y")),
+    "a text that does not show itself": (Texts("a"), Texts("b")),
+    "what a list has besides": (Rows([1], "x"), Rows([1], "y")),
+    "what a table has besides": (Table("x"), Table("y")),
+    "what a table gives for what it has not": (defaultdict(int), defaultdict(list)),
+    "the value of a member": tuple(enum.Enum("Mode", {"FAST": n}).FAST for n in (1, 2)),  # type: ignore[attr-defined]
+    "the rows of a generator": tuple((n for n in [row]) for row in (1, 2)),
+    "a function that is mapped": (map(abs, [1]), map(round, [1])),
+    "what lies deep": (nested(40, 1), nested(40, 2)),
+    "what is derived when it is made": (derived(1), derived(2)),
+    "a class that is made by a call": (kind_of(1), kind_of(2)),
+    "a private slot": (Private(1), Private(2)),
+    "the message of an error that has more": (failed("a"), failed("b")),
+    "the second of several tables": (ChainMap({"a": 1}, {"a": 2}), ChainMap({"a": 1}, {"a": 3})),
+    "a view of bytes": (memoryview(b"a"), memoryview(b"b")),
+}
+
+
+@pytest.mark.parametrize("case", LOSSY)
+def test_what_an_object_does_not_show_counts_all_the_same(case: str) -> None:
+    one, other = LOSSY[case]
+    assert described(made(one)) != described(made(other))
+    assert described(functools.partial(given, one)) == described(functools.partial(given, one))
+
+
+class Unwilling:
+    """Answers for no name."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+
+def test_an_object_that_answers_for_no_name_is_told_by_what_it_is() -> None:
+    assert described(made(Unwilling())) == described(made(Unwilling()))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: np.arange(5000), lambda: pd.DataFrame({"a": ["x", "y"]}), lambda: random.Random(3), Unwilling]
+)
+def test_what_is_kept_in_c_is_told_alike_in_every_process(make: Callable[[], Any]) -> None:
     assert described(made(make())) == described(made(make()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import textwrap
@@ -297,8 +298,35 @@ def test_the_order_of_a_configs_keys_changes_no_key() -> None:
     assert step_key(step, one, StepCode("f", {}, ()), {}) == step_key(step, other, StepCode("f", {}, ()), {})
 
 
+@pytest.mark.parametrize(
+    ("source", "version"),
+    [
+        ({"vcs_info": {"vcs": "git", "commit_id": "a1b2"}}, "1.0 (a1b2)"),
+        ({"archive_info": {"hash": "sha256=c3"}}, "1.0 (sha256=c3)"),
+        ({"dir_info": {}}, "1.0"),
+        (None, "1.0"),
+    ],
+)
+def test_a_package_from_a_repository_counts_with_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Any, version: str
+) -> None:
+    folder = tmp_path / "of_the_lab-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: of-the-lab\nVersion: 1.0\n")
+    if source is not None:
+        (folder / "direct_url.json").write_text(json.dumps({"url": "x", **source}))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    step_code._of_package.cache_clear()
+    assert step_code._of_package("of-the-lab", "step") == version
+
+
 def test_folders_in_which_a_pattern_looks_are_named(place: PipelineFolder) -> None:
     assert named(place, "d*") == []
-    found = named_by({"a": "data/*.txt", "b": "d*/*.txt"}, place)
+    found = named_by({"a": "data/*.txt"}, place)
     assert found.folders == (str(place.folder / "data"),)
     assert found.paths == (str(place.folder / "data" / "rows.txt"),)
+    found = named_by({"b": "d*/*.txt"}, place)
+    assert {*found.folders} == {str(place.folder / "data"), str(place.folder)}, "another folder may come"
+    (place.folder / "data" / "deep").mkdir()
+    found = named_by({"c": "data/**/*.txt"}, place)
+    assert {*found.folders} == {str(place.folder / "data"), str(place.folder / "data" / "deep")}

@@ -201,11 +201,13 @@ def test_what_traces_rest_on_is_looked_at(chain: Chain) -> None:
     with opened(chain) as (made, _):
         place = made.place
         none, _, _ = looked_at([], place)
+        chain.path("sized/inside").mkdir(parents=True)
+        chain.path("sized/rows.txt").write_text("rows")
         trace = Trace(
             code={"chain.py": Code("chain", False, "1" * 32), "pkg/gone.py": Code("pkg.gone", False, "2" * 32)},
             files={"words.txt": "3" * 32, "gone.txt": "4" * 32, "unborn.txt": None, "whole": "5" * 32 + ".dir"},
             exists={"loaded.txt": "file", "absent.txt": None, "names": "dir"},
-            folders={"listed": "6"},
+            folders={"listed": "6", "sized": "7+"},
             paths=["whole/sub"],
             env={"A": None},
         )
@@ -214,7 +216,7 @@ def test_what_traces_rest_on_is_looked_at(chain: Chain) -> None:
     young = hashlib.md5(b"whole/sub/part.txt").hexdigest()
     assert here == {
         "words.txt": "3" * 32, "gone.txt": None, "unborn.txt": None, "absent.txt": None, "pkg/gone.py": None,
-        "whole/sub/part.txt": young,
+        "whole/sub/part.txt": young, "sized/rows.txt": hashlib.md5(b"rows").hexdigest(),
     }  # fmt: skip
     assert files[str(chain.path("chain.py"))] == "1" * 32
     assert files[str(chain.path("loaded.txt"))] == hashlib.md5(b"loaded.txt").hexdigest()

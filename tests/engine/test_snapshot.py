@@ -237,6 +237,23 @@ def test_a_variable_that_moves_configuration_or_code_is_never_overlooked(
     monkeypatch.undo()
 
 
+def test_of_the_environment_as_a_whole_each_variable_counts_that_the_code_may_ask_for(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_MODE", "1")
+    chain.edit("chain.py", "LOG = ", 'SEEN = sorted(v for k, v in os.environ.items() if k.startswith("APP_"))\nLOG = ')
+    chain.edit("chain.py", 'return make("results"', 'return SEEN and make("results"')
+    assert chain.run().code == 0
+    assert chain.run().statuses == ["current"] * 3
+    assert snapshot.unchanged(chain.folder) is not None
+    for name in ("APP_MODE", "APP_SIZE"):
+        monkeypatch.setenv(name, "2")
+        assert snapshot.unchanged(chain.folder) is None
+        assert long_way(chain) != ["current"] * 3
+        monkeypatch.undo()
+        monkeypatch.setenv("APP_MODE", "1")
+
+
 def rewrite_hash(path: Path) -> None:
     text = path.read_text()
     at = text.index("md5: ") + 60

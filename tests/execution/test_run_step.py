@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from chain import Chain, forget_modules
+from code_cases import write
 from warm import COLD
 
 from motools.code.search_path import pipeline_folder
@@ -176,3 +177,49 @@ def test_what_was_paid_for_is_on_the_disk_before_it_counts(project: Path) -> Non
         assert done.returncode == 0, done.stderr
         log = project.parent / "synced.log"
         assert (log.read_text().split() if log.exists() else []) == ["synced"] * times
+
+
+RETURNED = """
+from dataclasses import dataclass
+from pathlib import Path
+from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Config(StepConfig):
+    pass
+
+
+def file(config, input_atoms, workspace):
+    return [AtomConstructor("file", HERE / "rows.txt", "dataset")]
+
+
+def folder(config, input_atoms, workspace):
+    return AtomConstructor("folder", HERE / "rows", "dataset")
+
+
+def own(config, input_atoms, workspace):
+    (workspace / "own.txt").write_text("own")
+    return [AtomConstructor("own", workspace, "dataset")]
+
+
+steps = [Step(fn.__name__, {}, {fn.__name__: "dataset"}, Config, fn) for fn in (file, folder, own)]
+workflow = Workflow("returned", steps)
+"""
+
+
+def test_what_a_step_returns_and_has_not_read_counts(project: Path) -> None:
+    def run() -> set[str]:
+        done = subprocess.run([COLD, "-m", "motools", "run"], cwd=project, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return {line.split()[0] for line in done.stdout.splitlines() if line.split()[1:2] == ["finished"]}
+
+    write(project, {"returned.py": RETURNED, "rows.txt": "1", "rows/a.txt": "1", "rows/b/c.txt": "1"})
+    write(project, {"params.yaml": "workflow: returned.py:workflow\n"})
+    assert run() == {"file", "folder", "own"}
+    assert run() == set()
+    write(project, {"rows.txt": "2", "rows/new.txt": "1"})
+    assert run() == {"file", "folder"}
+    assert (project / "atoms" / "folder" / "data" / "new.txt").read_text() == "1"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from code_cases import write
-from observing import Seen, Steps, changes
+from observing import Seen, Steps, changes, pipeline_folder
 
-from motools.code.trace import Trace
+from motools.code.trace import Trace, dependencies
 from motools.observe import Events, listing, observer, path_digest, read_log
 
 
@@ -166,6 +168,79 @@ def step(): return [os.environ.get(name) for name in ("MODE", "SOME_API_KEY", "U
     assert run.changes({"MODE": "a", "UNSET": "1"}) == ["environment UNSET"]
 
 
+@pytest.mark.parametrize("name", ["LANGUAGE", "CI", "LINES", "TEMP"])
+def test_a_variable_of_where_a_step_runs_counts_where_the_code_itself_names_it(run: Run, name: str) -> None:
+    run(f"import os\ndef step(): return os.environ.get('{name}', 'x')", env={name: "1"})
+    assert run.changes({name: "2"}) == [f"environment {name}"]
+    source = "import gettext, shutil\ndef step(): return [shutil.get_terminal_size(), gettext.find('x')] and 1"
+    run(source, env={name: "1"})
+    assert run.changes({name: "2"}) == []
+
+
+def test_a_variable_that_a_template_asks_for_counts(run: Run) -> None:
+    source = "import jinja2, os\ndef step(): return jinja2.Template('{{ e.MODE }}').render(e=os.environ)"
+    run(source, env={"MODE": "1"})
+    assert run.changes({"MODE": "2"}) == ["environment MODE"]
+
+
+@pytest.mark.parametrize("name", ["my.env", ".env"])
+def test_variables_that_a_package_sets_from_a_file_are_those_of_the_file(run: Run, name: str) -> None:
+    source = f"import os, dotenv\ndef step(): return dotenv.load_dotenv('{name}') and os.environ['MODE']"
+    assert run(source, {name: "MODE=1\n"}).env == {"MODE": None}
+    assert run.changes({"MODE": "2"}) == ["environment MODE"]
+    write(run.folder, {name: "MODE=2\n"})
+    assert run.changes() == [name]
+
+
+def test_of_a_dotenv_that_counts_which_is_no_secret(run: Run) -> None:
+    source = "import dotenv\ndef step(): return dotenv.dotenv_values('.env')['MODE']"
+    assert list(run(source, {".env": "MODE=1\nSOME_API_KEY=a\n"}).files) == [".env"]
+    assert dependencies(run.seen.trace, pipeline_folder(run.folder)) == {"steps.py": ANY}
+    write(run.folder, {".env": "MODE=1\nSOME_API_KEY=b\n"})
+    assert run.changes() == []
+    write(run.folder, {".env": "MODE=2\nSOME_API_KEY=b\n"})
+    assert run.changes() == [".env"]
+
+
+def test_what_lies_where_packages_keep_their_caches_counts_where_the_code_itself_reads_it(
+    run: Run, tmp_path: Path
+) -> None:
+    write(tmp_path, {"rows.txt": "1"})
+    env = {"HF_HOME": str(tmp_path)}
+    run("import os\ndef step(): return open(os.environ['HF_HOME'] + '/rows.txt').read()", env=env)
+    write(tmp_path, {"rows.txt": "2"})
+    assert run.changes(env) == [str(tmp_path / "rows.txt")]
+
+
+def test_of_a_database_that_counts_which_the_step_leaves(run: Run) -> None:
+    source = """
+import sqlite3
+def step():
+    with sqlite3.connect("rows.db") as base: base.execute("create table if not exists rows (n)")
+    base.execute("insert into rows values (1)")
+    base.commit()
+    base.close()
+    return 1
+"""
+    run(source)
+    assert run.changes() == []
+    with sqlite3.connect(run.folder / "rows.db") as base:
+        base.execute("delete from rows")
+    base.close()
+    assert run.changes() == ["rows.db"]
+
+
+def test_the_log_that_a_database_writes_ahead_counts(run: Run) -> None:
+    base = sqlite3.connect(run.folder / "rows.db")
+    base.execute("pragma journal_mode=wal")
+    base.execute("create table rows (n)")
+    run("import sqlite3\ndef step(): return sqlite3.connect('rows.db').execute('select * from rows').fetchall()")
+    base.execute("insert into rows values (1)")
+    base.commit()
+    assert run.changes() == ["rows.db-wal"]
+    base.close()
+
+
 def test_a_variable_that_the_code_itself_sets_is_no_reading(run: Run) -> None:
     assert run("import os\nos.environ['MODE'] = '1'\ndef step(): return os.environ['MODE']").env == {}
     used = run("import os\nos.environ.setdefault('MODE', '1')\ndef step(): return os.environ['MODE']")
@@ -226,7 +301,8 @@ def step():
     try: ctypes.CDLL("./native.so")
     except OSError: return rows
 """
-    assert sorted(run(source, {"rows.db": "", "native.so": "no library"}).files) == ["native.so", "rows.db"]
+    used = run(source, {"rows.db": "", "native.so": "no library"})
+    assert sorted(used.files) == ["native.so", "rows.db", "rows.db-wal"]
 
 
 def test_a_library_of_the_system_is_no_file_of_the_project(run: Run) -> None:
