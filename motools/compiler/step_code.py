@@ -168,6 +168,8 @@ def _of_installed(module: str) -> str:
 def _version(name: str) -> str:
     """Of a distribution, with the commit or the digest of the file that it was installed from where pip has kept that
     (PEP 610): its version need not have been raised since."""
+    from importlib import metadata
+
     found = metadata.distribution(name)
     source = json.loads(found.read_text("direct_url.json") or "{}")
     which = source.get("vcs_info", {}).get("commit_id") or source.get("archive_info", {}).get("hash")
