@@ -12,7 +12,7 @@ from typing import Any
 
 from motools.observe.origin import kind_of_code
 
-__all__ = ["caller", "frames", "is_named_by_project", "line", "statement"]
+__all__ = ["caller", "frames", "is_named_by_project", "line", "reads_settings", "statement"]
 
 _OF_OBSERVING = frozenset(
     os.path.join(os.path.dirname(__file__), f"{name}.py")
@@ -68,6 +68,13 @@ def is_named_by_project() -> bool:
 
 
 _OF_ENVIRONMENT = ("<frozen os>", "<frozen _collections_abc>", os.__file__)
+
+
+def reads_settings() -> bool:
+    """Whether the project's code has a file of settings read, be it by a package for these, and not another package."""
+    packages = ("dotenv", "environs", "decouple", "pydantic", "pydantic_settings")
+    others = (kind for kind, frame in frames() if not any(f"/{p}/" in frame.f_code.co_filename for p in packages))
+    return next((kind for kind in others if kind != "stdlib"), "") == "project"
 
 
 def caller() -> str:

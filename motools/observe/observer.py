@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from motools.base import secrets
-from motools.observe.callers import caller, frames, is_named_by_project, line, statement
-from motools.observe.digests import AS_LINK, NOISE, PRIVATE, digest_of_text, kind_of, listing, md5_of
+from motools.observe.callers import caller, frames, is_named_by_project, line, reads_settings, statement
+from motools.observe.digests import AS_LINK, DOTENV, NOISE, PRIVATE, digest_of_text, kind_of, listing, md5_of
 from motools.observe.events import Events, Source, read_log
 from motools.observe.functions import ExecutedFunctions
 from motools.observe.origin import INSTALLED, PACKAGES, STDLIB, is_installed_name, is_project, prefixes
@@ -78,6 +78,7 @@ class Observer:
         self._noted: set[Any] = set()
         self._written: set[str] = set()
         self._own: set[str] = set()
+        self._dotenv = ""
         self._since = time.time()
         self.local = threading.local()
         self._digests: dict[str, tuple[Any, str]] = {}
@@ -256,6 +257,9 @@ class Observer:
             path = os.path.realpath(path)
         if not self.counts(path):
             return
+        if os.path.basename(path) == DOTENV and not reads_settings():
+            self._dotenv = path  # it counts where it sets something
+            return
         if asks == "import" and path.endswith((".py", *importlib.machinery.EXTENSION_SUFFIXES)):
             return
         if asks != "project" and any(frame.f_code.co_filename.endswith(_FINDING_TASKS) for _, frame in frames()):
@@ -417,7 +421,17 @@ class Observer:
             return
         if asks != "project" and self._file is not None:
             self.asked(name, before, True)
+            if self._dotenv:
+                self.alone(self._set_from, self._dotenv, name)
         self._own.add(name)
+
+    def _set_from(self, path: str, name: str) -> None:
+        """A package has read a file and sets a variable, which may be of that."""
+        with open(path, "rb") as file:
+            if any(
+                words and words[-1] == name.encode() for words in (line.partition(b"=")[0].split() for line in file)
+            ):
+                self.read(path)
 
     def accessed(self, name: Any) -> None:
         path = path_of(name)

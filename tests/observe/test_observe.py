@@ -192,6 +192,13 @@ def test_variables_that_a_package_sets_from_a_file_are_those_of_the_file(run: Ru
     assert run.changes() == [name]
 
 
+def test_a_dotenv_that_another_package_reads_counts_where_it_sets_something(run: Run) -> None:
+    source = "import os, flask.cli\ndef step(): return flask.cli.load_dotenv('.env') and os.environ.get('MODE')"
+    assert list(run(source, {".env": "MODE=1\nMORE=2\n"}).files) == [".env"]
+    assert run(source, env={"MODE": "2", "MORE": "3"}).files == {}
+    assert run.changes({"MODE": "3"}) == ["environment MODE"]
+
+
 def test_of_a_dotenv_that_counts_which_is_no_secret(run: Run) -> None:
     source = "import dotenv\ndef step(): return dotenv.dotenv_values('.env')['MODE']"
     assert list(run(source, {".env": "MODE=1\nSOME_API_KEY=a\n"}).files) == [".env"]
