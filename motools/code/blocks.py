@@ -182,9 +182,9 @@ class _Count:
         for holder, name in self.holding:
             inside.setdefault(holder, set()).add(name)
         while todo:
-            found = inside.get(todo.pop(), set()) - self.handed
-            self.handed |= found
-            todo += found
+            more = inside.get(todo.pop(), set()) - self.handed
+            self.handed |= more
+            todo += more
 
     def learn(self, uses: Uses, module: Module, function: str = "") -> None:
         self.needed |= uses.names

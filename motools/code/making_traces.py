@@ -164,9 +164,9 @@ def _below(root: str, texts: Iterable[str]) -> Iterator[str]:
     """The files of the project that may be opened in C and whose names, or ends of names, are among some texts."""
     names = {name.rpartition("/")[2] for name in texts if name.endswith(READ_IN_C)}
     ends = re.compile("|".join(translate(f"*{name}" if name.startswith(".") else name) for name in sorted(names)))
-    for parent, inside, found in os.walk(root) if names else ():
+    for parent, inside, files in os.walk(root) if names else ():
         inside[:] = [name for name in inside if name not in PRIVATE and name not in ("atoms", "runs")]
-        yield from (os.path.join(parent, name) for name in found if name.endswith(READ_IN_C) and ends.match(name))
+        yield from (os.path.join(parent, name) for name in files if name.endswith(READ_IN_C) and ends.match(name))
 
 
 def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:

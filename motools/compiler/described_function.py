@@ -161,8 +161,8 @@ class _Describer:
             told.append(self._mapping(state))
         in_c = any(getattr(cls, name) is not getattr(object, name) for name in ("__reduce__", "__reduce_ex__"))
         text = repr(value) if not state and getattr(cls, "__repr__", None) is not object.__repr__ else ""
-        known = not in_c or cls.__module__ in sys.stdlib_module_names  # others may leave out what lies in the middle
-        if text and known and not _ADDRESS.search(text) and len(text) < 200:
+        is_whole = not in_c or cls.__module__ in sys.stdlib_module_names  # others may leave out what lies in the middle
+        if text and is_whole and not _ADDRESS.search(text) and len(text) < 200:
             return [*told, text]
         try:
             if in_c:
@@ -186,13 +186,13 @@ class _Describer:
 
     def _made_by_call(self, cls: type) -> list[Any]:
         """The data of a class of the project's that no statement at the top level of its module defines."""
-        found: Any = sys.modules.get(cls.__module__)
-        if not is_project(getattr(found, "__file__", None) or __file__):
+        defined: Any = sys.modules.get(cls.__module__)
+        if not is_project(getattr(defined, "__file__", None) or __file__):
             return []
         for name in cls.__qualname__.split("."):
-            found = getattr(found, name, None)
+            defined = getattr(defined, name, None)
         data = {n: each for n, each in vars(cls).items() if not n.startswith("__") and not hasattr(each, "__get__")}
-        return [] if found is cls else [self._mapping(data)]
+        return [] if defined is cls else [self._mapping(data)]
 
     def _file(self, cls: type) -> str:
         """Where a class is defined: a script is the same file, run or imported."""

@@ -170,10 +170,10 @@ def _version(name: str) -> str:
     (PEP 610): its version need not have been raised since."""
     from importlib import metadata
 
-    found = metadata.distribution(name)
-    source = json.loads(found.read_text("direct_url.json") or "{}")
+    distribution = metadata.distribution(name)
+    source = json.loads(distribution.read_text("direct_url.json") or "{}")
     which = source.get("vcs_info", {}).get("commit_id") or source.get("archive_info", {}).get("hash")
-    return f"{found.version} ({which})" if which else found.version
+    return f"{distribution.version} ({which})" if which else distribution.version
 
 
 @cache

@@ -34,6 +34,7 @@ class Events:
         exists: path -> file, dir or None: what was only asked for.
         folders: path -> digest of the names in it.
         env: name -> digest of the value, None where it was not set, "" where it is nobody's business.
+        in_c: path -> digest of what a library has looked for that it may have opened in C, or have written there.
         named: `module:name` of what was unpickled by its name.
         unseen: what happened where nobody could look, in words.
         written: files and folders that the step itself made or wrote.
@@ -51,6 +52,7 @@ class Events:
     exists: dict[str, str | None] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     env: dict[str, str | None] = field(default_factory=dict)
+    in_c: dict[str, str | None] = field(default_factory=dict)
     named: dict[str, None] = field(default_factory=dict)
     unseen: dict[str, None] = field(default_factory=dict)
     written: dict[str, None] = field(default_factory=dict)

@@ -120,6 +120,9 @@ class Observer:
             os.close(self._file)
             self.log, self._file, self.keeping = None, None, False
         events = read_log(log)
+        for path, digest in events.in_c.items():
+            if self.digest(path) == digest:  # it is not what the step itself has made
+                events.add("file", path, digest)
         events.settle()
         self.sources = {**events.sources, **self.sources}  # those of other processes, too
         return events
@@ -347,10 +350,10 @@ class Observer:
             self.asked(name, os.environ.get(name), True)
         for word in dict.fromkeys(_IN_SCRIPT.findall(text)):
             if _PATTERN.search(word):
-                for found in [each for folder in folders for each in glob(os.path.join(folder, word), recursive=True)]:
-                    if found.startswith(self.root) and self.counts(os.path.dirname(found)):
-                        self.read(found)
-                        self.note("folder", os.path.dirname(found), listing(os.path.dirname(found)))
+                for each in [path for folder in folders for path in glob(os.path.join(folder, word), recursive=True)]:
+                    if each.startswith(self.root) and self.counts(os.path.dirname(each)):
+                        self.read(each)
+                        self.note("folder", os.path.dirname(each), listing(os.path.dirname(each)))
                 continue
             module = word.strip(".").replace(".", os.sep)
             ends = [word, f"{module}.py", os.path.join(module, "__init__.py"), os.path.join(module, "__main__.py")]
@@ -393,7 +396,9 @@ class Observer:
         by = [frame.f_code.co_name for _, frame in islice(frames(), 3)]
         if link and next(frames())[0] != "project":  # such as Path.resolve, which looks at each folder on the way
             by += _ASKING
-        if kind == "file" and (asks == "data" or in_c or (asks == "project" and _ASKING.isdisjoint(by))):
+        if kind == "file" and in_c and self._file is not None:
+            self.note("in_c", path, self.digest(path))
+        elif kind == "file" and (asks == "data" or in_c or (asks == "project" and _ASKING.isdisjoint(by))):
             self.read(path)
         elif status is not None and stat.S_ISLNK(status.st_mode):
             if asks == "project":

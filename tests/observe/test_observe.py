@@ -237,6 +237,26 @@ def step():
     assert run.changes() == ["rows.db"]
 
 
+def test_what_a_library_looks_for_and_may_open_in_c_counts_unless_the_step_has_made_it(run: Run) -> None:
+    source = """
+import click, os, shutil
+look = click.Path(exists=True)
+def step():
+    look("weights.safetensors"), look("out/made.bin")
+    os.mkdir("new")
+    with open("new/made.bin", "w") as file: file.write("2")
+    shutil.rmtree("out")
+    os.rename("new", "out")
+    return look("out/made.bin") and 1
+"""
+    used = run(source, {"weights.safetensors": "1", "out/made.bin": "1"})
+    assert "weights.safetensors" in used.files
+    write(run.folder, {"out/made.bin": "3"})
+    assert run.changes() == []
+    write(run.folder, {"weights.safetensors": "2"})
+    assert run.changes() == ["weights.safetensors"]
+
+
 def test_the_log_that_a_database_writes_ahead_counts(run: Run) -> None:
     base = sqlite3.connect(run.folder / "rows.db")
     base.execute("pragma journal_mode=wal")
