@@ -19,6 +19,7 @@ from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, to_told
 from motools.code.world import World, hiding_in
 from motools.observe import (
+    DATA_IN_C,
     PRIVATE,
     READ_IN_C,
     WHOLE_ENVIRONMENT,
@@ -145,7 +146,7 @@ def make_trace(of: Execution, place: PipelineFolder) -> Trace:
 
 _READERS = frozenset(
     "pyarrow pandas polars duckdb sqlite3 ctypes cffi h5py lxml cv2 safetensors tokenizers sentencepiece lmdb "
-    "soundfile datasets torch transformers tensorflow faiss fasttext xgboost lightgbm onnxruntime".split()
+    "soundfile datasets transformers tensorflow faiss fasttext xgboost lightgbm onnxruntime".split()
 )
 """Packages that open files in C, where nobody sees it."""
 
@@ -161,12 +162,15 @@ def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
 
 
 def _below(root: str, texts: Iterable[str]) -> Iterator[str]:
-    """The files of the project that may be opened in C and whose names, or ends of names, are among some texts."""
-    names = {name.rpartition("/")[2] for name in texts if name.endswith(READ_IN_C)}
-    ends = re.compile("|".join(translate(f"*{name}" if name.startswith(".") else name) for name in sorted(names)))
+    """The files of the project that may be opened in C and were there when the step began, whose names are among some
+    texts, or, of data, match them: a text may be the end of a name, or have fields."""
+    names = {f"*{name}" if name.startswith(".") else name.rpartition("/")[2] for name in texts}
+    names = {name for name in names if name.endswith(DATA_IN_C if "*" in name else READ_IN_C)}
+    pattern = re.compile("|".join(map(translate, sorted(names))))
     for parent, inside, files in os.walk(root) if names else ():
         inside[:] = [name for name in inside if name not in PRIVATE and name not in ("atoms", "runs")]
-        yield from (os.path.join(parent, name) for name in files if name.endswith(READ_IN_C) and ends.match(name))
+        paths = (os.path.join(parent, name) for name in files if pattern.match(name))
+        yield from (path for path in paths if os.path.isfile(path) and not observer().is_made_meanwhile(path))
 
 
 def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:

@@ -6,10 +6,11 @@ from motools.observe.digests import DOTENV, PRIVATE, environment_digest, kind_of
 from motools.observe.events import Events, Source, read_log
 from motools.observe.functions import is_mark
 from motools.observe.hooks import observer
-from motools.observe.observer import READ_IN_C, WHOLE_ENVIRONMENT, Observer
+from motools.observe.observer import DATA_IN_C, READ_IN_C, WHOLE_ENVIRONMENT, Observer
 from motools.observe.origin import is_installed_name, is_project
 
 __all__ = [
+    "DATA_IN_C",
     "DOTENV",
     "PRIVATE",
     "READ_IN_C",

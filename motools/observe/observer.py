@@ -49,12 +49,8 @@ _FINDING_TASKS = ("inspect_ai/_util/module.py", "inspect_ai/_util/decorator.py")
 _CACHES = ("XDG_CACHE_HOME", "HF_HOME")
 _WORDS = frozenset("CI COLUMNS LANG LANGUAGE LINES TEMP TZ".split())
 """Of the variables that say where something runs, those by which code may choose what it does, if it names them."""
-READ_IN_C = tuple(
-    f".{end}"
-    for end in (
-        "parquet arrow feather safetensors gguf h5 hdf5 npz onnx pt bin model db sqlite sqlite3 duckdb lance wav flac"
-    ).split()
-)
+DATA_IN_C = tuple(f".{end}" for end in "parquet arrow feather lance h5 hdf5 db sqlite sqlite3 duckdb wav flac".split())
+READ_IN_C = (*DATA_IN_C, ".safetensors", ".gguf", ".onnx")
 """Files that libraries which look for them may open in C, where nobody sees it."""
 _WHILE_LOADING = ("file", "files"), ("exists", "exists"), ("folder", "folders"), ("env", "env"), ("named", "named")
 _ASKING = frozenset(("exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "is_mount", "ismount"))
@@ -302,6 +298,10 @@ class Observer:
             self.note("folder", parent, listing(parent))
             for name in names:
                 self.read(os.path.join(parent, name))
+
+    def is_made_meanwhile(self, path: str) -> bool:
+        """Whether a file was written since the step began, by it or beside it."""
+        return os.stat(path).st_ctime >= self._since
 
     def digest(self, path: str) -> str | None:
         """The MD5 of a file now; None where there is none."""

@@ -242,16 +242,16 @@ def test_what_a_library_looks_for_and_may_open_in_c_counts_unless_the_step_has_m
 import click, os, shutil
 look = click.Path(exists=True)
 def step():
-    look("weights.safetensors"), look("out/made.bin")
+    look("weights.safetensors"), look("out/made.onnx")
     os.mkdir("new")
-    with open("new/made.bin", "w") as file: file.write("2")
+    with open("new/made.onnx", "w") as file: file.write("2")
     shutil.rmtree("out")
     os.rename("new", "out")
-    return look("out/made.bin") and 1
+    return look("out/made.onnx") and 1
 """
-    used = run(source, {"weights.safetensors": "1", "out/made.bin": "1"})
+    used = run(source, {"weights.safetensors": "1", "out/made.onnx": "1"})
     assert "weights.safetensors" in used.files
-    write(run.folder, {"out/made.bin": "3"})
+    write(run.folder, {"out/made.onnx": "3"})
     assert run.changes() == []
     write(run.folder, {"weights.safetensors": "2"})
     assert run.changes() == ["weights.safetensors"]
