@@ -654,6 +654,17 @@ def step(): return open('gen.txt').read()
 }
 
 FOUND = {
+    "module that comes into a folder that a package adds": """
+import pkg.b
+def step(): return pkg.b.X
+--- pkg/__init__.py
+import os
+__path__.insert(0, os.path.join(os.path.dirname(__file__), "over"))
+--- pkg/«n|over/b».py
+X = 2
+--- pkg/b.py
+X = 1
+""",
     "file of a command's pattern": """
 import subprocess
 def step(): return subprocess.check_output("cat d/*.txt", shell=True)

@@ -92,8 +92,10 @@ def _watch_loader(seen: Observer) -> None:
             _watch_carrier_of(seen, spec.loader)
         if path is None:
             seen.imports.add(name)
-        elif spec is None:
+        elif spec is None or spec.origin:
             for folder in path:
+                if spec is not None and spec.origin.startswith(path_of(folder) + os.sep):
+                    break  # those before it might have the module, too
                 seen.alone(seen.looked_for_module, os.path.join(path_of(folder), name.rpartition(".")[2]))
         return spec
 
