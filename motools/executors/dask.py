@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from importlib.util import find_spec
+from threading import Event, Thread
 from typing import Any
 
 from motools.errors import ConfigError, MotoolsError, listed
@@ -19,6 +21,7 @@ __all__ = ["DaskExecutor", "dask"]
 
 _PATIENCE = 30.0  # seconds for a scheduler to answer
 _START = 300.0  # seconds for the processes of this machine to start
+_LOOK = 1.0  # seconds between looks at whether there are any
 _LOSSES = 10  # times that the worker under a step may be lost before the step has failed, on a cluster of our own
 
 
@@ -79,6 +82,9 @@ class DaskExecutor(Executor):
                 "it with `dask scheduler`, or mend its address in motools.yaml."
             ) from error
         self._pool: Executor = self._client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call]
+        self._ended = Event()
+        if address is None:
+            Thread(target=self._end_without_workers, daemon=True).start()
 
     def environments(self) -> Sequence[Environment]:
         """What the workers have installed, one for each that there is now.
@@ -129,8 +135,21 @@ class DaskExecutor(Executor):
             )
         return wanted
 
+    def _end_without_workers(self) -> None:
+        """End a cluster of this machine that has had no worker for as long as one may take to start: Dask gives up
+        after a few, and steps would wait for ever."""
+        since = time.monotonic()
+        while not self._ended.wait(_LOOK):
+            with suppress(Exception):  # it is ending
+                if self._client.scheduler_info(n_workers=1)["workers"]:
+                    since = time.monotonic()
+            if time.monotonic() - since > _START:
+                self._cluster.close(timeout=_PATIENCE)
+                return
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; one on this machine ends, and what its workers are at."""
+        self._ended.set()
         for each in (self._client, self._cluster):
             with suppress(Exception):  # it has gone already
                 if each is not None:

@@ -18,7 +18,7 @@ import pytest
 from chain import Chain, commit, dvc, eventually
 
 from motools.base.resources import Resources
-from motools.errors import ConfigError
+from motools.errors import ConfigError, MotoolsError
 from motools.executors import environment
 from motools.executors.dask import DaskExecutor
 from motools.executors.job import Answer, Job
@@ -237,6 +237,20 @@ def test_a_worker_that_is_lost_while_it_is_asked_what_it_has_ends_nothing(cluste
         assert [each.motools for each in told] == [environment.here().motools]
     finally:
         executor.shutdown()
+
+
+def test_a_cluster_of_this_machine_that_has_no_workers_any_more_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = DaskExecutor(None, 1)
+    try:
+        executor._client.wait_for_workers(1, timeout=300)
+        executor._cluster.scale(0)
+        waiting = executor.submit(alone, job_of("a"))
+        monkeypatch.setattr("motools.executors.dask._START", 1.0)
+        with pytest.raises(MotoolsError) as told:
+            waiting.result(300)
+    finally:
+        executor.shutdown()
+    assert "The Dask scheduler of this machine has let go of the step, or has gone." in str(told.value)
 
 
 def test_nothing_of_dask_is_imported_where_it_is_not_used(chain: Chain) -> None:
