@@ -95,6 +95,7 @@ def own_surroundings(
             monkeypatch.delenv(name)
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):  # else every process would compile all of motools
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # what a test imports from is no other test's
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))

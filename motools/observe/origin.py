@@ -19,7 +19,9 @@ def prefixes(*paths: str | None) -> tuple[str, ...]:
     return tuple({os.path.abspath(path) + os.sep for path in paths if path})
 
 
-STDLIB = prefixes(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(os.__file__))
+_ZIP = os.path.join(os.path.dirname(os.path.dirname(os.__file__)), "python{}{}.zip".format(*sys.version_info))
+"""Where Python looks for its standard library too."""
+STDLIB = (*prefixes(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(os.__file__)), _ZIP)
 INSTALLED = prefixes(
     sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()
 )

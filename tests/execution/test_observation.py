@@ -24,6 +24,7 @@ from motools.errors import StepError
 from motools.execution import observation
 from motools.execution.observation import Observation
 from motools.observe import listing, observer, path_digest
+from motools.observe.events import Events
 from motools.repo.project import Project
 from motools.workflow import Step, StepConfig
 
@@ -84,6 +85,8 @@ class Scene:
 @pytest.fixture
 def scene(bare_project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setattr(observer(), "sources", {})
+    monkeypatch.setattr(observer(), "loading", Events())
+    monkeypatch.setattr(observer(), "imports", set())
     monkeypatch.setattr(observation._loaded, "mark", loaded_since(None)[1])  # the tests are no code of this project
     monkeypatch.setattr(observation._loaded, "modules", {})
     yield Scene(bare_project)
