@@ -716,6 +716,19 @@ def step(split="train"):
 --- d/train.db
 «no database, and long enough that the header of a file is read: x|»
 """,
+    "database that is named in another file than the one that opens it in C": """
+import bases, os
+def step(split="train"): return bases.rows(os.path.join(os.path.dirname(__file__), "d", f"{split}.db"))
+--- bases.py
+import sqlite3
+def rows(path):
+    base = sqlite3.connect(":memory:")
+    base.execute("attach ? as other", (path,))
+    try: return base.execute("select * from other.t").fetchall()
+    except sqlite3.Error as error: return str(error)
+--- d/train.db
+«no database, and long enough that the header of a file is read: x|»
+""",
     "lexists": """
 import os
 def step(): return os.path.lexists('x.txt')

@@ -112,7 +112,7 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     from motools.compiler.step_code import of_step
     from motools.errors import StepError
     from motools.execution.observation import Observation
-    from motools.workflow import Step, StepConfig
+    from motools.workflow import Step, StepConfig, Workflow
 
     @dataclass
     class Config(StepConfig):
@@ -130,7 +130,8 @@ def _observed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     with place.importable(), seen:
         result = _outcome(function)
     try:
-        return {"result": result, "key": call.key, "trace": seen.trace(definition, {}).as_dict()}
+        used = seen.trace(definition, {}, lambda: Workflow("observed", [definition]))
+        return {"result": result, "key": call.key, "trace": used.as_dict()}
     except StepError as error:
         return {"result": result, "key": call.key, "trace": {}, "failed": f"changed: {error}"}
 

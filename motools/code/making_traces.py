@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any
@@ -50,6 +51,7 @@ class Execution:
         named: what the config names: path -> digest.
         inputs: input name -> role, of those that were asked for by name.
         asked: first parts of the names of all modules that were asked for.
+        apart: files of data that do not count where the code has but a pattern for their names.
     """
 
     sources: Mapping[str, Source]
@@ -60,10 +62,15 @@ class Execution:
     named: Mapping[str, str | None] = field(default_factory=dict)
     inputs: Mapping[str, str | None] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
 
 
-def make_trace(of: Execution, place: PipelineFolder) -> Trace:
-    """The trace of an execution that has ended."""
+def make_trace(of: Execution, place: PipelineFolder, made: set[str] | None = None) -> Trace:
+    """The trace of an execution that has ended.
+
+    Args:
+        made: is given the files of data that the code names and that have come or changed since the step began.
+    """
     ran, pinned = _executed(of.events, of.sources)
     path_of = {source.module: path for path, source in of.sources.items()}
     for dotted, _, name in (each.partition(":") for each in (*of.events.named, *of.loading.named)):
@@ -114,13 +121,13 @@ def make_trace(of: Execution, place: PipelineFolder) -> Trace:
     if WHOLE_ENVIRONMENT in unseen:  # those count that the code names
         names = {name for module in parsed.values() for name in uses.texts_of(module).variables}
         env |= {name: environment_digest(name) for name in names}
-    for path, module in parsed.items():
-        texts = uses.texts_of(module)
-        if not _READERS.isdisjoint(texts.imports):  # they open files in C, unseen
-            folders = [str(place.folder), str(place.project.root), os.path.dirname(path)]
-            for name in [*_files_named(texts.texts, folders), *_below(str(place.project.root), texts.texts)]:
-                if name not in files and name not in of.events.written and observer().counts(name):
-                    files[name] = path_digest(name)
+    for name, whole in _open_in_c(parsed, counted, files, place).items():
+        meanwhile = name.endswith(READ_IN_C) and observer().is_made_meanwhile(name)
+        if made is not None and meanwhile:
+            made.add(name)
+        fits = whole or not (meanwhile or name in of.apart)
+        if fits and name not in files and name not in of.events.written and observer().counts(name):
+            files[name] = path_digest(name)
     own = {source.module.partition(".")[0] for source in of.sources.values()}
     absent = {n for n in of.asked if n not in own and n not in sys.modules and not is_installed_name(n)}
     world = World(place)
@@ -151,6 +158,40 @@ _READERS = frozenset(
 """Packages that open files in C, where nobody sees it."""
 
 
+def _open_in_c(
+    modules: Mapping[str, syntax.Module],
+    counted: Mapping[str, blocks.Blocks],
+    read: Container[str],
+    place: PipelineFolder,
+) -> dict[str, bool]:
+    """The files that may have been opened in C, unseen: path -> whether the code names it as a whole.
+
+    Args:
+        read: files of code that count whole.
+    """
+    found: dict[str, bool] = {}
+    readers = {path for path, module in modules.items() if not _READERS.isdisjoint(uses.texts_of(module).imports)}
+    root, everything = str(place.project.root), set()
+    for path, module in modules.items() if readers else ():
+        texts = uses.texts_of(module).texts
+        if path in counted and path not in read:  # what does not count says nothing
+            texts = uses.texts_in(_nodes_that_count(module, counted[path]))
+        everything |= texts
+        folders = [str(place.folder), root, os.path.dirname(path)]
+        named = _files_named(texts, folders)
+        found |= {name: True for name in named if path in readers or name.endswith(READ_IN_C)}
+    return {**dict.fromkeys(_below(root, everything), False), **found}
+
+
+def _nodes_that_count(module: syntax.Module, block: blocks.Blocks) -> Iterator[ast.AST]:
+    for statement in module.body:
+        if block.hold(statement.lineno):
+            yield from uses.outside(statement)
+    for name in block.functions:
+        for function in module.functions.get(name, ()):
+            yield from ast.walk(function)
+
+
 def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
     """The files that texts name, from any of some folders."""
     for text in texts:
@@ -162,15 +203,15 @@ def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
 
 
 def _below(root: str, texts: Iterable[str]) -> Iterator[str]:
-    """The files of the project that may be opened in C and were there when the step began, whose names are among some
-    texts, or, of data, match them: a text may be the end of a name, or have fields."""
+    """The files of the project that may be opened in C, whose names are among some texts, or, of data, match them: a
+    text may be the end of a name, or have fields."""
     names = {f"*{name}" if name.startswith(".") else name.rpartition("/")[2] for name in texts}
     names = {name for name in names if name.endswith(DATA_IN_C if "*" in name else READ_IN_C)}
     pattern = re.compile("|".join(map(translate, sorted(names))))
     for parent, inside, files in os.walk(root) if names else ():
         inside[:] = [name for name in inside if name not in PRIVATE and name not in ("atoms", "runs")]
         paths = (os.path.join(parent, name) for name in files if pattern.match(name))
-        yield from (path for path in paths if os.path.isfile(path) and not observer().is_made_meanwhile(path))
+        yield from filter(os.path.isfile, paths)
 
 
 def _executed(events: Events, sources: Mapping[str, Source]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:

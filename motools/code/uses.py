@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from motools.code.syntax import FUNCTIONS, WORD, Module, assigned, imports_of, last_name, name_of
 
-__all__ = ["texts_of"]
+__all__ = ["outside", "texts_in", "texts_of"]
 
 _REFLECTING = frozenset(
     "__doc__ getdoc pydoc help getsource getsourcelines signature Signature getfullargspec get_type_hints "
@@ -65,12 +65,12 @@ def uses_in(node: ast.AST, of_module: frozenset[str] | None = None) -> Uses:
     spelled = 0  # of the functions that take a name as a text, those that are given it
     by_text = 0
     said_eval = False
-    bases = {id(each.value) for each in _outside(node) if isinstance(each, ast.Attribute)}
-    parts = [getattr(each, name, None) for each in _outside(node) for name in ("annotation", "returns")]
+    bases = {id(each.value) for each in outside(node) if isinstance(each, ast.Attribute)}
+    parts = [getattr(each, name, None) for each in outside(node) for name in ("annotation", "returns")]
     hints = [part for part in parts if part is not None]
     in_hints = {id(part) for hint in hints for part in ast.walk(hint)}
     hinted = {word for hint in hints for word in WORD.findall(ast.unparse(hint))}  # somebody may look up what they say
-    for each in _outside(node):
+    for each in outside(node):
         if id(each) in in_hints:
             continue
         for targets, value in assigned(each):
@@ -164,8 +164,6 @@ def texts_of(module: Module) -> Texts:
         for target, _, _ in imports_of(node)
     }
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    with_fields = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
-    patterns = {"".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in parts) for parts in with_fields}
     starts = {
         each.value
         for node in nodes
@@ -177,11 +175,21 @@ def texts_of(module: Module) -> Texts:
     fields = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
     starts |= {word for word in words if word.endswith("_")}
     variables = {f"{word}*" for word in words | fields} | {f"{word}**" for word in starts}
-    short = frozenset(text for text in texts | patterns if len(text) < 200 and "\n" not in text)
-    return Texts(frozenset(imports), short, frozenset(variables))
+    return Texts(frozenset(imports), texts_in(nodes), frozenset(variables))
 
 
-def _outside(node: ast.AST) -> Iterator[ast.AST]:
+def texts_in(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    """The short texts among some nodes, those with fields as patterns."""
+    texts = set()
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            texts.add("".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in node.values))
+    return frozenset(text for text in texts if len(text) < 200 and "\n" not in text)
+
+
+def outside(node: ast.AST) -> Iterator[ast.AST]:
     """A node and all in it but the bodies of functions."""
     todo = [node]
     while todo:

@@ -108,6 +108,16 @@ class Workflow:
     def _makers(self) -> dict[str, str]:
         return {output: step.name for step in self.steps for output in step.outputs}
 
+    def before(self, name: str) -> set[str]:
+        """The steps that have to be done before one of them, and not only those right before it."""
+        found: set[str] = set()
+        todo = [name]
+        while todo:
+            makers = {self._makers[given] for given in self.step(todo.pop()).inputs if given in self._makers} - found
+            found |= makers
+            todo += makers
+        return found
+
     @cached_property
     def _by_name(self) -> dict[str, Step]:
         return {step.name: step for step in self.steps}

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -21,7 +21,9 @@ from motools.code.world import World
 from motools.compiler.named_paths import named_by
 from motools.compiler.step_call import StepCall
 from motools.definition.step import Step
+from motools.definition.workflow import Workflow
 from motools.errors import StepError, listed
+from motools.execution.side_files import made_apart, note_made
 from motools.observe import Events, is_project, listing, observer, read_log
 from motools.repo import pipeline
 
@@ -53,8 +55,11 @@ class Observation:
         if not self.kept.is_dir():  # there is nothing for it to tell of
             self.log.unlink(missing_ok=True)
 
-    def trace(self, step: Step, inputs: Mapping[str, str | None]) -> Trace:
+    def trace(self, step: Step, inputs: Mapping[str, str | None], workflow: Callable[[], Workflow]) -> Trace:
         """What was used.
+
+        Args:
+            workflow: gives the one that the step is of, where it matters.
 
         Raises:
             StepError: a file was another one when it was read again, so that no state of the project gives this result.
@@ -69,7 +74,8 @@ class Observation:
         for path, module in _project_modules().items():  # imported before anybody looked, or no Python: it counts whole
             if path not in sources and module.__name__ != "__main__" and seen.counts(path) and os.path.isfile(path):
                 events.files.setdefault(path, seen.digest(path))
-        return make_trace(
+        made: set[str] = set()
+        trace = make_trace(
             Execution(
                 sources=sources,
                 loading=seen.loading,
@@ -79,9 +85,13 @@ class Observation:
                 named=named.digests(),
                 inputs=inputs,
                 asked=frozenset(seen.imports),
+                apart=made_apart(self.call, workflow),
             ),
             place,
+            made,
         )
+        note_made(self.call, made)
+        return trace
 
     def forget(self) -> None:
         """Remove what is left of attempts: this one has succeeded, or they are of no use."""

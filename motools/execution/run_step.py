@@ -271,7 +271,7 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
         os.environ.pop(WORK, None)
     seconds = round(time.monotonic() - clock, 3)
     with finished_work.kept_aside(call, work):
-        used = seen.trace(step, asked)
+        used = seen.trace(step, asked, lambda: loaded(call.workflow, call.place))
         paths = (call.folder / path for path in dependencies(used, call.place)) if how.git.changed else ()
         changed = how.git.of_used(paths)
         Record(

@@ -75,7 +75,7 @@ class Observer:
         self._written: set[str] = set()
         self._own: set[str] = set()
         self._dotenv = ""
-        self._since = time.time()
+        self._since = self._began = time.time()
         self.local = threading.local()
         self._digests: dict[str, tuple[Any, str]] = {}
         self.off = True  # but while a step is executed or a workflow is loaded
@@ -98,6 +98,7 @@ class Observer:
         self._since = time.time()
         self.write_to(log)
         self._write("roots", str(root), None, None)
+        self._began = os.stat(log).st_ctime  # by the clock of the file system, which is coarse and may be a server's
         self.off = False
         self.functions.again()
 
@@ -300,8 +301,8 @@ class Observer:
                 self.read(os.path.join(parent, name))
 
     def is_made_meanwhile(self, path: str) -> bool:
-        """Whether a file was written since the step began, by it or beside it."""
-        return os.stat(path).st_ctime >= self._since
+        """Whether a file of the project was written since the step began, by it or beside it."""
+        return os.stat(path).st_ctime >= self._began
 
     def digest(self, path: str) -> str | None:
         """The MD5 of a file now; None where there is none."""
