@@ -16,7 +16,7 @@ from motools.engine import results, snapshot
 from motools.engine.prepared import Prepared
 from motools.engine.stage_outputs import StageOutputs
 from motools.engine.state import StepState
-from motools.observe import kind_of, listing, observer
+from motools.observe import entry_points_file, kind_of, listing, observer
 from motools.repo import pipeline
 from motools.repo.hashing import hash_file
 
@@ -91,6 +91,7 @@ def looked_at(
             sized |= set(real_paths(told, place)) if trace.folders.get(told, "").endswith("+") else set()
         folders |= {os.path.dirname(path) for told in trace.code for path in real_paths(told, place)}
         env |= set(trace.env)
+    asked |= set(filter(None, map(entry_points_file, env)))
     held = (os.path.join(folder, name) for folder in sized if os.path.isdir(folder) for name in os.listdir(folder))
     asked |= {path for path in held if os.path.isfile(path)}
     for tree in _trees(traces, place):

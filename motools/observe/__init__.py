@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from motools.observe.digests import DOTENV, PRIVATE, environment_digest, kind_of, listing, path_digest
+from motools.observe.digests import (
+    DOTENV,
+    PRIVATE,
+    entry_points_file,
+    environment_digest,
+    kind_of,
+    listing,
+    path_digest,
+)
 from motools.observe.events import Events, Source, read_log
 from motools.observe.functions import is_mark
 from motools.observe.hooks import observer
@@ -18,6 +26,7 @@ __all__ = [
     "Events",
     "Observer",
     "Source",
+    "entry_points_file",
     "environment_digest",
     "is_installed_name",
     "is_mark",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from glob import escape, glob
 
 from motools.base import secrets
+from motools.observe.origin import INSTALLED
 
-__all__ = ["environment_digest", "kind_of", "listing", "path_digest"]
+__all__ = ["entry_points_file", "environment_digest", "kind_of", "listing", "path_digest"]
 
 AS_LINK = "-> "
+ENTRY_POINTS = "the entry points of "
+"""With the name of a distribution, it stands among variables: where that is installed is no matter of the project's."""
 DOTENV = ".env"
 PRIVATE = frozenset(
     ".git .dvc .motools __pycache__ .venv .ipynb_checkpoints .mypy_cache .ruff_cache .pytest_cache .DS_Store".split()
@@ -67,6 +71,9 @@ def path_digest(path: str) -> str | None:
 
 def environment_digest(name: str) -> str | None:
     """What `Events.env` has of a variable; of all whose names begin so, in upper or lower case, with * at its end."""
+    if name.startswith(ENTRY_POINTS):
+        file = entry_points_file(name)
+        return None if file is None else path_digest(file)
     if not name.endswith("*"):
         value = os.environ.get(name)
         return None if value is None else digest_of_text(value)
@@ -79,6 +86,14 @@ def environment_digest(name: str) -> str | None:
         and not secrets.is_secret_name(key)
     )
     return digest_of_text("\0".join(variables)) if variables else None
+
+
+def entry_points_file(name: str) -> str | None:
+    """Where the distribution that a name of `Events.env` is about has its entry points; None of a variable."""
+    if not name.startswith(ENTRY_POINTS):
+        return None
+    within = os.path.join(f"{escape(name.removeprefix(ENTRY_POINTS))}-*.dist-info", "entry_points.txt")
+    return next((file for folder in INSTALLED for file in glob(os.path.join(escape(folder), within))), None)
 
 
 def kind_of(path: str, before: str | None = None) -> str | None:

@@ -19,7 +19,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from glob import glob
 from itertools import islice
@@ -28,7 +28,18 @@ from typing import Any
 
 from motools.base import secrets
 from motools.observe.callers import caller, frames, is_named_by_project, line, reads_settings, statement
-from motools.observe.digests import AS_LINK, DOTENV, NOISE, PRIVATE, digest_of_text, kind_of, listing, md5_of
+from motools.observe.digests import (
+    AS_LINK,
+    DOTENV,
+    ENTRY_POINTS,
+    NOISE,
+    PRIVATE,
+    digest_of_text,
+    environment_digest,
+    kind_of,
+    listing,
+    md5_of,
+)
 from motools.observe.events import Events, Source, read_log
 from motools.observe.functions import ExecutedFunctions
 from motools.observe.origin import INSTALLED, PACKAGES, STDLIB, is_installed_name, is_project, prefixes
@@ -253,6 +264,8 @@ class Observer:
         path, asks = path_of(name), caller()
         if asks == "motools":
             return
+        if asks == "project" and path.startswith(INSTALLED) and path.endswith(".dist-info/entry_points.txt"):
+            self._listed_entry_points(path)
         if not self.counts(path) and self.counts(os.path.realpath(path)):  # a link in a folder of the step's own
             path = os.path.realpath(path)
         if not self.counts(path):
@@ -274,6 +287,14 @@ class Observer:
             self.read(path)
         if writes:
             self._writes(path)
+
+    def _listed_entry_points(self, path: str) -> None:
+        """Those of an editable install may be edited, as its code may; those of others are of their version."""
+        folder = os.path.dirname(path)
+        with suppress(OSError), open(os.path.join(folder, "direct_url.json"), encoding="utf-8") as file:
+            if json.load(file).get("dir_info", {}).get("editable"):
+                name = ENTRY_POINTS + os.path.basename(folder).partition("-")[0]
+                self.note("env", name, environment_digest(name))
 
     def _writes(self, path: str) -> None:
         if self.counts(path) and path not in self._written:

@@ -211,7 +211,12 @@ def test_what_traces_rest_on_is_looked_at(chain: Chain) -> None:
             paths=["whole/sub"],
             env={"A": None},
         )
-        files, folders, env = looked_at([trace, replace(trace, env={"B": "x"})], place)
+        files, folders, env = looked_at(
+            [trace, replace(trace, env={"B": "x", "the entry points of pytest": "8"})], place
+        )
+    (points,) = Path(pytest.__file__).parent.parent.glob("pytest-*.dist-info/entry_points.txt")
+    assert str(points) in files
+    del files[str(points)]
     here = {str(Path(path).relative_to(chain.folder)): md5 for path, md5 in files.items() if path not in none}
     young = hashlib.md5(b"whole/sub/part.txt").hexdigest()
     assert here == {

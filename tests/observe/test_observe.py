@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import ANY
@@ -14,7 +16,7 @@ from code_cases import write
 from observing import Seen, Steps, changes, pipeline_folder
 
 from motools.code.trace import Trace, dependencies
-from motools.observe import Events, listing, observer, path_digest, read_log
+from motools.observe import Events, digests, listing, observer, path_digest, read_log
 
 
 @pytest.fixture(scope="module")
@@ -471,6 +473,36 @@ def test_what_an_install_has_left_in_the_project_counts_only_where_its_own_code_
     assert "own.egg-info/PKG-INFO" in used.files
 
 
+def test_entry_points_of_an_editable_install_count_where_the_code_asks_and_wherever_it_is_installed(
+    bare_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUSERBASE", str(bare_project.parent / "base"))
+    where = subprocess.run([sys.executable, "-m", "site", "--user-site"], capture_output=True, text=True).stdout.strip()
+    for name, editable in ("own", "true"), ("theirs", "false"):
+        told = f'{{"url": "file:///{name}", "dir_info": {{"editable": {editable}}}}}'
+        files = {"METADATA": f"Name: {name}\nVersion: 1\n", "direct_url.json": told}
+        write(Path(where, f"{name}-1.dist-info"), {**files, "entry_points.txt": "[plugs]\na = json:dumps\n"})
+    steps = Steps(observed=True)
+    monkeypatch.setattr(
+        digests, "INSTALLED", (*digests.INSTALLED, where + os.sep)
+    )  # as in a process that starts with this variable
+    try:
+        run = Run(bare_project, steps)
+        used = run("""
+import site, sys
+from importlib.metadata import entry_points
+sys.path.append(site.getusersitepackages())
+def step(): return [each.value for each in entry_points(group='plugs')]
+""")
+        assert "the entry points of own" in used.env
+        assert "the entry points of theirs" not in used.env
+        assert not [path for path in used.files if "own-1" in path]
+        write(Path(where, "own-1.dist-info"), {"entry_points.txt": "[plugs]\na = json:loads\n"})
+        assert run.changes() == ["environment the entry points of own"]
+    finally:
+        steps.close()
+
+
 def test_what_lies_beside_an_input_is_no_part_of_it() -> None:
     seen = observer()
     before = seen.root, seen.ignored
@@ -482,3 +514,16 @@ def test_what_lies_beside_an_input_is_no_part_of_it() -> None:
         assert all(seen.counts(path) for path in beside)
     finally:
         seen.attend_to(*before)
+
+
+def test_what_is_executed_when_python_ends_is_not_looked_at(tmp_path: Path) -> None:
+    write(tmp_path, {"late.py": "import sys\nfrom motools.observe import observer\nobserver()\n" + """
+class Late:
+    def __del__(self): later()
+
+def later(): pass
+
+sys.kept = Late()
+"""})  # fmt: skip
+    done = subprocess.run([sys.executable, "late.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
