@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import builtins
 import os
 import sys
@@ -42,8 +43,9 @@ class ExecutedFunctions:
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
         tool = next(number for number in (4, 3) if monitoring.get_tool(number) is None)
         monitoring.use_tool_id(tool, "motools")
+        atexit.register(monitoring.set_events, tool, 0)  # what is executed later would find no modules to ask
 
-        def started(code: Any, _: int, is_project: Callable[[str], bool] = is_project) -> Any:  # also at the very end
+        def started(code: Any, _: int) -> Any:
             if is_project(code.co_filename):
                 self.entered(code)
             return monitoring.DISABLE
