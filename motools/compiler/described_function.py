@@ -14,12 +14,16 @@ import inspect
 import os
 import pickle
 import re
+import struct
 import sys
 import types
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextvars import Context, ContextVar
 from typing import Any
 
+from motools.errors import WorkflowError
 from motools.observe import is_mark, is_project
 
 __all__ = ["describe_function"]
@@ -27,7 +31,7 @@ __all__ = ["describe_function"]
 _DEPTH = 12
 _NESTED = 96
 _PLAIN = (type(None), bool, int, float, str)
-_ADDRESS = re.compile(r"\bat 0x[0-9a-f]+")
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")
 
 
 def describe_function(function: Any, shorten: Callable[[str], str], roles: Mapping[str, str] | None = None) -> Any:
@@ -36,6 +40,9 @@ def describe_function(function: Any, shorten: Callable[[str], str], roles: Mappi
     Args:
         shorten: a path as it is told, so that it is the same in every clone.
         roles: output name -> its role; a bound argument that names an output stands for the role.
+
+    Raises:
+        WorkflowError: it is bound to an object that is kept in C, and neither attributes nor pickling tell of it.
     """
     describer = _Describer(shorten)
     inner = function.func if isinstance(function, functools.partial) else function
@@ -70,6 +77,31 @@ def _state_of(value: Any) -> dict[str, Any]:
             if hasattr(value, mangled):
                 state[name] = getattr(value, mangled)
     return state
+
+
+def _value_of(variable: ContextVar[Any]) -> list[Any]:
+    """What a variable of the context is; nothing where it has no value."""
+    try:
+        return [variable.get()]
+    except LookupError:
+        return []
+
+
+class _Empty:
+    """As large as what has but attributes."""
+
+
+_HELD: dict[Any, Callable[[Any], Any]] = {
+    ContextVar: lambda value: [value.name, *_value_of(value)],
+    Context: lambda value: [[variable.name, each] for variable, each in value.items()],
+    weakref.ReferenceType: lambda value: [value()],
+    property: lambda value: [value.fget, value.fset, value.fdel],
+    struct.Struct: lambda value: [value.format],
+    type(hashlib.md5(usedforsecurity=False)): lambda value: [value.name, value.copy().hexdigest()],
+    type({}.keys()): list,
+    type({}.values()): list,
+}
+"""What objects hold that neither have attributes nor can be pickled."""
 
 
 class _Describer:
@@ -119,11 +151,18 @@ class _Describer:
         if isinstance(value, (set, frozenset)):
             items = sorted((self.describe(each) for each in value), key=repr)
             return [type(value).__qualname__, items, *self._besides(value)]
+        if isinstance(value, types.CodeType):
+            return ["code", hashlib.sha256(value.co_code).hexdigest(), *self._code(value)]
+        if isinstance(value, types.CellType):
+            return ["cell", self._cell(value)]
         if isinstance(value, types.GeneratorType):
-            told = ["generator", hashlib.sha256(value.gi_code.co_code).hexdigest(), *self._code(value.gi_code)]
-            return [*told, self._mapping(value.gi_frame.f_locals if value.gi_frame else {})]
+            variables = value.gi_frame.f_locals if value.gi_frame else {}
+            return ["generator", self.describe(value.gi_code), self._mapping(variables)]
         if isinstance(value, memoryview):
             return ["memoryview", hashlib.sha256(value).hexdigest()]
+        held = next((tell(value) for kind, tell in _HELD.items() if isinstance(value, kind)), None)
+        if held is not None:
+            return [type(value).__qualname__, self._items(held)]
         return self._object(value)
 
     def _function(self, value: types.FunctionType, defaults: Mapping[str, Any] | None = None) -> Any:
@@ -169,7 +208,21 @@ class _Describer:
                 return [*told, self._reduced(value)]
             return told if state else [*told, hashlib.sha256(pickle.dumps(value, 4)).hexdigest()]
         except Exception:  # an object that cannot be pickled says nothing more of itself
+            if len(told) == 3 and self._is_bound_unseen(value):
+                kind = f"{cls.__module__}.{cls.__qualname__}"
+                raise WorkflowError(
+                    f"A step's function is bound to a {kind}, and nothing tells what that holds. "
+                    "Bind what it is made of, such as a path or a name, and make it within the step."
+                ) from None
             return told
+
+    def _is_bound_unseen(self, value: Any) -> bool:
+        """Whether an object by itself, and not as a part of another that tells of it, may hold what only C sees."""
+        cls = type(value)
+        around = (list, tuple, dict, set, frozenset, functools.partial, types.FunctionType, types.MethodType)
+        is_known = cls.__module__ in sys.stdlib_module_names - {"sqlite3"}  # locks, streams, what connections need
+        is_more = cls.__basicsize__ > _Empty.__basicsize__ or cls.__itemsize__ > 0
+        return is_more and not is_known and all(type(each) in around for each in self.open[:-1])
 
     def _reduced(self, value: Any) -> str:
         """A digest of what pickling would keep of an object that has a way of its own to be pickled."""

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import enum
 import functools
+import hashlib
 import json
 import random
+import sqlite3
+import struct
 import textwrap
+import threading
+import types
+import weakref
 from collections import ChainMap, defaultdict
 from collections.abc import Callable
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +25,7 @@ import pandas as pd
 import pytest
 
 from motools.compiler.described_function import describe_function
+from motools.errors import WorkflowError
 
 
 class Mode(enum.Enum):
@@ -137,6 +145,14 @@ def described(function: Any, roles: dict[str, str] | None = None) -> str:
     return json.dumps(describe_function(function, lambda path: Path(path).name, roles))
 
 
+def in_context(value: int) -> Context:
+    context = Context()
+    context.run(VARIABLE.set, value)
+    return context
+
+
+VARIABLE: ContextVar[int] = ContextVar("variable")
+KEPT = [Options(1), Options(2)]
 VALUES: list[Any] = [
     *(None, 1, 2, True, 1.0, -0.0, 0.0, "1", b"1", [1], (1,), [1, [2]], {"a": 1}, {1: 1}, {"1": 1}, {"a": 2}),
     *({1, 2}, {1, 3}, frozenset((1, 2)), Mode.FAST, Mode.SLOW, Path("x"), Path("y"), Options(1), Options(2)),
@@ -183,6 +199,16 @@ LOSSY: dict[str, tuple[Any, Any]] = {
     "the message of an error that has more": (failed("a"), failed("b")),
     "the second of several tables": (ChainMap({"a": 1}, {"a": 2}), ChainMap({"a": 1}, {"a": 3})),
     "a view of bytes": (memoryview(b"a"), memoryview(b"b")),
+    "what a variable of the context is": (ContextVar("a", default=1), ContextVar("a", default=2)),
+    "a context": (in_context(1), in_context(2)),
+    "what is referred to weakly": (weakref.ref(KEPT[0]), weakref.ref(KEPT[1])),
+    "a cell": (types.CellType(1), types.CellType(2)),
+    "code": (compile("1", "", "eval"), compile("2", "", "eval")),
+    "a property": (property(made(1)), property(made(2))),
+    "the format of bytes": (struct.Struct("<i"), struct.Struct("<q")),
+    "what was digested": (hashlib.md5(b"1"), hashlib.md5(b"2")),
+    "the keys of a long table": (dict.fromkeys(range(200), 0).keys(), dict.fromkeys(range(201), 0).keys()),
+    "the values of a long table": ({n: n for n in range(200)}.values(), dict.fromkeys(range(200), 0).values()),
 }
 
 
@@ -212,7 +238,17 @@ def test_what_is_kept_in_c_is_told_alike_in_every_process(make: Callable[[], Any
 
 
 def test_no_address_is_part_of_it() -> None:
-    assert " at 0x" not in "".join(described(made(value)) for value in [*VALUES, object(), Plain(object())])
+    values = [*VALUES, object(), Plain(object()), *(each for pair in LOSSY.values() for each in pair)]
+    assert "0x" not in "".join(described(made(value)) for value in values)
+
+
+@pytest.mark.parametrize("bind", [made, lambda value: functools.partial(given, value), lambda value: made([value])])
+def test_what_nothing_tells_of_cannot_be_bound(bind: Callable[[Any], Any]) -> None:
+    for value, kind in (np.nditer([1, 2]), "numpy.nditer"), (sqlite3.connect(":memory:"), "sqlite3.Connection"):
+        with pytest.raises(WorkflowError, match=f"is bound to a {kind}, and nothing tells what that holds. Bind what"):
+            described(bind(value))
+    assert described(bind(threading.Lock())) == described(bind(threading.Lock()))
+    assert described(bind(Plain(np.nditer([1])))) == described(bind(Plain(np.nditer([2])))), "its owner tells of it"
 
 
 def test_defaults_closures_and_attributes_count() -> None:
