@@ -171,7 +171,7 @@ def _open_in_c(
     """
     found: dict[str, bool] = {}
     readers = {path for path, module in modules.items() if not _READERS.isdisjoint(uses.texts_of(module).imports)}
-    root, everything = str(place.project.root), set()
+    root, everything = str(place.project.root), frozenset[str]()
     for path, module in modules.items() if readers else ():
         texts = uses.texts_of(module).texts
         if path in counted and path not in read:  # what does not count says nothing

@@ -1,5 +1,7 @@
-"""Files of data that steps leave in the project beside their outputs: who has made which, so that a name that only fits
-one counts for those that come after its maker, and wakes nobody else."""
+"""Files of data that steps leave in the project beside their outputs, and which step has made which.
+
+What only a pattern of the code names counts for those that come after its maker, and wakes nobody else.
+"""
 
 from __future__ import annotations
 
