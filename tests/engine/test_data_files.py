@@ -98,5 +98,3 @@ def test_the_instances_of_a_sweep_do_not_wake_each_other(chain: Chain) -> None:
     assert settles(chain) == ["dataset", "model", "model", "results", "results"]
     chain.set("train", fill=11)
     assert settles(chain) == ["model", "model", "results", "results"]
-    chain.path("model-2.db").unlink()
-    assert settles(chain) == ["results"]

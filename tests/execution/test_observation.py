@@ -26,7 +26,7 @@ from motools.execution.observation import Observation
 from motools.observe import listing, observer, path_digest
 from motools.observe.events import Events
 from motools.repo.project import Project
-from motools.workflow import Step, StepConfig
+from motools.workflow import Step, StepConfig, Workflow
 
 CODE = """
 from pathlib import Path
@@ -71,7 +71,10 @@ class Scene:
         seen = self.observe(True, **values)
         with self.place.importable(), seen:
             work()
-        return seen.trace(self.step, {"given": "dataset"})
+        return seen.trace(self.step, {"given": "dataset"}, self.workflow)
+
+    def workflow(self) -> Workflow:
+        return Workflow("observed", [self.step])
 
     def fail(self) -> None:
         """An attempt that keeps something and fails."""
@@ -115,7 +118,7 @@ def test_what_is_used_before_and_afterwards_is_not(scene: Scene) -> None:
     with seen:
         pass
     (scene.root / "rows.txt").read_text()
-    assert seen.trace(scene.step, {}).files == {}
+    assert seen.trace(scene.step, {}, scene.workflow).files == {}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ def test_what_an_attempt_kept_is_good_while_all_that_it_had_used_is_as_it_was(sc
     found = scene.observe()
     with scene.place.importable(), found:
         pass
-    told = found.trace(scene.step, {})
+    told = found.trace(scene.step, {}, scene.workflow)
     assert list(told.files) == ["rows.txt"], "what the attempt had used is used by who takes it up"
     assert "word" in told.code["observed_helper.py"].functions
 
