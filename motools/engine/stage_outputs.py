@@ -88,7 +88,7 @@ class StageOutputs:
         self.move_aside_others(name)
         for path in out_paths(self._compiled.stages[name]):
             target = self._folder / path
-            if target.is_dir() and not target.is_symlink():
+            if target.is_dir():  # a link to one is moved and removed as a link
                 with scratch(target.parent) as away:  # half removed by a killed run, it would look like a person's
                     target.rename(away / target.name)
             else:

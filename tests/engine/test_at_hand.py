@@ -149,6 +149,82 @@ def test_a_stage_that_lacks_one_of_its_outputs_is_restored(chain: Chain) -> None
     assert chain.path("atoms/notes/data/notes").read_text() == "n"
 
 
+def test_an_output_is_as_locked_or_it_is_told_how_it_is_not(chain: Chain) -> None:
+    stages = chain.locked()
+    outs = [out for out in stages["prepare"]["outs"] if out["path"] != "atoms/notes"]
+    edit_lock(chain, {**stages, "prepare": {**stages["prepare"], "outs": outs}})
+    data = chain.path("atoms/model/data/part.txt")
+    with opened(chain) as opened_stages:
+        outputs = opened_stages.state.outputs
+        assert (outputs.status("prepare"), outputs.status("train")) == ({"atoms/notes": "new"}, {})
+        before = data.read_text()
+        remove(data)
+        data.write_text("mine")
+        assert outputs.status("train") == {"atoms/model": "modified"}
+        outputs._project.store.add(chain.path("atoms/model"))
+        assert outputs.status("train") == {"atoms/model": "replaced"}
+        remove(data)
+        data.write_text(before)
+        remove(chain.path(".dvc/cache"))
+        assert outputs.status("train")["atoms/model"] == "not in cache"
+        remove(chain.path("atoms/model"))
+        assert outputs.status("train")["atoms/model"] == "deleted"
+
+
+def test_a_link_in_the_place_of_an_output_is_removed_and_not_what_it_leads_to(chain: Chain, tmp_path: Path) -> None:
+    chain.path("atoms/model").rename(tmp_path / "kept")
+    chain.path("atoms/model").symlink_to(tmp_path / "kept")
+    with opened(chain) as stages:
+        stages.state.outputs.remove("train")
+    assert not os.path.lexists(chain.path("atoms/model"))
+    assert (tmp_path / "kept" / "data" / "part.txt").exists()
+
+
+def test_what_makes_way_for_instances_is_what_the_cache_has_and_nothing_else(chain: Chain) -> None:
+    params = yaml12.load(chain.path("params.yaml"))
+    chain.path("params.yaml").write_text(yaml12.dumps({**params, "sweep": {"train.seed": [0, 1]}}))
+    model, aside = chain.path("atoms/model"), chain.folder.parent / "aside"
+    with opened(chain) as stages:
+        stages.plan()
+        model.rename(aside)
+        stages.state.outputs.clear_the_way()  # there is nothing
+        shutil.copytree(aside, model)
+        (model / "mine.txt").write_text("a person's")
+        stages.state.outputs.clear_the_way()
+        assert (model / "mine.txt").exists()
+        remove(model)
+        shutil.copytree(aside, model)
+        cache = chain.path(".dvc/cache").rename(chain.folder.parent / "cache")
+        stages.state.outputs.clear_the_way()
+        assert model.exists(), "it is nowhere else"
+        cache.rename(chain.path(".dvc/cache"))
+        stages.state.outputs.clear_the_way()
+        assert not model.exists()
+    assert chain.path("atoms/dataset").exists()
+
+
+def test_an_input_that_no_stage_makes_decides_too_and_a_folder_that_was_read_does_not(chain: Chain) -> None:
+    stages, model = chain.locked(), chain.oid("atoms/model")
+    for name, digit in (("train", "1"), ("evaluate", "2")):
+        md5s = {"atoms/mine": model, "words": f"{'0' * 32}.dir", "same.txt": "3" * 32, "other.txt": digit * 32}
+        read = [{"path": path, "hash": "md5", "md5": md5, "size": 1} for path, md5 in md5s.items()]
+        stages[name] = {**stages[name], "deps": [*stages[name]["deps"], *read]}
+    edit_lock(chain, stages)
+    with opened(chain) as opened_stages:
+        files, folders, objects = opened_stages.state.outputs.everything()
+        tree = opened_stages.state.place.project.store.tree(model)
+    for name in ("mine", "model"):
+        folder = chain.path("atoms", name)
+        assert {path: md5 for path, md5 in files.items() if Path(path).is_relative_to(folder)} == {
+            str(folder / path): md5 for path, md5 in tree.items()
+        }
+        assert folders[str(folder)] == ["atom.json", "data"]
+    assert {model, *tree.values()} <= objects
+    assert str(chain.path("words")) not in folders
+    assert files[str(chain.path("same.txt"))] == "3" * 32
+    assert files[str(chain.path("other.txt"))] == "", "no content is both"
+
+
 def test_what_is_left_out_and_not_needed_stays_as_it_is(chain: Chain) -> None:
     remove(chain.path("atoms/dataset"))
     with opened(chain) as stages:

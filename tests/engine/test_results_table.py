@@ -118,6 +118,26 @@ def test_without_a_sweep_there_is_one_row_and_code_that_changed_makes_it_stale(c
     assert told(chain)[0][1] == "stale"
 
 
+def test_each_output_of_an_execution_that_makes_several_has_a_row(chain: Chain) -> None:
+    made = """\
+return [
+        AtomConstructor(f"results@at={each}", make("results", "eval", config, input_atoms, workspace / each)[0].path, "eval")
+        for each in "ab"
+    ]
+
+
+def ends(config):
+    return {"at": ["a", "b"]}
+"""
+    chain.edit("chain.py", 'return make("results", "eval", config, input_atoms, workspace)\n', made)
+    chain.edit("chain.py", "Config, evaluate)", "Config, evaluate, varies=ends)")
+    done = chain.run()
+    assert done.code == 0, done.err
+    assert [(*row.axes.values(), row.state) for row in motools.results().rows] == [
+        (seed, at, "current") for seed in ("0", "1") for at in ("a", "b")
+    ]
+
+
 def test_several_folders_are_one_table_and_a_folder_of_folders_stands_for_those_in_it(chain: Chain) -> None:
     chain.run()
     for name in ("a", "b"):

@@ -252,11 +252,19 @@ def test_what_costs_money_stays_where_what_was_paid_is_written_down(chain: Chain
     assert said.count("far: steps that cost money run here, where what was paid for is written down.") == 1
 
 
-def test_what_fails_there_is_told_here_with_its_log(chain: Chain) -> None:
+def test_what_fails_there_is_told_here_with_its_log(chain: Chain, tmp_path: Path) -> None:
     chain.edit(
         "chain.py", 'return make("model"', "print('so far'); raise RuntimeError('no luck')\n    return make(\"model\""
     )
-    done = chain.run("--on", "far")
+    chain.path("afar.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\nfrom dataclasses import replace\n\n"
+        "class Afar(ThreadPoolExecutor):  # where the driver's log cannot be seen\n    def submit(self, fn, job):\n"
+        f"        return super().submit(fn, replace(job, log={str(tmp_path / 'none' / 'log')!r}))\n"
+    )
+    with chain.path("motools.yaml").open("a") as file:
+        file.write("  afar: {kind: 'afar:Afar', shared_files: false}\n")
+    done = chain.run("--on", "afar")
+    assert not (tmp_path / "none").exists()
     assert done.statuses == ["finished", "failed", "skipped"]
     assert "The step 'train' failed: RuntimeError: no luck" in done.stages[1]["error"]
     assert "so far" in Path(done.stages[1]["log"]).read_text()

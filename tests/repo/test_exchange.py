@@ -11,9 +11,10 @@ import pytest
 from chain import dvc, remove, spoil
 
 from motools.errors import RemoteError
-from motools.repo import exchange
+from motools.repo import exchange, step_cache
 from motools.repo.exchange import Exchange
 from motools.repo.project import Project
+from motools.repo.step_cache import CachedResult
 
 
 class Scene:
@@ -103,6 +104,7 @@ def test_a_remote_that_cannot_be_reached_is_told_each_time(scene: Scene) -> None
     for _ in range(2):
         with pytest.raises(RemoteError, match="store"):
             scene.exchange.send([scene.oid])
+        scene.exchange.send([])  # then there is nothing to reach it for
         with pytest.raises(RemoteError, match="store"), scene.exchange.claimed("key"):
             raise AssertionError
     scene.remote.parents[1].unlink()
@@ -136,3 +138,26 @@ def test_nothing_that_the_remote_has_of_a_folder_of_many_files_is_sent_again(pro
     assert sent(many) == first
     second = sent(many, few)
     assert second == {**first, few: second[few]}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_small_result_comes_as_its_pack_and_any_other_file_by_file(scene: Scene, packed: bool) -> None:
+    store, command = scene.project.store, step_cache.step_command("0" * 64)
+    entry = CachedResult(
+        {"model": store.add(scene.project.root / "made")}, store.add(scene.project.root / "made/small.txt")
+    )
+    if packed:
+        step_cache.pack(store, command, entry)
+    scene.exchange.send_result(command, entry)
+    if packed:
+        shutil.rmtree(scene.remote)
+        scene.remote.mkdir()
+    scene.lose()
+    scene.exchange.receive(command, entry)
+    assert step_cache.lookup(store, command, ["model"]) == entry
+    scene.lose()
+    shutil.rmtree(scene.remote.parents[1])
+    scene.remote.mkdir(parents=True)
+    with pytest.raises(RemoteError, match="it lacks files of a result"):
+        scene.exchange.receive(command, entry)
+    assert step_cache.lookup(store, command, ["model"]) is None
