@@ -120,10 +120,8 @@ def test_without_a_sweep_there_is_one_row_and_code_that_changed_makes_it_stale(c
 
 def test_each_output_of_an_execution_that_makes_several_has_a_row(chain: Chain) -> None:
     made = """\
-return [
-        AtomConstructor(f"results@at={each}", make("results", "eval", config, input_atoms, workspace / each)[0].path, "eval")
-        for each in "ab"
-    ]
+made = {at: make("results", "eval", config, input_atoms, workspace / at)[0].path for at in "ab"}
+    return [AtomConstructor(f"results@at={at}", path, "eval") for at, path in made.items()]
 
 
 def ends(config):

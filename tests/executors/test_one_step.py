@@ -63,6 +63,16 @@ def test_a_job_that_says_nowhere_where_its_files_are_is_refused(
     assert capsys.readouterr().err == f"{answer.error}\n"
 
 
+def test_a_file_of_keys_that_cannot_be_read_is_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".env").write_bytes(b"KEY=\xff")
+    (tmp_path / "job.json").write_text(replace(JOB, root=str(tmp_path)).dumps())
+    assert one_step.main([str(tmp_path / "job.json"), str(tmp_path / "answer.json")]) == 1
+    answer = Answer.loads((tmp_path / "answer.json").read_text())
+    assert str(answer.error).startswith(f"{tmp_path / '.env'} cannot be read: ")
+    assert (answer.executed, answer.entry) == (False, None)
+    assert capsys.readouterr().err == f"{answer.error}\n"
+
+
 def test_what_a_worker_has_otherwise_is_noted_with_whatever_came_of_the_job() -> None:
     here = environment.here()
     other = replace(here, packages={**here.packages, "numpy": "0.0.1"})
