@@ -287,6 +287,13 @@ def test_one_cluster_shows_nothing_though_all_its_answers_are_alike() -> None:
     assert of_two(zeros, ones, clusters, clusters).interval() is None
 
 
+def test_the_ends_of_the_interval_of_a_share_lie_as_many_standard_errors_of_theirs_away_as_its_level_says() -> None:
+    share = Wilson(0.8, 10)
+    assert [share.score(end) for end in share.interval()] == pytest.approx([1.959964, -1.959964], abs=1e-6)
+    assert (share.score(0.5), share.score(0.8)) == pytest.approx((0.3 / math.sqrt(0.25 / 10), 0.0))
+    assert [share.score(0.0), share.score(1.0), Wilson(1.0, 10).score(1.0)] == [math.inf, -math.inf, 0.0]
+
+
 def test_a_share_in_two_clusters_is_of_one_degree_of_freedom_and_stays_between_0_and_1() -> None:
     values, clusters = [1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1]
     value, error = by_least_squares(values, clusters)
@@ -405,6 +412,14 @@ def test_so_are_those_of_other_samples(hits: int, counts: tuple[int, int]) -> No
         if not (ends := Newcombe.of((a, b), counts).interval())[0] <= 0 <= ends[1]
     )  # fmt: skip
     assert noticed == pytest.approx(0.8, abs=0.07)
+
+
+@pytest.mark.parametrize("first", [3, 18, 24])
+def test_what_is_detectable_is_the_same_of_hits_and_of_misses(first: int) -> None:
+    hits, misses = (PairedNewcombe.of_table(each - 3, 3, 3, 50) for each in (first, 50 - first))
+    assert hits.detectable() == pytest.approx(misses.detectable(), rel=1e-9)
+    hits, misses = (Newcombe.of((each, each), (50, 50)) for each in (first, 50 - first))
+    assert hits.detectable() == pytest.approx(misses.detectable(), rel=1e-9)
 
 
 def test_of_three_samples_no_difference_would_be_noticed() -> None:
