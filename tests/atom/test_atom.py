@@ -529,3 +529,12 @@ def test_an_atom_takes_the_files_of_a_workspace_without_a_copy_and_no_others(tmp
     assert not (copy.parents[1] / "alone").samefile(outside / "alone")
     assert copy.read_text() == "outside"
     assert not copy.samefile(outside / "sub" / "a")
+
+
+def test_a_file_of_an_atom_is_read_from_its_folder_once_the_cache_has_lost_it() -> None:
+    made = Atom.create(user="ada", kind="prompt", artifact_path=files(a__txt="text"))
+    assert (made.read_file("data/a.txt"), made.read_file("data/b.txt")) == (b"text", None)
+    made.get_data_path()
+    cache = Project.find().store.cache
+    cache.rename(cache.with_name("lost"))
+    assert (made.read_file("data/a.txt"), made.read_file("data/b.txt")) == (b"text", None)

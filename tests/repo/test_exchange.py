@@ -88,7 +88,11 @@ def test_what_the_remote_has_under_a_false_name_is_not_taken(scene: Scene, which
     assert isinstance(scene.exchange.problem, RemoteError)
 
 
-def test_what_the_remote_lacks_is_no_problem_and_may_come_yet(scene: Scene) -> None:
+@pytest.mark.parametrize("few", [0, 32])
+def test_what_the_remote_lacks_is_no_problem_and_may_come_yet(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(exchange, "_FEW", few)
     scene.exchange.send([scene.oid])
     scene.lose()
     lacking = scene.there(scene.files["small.txt"])
