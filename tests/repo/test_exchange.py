@@ -88,14 +88,14 @@ def test_what_the_remote_has_under_a_false_name_is_not_taken(scene: Scene, which
     assert isinstance(scene.exchange.problem, RemoteError)
 
 
-@pytest.mark.parametrize("few", [0, 32])
+@pytest.mark.parametrize(("few", "what"), [(0, "the folder"), (32, "the folder"), (32, "small.txt")])
 def test_what_the_remote_lacks_is_no_problem_and_may_come_yet(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, few: int
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, few: int, what: str
 ) -> None:
     monkeypatch.setattr(exchange, "_FEW", few)
     scene.exchange.send([scene.oid])
     scene.lose()
-    lacking = scene.there(scene.files["small.txt"])
+    lacking = scene.there(scene.files.get(what, scene.oid))
     away = lacking.rename(scene.remote.parent / "away")
     assert not scene.exchange.fetch([scene.oid])
     assert scene.exchange.problem is None
