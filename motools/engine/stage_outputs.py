@@ -127,9 +127,8 @@ class StageOutputs:
 
     def recache(self, name: str) -> None:
         """Take the outs of a stage that are as locked into the cache again, which has lost them."""
-        status = self.status(name)
-        for path, cached in out_paths(self._compiled.stages[name]).items():
-            if cached and status.get(path) == "not in cache":
+        for path, how in self.status(name).items():
+            if how == "not in cache":
                 self._project.store.add(self._folder / path)
 
     def commit(self, call: StepCall, result: Result, executed: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from motools.atom import records
 from motools.base import yaml12
 from motools.code.world import World
 from motools.compiler.step_call import StepCall
+from motools.engine import stage_outputs
 from motools.engine.options import RunOptions
 from motools.engine.plan import StagePlan
 from motools.engine.prepared import prepare_folder
@@ -178,6 +180,34 @@ def test_a_link_in_the_place_of_an_output_is_removed_and_not_what_it_leads_to(ch
         stages.state.outputs.remove("train")
     assert not os.path.lexists(chain.path("atoms/model"))
     assert (tmp_path / "kept" / "data" / "part.txt").exists()
+
+
+def test_an_empty_folder_in_the_place_of_an_output_is_nobodys_work(chain: Chain) -> None:
+    remove(chain.path("atoms/model"))
+    chain.path("atoms/model").mkdir()
+    with opened(chain) as stages:
+        stages.state.outputs.remove("train")
+        assert stages.state.reporter.notes == []  # type: ignore[attr-defined]
+    assert not chain.path("atoms/model").exists()
+    assert not chain.path(".motools/replaced").exists()
+
+
+def test_dvc_lock_is_written_when_it_is_time_to_or_now(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = chain.path("dvc.lock")
+    with opened(chain) as stages:
+        outputs, before = stages.state.outputs, lock.read_text()
+        entry = dict(outputs.lock_file.entry("train"))
+        monkeypatch.setattr(stage_outputs, "_FLUSH", math.inf)
+        outputs.lock_file.put("train", {**entry, "cmd": "another"})
+        assert outputs.flush()
+        assert lock.read_text() == before
+        monkeypatch.setattr(stage_outputs, "_FLUSH", -1.0)
+        assert not outputs.flush()
+        assert "another" in lock.read_text()
+        monkeypatch.setattr(stage_outputs, "_FLUSH", math.inf)
+        outputs.lock_file.put("train", entry)
+        assert not outputs.flush(now=True)
+        assert "another" not in lock.read_text()
 
 
 def test_what_makes_way_for_instances_is_what_the_cache_has_and_nothing_else(chain: Chain) -> None:
