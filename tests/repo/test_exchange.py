@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -141,6 +143,24 @@ def test_nothing_that_the_remote_has_of_a_folder_of_many_files_is_sent_again(pro
     assert sent(many) == first
     second = sent(many, few)
     assert second == {**first, few: second[few]}
+
+
+def databases() -> set[str]:
+    """Those that this process has open."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(each))
+    return {path for path in found if path.endswith(".db")}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="nothing tells here what a process has open")
+def test_once_it_is_closed_it_keeps_nothing_of_dvc_open(scene: Scene) -> None:
+    before = databases()
+    scene.exchange.send([scene.oid])
+    assert databases() - before
+    scene.exchange.close()
+    assert not databases() - before
 
 
 @pytest.mark.parametrize("packed", [True, False])
