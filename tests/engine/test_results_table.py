@@ -73,6 +73,7 @@ def test_what_the_sweep_has_no_more_has_no_row_and_what_is_new_has_not_run(chain
     assert ("seed=0", "stale", 0.5) in told(chain, "--stale")
     vary(chain, None)
     assert told(chain) == [("", "not run", None)]
+    assert "params.yaml has no sweep any more" in chain.command("results", str(chain.folder), "--stale").said
 
 
 def test_an_axis_of_the_same_name_that_means_another_key_makes_no_old_result_current(chain: Chain) -> None:

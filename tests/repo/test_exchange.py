@@ -13,8 +13,9 @@ import pytest
 from chain import dvc, remove, spoil
 
 from motools.errors import RemoteError
-from motools.repo import exchange, step_cache
+from motools.repo import cache, exchange, step_cache
 from motools.repo.exchange import Exchange
+from motools.repo.hashing import hash_file
 from motools.repo.project import Project
 from motools.repo.step_cache import CachedResult
 
@@ -161,6 +162,25 @@ def test_once_it_is_closed_it_keeps_nothing_of_dvc_open(scene: Scene) -> None:
     assert databases() - before
     scene.exchange.close()
     assert not databases() - before
+
+
+def test_what_others_have_set_for_it_is_looked_at_before_it_is_opened(scene: Scene) -> None:
+    with (scene.project.root / ".dvc" / "config").open("a") as file:
+        file.write("    ssl_verify = false\n")
+    with closing(Exchange(Project(scene.project.root))) as again, pytest.raises(RemoteError, match="sets ssl_verify"):
+        again.send([scene.oid])
+    assert not scene.remote.exists()
+
+
+def test_a_large_file_that_is_brought_is_not_written_to_by_the_next_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.exchange.send([scene.oid])
+    scene.lose()
+    monkeypatch.setattr(cache, "LARGE", 1)
+    assert scene.exchange.fetch([scene.oid])
+    for md5 in scene.files.values():
+        assert hash_file(scene.project.store.path(md5)) == md5
 
 
 @pytest.mark.parametrize("packed", [True, False])
