@@ -169,7 +169,7 @@ def _open_in_c(
     Args:
         read: files of code that count whole.
     """
-    found: dict[str, bool] = {}
+    whole: dict[str, bool] = {}
     readers = {path for path, module in modules.items() if not _READERS.isdisjoint(uses.texts_of(module).imports)}
     root, everything = str(place.project.root), frozenset[str]()
     for path, module in modules.items() if readers else ():
@@ -179,8 +179,8 @@ def _open_in_c(
         everything |= texts
         folders = [str(place.folder), root, os.path.dirname(path)]
         named = _files_named(texts, folders)
-        found |= {name: True for name in named if path in readers or name.endswith(READ_IN_C)}
-    return {**dict.fromkeys(_below(root, everything), False), **found}
+        whole |= {name: True for name in named if path in readers or name.endswith(READ_IN_C)}
+    return {**dict.fromkeys(_below(root, everything), False), **whole}
 
 
 def _nodes_that_count(module: syntax.Module, block: blocks.Blocks) -> Iterator[ast.AST]:

@@ -110,13 +110,13 @@ class Workflow:
 
     def before(self, name: str) -> set[str]:
         """The steps that have to be done before one of them, and not only those right before it."""
-        found: set[str] = set()
+        earlier: set[str] = set()
         todo = [name]
         while todo:
-            makers = {self._makers[given] for given in self.step(todo.pop()).inputs if given in self._makers} - found
-            found |= makers
+            makers = {self._makers[given] for given in self.step(todo.pop()).inputs if given in self._makers} - earlier
+            earlier |= makers
             todo += makers
-        return found
+        return earlier
 
     @cached_property
     def _by_name(self) -> dict[str, Step]:
