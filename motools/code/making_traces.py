@@ -62,7 +62,7 @@ class Execution:
     named: Mapping[str, str | None] = field(default_factory=dict)
     inputs: Mapping[str, str | None] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
-    apart: frozenset[str] = frozenset()
+    apart: Container[str] = frozenset()
 
 
 def make_trace(of: Execution, place: PipelineFolder, made: set[str] | None = None) -> Trace:
