@@ -230,7 +230,7 @@ def log(
     if not follow:
         typer.echo(visible(log_of(place, step).read_text(encoding="utf-8", errors="replace")), nl=False)
         return
-    for part in following.follow(place, step):
+    for part in following.follow(place, step, lambda sentence: typer.echo(visible(sentence), err=True)):
         typer.echo(visible(part), nl=False)
     log_of(place, step)  # there was none, nor a run that would make one
 
