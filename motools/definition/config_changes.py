@@ -13,7 +13,7 @@ from motools.definition.step import Step
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError, listed
 
-__all__ = ["at_key", "seed_keys", "with_first_values", "with_own_axes", "with_seeds", "with_values"]
+__all__ = ["at_key", "key_of_seeds", "with_first_values", "with_own_axes", "with_seeds", "with_values"]
 
 
 def at_key(sections: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
@@ -67,7 +67,7 @@ def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dic
     Raises:
         ConfigError: no step that makes a model takes a seed, or its seed goes together with something else.
     """
-    keys = seed_keys(workflow)
+    keys = _seed_keys(workflow)
     if not keys:
         raise ConfigError(
             f"--seeds: no step of the workflow {workflow.name!r} that makes a model has hyperparameters or a seed. "
@@ -94,7 +94,17 @@ def with_seeds(config: Mapping[str, Any], count: int, workflow: Workflow) -> dic
     return {**config, "sweep": sweep}
 
 
-def seed_keys(workflow: Workflow) -> list[str]:
+def key_of_seeds(by_key: Mapping[str, Sequence[Any]], workflow: Workflow) -> str | None:
+    """The key whose values say a seed to train with, also within a mapping; None where none does."""
+    for seed in _seed_keys(workflow):
+        for key, values in by_key.items():
+            inside = seed.removeprefix(f"{key}.")
+            if key == seed or (inside != seed and any(_is_set(value, inside) for value in values)):
+                return key
+    return None
+
+
+def _seed_keys(workflow: Workflow) -> list[str]:
     """Where the steps that make models take their seeds."""
     return [key for step in workflow.steps if "model" in step.outputs.values() and (key := _seed_key(step))]
 

@@ -13,7 +13,7 @@ from motools.compiler import compile
 from motools.compiler.compiled import Compiled
 from motools.compiler.find_workflow import load_workflow
 from motools.compiler.input_atoms import checked_inputs, put_in_place
-from motools.definition.config_changes import seed_keys, with_seeds, with_values
+from motools.definition.config_changes import key_of_seeds, with_seeds, with_values
 from motools.definition.workflow import Workflow
 from motools.errors import ConfigError
 from motools.repo import pipeline
@@ -74,9 +74,9 @@ class Changes:
         changed = with_values(config, self.values, workflow)
         if self.seeds is None:
             return changed
-        if both := [key for key in seed_keys(workflow) if key in self.values]:
+        if key := key_of_seeds(self.values, workflow):
             raise ConfigError(
-                f"--seeds {self.seeds} and --set {both[0]} both say which seeds to train with: leave one of them out."
+                f"--seeds {self.seeds} and --set {key} both say which seeds to train with: leave one of them out."
             )
         return with_seeds(changed, self.seeds, workflow)
 

@@ -457,6 +457,14 @@ def test_seeds_that_are_set_and_counted_are_refused() -> None:
     for seeds in ([7], [7, 8, 9]):
         with pytest.raises(ConfigError, match=r"--seeds 2 and --set train\.seed both say which seeds"):
             Changes({"train.seed": seeds}, seeds=2).made({}, WORKFLOW)
+    tune = Step("tune", {"model": "model"}, {"tuned": "model"}, Tuned, nothing)
+    workflow = Workflow("both", [PREPARE, TRAIN, tune])
+    for values in ([{"seed": 7}], [{"rate": 1}, {"rate": 1, "seed": None}]):
+        with pytest.raises(ConfigError, match=r"--seeds 2 and --set tune\.hyperparameters both say which seeds"):
+            Changes({"tune.hyperparameters": values}, seeds=2).made({}, workflow)
+    beside = {"tune.hyperparameters": [{"rate": 1, "of": {"seed": 7}}], "tune.hyperparameters.seeds": [1]}
+    sweep = Changes(beside, seeds=2).made({}, workflow)["sweep"]
+    assert sweep == {"zip": [{"train.seed": [0, 1], "tune.hyperparameters.seed": [0, 1]}]}
 
 
 def test_a_key_that_every_combination_sets_begins_with_the_first_value_where_it_has_none() -> None:
