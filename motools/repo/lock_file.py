@@ -37,7 +37,8 @@ class LockFile:
 
     @property
     def stages(self) -> list[str]:
-        """The stages that have an entry, also those that dvc.yaml has no more."""
+        """The stages that have an entry, also those that dvc.yaml has no more; another process's are seen."""
+        self._read()
         return list({**self._stages, **self._new})
 
     def put(self, stage: str, entry: dict[str, Any]) -> None:

@@ -222,6 +222,19 @@ def test_what_is_put_is_seen_before_it_is_written_and_wins_over_what_others_wrot
     assert other.entry("one") == entry("ours")
 
 
+def test_the_stages_are_those_of_the_file_as_it_is_and_what_was_put(tmp_path: Path) -> None:
+    written(tmp_path, {"one": entry(1), "two": entry(1)})
+    lock, other = LockFile(tmp_path), LockFile(tmp_path)
+    assert lock.stages == ["one", "two"]
+    other.put("three", entry(1))
+    assert other.stages == ["one", "two", "three"]
+    other.flush()
+    lock.put("four", entry(1))
+    assert lock.stages == ["one", "two", "three", "four"]
+    lock.path.unlink()
+    assert lock.stages == ["four"]
+
+
 def test_a_lock_that_was_deleted_or_replaced_meanwhile_is_read_anew(tmp_path: Path) -> None:
     lock = LockFile(tmp_path)
     lock.put("one", entry(1))
