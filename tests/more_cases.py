@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+PICKLED = """
+from loader import load
+def step(): return load("m.pkl")
+--- loader.py
+from _pickle import load as loaded
+def load(name):
+    with open(name, "rb") as file: return loaded(file)
+--- m.pkl
+ch
+LIMIT
+.
+--- h.py
+"""
+"""A value that a pickle names; what its file holds is to follow."""
+
 REACHED = {
     "hints of functions of a table, by getfullargspec": """
 import inspect
@@ -43,20 +58,7 @@ def step(): return inspect.getattr_static(sys.modules["h"], "LI" + "MIT")
 --- h.py
 LIMIT = «1|2»
 """,
-    "a value that a pickle names": """
-from loader import load
-def step(): return load("m.pkl")
---- loader.py
-from _pickle import load as loaded
-def load(name):
-    with open(name, "rb") as file: return loaded(file)
---- h.py
-LIMIT = «1|2»
---- m.pkl
-ch
-LIMIT
-.
-""",
+    "a value that a pickle names": f"{PICKLED}LIMIT = «1|2»\n",
     "a value that a pickle names at import": """
 from loader import load
 FOUND = load("m.pkl")
@@ -931,21 +933,7 @@ def step():
     found = rows()
     return [json.dumps(each) for each in found]
 """,
-    "another value of a file that a pickle names": """
-from loader import load
-def step(): return load("m.pkl")
---- loader.py
-from _pickle import load as loaded
-def load(name):
-    with open(name, "rb") as file: return loaded(file)
---- h.py
-LIMIT = 1
-OTHER = «1|2»
---- m.pkl
-ch
-LIMIT
-.
-""",
+    "another value of a file that a pickle names": f"{PICKLED}LIMIT = 1\nOTHER = «1|2»\n",
     "file of another pattern than a command's": """
 import subprocess
 def step(): return subprocess.check_output("cat d/*.txt", shell=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -173,19 +174,24 @@ def test_a_clone_without_the_outputs_tells_it_from_the_lock_files(
     assert why(there) == ["atoms/model, which train has made, is out of date"]
 
 
-def test_a_stage_of_ones_own_is_told_by_its_files_and_parameters(chain: Chain) -> None:
-    text = "stages:\n  own:\n    cmd: cat rows.txt > figure.txt\n    deps: [rows.txt]\n    params: [more.a.b]\n"
+def own_stage(chain: Chain, text: str, out: str) -> Callable[[], list[str]]:
+    """Have DVC execute a stage of one's own; gives what `lineage` says of its output, whenever that is asked."""
     stages = yaml12.load(chain.path("dvc.yaml"))
-    stages["stages"] |= yaml12.loads(text + "    outs: [figure.txt]\n")["stages"]
+    stages["stages"]["own"] = yaml12.loads(f"{text}outs: [{out}]\n")
     chain.path("dvc.yaml").write_text(yaml12.dumps(stages))
-    chain.path("rows.txt").write_text("1\n")
-    chain.path("params.yaml").write_text(chain.path("params.yaml").read_text() + "more: {a: {b: 1}}\n")
     dvc(chain.folder, "repro", "own")
 
     def told() -> list[str]:
-        found: list[str] = json.loads(chain.command("lineage", "figure.txt", "--json").out)["out_of_date"]
-        return found
+        reasons: list[str] = json.loads(chain.command("lineage", out, "--json").out)["out_of_date"]
+        return reasons
 
+    return told
+
+
+def test_a_stage_of_ones_own_is_told_by_its_files_and_parameters(chain: Chain) -> None:
+    chain.path("rows.txt").write_text("1\n")
+    chain.path("params.yaml").write_text(chain.path("params.yaml").read_text() + "more: {a: {b: 1}}\n")
+    told = own_stage(chain, "cmd: cat rows.txt > figure.txt\ndeps: [rows.txt]\nparams: [more.a.b]\n", "figure.txt")
     assert told() == []
     chain.path("rows.txt").write_text("2\n")
     assert told() == ["rows.txt changed"]
@@ -194,20 +200,12 @@ def test_a_stage_of_ones_own_is_told_by_its_files_and_parameters(chain: Chain) -
 
 
 def test_a_stage_of_ones_own_that_reads_in_a_result_is_as_old_as_that(chain: Chain) -> None:
-    text = "stages:\n  own:\n    cmd: cp atoms/model/data/part.txt copy.txt\n    deps: [atoms/model/data/part.txt]\n"
-    stages = yaml12.load(chain.path("dvc.yaml"))
-    stages["stages"] |= yaml12.loads(text + "    params: [{own.yaml: [a]}]\n    outs: [copy.txt]\n")["stages"]
-    chain.path("dvc.yaml").write_text(yaml12.dumps(stages))
     chain.path("own.yaml").write_text("a: 1\n")
-    dvc(chain.folder, "repro", "own")
-
-    def told() -> list[str]:
-        found: list[str] = json.loads(chain.command("lineage", "copy.txt", "--json").out)["out_of_date"]
-        return found
-
+    read = "atoms/model/data/part.txt"
+    told = own_stage(chain, f"cmd: cp {read} copy.txt\ndeps: [{read}]\nparams: [{{own.yaml: [a]}}]\n", "copy.txt")
     assert told() == []
     chain.set("train", seed=7)
-    assert told() == ["atoms/model/data/part.txt, which train has made, is out of date"]
+    assert told() == [f"{read}, which train has made, is out of date"]
     chain.set("train", seed=0)
     chain.path("own.yaml").write_text("")
     assert told() == ["a: 1 -> (none)"]
