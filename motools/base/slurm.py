@@ -13,7 +13,7 @@ from pathlib import Path
 
 from motools.errors import BackendError, ConfigError
 
-__all__ = ["PROVIDER", "Living", "Unreachable", "cancel", "ended_as", "living", "submit"]
+__all__ = ["PROVIDER", "Living", "Unreachable", "cancel", "ended_as", "living", "name_of", "submit"]
 
 PROVIDER = "slurm"
 """What the journal calls it."""
@@ -50,13 +50,13 @@ def submit(script: Path, attempt: str, options: Sequence[str], environment: Mapp
         Unreachable: no answer; the job may have been made.
         BackendError: SLURM refuses it, in its own words.
     """
-    words = ["sbatch", "--parsable", f"--job-name={_name_of(attempt)}", *options, str(script)]
+    words = ["sbatch", "--parsable", f"--job-name={name_of(attempt)}", *options, str(script)]
     return _asked(words, environment, (handle,)).strip().split(";")[0]
 
 
 def living(attempt: str | None = None) -> list[Living]:
     """One's own jobs that wait or run, of one attempt or all. Raises `Unreachable`."""
-    words = ["squeue", "--me", "--noheader", "--format=%i %T %j", *([f"--name={_name_of(attempt)}"] if attempt else [])]
+    words = ["squeue", "--me", "--noheader", "--format=%i %T %j", *([f"--name={name_of(attempt)}"] if attempt else [])]
     lines = (line.split(None, 2) for line in _asked(words).splitlines())
     return [Living(line[0], line[2], line[1]) for line in lines if len(line) == 3]
 
@@ -76,7 +76,8 @@ def cancel(job: str) -> None:
     _asked(["scancel", job])
 
 
-def _name_of(attempt: str) -> str:
+def name_of(attempt: str) -> str:
+    """The name of an attempt's job."""
     return f"motools-{attempt}"
 
 

@@ -70,20 +70,26 @@ def gc(
 
     Going back to such parameters would execute again. Atoms that were made by hand stay.
 
+    Of the project's own notes, those of files and of SLURM jobs that are gone go, too.
+
     Examples:  motools gc · motools gc --dry-run --json · motools gc --yes
     """
     from motools.atom import garbage
+    from motools.engine.leftovers import leftovers, remove_leftovers
     from motools.repo.project import Project
 
     project = Project.find()
-    unneeded = garbage.of_project(project, commits=not history)
-    told = _told(unneeded, project)
-    if not (unneeded.objects or unneeded.entries):
+    unneeded, left = garbage.of_project(project, commits=not history), leftovers(project)
+    told = {**_told(unneeded, project), "notes": len(left.notes), "jobs": len(left.jobs)}
+
+    def act() -> None:
+        garbage.sweep(project, unneeded)
+        remove_leftovers(project)
+
+    if not (unneeded.objects or unneeded.entries or left.notes or left.jobs):
         _end(told, "Everything in the cache is needed.", quiet, as_json)
-    elif _agreed(
-        told, _lines(told), project, Asking(yes, dry_run, quiet, as_json), partial(garbage.sweep, project, unneeded)
-    ):
-        _end(told, f"{told['size_told']} removed.", quiet, as_json)
+    elif _agreed(told, _lines(told), project, Asking(yes, dry_run, quiet, as_json), act):
+        _end(told, f"{told['size_told']} removed." if told["objects"] else "Removed.", quiet, as_json)
 
 
 def _told(unneeded: Garbage, project: Project) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def _told(unneeded: Garbage, project: Project) -> dict[str, Any]:
 def _lines(told: dict[str, Any]) -> list[str]:
     from motools.base.ages import age
 
-    lines = [f"{told['objects']} objects of the cache, {told['size_told']}"]
+    lines = [f"{told['objects']} objects of the cache, {told['size_told']}"] if told["objects"] else []
     if told["results"]:
         made = [age(result["made"]) for result in told["results"]]
         took = f", which took {told['spent_told']}" if told["spent_told"] else ""
@@ -115,6 +121,10 @@ def _lines(told: dict[str, Any]) -> list[str]:
         lines.append(f"{len(made)} results{took} (made {when}): asked for again, they would be executed again")
     if told["committed"]:
         lines.append(f"{told['committed']} objects stay, since commits name them (--history removes them too)")
+    if told.get("notes"):
+        lines.append(f"notes of files that steps had left beside their outputs and that are gone: {told['notes']}")
+    if told.get("jobs"):
+        lines.append(f"SLURM jobs of `motools jobs list` that have ended, with their logs: {told['jobs']}")
     return lines
 
 
@@ -157,7 +167,7 @@ def _end(told: dict[str, Any], line: str, quiet: bool, as_json: bool) -> None:
     from motools.cli.tables import print_json
 
     if as_json:
-        print_json({**told, "removed": bool(told["objects"] or told.get("folder"))})
+        print_json({**told, "removed": any(told.get(what) for what in ("objects", "folder", "notes", "jobs"))})
     elif not quiet:
         typer.echo(visible(line))
 

@@ -13,7 +13,7 @@ from motools.base.lock_holders import end, left_behind, try_to
 from motools.base.locks import is_at, open_lock
 from motools.code.search_path import PipelineFolder
 from motools.definition.context import kept_folder
-from motools.execution import finished_work, slurm
+from motools.execution import ended_jobs, finished_work
 from motools.execution.work_folders import drop_secrets, end_processes, locks_of, remove_work_folder
 from motools.repo.project import Project
 
@@ -38,7 +38,7 @@ def clean_up(place: PipelineFolder) -> None:
                 os.close(handle)
     finished_work.drop_known(project)
     _forget_old(project)
-    slurm.remove_ended(project, KEPT_FOR)
+    ended_jobs.remove_folders(project, KEPT_FOR)
     outs = [place.folder / name for name in ("atoms", "runs", "logs", "metrics")]
     private = [project.private, project.private / "unchanged", project.root / ".dvc" / "tmp", project.store.scratch]
     for folder in (place.folder, *outs, *private):

@@ -11,7 +11,6 @@ import hashlib
 import os
 import queue
 import shlex
-import shutil
 import sys
 import threading
 import time
@@ -30,12 +29,10 @@ from motools.executors.job import Answer, Job
 from motools.repo.project import Project
 from motools.training.journal import JobEntry, Journal
 
-__all__ = ["SlurmExecutor", "remove_ended", "start"]
+__all__ = ["SlurmExecutor", "queued", "start"]
 
 _LATE = 15.0
 """Seconds after which an answer of a job that is gone can still be seen: NFS keeps what it knows of a folder."""
-_TAKEN = 24 * 3600.0
-"""Seconds for which the answer of a job that has succeeded is kept: several runs may wait for it."""
 _FORBIDDEN = ("job-name", "output", "chdir", "parsable", "wrap", "array", "export", "open-mode")
 
 
@@ -93,7 +90,7 @@ class SlurmExecutor(Executor):
         self._waiting: list[_Waiting] = []
         self._told = ""
         # The answers that plans can know of.
-        self._answered = {path.name for path in _queued(project).glob("*/*-*.json")}
+        self._answered = {path.name for path in queued(project).glob("*/*-*.json")}
         self._thread: threading.Thread | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
@@ -283,30 +280,6 @@ def read_answer(project: Project, entry: JobEntry) -> Answer | None:
         return None
 
 
-def remove_ended(project: Project, kept_for: float) -> None:
-    """Remove what jobs have left that are known to have ended, a day after a result was entered; never a live one's.
-
-    Args:
-        kept_for: seconds until the log of a job that failed is given up.
-    """
-    folders = [path for path in _queued(project).glob("*") if path.is_dir()]
-    if not folders:
-        return
-    with (_queued(project) / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # another run submits
-            return
-        for folder in folders:
-            entry = Journal.of(project).read(folder.name)
-            if entry is None or entry.live:
-                continue
-            with suppress(FileNotFoundError):
-                age = time.time() - folder.stat().st_mtime
-                if age > (_TAKEN if entry.status == "succeeded" else kept_for):
-                    shutil.rmtree(folder, ignore_errors=True)
-
-
 def _journal_key(job: Job) -> str:
     return hashlib.sha256(f"{slurm.PROVIDER} {job.key}".encode()).hexdigest()
 
@@ -316,16 +289,17 @@ def _mark(job: Job) -> str:
     return job.state if job.force else ""
 
 
-def _queued(project: Project) -> Path:
+def queued(project: Project) -> Path:
+    """Where each job has a folder, named by its key in the journal."""
     return project.private / "queued"
 
 
 def _folder(project: Project, job: Job) -> Path:
-    return _queued(project) / _journal_key(job)
+    return queued(project) / _journal_key(job)
 
 
 def _answer_file(project: Project, entry: JobEntry) -> Path:
-    return _queued(project) / entry.key / f"{entry.attempt}.json"
+    return queued(project) / entry.key / f"{entry.attempt}.json"
 
 
 def _environment() -> dict[str, str]:

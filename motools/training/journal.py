@@ -144,8 +144,11 @@ class Journal:
     def take_up(self, entry: JobEntry, key: str) -> JobEntry:
         """Make a job that a person gave to a step that of a request, once and for all."""
         taken = self.write(replace(entry, key=key))
-        (self.folder / f"{entry.key}.json").unlink()
+        self.forget(entry)
         return taken
+
+    def forget(self, entry: JobEntry) -> None:
+        (self.folder / f"{entry.key}.json").unlink(missing_ok=True)
 
     def find(self, word: str) -> JobEntry | None:
         """The entry of a key, of a prefix of one, or of a job's id; None where there is none.

@@ -98,3 +98,19 @@ def test_the_instances_of_a_sweep_do_not_wake_each_other(chain: Chain) -> None:
     assert settles(chain) == ["dataset", "model", "model", "results", "results"]
     chain.set("train", fill=11)
     assert settles(chain) == ["model", "model", "results", "results"]
+
+
+def test_gc_removes_the_notes_of_files_that_are_gone(chain: Chain) -> None:
+    def notes() -> int:
+        return len([*chain.path(".motools", "made").glob("*/*")])
+
+    assert settles(chain) == ["dataset", "model", "results"]
+    assert "Everything in the cache is needed." in chain.command("gc").out
+    chain.path("dataset-0.db").unlink()
+    before = notes()
+    looked = chain.command("gc", "--dry-run").out
+    assert "that are gone: 1" in looked
+    assert "objects" not in looked
+    assert notes() == before
+    assert chain.command("gc", "--yes").out.splitlines()[-1] == "Removed."
+    assert notes() == before - 1

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,14 +24,6 @@ from motools.training.journal import JobEntry, Journal
 
 LIMIT = 300.0
 """Seconds after which a wait has failed."""
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
-    slurm = Slurm(tmp_path / "slurm")
-    monkeypatch.setenv("PATH", slurm.environment()["PATH"])
-    yield slurm
-    slurm.end()
 
 
 @pytest.fixture

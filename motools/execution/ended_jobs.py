@@ -1,0 +1,104 @@
+"""What SLURM jobs leave that have ended: their folders, and their entries in the journal."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import time
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from motools.base import slurm
+from motools.definition.instances import base_of, label_of
+from motools.errors import BackendError, ConfigError
+from motools.execution.slurm import queued
+from motools.repo import pipeline
+from motools.training.journal import JobEntry, Journal
+
+if TYPE_CHECKING:
+    from motools.repo.project import Project
+
+__all__ = ["forget", "remove_folders", "unneeded"]
+
+_TAKEN = 24 * 3600.0
+"""Seconds for which the answer of a job that has succeeded is kept: several runs may wait for it."""
+
+
+def remove_folders(project: Project, kept_for: float) -> None:
+    """Remove what jobs have left that are known to have ended, a day after a result was entered; never a live one's.
+
+    Args:
+        kept_for: seconds until the log of a job that failed is given up.
+    """
+    folders = [path for path in queued(project).glob("*") if path.is_dir()]
+    if not folders:
+        return
+    with (queued(project) / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another run submits
+            return
+        for folder in folders:
+            entry = Journal.of(project).read(folder.name)
+            if entry is None or entry.live:
+                continue
+            with suppress(FileNotFoundError):
+                age = time.time() - folder.stat().st_mtime
+                if age > (_TAKEN if entry.status == "succeeded" else kept_for):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def unneeded(project: Project, kept_for: float) -> list[JobEntry]:
+    """The jobs that have ended and that nobody asks for any more: their results are entered, or they have failed and
+    their step is gone, has been made since, has had a job under another key since, or has failed long ago.
+
+    None where SLURM, which is asked, has them still or does not answer.
+
+    Args:
+        kept_for: seconds for which a job that failed is kept.
+    """
+    entries = [entry for entry in Journal.of(project).entries() if entry.provider == slurm.PROVIDER]
+    ended = [entry for entry in entries if not entry.live]
+    last = {(entry.folder, entry.step): entry.step_key for entry in reversed(entries)}
+    gone = [
+        entry
+        for entry in ended
+        if entry.status == "succeeded"
+        or entry.step_key != last[entry.folder, entry.step]
+        or time.time() - datetime.fromisoformat(entry.updated).timestamp() > kept_for
+        or not _is_asked(project, entry)
+    ]
+    if not gone:
+        return []
+    try:
+        going_on = slurm.living()
+    except (BackendError, ConfigError):
+        return []
+    names, ids = {job.name for job in going_on}, {job.id for job in going_on}
+    return [entry for entry in gone if slurm.name_of(entry.attempt) not in names and ids.isdisjoint(_ids(entry))]
+
+
+def forget(project: Project, entry: JobEntry) -> None:
+    """Remove an entry, and its job's folder."""
+    shutil.rmtree(queued(project) / entry.key, ignore_errors=True)
+    Journal.of(project).forget(entry)
+
+
+def _is_asked(project: Project, entry: JobEntry) -> bool:
+    """Whether a pipeline has the step of a job and not its result, as far as can be read."""
+    folder = project.root / entry.folder
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        made = json.loads((folder / pipeline.record_path(entry.step)).read_text(encoding="utf-8"))
+        if made["key"] == entry.step_key or made["started"] > entry.created:
+            return False
+    try:
+        stage = pipeline.read_stages(folder).get(base_of(entry.step))
+    except ConfigError:
+        return True
+    return stage is not None and label_of(entry.step) in ("", *stage.get("foreach", ()))
+
+
+def _ids(entry: JobEntry) -> set[str]:
+    return {*entry.earlier, *([entry.job_id] if entry.job_id else [])}
