@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -21,6 +22,7 @@ __all__ = ["DaskExecutor", "dask"]
 
 _PATIENCE = 30.0  # seconds for a scheduler to answer
 _START = 300.0  # seconds for the processes of this machine to start
+_ALONE = 300.0  # seconds without any worker after which steps that wait are told of, or a cluster of our own ends
 _LOOK = 1.0  # seconds between looks at whether there are any
 _LOSSES = 10  # times that the worker under a step may be lost before the step has failed, on a cluster of our own
 
@@ -83,8 +85,8 @@ class DaskExecutor(Executor):
             ) from error
         self._pool: Executor = self._client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call]
         self._ended = Event()
-        if address is None:
-            Thread(target=self._end_without_workers, daemon=True).start()
+        self._waiting: set[Future[Answer]] = set()
+        Thread(target=self._look_after_workers, daemon=True).start()
 
     def environments(self) -> Sequence[Environment]:
         """What the workers have installed, one for each that there is now.
@@ -112,6 +114,8 @@ class DaskExecutor(Executor):
             fn, *args, key=f"{job.step}-{job.key}-{job.state}", resources=self._resources(job), **kwargs
         )
         ours: Future[Answer] = Future()
+        self._waiting.add(ours)
+        ours.add_done_callback(self._waiting.discard)
         theirs.add_done_callback(lambda done: _pass_on(done, ours, job, self.address))
         ours.add_done_callback(lambda done: theirs.cancel() if done.cancelled() else None)
         return ours
@@ -135,17 +139,29 @@ class DaskExecutor(Executor):
             )
         return wanted
 
-    def _end_without_workers(self) -> None:
-        """End a cluster of this machine that has had no worker for as long as one may take to start: Dask gives up
-        after a few, and steps would wait for ever."""
-        since = time.monotonic()
+    def _look_after_workers(self) -> None:
+        """Where there has been no worker for long: end a cluster of this machine, since Dask gives up starting them
+        after a few, and steps would wait for ever; say it of one at an address, whose workers a queue or somebody may
+        bring back, so that a run which has been waited for is not lost."""
+        since, told = time.monotonic(), False
         while not self._ended.wait(_LOOK):
+            workers = None
             with suppress(Exception):  # it is ending
-                if self._client.scheduler_info(n_workers=1)["workers"]:
-                    since = time.monotonic()
-            if time.monotonic() - since > _START:
+                if workers := self._client.scheduler_info(n_workers=1)["workers"]:
+                    since, told = time.monotonic(), False
+            if time.monotonic() - since <= _ALONE:
+                continue
+            if self._cluster is not None:
                 self._cluster.close(timeout=_PATIENCE)
                 return
+            if workers is not None and self._waiting and not told:
+                print(
+                    f"The Dask scheduler {self.address} has had no worker for {_ALONE / 60:.3g} min, and steps wait "
+                    f"for one. Start one with `dask worker {self.address}`, or end the run with Ctrl-C: what has "
+                    "finished is kept.",
+                    file=sys.stderr,
+                )
+                told = True
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; one on this machine ends, and what its workers are at."""

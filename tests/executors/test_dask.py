@@ -245,12 +245,46 @@ def test_a_cluster_of_this_machine_that_has_no_workers_any_more_ends(monkeypatch
         executor._client.wait_for_workers(1, timeout=300)
         executor._cluster.scale(0)
         waiting = executor.submit(alone, job_of("a"))
-        monkeypatch.setattr("motools.executors.dask._START", 1.0)
+        monkeypatch.setattr("motools.executors.dask._ALONE", 1.0)
         with pytest.raises(MotoolsError) as told:
             waiting.result(300)
     finally:
         executor.shutdown()
     assert "The Dask scheduler of this machine has let go of the step, or has gone." in str(told.value)
+
+
+def answered(job: Job) -> Answer:
+    return Answer(True, where=job.step)
+
+
+def test_a_cluster_at_an_address_that_has_no_workers_any_more_is_told_of_once_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("motools.executors.dask._ALONE", 1.0)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        executor = DaskExecutor(cluster.scheduler_address, 1)
+        told: list[str] = []
+
+        def has_told() -> bool:
+            told.append(capsys.readouterr().err)
+            return "has had no worker for" in "".join(told)
+
+        try:
+            assert executor.submit(answered, job_of("first")).result(300).where == "first"
+            cluster.scale(0)
+            eventually(lambda: not cluster.scheduler.workers)
+            waiting = executor.submit(answered, job_of("second"))
+            eventually(has_told)
+            assert not waiting.done()
+            cluster.scale(1)
+            assert waiting.result(300).where == "second"
+        finally:
+            executor.shutdown()
+    assert has_told()
+    assert "".join(told).count("has had no worker for") == 1
+    assert f"`dask worker {executor.address}`" in "".join(told)
 
 
 def test_nothing_of_dask_is_imported_where_it_is_not_used(chain: Chain) -> None:
