@@ -16,7 +16,7 @@ __all__ = ["caller", "frames", "is_named_by_project", "line", "reads_settings", 
 
 _OF_OBSERVING = frozenset(
     os.path.join(os.path.dirname(__file__), f"{name}.py")
-    for name in ("callers", "functions", "hooks", "observer", "paths")
+    for name in ("callers", "functions", "hooks", "observer", "paths", "recorder")
 )
 """Files that look on, and ask nothing for MOTools."""
 _TOLD = tuple(f"{os.sep}{name}{os.sep}" for name in ("jinja2", "omegaconf", "environs", "decouple"))
