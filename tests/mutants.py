@@ -93,6 +93,7 @@ TESTS = {
     "motools/repo/step_cache.py": ["tests/repo/test_step_cache.py"],
     "motools/repo/hashing.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/cache.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
+    "motools/repo/taken_out.py": ["tests/repo/test_cache.py", "-k", "not dvc and not the_cache_"],
     "motools/repo/lock_file.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],
     "motools/repo/dvc_locks.py": ["tests/repo/test_lock_file.py", "-k", f"not ({_SLOW_LOCKS})"],
     "motools/atom/atom.py": ["tests/atom/test_atom.py"],

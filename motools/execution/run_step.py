@@ -49,10 +49,10 @@ from motools.execution.work_folders import (
 )
 from motools.observe import observer
 from motools.repo import pipeline
-from motools.repo.cache import modes_of_new
 from motools.repo.git import GitState
 from motools.repo.hashing import Hashed, files_in, hash_file, hash_folder
 from motools.repo.remote import Remote
+from motools.repo.taken_out import modes_of_new
 
 
 @dataclass(frozen=True)

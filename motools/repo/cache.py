@@ -25,53 +25,16 @@ from motools.base.clock import moment
 from motools.base.files import make_folder, scratch
 from motools.base.foreign_text import read_json
 from motools.errors import DamagedError
-from motools.repo.hashing import Hashed, Out, block_of, files_in, hash_file, hash_folder, hash_with_stat
+from motools.repo.hashing import Hashed, Out, block_of, hash_file, hash_folder, hash_with_stat
 from motools.repo.large_objects import LARGE, PROTECTED, LargeObjects
+from motools.repo.taken_out import as_taken_out, modes_of_new, stand
 
-__all__ = ["Cache", "modes_of_new"]
-
-
-def _as_taken_out(source: Path, modes: Mapping[str, int]) -> None:
-    """Give files and folders the modes that new ones get, as `check_out` does; folders without files go."""
-    for parent, _, names in os.walk(source, topdown=False):
-        for name in names:
-            _set_mode(os.path.join(parent, name), modes["file"])
-        if parent != str(source):
-            with suppress(OSError):  # there is something in it
-                os.rmdir(parent)
-                continue
-        _set_mode(parent, modes["folder"])
-    if source.is_file():
-        _set_mode(str(source), modes["file"])
-
-
-def modes_of_new(folder: Path) -> dict[str, int]:
-    """The modes that a new file and a new folder get there."""
-    file, within = (os.path.join(folder, f".motools-{os.getpid()}-new-{kind}") for kind in ("file", "folder"))
-    os.close(os.open(file, os.O_CREAT, 0o666))  # or one that a killed process of our number has left
-    os.makedirs(within, exist_ok=True)
-    modes = {"file": stat.S_IMODE(os.stat(file).st_mode), "folder": stat.S_IMODE(os.stat(within).st_mode)}
-    os.unlink(file)
-    os.rmdir(within)
-    return modes
+__all__ = ["Cache"]
 
 
 def _stamp(about: os.stat_result) -> tuple[int, int, int]:
     """What changes when a file is written, and not when it gets another name."""
     return about.st_mtime_ns, about.st_size, about.st_ino
-
-
-def _set_mode(path: str, mode: int) -> None:
-    about = os.stat(path)
-    if stat.S_IMODE(about.st_mode) != mode and not _is_linked(about):
-        with suppress(OSError):
-            os.chmod(path, mode)
-
-
-def _is_linked(about: os.stat_result) -> bool:
-    """Whether a file's bytes are those of an object, which must stay protected."""
-    is_large = stat.S_ISREG(about.st_mode) and about.st_size >= LARGE
-    return is_large and about.st_nlink > 1 and stat.S_IMODE(about.st_mode) == PROTECTED
 
 
 def _protect(path: str) -> None:
@@ -81,24 +44,6 @@ def _protect(path: str) -> None:
 
 
 _EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
-
-
-def _stand(target: Path, files: Mapping[str, Hashed]) -> bool:
-    """Whether files that were just taken out stand there already: large ones as the object, small ones on their own."""
-    is_folder = target.is_dir() and not target.is_symlink()
-    there = {name: path for path, name in files_in(target)} if is_folder else {"": str(target)}
-    return there.keys() == files.keys() and all(_is_one(there[name], each) for name, each in files.items())
-
-
-def _is_one(path: str, content: Hashed) -> bool:
-    try:
-        about = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    if os.path.samestat(about, content.stat):
-        return True
-    alone = stat.S_ISREG(about.st_mode) and about.st_nlink == 1
-    return alone and about.st_size == content.stat.st_size and hash_file(path) == content.md5
 
 
 class Cache:
@@ -363,7 +308,7 @@ class Cache:
                 files = {name: self._copy(md5, new / name) for name, md5 in self.tree(oid).items()}
             else:
                 files = {"": self._copy(oid, new)}
-            if _stand(target, files):  # a job that outlived its run may be reading it
+            if stand(target, files):  # a job that outlived its run may be reading it
                 return {}
             written = moment(aside)
             if target.exists() or target.is_symlink():
@@ -382,7 +327,7 @@ class Cache:
         """
         make_folder(target.parent)
         with scratch(target.parent) if os.path.lexists(target) else nullcontext() as aside:
-            _as_taken_out(source, modes or modes_of_new(source.parent))
+            as_taken_out(source, modes or modes_of_new(source.parent))
             if aside is not None:
                 target.rename(aside / "old")
             try:
