@@ -118,6 +118,8 @@ def _loaded(md5: str, project: Project | None = None) -> Atom:
     """The atom of a whole hash; of one that is not here its data stay at the remote until they are asked for."""
     survey = Survey(project or Project.find())
     survey.fetch_files({f"{md5}.dir"}, OF_ATOM)
+    if survey.problem is not None and at_hand(survey, md5) is None:  # or it would be asked a second time
+        raise survey.problem
     return Atom.load(md5, project=survey.project)
 
 

@@ -224,13 +224,16 @@ def lineage(
     from motools.repo.survey import Survey
 
     cited = of_file(Path(atom), find)
-    told = []
+    told, problems = [], set()
     for name, result in cited.items() if cited else [(atom, find(atom, Path.cwd()))]:
         survey = Survey(result.project)
         ancestry = trace(result, survey)
         told.append(ancestry.as_dict() | {"out_of_date": warn_if_out_of_date(name, result, survey)})
+        problems |= {str(survey.problem)} if survey.problem else set()
         for branch in ancestry.trees() if not as_json else ():
             console().print(_tree(branch))
+    for problem in problems:
+        typer.echo(visible(f"{problem} What only it has is not told here."), err=True)
     if as_json:
         print_json({"cites": told} if cited else told[0])
 

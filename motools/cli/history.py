@@ -27,6 +27,7 @@ def history(
     Examples:  motools history evaluate_model · motools history includes.accuracy experiments/a
     """
     from motools.atom.history import history
+    from motools.base.foreign_text import visible
     from motools.base.values import short_id
     from motools.cli.tables import print_json, print_table, shown
     from motools.repo.project import Project
@@ -34,7 +35,9 @@ def history(
 
     project = Project.find(folder or Path())
     place = None if folder is None else Path(os.path.relpath(folder.resolve(), project.root)).as_posix()
-    steps = history(Survey(project), what, place)
+    steps = history(survey := Survey(project), what, place)
+    if survey.problem is not None:
+        typer.echo(visible(f"{survey.problem} What only it has is not told here."), err=True)
     if as_json:
         print_json([step.as_dict() for step in steps])
         return

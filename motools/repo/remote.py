@@ -37,21 +37,28 @@ _ENDPOINTS = {"connection_string", "data_proxy_target", "endpointurl", "oss_endp
 _CREDENTIALS = {"ask_password", "auth", "custom_auth_header", "passphrase", "password", "token", "user"}
 _HOSTED = {"http", "https", "webdav", "webdavs", "hdfs", "webhdfs", "ssh"}
 """Schemes whose address names the host that credentials of the configuration go to."""
+_CONNECT = 3
+"""Seconds in which a server has to take a connection where somebody waits for what a command reads, unless the remote's
+`connect_timeout` says otherwise."""
 
 
 class Remote:
     """A remote of a project, by default the default one.
+
+    Args:
+        patient: whether a server that does not answer is waited for and tried again for up to a minute, as it is worth
+            before something is paid; else S3 and HTTP have `_CONNECT` seconds to take a connection, and one try.
 
     Attributes:
         name: None where there is no remote to ask; then everything in it is absent.
         problem: why it could not be asked, once that has been tried.
     """
 
-    def __init__(self, project: Project, name: str | None = None, say: Callable[[str], None] | None = None) -> None:
+    def __init__(self, project: Project, name: str | None = None, patient: bool = True) -> None:
         self.project = project
         self.name = name or project.setting("core", "remote")
         self.problem: RemoteError | None = None
-        self._say = say
+        self._patient = patient
         self._lacks: set[str] = set()
         self._opened: Any = None  # the store that small objects are read from: making one takes a tenth of a second
 
@@ -201,7 +208,14 @@ class Remote:
         Args:
             named: something that is named here will be asked for, so that a folder that is not there is wrong.
         """
+        is_bounded = not self._patient and self.url.partition(":")[0] in ("s3", "http", "https")
+        if is_bounded:
+            repo.config["remote"].get(str(self.name).lower(), {}).setdefault("connect_timeout", _CONNECT)
         odb = repo.cloud.get_remote_odb(self.name, hash_name=hash_name)
+        if is_bounded and odb.fs.protocol == "s3":  # s3fs itself still tries again what S3 throttles
+            odb.fs.fs_args.setdefault("config_kwargs", {})["retries"] = {"total_max_attempts": 1}
+        elif is_bounded:
+            odb.fs.SESSION_RETRIES = 1
         if odb.fs.protocol == "local":
             folder = Path(self.url)
             if not folder.is_dir() and (named or not folder.parent.is_dir()):
@@ -250,8 +264,11 @@ def pull(project: Project, md5: str) -> bool:
     Raises:
         RemoteError: the remote cannot be asked.
     """
-    remote = Remote(project)
-    if not remote.fetch([md5]) and remote.problem is not None:
+    remote = Remote(project, patient=False)
+    if remote.look([md5]):  # it answers, and what follows may be large
+        remote = Remote(project)
+        remote.fetch([md5])
+    if remote.problem is not None and not project.store.has(md5):
         raise remote.problem
     return project.store.has(md5)
 

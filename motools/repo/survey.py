@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, cached_property
 from pathlib import Path
 
-from motools.errors import ProjectError
+from motools.errors import ProjectError, RemoteError
 from motools.repo import step_cache
 from motools.repo.history import History
 from motools.repo.outs import Located
@@ -30,7 +30,7 @@ class Survey:
         self.history = History(project.git)
         self.unread: list[str] = []
         self.locked_at = cache(lambda commit: list(self.history.locked_at(commit)))
-        self._remote = Remote(project)  # one that did not answer is not asked again
+        self._remote = Remote(project, patient=False)  # one that did not answer is not asked again
 
     @cached_property
     def located(self) -> list[Located]:
@@ -88,6 +88,11 @@ class Survey:
             return self.history.missing_commits(commits)
         except ProjectError:
             return set()
+
+    @property
+    def problem(self) -> RemoteError | None:
+        """Why the remote could not be asked, where something was looked for there."""
+        return self._remote.problem
 
     def fetch(self, oids: set[str]) -> None:
         """Bring small objects alone, without what a folder object names, from the default remote, where it answers."""

@@ -9,6 +9,7 @@ import http.server
 import json
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -413,6 +414,67 @@ def test_s3_without_credentials_or_its_bucket_is_told(
     done = there.run()
     assert done.code == 2
     assert "credentials" in done.sentence
+
+
+@pytest.fixture
+def ill(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Counter[str]]]:
+    """The address of a server that is out of order, and how often each thing was asked of it."""
+    pytest.importorskip("dvc_s3")
+    asked: Counter[str] = Counter()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked[f"{self.command} {self.path}"] += 1
+            self.send_response(500)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    for name, value in {"ACCESS_KEY_ID": "any", "SECRET_ACCESS_KEY": "any", "REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        trusted_hosts.allow(f"127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_a_command_that_reads_asks_a_remote_that_is_out_of_order_once_and_names_it(
+    chain: Chain, ill: tuple[str, Counter[str]]
+) -> None:
+    address, asked = ill
+    made(chain)
+    remote(chain, "s3://results/motools", f"endpointurl={address}")
+    commit(chain.folder)
+    there = clone(chain)
+    with contextlib.chdir(there.folder):
+        done = there.command("lineage", "results")
+    assert done.code == 2
+    assert done.sentence.startswith("The DVC remote 'store' (s3://results/motools) cannot be reached")
+    assert asked.total() == 1
+
+
+@pytest.mark.parametrize("kind", ["s3", "http"])
+def test_what_is_at_hand_is_told_though_the_remote_cannot_be_asked(
+    chain: Chain, ill: tuple[str, Counter[str]], kind: str
+) -> None:
+    address, asked = ill
+    made(chain)
+    url, *more = ["s3://results/motools", f"endpointurl={address}"] if kind == "s3" else [f"{address}/motools"]
+    remote(chain, url, *more)
+    oid = chain.oid("atoms/dataset")
+    chain.path(".dvc/cache/files/md5", oid[:2], oid[2:]).unlink()
+    shutil.rmtree(chain.path("atoms/dataset"))
+    done = chain.command("lineage", "results")
+    assert done.code == 0, done.err
+    assert "model: model-" in done.out
+    assert "(not at hand)" in done.out
+    assert done.said.count(f"The DVC remote 'store' ({url}) cannot be reached") == 1
+    assert max(asked.values()) == 1
 
 
 @pytest.fixture(params=["folder", "s3", "http"])
