@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from motools.repo.project import Project
 from motools.repo.survey import Survey
 
 __all__ = ["Listed", "find", "find_atom", "find_evals", "list_atoms"]
+
+_WHOLE_HASH = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -111,16 +114,18 @@ def find(text: str, folder: Path) -> Atom | Output:
         return _loaded(candidates[0].md5)
     if path.exists():
         raise AtomError(f"{text} is no output of a stage, as far as the lock files tell. Run its pipeline first.")
-    return Atom.load(text)
+    return _loaded(text)
 
 
-def _loaded(md5: str, project: Project | None = None) -> Atom:
-    """The atom of a whole hash; of one that is not here its data stay at the remote until they are asked for."""
+def _loaded(id: str, project: Project | None = None) -> Atom:
+    """The atom of an id or hash; of one that is not here its data stay at the remote until they are asked for."""
     survey = Survey(project or Project.find())
-    survey.fetch_files({f"{md5}.dir"}, OF_ATOM)
-    if survey.problem is not None and at_hand(survey, md5) is None:  # or it would be asked a second time
-        raise survey.problem
-    return Atom.load(md5, project=survey.project)
+    md5 = id.rpartition("-")[2]
+    if _WHOLE_HASH.fullmatch(md5):
+        survey.fetch_files({f"{md5}.dir"}, OF_ATOM)
+        if survey.problem is not None and at_hand(survey, md5) is None:  # or it would be asked a second time
+            raise survey.problem
+    return Atom.load(id, project=survey.project)
 
 
 def _is_output(text: str, folder: Path) -> str | None:

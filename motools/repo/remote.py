@@ -264,11 +264,8 @@ def pull(project: Project, md5: str) -> bool:
     Raises:
         RemoteError: the remote cannot be asked.
     """
-    remote = Remote(project, patient=False)
-    if remote.look([md5]):  # it answers, and what follows may be large
-        remote = Remote(project)
-        remote.fetch([md5])
-    if remote.problem is not None and not project.store.has(md5):
+    remote = Remote(project)
+    if not remote.fetch([md5]) and remote.problem is not None:
         raise remote.problem
     return project.store.has(md5)
 
