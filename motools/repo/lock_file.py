@@ -37,7 +37,7 @@ class LockFile:
 
     @property
     def stages(self) -> list[str]:
-        """The stages that have an entry, also those that dvc.yaml has no more; another process's are seen."""
+        """The stages that have an entry, also those that dvc.yaml has no more."""
         self._read()
         return list({**self._stages, **self._new})
 
