@@ -84,6 +84,7 @@ TESTS = {
     "motools/execution/in_clone.py": _IN_CLONE,
     "motools/execution/observation.py": ["tests/execution/test_observation.py", "tests/execution/test_inputs.py"],
     "motools/execution/one_step.py": ["tests/executors/test_one_step.py", _FAILED_THERE, _IN_THE_REMOTE, *_SHARED],
+    "motools/execution/side_files.py": ["tests/execution/test_side_files.py"],
     "motools/executors/environment.py": ["tests/executors/test_environment.py"],
     "motools/executors/job.py": ["tests/executors/test_job.py"],
     "motools/executors/registry.py": ["tests/executors/test_settings.py"],
@@ -133,6 +134,10 @@ TESTS = {
 }
 """The tests that belong to each module: quick ones, which run within the process."""
 _REMEMBERING = re.compile(r"@?(cache|lru_cache)\b")
+_NO_RESULT = ("repr", "frozen", "ours", "usedforsecurity")
+"""Arguments that forbid, or say how something is done that comes out the same."""
+_FOR_SPEED = "  # for speed"
+"""How the comment of a line begins that could only be slower."""
 _IDENTITY = re.compile(r"_(Eq|NotEq|[LG]tE?)_Is(Not)?$|_Is(Not)?_(Eq|NotEq|[LG]tE?)$")
 """Changes of equality into identity and back, which mostly change nothing."""
 
@@ -252,6 +257,7 @@ def mutants(source: str) -> list[Mutant]:
     """All changes of a source that a test could notice."""
     tree = get_ast(source)
     hints = _hints(source)
+    quick = {number for number, line in enumerate(source.split("\n"), 1) if _FOR_SPEED in line}
     found = []
     for name in (*_OURS, *plugins.operator_names()):
         kind = _operator(name)
@@ -263,7 +269,7 @@ def mutants(source: str) -> list[Mutant]:
                 continue
             if node.type == "operator" and node.parent.type in ("param", "parameters"):  # it only forbids
                 continue
-            if not any(first <= start and end <= last for first, last in hints):
+            if start[0] not in quick and not any(first <= start and end <= last for first, last in hints):
                 found.append(Mutant(name, occurrence, start, end))
     return found
 
@@ -278,7 +284,7 @@ def _hints(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             found.append(node)
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases):
             found.append(node)
-        if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg in ("repr", "frozen")):
+        if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg in _NO_RESULT):
             found.append(node)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.fsync":
             found.append(node)

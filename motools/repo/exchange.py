@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from motools.base.files import scratch
@@ -16,9 +16,8 @@ from motools.repo.step_cache import CachedResult
 
 __all__ = ["Exchange"]
 
-_SMALL = 1 << 16
-"""Bytes."""
-_FEW = 32
+_SMALL = 1 << 16  # for speed, in bytes
+_FEW = 32  # for speed
 """So many objects are asked for one by one, which costs a request each; more as DVC does, which looks around first."""
 
 
@@ -34,9 +33,7 @@ class Exchange(Remote):
         self._there: set[str] = set()  # what is known to be in it
 
     def close(self) -> None:
-        """Let go of it."""
-        self._repo = None
-        self._stores.clear()
+        """Let go of it; it is of no use any more."""
         self._open.close()
 
     def has(self, oids: Iterable[str]) -> None:
@@ -63,9 +60,8 @@ class Exchange(Remote):
             lacking = [oid for oid in every if oid not in self._there]
             for group in ([oid for oid in lacking if oid not in files], [oid for oid in lacking if oid in files]):
                 for large in (True, False):  # to ask whether a small one is there takes longer than to send it
-                    some = [oid for oid in group if (store.path(oid).stat().st_size > _SMALL) is large]
-                    if some:
-                        odb.add([str(store.path(oid)) for oid in some], localfs, some, check_exists=large)
+                    some = [oid for oid in group if (store.path(oid).stat().st_size > _SMALL) is large]  # for speed
+                    odb.add([str(store.path(oid)) for oid in some], localfs, some, check_exists=large)
             self._there.update(lacking)
 
         if wanted:
@@ -102,10 +98,8 @@ class Exchange(Remote):
             odb = self._store(repo, "md5-dos2unix")
             where = odb.fs.join(odb.path, *path.relative_to(self.project.cache).parts)
             store.make(path.parent)
-            try:
+            with suppress(FileNotFoundError):  # whoever made the result has not packed it
                 odb.fs.get_file(where, str(path))
-            except FileNotFoundError:  # it is not a small one
-                path.unlink(missing_ok=True)
 
         if not all(map(store.has, entry.oids())):
             if sum(out.size for out in entry.outs()) <= step_cache.PACKED:
@@ -141,6 +135,7 @@ class Exchange(Remote):
         self.problem = None
         self._ask(do)
         if (problem := self._taken()) is not None:
+            self._stores.clear()  # they remember which folders it had
             raise problem
 
     def _taken(self) -> Any:
@@ -156,7 +151,7 @@ class Exchange(Remote):
 
     def _distrusted(self) -> str | None:
         """Looked at when it is opened: DVC reads the configuration then, and keeps to it."""
-        return super()._distrusted() if self._repo is None else None
+        return super()._distrusted() if self._repo is None else None  # for speed
 
     def _store(self, repo: Any, hash_name: str, named: bool = False) -> Any:
         if hash_name not in self._stores or named:
@@ -184,7 +179,7 @@ class Exchange(Remote):
                         store.add_object(oid, (folder / "new").read_bytes())
                     elif store.add(folder / "new", ours=True).md5 != oid:
                         raise DamagedError(f"what it has as {oid} is something else")
-                    (folder / "new").unlink(missing_ok=True)
+                    (folder / "new").unlink()
 
         if oids:
             self._ask(bring)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -57,7 +58,6 @@ def test_a_folder_is_sent_with_its_files_and_what_is_there_is_not_sent_again(sce
     shutil.rmtree(scene.remote)
     scene.exchange.send([scene.oid])
     assert not scene.remote.exists(), "it is known to be there"
-    scene.exchange.send([])
     with closing(Exchange(scene.project)) as again:
         again.has([scene.oid])
         again.send([scene.oid])
@@ -65,6 +65,19 @@ def test_a_folder_is_sent_with_its_files_and_what_is_there_is_not_sent_again(sce
     with closing(Exchange(scene.project)) as again:
         again.send([scene.oid])
     assert all(scene.there(oid).exists() for oid in every)
+
+
+@pytest.mark.parametrize("name", ["small.txt", "sub/large.txt"])
+def test_a_folder_is_not_there_before_its_files_are(scene: Scene, name: str) -> None:
+    in_the_way = scene.there(scene.files[name]).parent
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("no folder")
+    with pytest.raises(RemoteError, match="store"):
+        scene.exchange.send([scene.oid])
+    assert not scene.there(scene.oid).exists()
+    in_the_way.unlink()
+    scene.exchange.send([scene.oid])
+    assert all(scene.there(oid).exists() for oid in (scene.oid, *scene.files.values()))
 
 
 @pytest.mark.parametrize("few", [0, 32])
@@ -106,6 +119,26 @@ def test_what_the_remote_lacks_is_no_problem_and_may_come_yet(
     assert scene.exchange.fetch([scene.oid])
 
 
+def test_what_the_remote_lacks_keeps_nothing_else_from_being_brought(scene: Scene) -> None:
+    scene.exchange.send([scene.oid])
+    scene.lose()
+    oids = ["0" * 32, *scene.files.values(), "1" * 32]
+    assert not scene.exchange.look(oids)
+    assert [scene.project.store.has(oid) for oid in oids] == [False, True, True, False]
+    assert scene.exchange.problem is None
+
+
+def test_a_remote_that_is_gone_since_it_was_opened_is_not_taken_for_one_that_lacks_files(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "_FEW", 0)
+    scene.exchange.send([scene.oid])
+    scene.lose()
+    scene.remote.parents[1].rename(scene.remote.parents[2] / "away")
+    assert not scene.exchange.fetch([scene.oid])
+    assert "there is no such folder" in str(scene.exchange.problem)
+
+
 def test_a_remote_that_cannot_be_reached_is_told_each_time(scene: Scene) -> None:
     scene.remote.parents[1].write_text("no folder")
     for _ in range(2):
@@ -113,12 +146,34 @@ def test_a_remote_that_cannot_be_reached_is_told_each_time(scene: Scene) -> None
             scene.exchange.send([scene.oid])
         with pytest.raises(RemoteError, match="store"), scene.exchange.claimed("key"):
             raise AssertionError
+    scene.exchange.send([])
+    assert scene.exchange.look([])
+    assert scene.exchange.problem is None, "nothing was to be asked"
+    assert not scene.exchange.fetch(["0" * 32])
+    assert scene.exchange.problem is not None
     scene.remote.parents[1].unlink()
     scene.exchange.send([scene.oid])
     assert scene.there(scene.oid).exists()
+
+
+def test_one_machine_at_a_time_has_a_key(scene: Scene) -> None:
+    store = scene.remote.parents[1]
+    store.mkdir()
     with scene.exchange.claimed("key"):
-        assert len(list(scene.remote.parents[1].rglob("claims/key/*"))) == 1
-    assert not list(scene.remote.parents[1].rglob("claims/key/*"))
+        assert len(list(store.rglob("claims/key/*"))) == 1
+    assert not list(store.rglob("claims/key/*"))
+    shutil.rmtree(store)
+    scene.remote.mkdir(parents=True)
+    for folder in (store, scene.remote):
+        (folder / "motools").write_text("no folder")
+    with pytest.raises(RemoteError, match="store"), scene.exchange.claimed("key"):
+        raise AssertionError
+
+
+def test_a_plain_web_server_lists_nothing_and_keeps_no_key_for_anyone(scene: Scene) -> None:
+    dvc(scene.project.root, "remote", "modify", "-q", "store", "url", "http://127.0.0.1:9/nobody")
+    with closing(Exchange(Project(scene.project.root))) as again, again.claimed("key"):
+        pass  # it was not even asked
 
 
 def test_nothing_that_the_remote_has_of_a_folder_of_many_files_is_sent_again(project: Path, tmp_path: Path) -> None:
@@ -146,22 +201,25 @@ def test_nothing_that_the_remote_has_of_a_folder_of_many_files_is_sent_again(pro
     assert second == {**first, few: second[few]}
 
 
-def databases() -> set[str]:
-    """Those that this process has open."""
-    found = set()
+def databases() -> list[str]:
+    """Those that this process has open, each as often as it has."""
+    found = []
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            found.add(os.readlink(each))
-    return {path for path in found if path.endswith(".db")}
+            found.append(os.readlink(each))
+    return sorted(path for path in found if path.endswith(".db"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="nothing tells here what a process has open")
-def test_once_it_is_closed_it_keeps_nothing_of_dvc_open(scene: Scene) -> None:
+def test_dvc_is_opened_once_and_once_it_is_closed_nothing_of_it_is_open(scene: Scene) -> None:
     before = databases()
+    scene.exchange.send([scene.files["small.txt"]])
+    opened = databases()
+    assert len(opened) > len(before)
     scene.exchange.send([scene.oid])
-    assert databases() - before
+    assert databases() == opened
     scene.exchange.close()
-    assert not databases() - before
+    assert databases() == before
 
 
 def test_what_others_have_set_for_it_is_looked_at_before_it_is_opened(scene: Scene) -> None:
@@ -183,24 +241,60 @@ def test_a_large_file_that_is_brought_is_not_written_to_by_the_next_one(
         assert hash_file(scene.project.store.path(md5)) == md5
 
 
+COMMAND = step_cache.step_command("0" * 64)
+
+
+def result(scene: Scene) -> CachedResult:
+    store, made = scene.project.store, scene.project.root / "made"
+    return CachedResult({"model": store.add(made)}, store.add(made / "small.txt"))
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_small_result_comes_as_its_pack_and_any_other_file_by_file(scene: Scene, packed: bool) -> None:
-    store, command = scene.project.store, step_cache.step_command("0" * 64)
-    entry = CachedResult(
-        {"model": store.add(scene.project.root / "made")}, store.add(scene.project.root / "made/small.txt")
-    )
+    store, entry = scene.project.store, result(scene)
     if packed:
-        step_cache.pack(store, command, entry)
-    scene.exchange.send_result(command, entry)
+        step_cache.pack(store, COMMAND, entry)
+    scene.exchange.send_result(COMMAND, entry)
     if packed:
         shutil.rmtree(scene.remote)
         scene.remote.mkdir()
     scene.lose()
-    scene.exchange.receive(command, entry)
-    assert step_cache.lookup(store, command, ["model"]) == entry
+    with closing(Exchange(scene.project)) as again:
+        again.receive(COMMAND, entry)
+        assert step_cache.lookup(store, COMMAND, ["model"]) == entry
+        shutil.rmtree(scene.remote.parents[1])
+        again.send(entry.oids())
+        assert not scene.remote.exists(), "what was received is known to be there"
+    remove(store.cache / "runs")
+    scene.remote.parents[1].write_text("no folder")
+    with closing(Exchange(scene.project)) as again:
+        again.receive(COMMAND, entry)
+        assert step_cache.lookup(store, COMMAND, ["model"]) == entry, "all of it was here"
+
+
+def test_a_result_that_the_remote_lacks_or_has_damaged_is_none_and_is_told(scene: Scene) -> None:
+    entry = result(scene)
+    scene.exchange.send_result(COMMAND, entry)
     scene.lose()
-    shutil.rmtree(scene.remote.parents[1])
-    scene.remote.mkdir(parents=True)
+    spoil(scene.there(entry.record.md5))
+    with pytest.raises(RemoteError, match="is something else"):
+        scene.exchange.receive(COMMAND, entry)
+    scene.there(entry.record.md5).unlink()
     with pytest.raises(RemoteError, match="it lacks files of a result"):
-        scene.exchange.receive(command, entry)
-    assert step_cache.lookup(store, command, ["model"]) is None
+        scene.exchange.receive(COMMAND, entry)
+    assert step_cache.lookup(scene.project.store, COMMAND, ["model"]) is None
+
+
+def test_what_is_brought_into_the_cache_of_a_group_all_of_it_may_write_to(scene: Scene) -> None:
+    entry = result(scene)
+    scene.exchange.send_result(COMMAND, entry)
+    scene.lose()
+    dvc(scene.project.root, "config", "-q", "cache.shared", "group")
+    project = Project(scene.project.root)
+    for bring in (lambda again: again.fetch([scene.oid]), lambda again: again.receive(COMMAND, entry)):
+        with closing(Exchange(project)) as again:
+            bring(again)
+        folders = [path for path in project.cache.rglob("*") if path.is_dir()]
+        assert folders
+        assert [path for path in folders if not path.stat().st_mode & stat.S_IWGRP] == []
+        scene.lose()
