@@ -95,10 +95,10 @@ def to_told(path: str, place: PipelineFolder) -> str:
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
 
-def dependencies(trace: Trace, place: PipelineFolder) -> dict[str, str | None]:
+def dependencies(trace: Trace, place: PipelineFolder) -> dict[str, str]:
     """The files and folders of the project that DVC can watch: path from the pipeline's folder -> digest."""
     folder, root = str(place.folder), str(place.project.root)
-    digests: dict[str, str | None] = {path: code.md5 for path, code in trace.code.items()}
+    digests = {path: code.md5 for path, code in trace.code.items()}
     files = {path: digest for path, digest in trace.files.items() if digest is not None}
     digests |= {path: digest for path, digest in files.items() if os.path.basename(path) != DOTENV}
     deps = {}

@@ -83,8 +83,7 @@ class StageOutputs:
 
     def remove(self, name: str) -> None:
         """Remove a stage's outs before it runs: a step that fails leaves nothing that looks like a result."""
-        if "not in cache" in self.status(name).values():
-            self.recache(name)  # nowhere else is what an earlier commit names
+        self.recache(name)  # nowhere else is what an earlier commit names
         self.move_aside_others(name)
         for path in out_paths(self._compiled.stages[name]):
             target = self._folder / path
@@ -110,17 +109,14 @@ class StageOutputs:
                     with scratch(self._project.private) as away:
                         target.rename(away / target.name)
                     with suppress(OSError):  # those of other instances lie there yet
-                        target.parent.rmdir()
-                        target.parent.parent.rmdir()
+                        os.removedirs(target.parent)
 
     def move_aside_others(self, name: str) -> None:
         """Move aside what lies where a stage's outs will, and is nowhere else: a person has put or edited it there."""
         locked = [out["path"] for out in self.lock_file.entry(name).get("outs", [])]
-        for path, cached in out_paths(self._compiled.stages[name]).items():
-            target = self._folder / path
-            if path in locked and not cached:  # git has a metric
-                continue
-            here = self.hash(path)
+        outs = out_paths(self._compiled.stages[name]).items()
+        for path in (path for path, cached in outs if cached or path not in locked):  # else git has it: a metric
+            target, here = self._folder / path, self.hash(path)
             if here is not None and here.nfiles != 0 and not self._project.store.has(here.md5):
                 kept = set_aside(target, self._project.private / "replaced")
                 self._say(f"{target} was not made by {name}, and is kept as {kept}.")
@@ -138,7 +134,7 @@ class StageOutputs:
             executed: just now, so that DVC is told what was read then, not what is there now.
         """
         entry = result.entry
-        self._described |= {out.md5: out for out in entry.outputs.values()} if executed else {}
+        self._described |= {out.md5: out for out in entry.outputs.values()} if executed else {}  # for speed
         outs = {pipeline.atom_path(name): entry.outputs[role] for name, role in roles_of(call.outputs).items()}
         outs[pipeline.record_path(call.name)] = entry.record
         if entry.logs is not None:
@@ -155,8 +151,8 @@ class StageOutputs:
             here = self.hash(path)
             if here is None or path in outs:
                 continue
-            as_read = executed and md5 is not None and not md5.endswith(".dir")
-            deps.setdefault(path, Out(str(md5), here.size) if as_read else here)
+            as_read = executed and not md5.endswith(".dir")
+            deps.setdefault(path, Out(md5, here.size) if as_read else here)
         self._has_new_deps |= set_deps(self._compiled, call.name, [*paths, *sorted(deps.keys() - paths.keys())])
         stage = self._compiled.stages[call.name]
         deps |= self._shared_deps(call.name, deps)
@@ -249,7 +245,7 @@ class StageOutputs:
                 if out["md5"].endswith(".dir"):
                     if out["path"] not in made and not out["path"].startswith("atoms/"):
                         continue  # a folder that was read, which is in no cache: the traces tell of it
-                    if path in folders:  # an input: the stage that makes it has told of it
+                    if path in folders:  # for speed: an input, of which the stage that makes it has told
                         continue
                     tree = self._project.store.tree(out["md5"])
                     objects |= {out["md5"], *tree.values()}

@@ -7,15 +7,19 @@ import json
 import math
 import os
 import shutil
+import types
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import Chain, forget_modules, remove, spoil
+import zc.lockfile
+from chain import Chain, forget_modules, git, remove, spoil
 
 from motools.atom import records
 from motools.base import yaml12
+from motools.code.trace import Trace
 from motools.code.world import World
 from motools.compiler.step_call import StepCall
 from motools.engine import stage_outputs
@@ -26,7 +30,7 @@ from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
 from motools.engine.reporter import Silent
 from motools.engine.stage import Done, in_order, waiting_for
 from motools.engine.stages import Stages, open_stages
-from motools.errors import DamagedError, RemoteError, StepError, UserError, WorkflowError
+from motools.errors import DamagedError, MotoolsError, ProjectError, RemoteError, StepError, UserError, WorkflowError
 from motools.execution import cached_results
 from motools.execution.cached_results import locked_entry
 from motools.execution.run_step import Outcome
@@ -86,9 +90,10 @@ class Heard(Silent):
 
 
 @contextlib.contextmanager
-def opened(chain: Chain, stages: str | None = None, **how: Any) -> Iterator[Stages]:
+def opened(chain: Chain, stages: str | None = None, reporter: Heard | None = None, **how: Any) -> Iterator[Stages]:
     forget_modules(chain.folder)
-    with open_stages(prepare_folder(chain.folder), RunOptions(stages, **how), Heard()) as found, found.at_home():
+    made, heard = prepare_folder(chain.folder), reporter or Heard()
+    with open_stages(made, RunOptions(stages, **how), heard) as found, found.at_home():
         yield found
 
 
@@ -169,6 +174,10 @@ def test_an_output_is_as_locked_or_it_is_told_how_it_is_not(chain: Chain) -> Non
         data.write_text(before)
         remove(chain.path(".dvc/cache"))
         assert outputs.status("train")["atoms/model"] == "not in cache"
+        assert outputs.status("evaluate").keys() == {"atoms/results", "runs/evaluate.json"}, "git has a metric"
+        outputs._project.store.add_bytes(b"{}")
+        chain.path("metrics/evaluate.json").write_text("{}")
+        assert outputs.status("evaluate")["metrics/evaluate.json"] == "modified", "whatever else the cache has"
         remove(chain.path("atoms/model"))
         assert outputs.status("train")["atoms/model"] == "deleted"
 
@@ -182,6 +191,29 @@ def test_a_link_in_the_place_of_an_output_is_removed_and_not_what_it_leads_to(ch
     assert (tmp_path / "kept" / "data" / "part.txt").exists()
 
 
+def test_what_only_the_folder_has_goes_into_the_cache_before_it_makes_way(chain: Chain) -> None:
+    model = chain.object("atoms/model")
+    remove(model)
+    with opened(chain) as stages:
+        stages.state.outputs.remove("train")
+        assert stages.state.reporter.notes == []  # type: ignore[attr-defined]
+    assert model.exists()
+    assert not chain.path("atoms/model").exists()
+
+
+def test_a_metric_that_no_result_had_is_a_persons_file(chain: Chain) -> None:
+    edit_lock(chain, {name: entry for name, entry in chain.locked().items() if name != "evaluate"})
+    metric = chain.path("metrics/evaluate.json")
+    metric.write_text("mine")
+    with opened(chain) as stages:
+        stages.state.outputs.remove("evaluate")
+        (kept,) = chain.path(".motools/replaced").iterdir()
+        said = f"{metric} was not made by evaluate, and is kept as {kept}."
+        assert stages.state.reporter.notes == [said]  # type: ignore[attr-defined]
+    assert kept.read_text() == "mine"
+    assert not metric.exists()
+
+
 def test_an_empty_folder_in_the_place_of_an_output_is_nobodys_work(chain: Chain) -> None:
     remove(chain.path("atoms/model"))
     chain.path("atoms/model").mkdir()
@@ -192,27 +224,80 @@ def test_an_empty_folder_in_the_place_of_an_output_is_nobodys_work(chain: Chain)
     assert not chain.path(".motools/replaced").exists()
 
 
-def test_dvc_lock_is_written_when_it_is_time_to_or_now(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = chain.path("dvc.lock")
+def test_dvc_lock_is_written_each_second_or_now(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(stage_outputs, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     with opened(chain) as stages:
-        outputs, before = stages.state.outputs, lock.read_text()
+        outputs = stages.state.outputs
         entry = dict(outputs.lock_file.entry("train"))
-        monkeypatch.setattr(stage_outputs, "_FLUSH", math.inf)
-        outputs.lock_file.put("train", {**entry, "cmd": "another"})
-        assert outputs.flush()
-        assert lock.read_text() == before
-        monkeypatch.setattr(stage_outputs, "_FLUSH", -1.0)
-        assert not outputs.flush()
-        assert "another" in lock.read_text()
-        monkeypatch.setattr(stage_outputs, "_FLUSH", math.inf)
-        outputs.lock_file.put("train", entry)
-        assert not outputs.flush(now=True)
-        assert "another" not in lock.read_text()
+
+        def flushed(second: float, now: bool = False) -> bool:
+            """Whether dvc.lock has another command of the stage then."""
+            clock[0] = 100 + second
+            outputs.lock_file.put("train", {**entry, "cmd": f"at {second}"})
+            left = outputs.flush(now)
+            assert left == (f"at {second}" not in chain.path("dvc.lock").read_text())
+            return not left
+
+        assert [flushed(second) for second in (0.9, 1.1, 1.9, 2.2)] == [False, True, False, True]
+        assert flushed(2.3, now=True)
+
+
+class NobodyWaits(Heard):
+    def note(self, text: str) -> None:
+        raise AssertionError(text)
+
+
+def test_where_there_is_nothing_to_enter_nobody_is_waited_for(chain: Chain) -> None:
+    with opened(chain, reporter=NobodyWaits()) as stages:
+        outputs = stages.state.outputs
+        for _ in range(2):
+            with contextlib.closing(zc.lockfile.LockFile(str(chain.path(".dvc/tmp/lock")))):
+                assert not outputs.flush(now=True)
+            enter(stages, "train", {"words.txt": hash_file(chain.path("words.txt"))})
+            assert not outputs.flush(now=True)
+
+
+@pytest.mark.parametrize("what", ["a stage", "what a stage depends on", "both"])
+def test_at_the_end_what_is_left_is_written_unless_another_command_is_at_work(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(stage_outputs, "_FLUSH", math.inf if what == "both" else -1.0)
+    chain.path("own.txt").write_text("own")
+    with opened(chain) as stages:
+        outputs = stages.state.outputs
+        if what == "a stage":
+            outputs.lock_file.put("train", {**outputs.lock_file.entry("train"), "cmd": "own.txt"})
+        else:
+            enter(stages, "train", {"own.txt": hash_file(chain.path("own.txt"))})
+            outputs.flush()
+        with contextlib.closing(zc.lockfile.LockFile(str(chain.path(".dvc/tmp/lock")))):
+            before = [chain.path(name).read_text() for name in ("dvc.lock", "dvc.yaml")]
+            outputs.close(wait=False)
+            assert [chain.path(name).read_text() for name in ("dvc.lock", "dvc.yaml")] == before
+        outputs.close(wait=False)
+    assert "own.txt" in chain.path("dvc.lock").read_text()
+    assert ("own.txt" in chain.path("dvc.yaml").read_text()) == (what != "a stage")
+    assert chain.path(".motools/index.json").exists(), "what files hash to is known to the next run"
+
+
+def test_what_was_entered_is_staged_for_git_where_dvc_is_to(chain: Chain) -> None:
+    def staged() -> set[str]:
+        return set(git(chain.folder, "diff", "--cached", "--name-only").split())
+
+    with opened(chain) as stages:
+        stages.state.outputs.close()
+    assert staged() == set()
+    with chain.path(".dvc/config").open("a") as file:
+        file.write("[core]\n    autostage = true\n")
+    chain.path("logs/.gitignore").unlink()
+    with opened(chain) as stages:
+        stages.state.outputs.close()
+    assert staged() == {"atoms/.gitignore", "dvc.lock", "metrics/evaluate.json", "runs/.gitignore"}
 
 
 def test_what_makes_way_for_instances_is_what_the_cache_has_and_nothing_else(chain: Chain) -> None:
-    params = yaml12.load(chain.path("params.yaml"))
-    chain.path("params.yaml").write_text(yaml12.dumps({**params, "sweep": {"train.seed": [0, 1]}}))
+    vary(chain)
     model, aside = chain.path("atoms/model"), chain.folder.parent / "aside"
     with opened(chain) as stages:
         stages.plan()
@@ -228,9 +313,34 @@ def test_what_makes_way_for_instances_is_what_the_cache_has_and_nothing_else(cha
         stages.state.outputs.clear_the_way()
         assert model.exists(), "it is nowhere else"
         cache.rename(chain.path(".dvc/cache"))
+    before = chain.locked()
+    edit_lock(chain, {"prepare": before["prepare"], "mine": {**before["train"], "cmd": "make model"}})
+    with opened(chain) as stages:
         stages.state.outputs.clear_the_way()
-        assert not model.exists()
+        assert model.exists(), "a stage of a person's own has made it"
+    train = {**before["train"], "outs": before["train"]["outs"][::-1]}
+    edit_lock(chain, {"prepare": before["prepare"], "train": train})
+    with opened(chain) as stages:
+        stages.state.outputs.clear_the_way()
+    assert not model.exists()
+    assert not chain.path("logs/train").exists()
     assert chain.path("atoms/dataset").exists()
+    assert chain.path("runs/train.json").exists(), "those of instances are no part of it"
+
+
+def test_what_instances_have_left_makes_way_with_its_folders(chain: Chain) -> None:
+    model, train = chain.path("atoms/model"), chain.locked()["train"]
+    model.rename(chain.path("atoms/left"))
+    for label in ("a=1/b=1", "a=1/b=2", "a=2/b=1/c=3"):
+        shutil.copytree(chain.path("atoms/left"), model / label)
+    for labels, left in ([["a=1/b=1", "a=2/b=1/c=3"], [model / "a=1/b=2"]], [["a=1/b=2"], []]):
+        outs = [{**out, "path": f"atoms/model/{label}"} for label in labels for out in train["outs"][:1]]
+        edit_lock(chain, {"train@a=1": {**train, "outs": outs}})
+        with opened(chain) as stages:
+            stages.state.outputs.clear_the_way()
+        assert [path.parent for path in model.rglob("atom.json")] == left
+    assert not model.exists(), "nor an empty folder in its place"
+    assert chain.path("atoms/left").exists()
 
 
 def test_an_input_that_no_stage_makes_decides_too_and_a_folder_that_was_read_does_not(chain: Chain) -> None:
@@ -320,6 +430,159 @@ def test_a_stage_is_current_where_its_inputs_are_known_and_all_is_as_it_was(chai
     with opened(chain) as stages:
         stages.state.atoms.update(ids(chain))
         assert not stages.steps["train"].is_current()
+
+
+# -- entering what stands there ------------------------------------------------------------
+
+
+def enter(stages: Stages, name: str, read: dict[str, str], **how: Any) -> dict[str, Any]:
+    """Enter a stage that is current as one that has read these files with these digests; its new entry."""
+    plan = planned(stages)[name]
+    assert plan.call is not None
+    assert plan.result is not None
+    trace = plan.result.trace
+    result = replace(plan.result, trace=replace(trace, files={**trace.files, **read}))
+    stages.state.outputs.commit(plan.call, result, **how)
+    return dict(stages.state.outputs.lock_file.entry(name))
+
+
+def dep_of(entry: dict[str, Any], path: str) -> dict[str, Any] | None:
+    return next((dep for dep in entry["deps"] if dep["path"] == path), None)
+
+
+def test_what_is_entered_is_the_result_whatever_stands_in_the_folder_by_then(chain: Chain) -> None:
+    before = chain.locked()["train"]
+    with opened(chain) as stages:
+        plan = planned(stages)["train"]
+        for path in ("atoms/model/data/part.txt", "logs/train/log", "runs/train.json"):
+            remove(chain.path(path))
+            chain.path(path).write_text("mine")
+        assert plan.call is not None
+        assert plan.result is not None
+        stages.state.outputs.commit(plan.call, plan.result)
+        assert stages.state.outputs.lock_file.entry("train") == before
+
+
+def test_dvc_is_told_of_a_file_as_it_was_read_or_as_it_is_where_a_result_was_at_hand(chain: Chain) -> None:
+    chain.path("listed").mkdir()
+    chain.path("listed/a.txt").write_text("a")
+    os.mkfifo(chain.path("pipe"))
+    folder, md5, read = f"{'0' * 32}.dir", hash_file(chain.path("words.txt")), "1" * 32
+    told = {"pipe": read, "runs/train.json": read, "gone.txt": read, "listed": folder, "words.txt": read}
+    with opened(chain) as stages:
+        outputs = stages.state.outputs
+        here = outputs.hash("listed")
+        assert here is not None
+        for executed, seen in ((True, read), (False, md5)):
+            entry = enter(stages, "train", told, executed=executed)
+            assert dep_of(entry, "words.txt") == {"path": "words.txt", "hash": "md5", "md5": seen, "size": 5}
+            assert dep_of(entry, "listed") == {"path": "listed", **here.as_dict()}, "as it is: it is not read again"
+            others = {"atoms/dataset", "chain.py"}
+            assert {dep["path"] for dep in entry["deps"]} == {"listed", "words.txt", *others}
+        assert not outputs.flush(now=True)
+    stages_now = yaml12.load(chain.path("dvc.yaml"))["stages"]
+    assert stages_now["train"]["deps"] == ["atoms/dataset", "chain.py", "listed", "words.txt"]
+
+
+def test_a_stage_that_depends_on_nothing_has_no_list_of_it(chain: Chain) -> None:
+    with opened(chain) as stages:
+        plan = planned(stages)["prepare"]
+        assert plan.call is not None
+        assert plan.result is not None
+        stages.state.outputs.commit(plan.call, replace(plan.result, trace=Trace()))
+        assert list(stages.state.outputs.lock_file.entry("prepare")) == ["cmd", "params", "outs"]
+
+
+def test_plots_that_a_person_has_added_are_entered_as_they_are(chain: Chain) -> None:
+    content = yaml12.load(chain.path("dvc.yaml"))
+    content["stages"]["train"]["plots"] = ["cached.csv", {"kept.csv": {"cache": False}}]
+    chain.path("dvc.yaml").write_text(yaml12.dumps(content))
+    with opened(chain) as stages:
+        assert stages.state.outputs.status("train") == {"cached.csv": "new", "kept.csv": "new"}
+        with pytest.raises(MotoolsError, match=r"cached\.csv, which dvc\.yaml says train makes, is not there"):
+            enter(stages, "train", {})
+        for name in ("cached.csv", "kept.csv"):
+            chain.path(name).write_text(f"{name},1\n")
+        outs = {out["path"]: out["md5"] for out in enter(stages, "train", {})["outs"]}
+        store = stages.state.place.project.store
+    md5s = {name: hash_file(chain.path(name)) for name in ("cached.csv", "kept.csv")}
+    assert outs.items() >= md5s.items()
+    assert {name: store.has(md5) for name, md5 in md5s.items()} == {"cached.csv": True, "kept.csv": False}
+
+
+def test_an_input_that_the_cache_has_just_lost_is_told_from_the_folder_or_has_to_be_made_again(chain: Chain) -> None:
+    before = chain.locked()["train"]
+    with opened(chain) as stages:
+        plan = planned(stages)["train"]
+        assert plan.call is not None
+        assert plan.result is not None
+        shutil.rmtree(chain.path(".dvc/cache"))
+        stages.state.outputs.commit(plan.call, plan.result)
+        assert stages.state.outputs.lock_file.entry("train") == before
+        chain.path("atoms/dataset/data/new.txt").write_text("mine")
+        for _ in range(2):
+            with pytest.raises(MotoolsError, match=r"atoms/dataset is gone\. Run again\."):
+                stages.state.outputs.commit(plan.call, plan.result)
+            shutil.rmtree(chain.path("atoms/dataset"), ignore_errors=True)
+
+
+def test_git_ignores_what_dvc_keeps_and_must_not_have_it(chain: Chain) -> None:
+    chain.path("atoms/.gitignore").unlink()
+    git(chain.folder, "add", "-f", "metrics/evaluate.json")
+    with opened(chain) as stages:
+        stages.state.outputs.ignore_outs(["prepare", "evaluate"])
+        assert chain.path("atoms/.gitignore").read_text().splitlines()[0] == "/*"
+        assert not chain.path("metrics/.gitignore").exists()
+        git(chain.folder, "add", "-f", "atoms/results/atom.json")
+        stages.state.outputs.ignore_outs(["prepare"])
+        with pytest.raises(ProjectError, match=r"git tracks atoms/results.*`git rm -r --cached atoms/results"):
+            stages.state.outputs.ignore_outs(["prepare", "evaluate"])
+
+
+def vary(chain: Chain) -> None:
+    params = yaml12.load(chain.path("params.yaml"))
+    chain.path("params.yaml").write_text(yaml12.dumps({**params, "sweep": {"train.seed": [0, 1]}}))
+
+
+@pytest.fixture(scope="session")
+def varied(two: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chain = Chain(Path(shutil.copytree(two, tmp_path_factory.mktemp("varied") / "project", symlinks=True)))
+    vary(chain)
+    with chain.path("dvc.yaml").open("a") as file:
+        file.write("# \n")
+    done = chain.run()
+    assert done.code == 0, done.err
+    return chain.folder
+
+
+def test_dvc_takes_all_instances_to_depend_on_what_one_has_read_and_no_other_step(
+    varied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = Chain(Path(shutil.copytree(varied, tmp_path / "project", symlinks=True)))
+    monkeypatch.chdir(chain.folder)
+    digests = {}
+    for name in ("zero.txt", "one.txt", "gone.txt"):
+        chain.path(name).write_text(name)
+        digests[name] = hash_file(chain.path(name))
+    before = chain.locked()
+    prepare = {**before["prepare"], "deps": []}
+    edit_lock(chain, {**before, "prepare": prepare})  # as where it has read less than dvc.yaml says
+    with opened(chain) as stages:
+        lock_file = stages.state.outputs.lock_file
+        enter(stages, "train@seed=0", {name: digests[name] for name in ("zero.txt", "gone.txt")})
+        entry = enter(stages, "train@seed=1", {"one.txt": digests["one.txt"]})
+        assert {name for name in digests if dep_of(entry, name)} == {*digests}
+        assert dep_of(dict(lock_file.entry("train@seed=0")), "one.txt") is None, "that was not known then"
+        chain.path("gone.txt").unlink()
+        assert not stages.state.outputs.flush(now=True)
+    after = chain.locked()
+    for name in ("zero.txt", "one.txt"):
+        dep = {"path": name, "hash": "md5", "md5": digests[name], "size": len(name)}
+        assert [dep_of(after[f"train@seed={seed}"], name) for seed in (0, 1)] == [dep, dep]
+    assert [dep["path"] for dep in after["train@seed=0"]["deps"]] == sorted(
+        dep["path"] for dep in after["train@seed=0"]["deps"]
+    )
+    assert after["prepare"] == prepare
 
 
 # -- plans -------------------------------------------------------------------------------
@@ -992,8 +1255,6 @@ def test_a_damaged_object_is_put_aside_once_and_the_step_has_to_run(
 
 
 def test_metrics_of_several_evaluations_stand_under_their_names(chain: Chain) -> None:
-    from dataclasses import replace
-
     call = replace(call_of(chain, "evaluate"), outputs={"results": "eval", "model": "model", "others": "eval"})
     shutil.copytree(chain.path("atoms/results"), chain.path("atoms/others"))
     entry = cached_results.locked_entry(call.name, {"results": "eval"}, False, chain.locked()["evaluate"])
