@@ -54,7 +54,6 @@ _FAILED_THERE = f"{_FAR}::test_what_fails_there_is_told_here_with_its_log"
 _MADE_THERE = f"{_FAR}::test_the_same_atoms_are_made_and_entered_as_if_they_had_been_made_here"
 _IN_THE_REMOTE = f"{_FAR}::test_a_result_that_the_remote_has_is_not_made_again_by_a_driver_that_does_not_know_of_it"
 _SHARED = ["tests/executors/test_shared_files.py", "-k", "not in_a_file"]
-_IN_CLONE = [_FAR, "-k", "not driver_has_all and not costs and not here_and"]
 _SYNTAX = [f"tests/code/test_{name}.py" for name in ("digests", "syntax", "uses", "effects", "counting", "trace")]
 TESTS = {
     "motools/engine/plan.py": ["tests/engine/test_plan.py"],
@@ -76,12 +75,12 @@ TESTS = {
     "motools/engine/removing.py": ["tests/engine/test_removing.py", "-k", "not an_experiment_goes"],
     "motools/engine/stage_outputs.py": ["tests/engine/test_run.py", _PROVEN, *_AT_HAND],
     "motools/engine/cleanup.py": ["tests/engine/test_cleanup.py"],
-    "motools/engine/elsewhere.py": _IN_CLONE,
+    "motools/engine/elsewhere.py": ["tests/engine/test_steps_elsewhere.py"],
     "motools/engine/pipeline_state.py": _AT_HAND,
     "motools/engine/remote_results.py": _AT_HAND,
     "motools/execution/cached_results.py": _AT_HAND,
     "motools/execution/finished_work.py": ["tests/execution/test_put_aside.py"],
-    "motools/execution/in_clone.py": _IN_CLONE,
+    "motools/execution/in_clone.py": ["tests/execution/test_in_clone.py"],
     "motools/execution/observation.py": ["tests/execution/test_observation.py", "tests/execution/test_inputs.py"],
     "motools/execution/one_step.py": ["tests/executors/test_one_step.py", _FAILED_THERE, _IN_THE_REMOTE, *_SHARED],
     "motools/execution/side_files.py": ["tests/execution/test_side_files.py"],

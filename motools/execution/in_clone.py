@@ -57,16 +57,13 @@ def _lay(clone: Clone, job: Job, folder: Path) -> None:
     inputs = {folder / pipeline.atom_path(name): f"{atom.rpartition('-')[2]}.dir" for name, atom in job.inputs.items()}
     wanted = {path: oid for path, oid in {**clone.tracked, **inputs}.items() if clone.laid.get(path) != oid}
     remote = clone.exchange
-    if not wanted:
-        return
     remote.problem = None  # of an earlier job
     if not remote.fetch(wanted.values()):
         raise remote.problem or StepError(
             f"The DVC remote {remote.name!r} ({remote.url}) lacks what the step {job.step!r} reads. Type: motools push"
         )
     for path, oid in wanted.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        clone.exchange.project.store.check_out(oid, path)
+        remote.project.store.check_out(oid, path)
         clone.laid[path] = oid
 
 
@@ -108,27 +105,26 @@ def finished(clone: Clone, call: StepCall, answer: Answer, log: Path, took: floa
         return answer
     for path in (pipeline.atom_path(name) for name in call.outputs):
         clone.laid.pop(call.folder / path, None)
-    for pause in (*_pauses(took), None):
+    pauses = _pauses(took)
+    while True:
         try:
             clone.exchange.send_result(call.cache_slot[0], answer.entry)
             return answer
         except RemoteError as error:
-            if pause is None:
+            if (pause := next(pauses, None)) is None:
                 told = (
                     f"The step {call.name!r} has finished, and its result could not be sent: {error} It is kept on "
                     f"{environment.here().host}, in {call.place.project.cache}. Once that is mended, `motools run` "
                     "sends it from there."
                 )
                 return replace(answer, entry=None, error=told)
-            time.sleep(pause)
-    raise AssertionError
+        time.sleep(pause)
 
 
 def _pauses(took: float) -> Iterator[float]:
     """Between tries, for as long as another machine would need to make the result again; an hour at most."""
     yield from _PAUSES
-    last = _PAUSES[-1]
-    yield from [last] * int((min(took, _LONGEST) - sum(_PAUSES)) // max(last, 1))
+    yield from [_PAUSES[-1]] * int((min(took, _LONGEST) - sum(_PAUSES)) // _PAUSES[-1])
 
 
 def _end_of(log: Path) -> str:

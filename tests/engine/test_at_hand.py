@@ -569,8 +569,8 @@ def test_dvc_takes_all_instances_to_depend_on_what_one_has_read_and_no_other_ste
     edit_lock(chain, {**before, "prepare": prepare})  # as where it has read less than dvc.yaml says
     with opened(chain) as stages:
         lock_file = stages.state.outputs.lock_file
-        enter(stages, "train@seed=0", {name: digests[name] for name in ("zero.txt", "gone.txt")})
-        entry = enter(stages, "train@seed=1", {"one.txt": digests["one.txt"]})
+        enter(stages, "train@seed=0", {"zero.txt": digests["zero.txt"]})
+        entry = enter(stages, "train@seed=1", {name: digests[name] for name in ("one.txt", "gone.txt")})
         assert {name for name in digests if dep_of(entry, name)} == {*digests}
         assert dep_of(dict(lock_file.entry("train@seed=0")), "one.txt") is None, "that was not known then"
         chain.path("gone.txt").unlink()
@@ -582,6 +582,7 @@ def test_dvc_takes_all_instances_to_depend_on_what_one_has_read_and_no_other_ste
     assert [dep["path"] for dep in after["train@seed=0"]["deps"]] == sorted(
         dep["path"] for dep in after["train@seed=0"]["deps"]
     )
+    assert dep_of(after["train@seed=0"], "gone.txt") is None
     assert after["prepare"] == prepare
 
 

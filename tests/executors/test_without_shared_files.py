@@ -161,7 +161,7 @@ def test_a_result_that_could_not_be_sent_is_kept_and_sent_by_the_next_run(
 ) -> None:
     from motools.execution import in_clone
 
-    monkeypatch.setattr(in_clone, "_PAUSES", (0,))
+    monkeypatch.setattr(in_clone, "time", types.SimpleNamespace(sleep=lambda seconds: None))
     store, away = str(tmp_path / "store"), str(tmp_path / "away")
     lose = f"os.rename({store!r}, {away!r}); open({store!r}, 'w').close()"
     chain.edit("chain.py", 'return make("model"', f'{lose}\n    return make("model"')
@@ -199,13 +199,6 @@ def test_a_result_is_sent_when_the_remote_is_back_while_its_worker_tries_again(
     assert chain.run("--on", "far").statuses == ["finished"] * 3
     assert slept == [1, 3]
     assert chain.executed() == ["dataset", "model", "results"]
-
-
-@pytest.mark.parametrize(("took", "tried"), [(0, 44), (100, 74), (10_000, 3584)])
-def test_a_result_is_sent_again_for_as_long_as_it_has_taken_to_make(took: float, tried: float) -> None:
-    from motools.execution.in_clone import _pauses
-
-    assert sum(_pauses(took)) == tried
 
 
 def test_a_clone_whose_worker_was_killed_within_git_is_made_anew(chain: Chain) -> None:
