@@ -7,7 +7,7 @@ import shutil
 import zlib
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from motools.repo.project import Project
 from motools.workflow import Step, StepConfig
 
 
+@dataclass
 class Config(StepConfig):
     pass
 
