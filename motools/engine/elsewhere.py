@@ -7,7 +7,7 @@ import os
 import uuid
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -230,7 +230,7 @@ class Elsewhere:
             now = work_tree(git, self._project.private)
             if now.patch_id is not None:
                 kept = self._project.private / "patches" / f"{now.patch_id}.patch"
-                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.parent.mkdir(exist_ok=True)
                 kept.write_bytes(now.patch)
             self._sources[where.name] = Source(
                 repository=where.repository or address(git),
@@ -253,22 +253,20 @@ class Elsewhere:
     def let_go(self) -> None:
         """Wait for nothing any more that an executor is at."""
         for sent in self._sent:
-            if not sent.ours.done():
-                sent.theirs.cancel()
-                with suppress(Exception):  # it has just ended
-                    sent.ours.set_exception(MotoolsError("the run was interrupted"))
+            with suppress(InvalidStateError):  # it has ended
+                sent.ours.set_exception(MotoolsError("the run was interrupted"))
+            sent.theirs.cancel()
 
     def close(self) -> None:
         """End the executors."""
         for executor in self._executors.values():
             executor.shutdown(wait=False, cancel_futures=not getattr(executor, "lasts", False))
         self._executors.clear()
-        if "_exchange" in self.__dict__:
-            self._exchange.close()
+        self._exchange.close()
 
 
 def _pass_on(sent: _Sent) -> None:
-    with suppress(Exception):  # nobody waits for it any more
+    with suppress(InvalidStateError):  # nobody waits for it any more
         if sent.theirs.cancelled():
             sent.ours.set_exception(MotoolsError("the executor has given it up"))
         elif (error := sent.theirs.exception()) is not None:

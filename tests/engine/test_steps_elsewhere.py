@@ -13,7 +13,7 @@ from typing import Any
 
 import far_scene
 import pytest
-from chain import Chain, commit, dvc, git
+from chain import Chain, commit, dvc, git, open_databases
 
 from motools.atom import records
 from motools.base.resources import Resources
@@ -281,7 +281,7 @@ def test_jobs_of_one_run_are_of_one_state_until_files_may_have_been_written_anew
 
 
 def test_where_no_files_are_shared_inputs_and_the_state_of_the_work_tree_go_along(scene: Scene) -> None:
-    elsewhere, places = scene.elsewhere(), Places()
+    elsewhere, places, before = scene.elsewhere(), Places(), open_databases()
     commit(scene.chain.folder)
     job = submit(elsewhere, scene, places, shared=False)
     head, tree = git(scene.chain.folder, "rev-parse", "HEAD", "HEAD^{tree}").split()
@@ -301,6 +301,8 @@ def test_where_no_files_are_shared_inputs_and_the_state_of_the_work_tree_go_alon
     assert b"words.txt" in patch
     assert scene.chain.path(".motools/patches", f"{now.patch_id}.patch").read_bytes() == patch
     assert now.tree != tree
+    elsewhere.close()
+    assert open_databases() == before, "the remote is let go of"
 
 
 # -- what comes back -----------------------------------------------------------------------
@@ -335,6 +337,7 @@ def test_when_the_run_is_interrupted_nothing_is_waited_for_and_what_has_come_sta
     elsewhere.let_go()
     assert theirs.cancelled()
     assert isinstance(ours.exception(0), MotoolsError)
+    assert str(ours.exception(0)) == "the run was interrupted"
     assert done.result(0) == Answer(True)
     elsewhere.let_go()  # a second time, as the person is impatient
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import stat
 from collections.abc import Iterator
@@ -11,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from chain import dvc, remove, spoil
+from chain import dvc, open_databases, remove, spoil
 
 from motools.errors import RemoteError
 from motools.repo import cache, exchange, step_cache
@@ -201,25 +199,16 @@ def test_nothing_that_the_remote_has_of_a_folder_of_many_files_is_sent_again(pro
     assert second == {**first, few: second[few]}
 
 
-def databases() -> list[str]:
-    """Those that this process has open, each as often as it has."""
-    found = []
-    for each in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found.append(os.readlink(each))
-    return sorted(path for path in found if path.endswith(".db"))
-
-
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="nothing tells here what a process has open")
 def test_dvc_is_opened_once_and_once_it_is_closed_nothing_of_it_is_open(scene: Scene) -> None:
-    before = databases()
+    before = open_databases()
     scene.exchange.send([scene.files["small.txt"]])
-    opened = databases()
+    opened = open_databases()
     assert len(opened) > len(before)
     scene.exchange.send([scene.oid])
-    assert databases() == opened
+    assert open_databases() == opened
     scene.exchange.close()
-    assert databases() == before
+    assert open_databases() == before
 
 
 def test_what_others_have_set_for_it_is_looked_at_before_it_is_opened(scene: Scene) -> None:
