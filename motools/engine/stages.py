@@ -98,7 +98,7 @@ class Stages:
         """What a run would do; leaves nothing changed."""
         state = self.state
         before = dict(state.atoms)
-        self._look()
+        self._look()  # for speed
         plans: dict[Stage, StagePlan] = {}
         for step in self.steps.values():
             if step in self.upstream:

@@ -29,9 +29,18 @@ from motools.engine.prepared import prepare_folder
 from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
 from motools.engine.reporter import Silent
 from motools.engine.stage import Done, in_order, waiting_for
-from motools.engine.stages import Stages, open_stages
-from motools.errors import DamagedError, MotoolsError, ProjectError, RemoteError, StepError, UserError, WorkflowError
-from motools.execution import cached_results
+from motools.engine.stages import Stages, as_one_graph, open_stages
+from motools.errors import (
+    ConfigError,
+    DamagedError,
+    MotoolsError,
+    ProjectError,
+    RemoteError,
+    StepError,
+    UserError,
+    WorkflowError,
+)
+from motools.execution import cached_results, one_step
 from motools.execution.cached_results import locked_entry
 from motools.execution.run_step import Outcome
 from motools.execution.workers import TaskDied
@@ -954,6 +963,31 @@ def test_without_a_stage_of_ones_own_there_is_none(chain: Chain) -> None:
         assert stages.custom == []
 
 
+def test_among_folders_that_run_together_a_stage_waits_for_what_another_one_writes(chain: Chain) -> None:
+    folders = [chain.path("experiments", name) for name in "ab"]
+    for folder, file in zip(folders, ("rows.txt", "../a/metrics/evaluate.json"), strict=True):
+        folder.mkdir(parents=True)
+        params = {"workflow": "../../chain.py:workflow", "train": {"more": {"file": file}}}
+        (folder / "params.yaml").write_text(yaml12.dumps(params))
+    forget_modules(chain.folder)
+    a_made, b_made = map(prepare_folder, folders)
+    with (
+        open_stages(a_made, RunOptions("prepare,train,evaluate"), Heard()) as a,
+        open_stages(b_made, RunOptions("prepare,train"), Heard(), [a]) as b,
+    ):
+        assert as_one_graph([b]) == b.upstream
+        upstream = as_one_graph([a, b])
+        told = {("a" if each in a.taking_part else "b", each.name): first for each, first in upstream.items()}
+        assert told == {
+            ("a", "prepare"): [],
+            ("a", "train"): [a.steps["prepare"]],
+            ("a", "evaluate"): a.upstream[a.steps["evaluate"]],
+            ("b", "prepare"): [],
+            ("b", "train"): [b.steps["prepare"], a.steps["evaluate"]],
+        }
+        assert (a.state.is_read_elsewhere, b.state.is_read_elsewhere) == (True, False)
+
+
 # -- running -----------------------------------------------------------------------------
 
 
@@ -982,6 +1016,84 @@ def test_what_has_failed_or_gave_nothing_is_an_error_and_is_not_entered(chain: C
         with pytest.raises(StepError, match="it gave no result"):
             prepare.finish(plan, Outcome(False))
         assert not stages.state.outputs.lock_file.pending
+
+
+EXECUTORS = """\
+executors:
+  near: {kind: 'concurrent.futures:ThreadPoolExecutor', max_workers: 1, jobs: 2}
+  far: {kind: 'concurrent.futures:ThreadPoolExecutor', max_workers: 1, shared_files: false}
+  bad: {kind: 'os:getcwd'}
+run_on: {train: %s}
+"""
+
+
+def placed(chain: Chain, where: str, paid: str = "False") -> None:
+    """Have motools.yaml say where the second step runs, which may cost money."""
+    chain.path("motools.yaml").write_text(EXECUTORS % where)
+    chain.edit("chain.py", "Config, train, keeps", f"Config, train, paid={paid}, keeps")
+
+
+@pytest.mark.parametrize(
+    ("where", "paid", "on", "places"),
+    [
+        ("near", "False", "near", 2),
+        ("near", "True", "near", 2),
+        ("far", "False", "far", None),
+        ("far", "True", "", None),
+        ("here", "False", "", None),
+    ],
+)
+def test_a_step_is_where_it_shall_be_but_one_that_costs_money_where_its_files_are(
+    chain: Chain, where: str, paid: str, on: str, places: int | None
+) -> None:
+    placed(chain, where, paid)
+    with opened(chain) as stages:
+        assert [(step.on, step.places) for step in stages.steps.values()] == [("", None), (on, places), ("", None)]
+
+
+def test_whether_a_step_costs_money_may_show_when_its_inputs_are_there(chain: Chain) -> None:
+    placed(chain, "far", "lambda config, atoms: 'dataset' in atoms")
+    with opened(chain) as stages:
+        train = stages.steps["train"]
+        assert train.on == "far"
+        stages.state.atoms.update(ids(chain))
+        assert train.on == ""
+        stages.state.atoms.clear()
+        assert train.on == "", "what was known stays so"
+
+
+def test_an_executor_that_cannot_be_had_and_needs_that_cannot_be_meant_are_told_before_anything_runs(
+    chain: Chain,
+) -> None:
+    placed(chain, "bad")
+    with opened(chain) as stages:
+        stages.warm_up(plans(stages, prepare="run"))
+        with pytest.raises(ConfigError, match=r"which is no concurrent\.futures\.Executor"):
+            stages.warm_up(plans(stages, train="run"))
+    chain.edit("motools.yaml", "train: bad", "train: near")
+    chain.edit("chain.py", "paid=False, keeps", "resources=lambda config: {'gpu': -1}, keeps")
+    with opened(chain) as stages, pytest.raises(ConfigError, match="gpu must be 0 or more"):
+        stages.warm_up(plans(stages, train="run"))
+
+
+@pytest.mark.parametrize(("where", "said"), [("near", []), ("far", ["far: steps that cost money run here, where "])])
+def test_a_step_is_executed_there_and_entered_here(chain: Chain, where: str, said: list[str]) -> None:
+    placed(chain, where, "True")
+    chain.edit(
+        "chain.py", "paid=True, keeps", "paid=True, resources={'gpu': 0}, preload=lambda config: ('json',), keeps"
+    )
+    chain.executed()
+    with opened(chain, user="eve", force=True) as stages:
+        stages.state.atoms.update(ids(chain))
+        train = stages.steps["train"]
+        plan = train.decide()
+        done = train.finish(plan, train.start(plan).result())
+        assert done == Done({"model": ids(chain)["model"]})
+        notes = stages.state.reporter.notes  # type: ignore[attr-defined]
+        assert [note.startswith(words) for note, words in zip(notes, said, strict=True)] == [True] * len(said)
+    assert chain.executed() == ["model"]
+    while one_step._servers:
+        one_step._servers.popitem()[1].abandon()
 
 
 def test_how_many_processors_a_step_keeps_busy_may_depend_on_its_config(chain: Chain) -> None:

@@ -208,7 +208,9 @@ def made(scene: Scene, clone: Clone, call: StepCall) -> Answer:
     return Answer(True, scene.entry)
 
 
-def test_a_result_is_sent_and_what_it_has_written_over_is_laid_out_again(scene: Scene) -> None:
+def test_a_result_is_sent_and_what_it_has_written_over_is_laid_out_again(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with scene.clone() as (clone, call):
         model, dataset = (call.folder / "atoms" / name for name in ("model", "dataset"))
         clone.laid[model] = "an input of an earlier job"
@@ -216,6 +218,8 @@ def test_a_result_is_sent_and_what_it_has_written_over_is_laid_out_again(scene: 
         assert answer == Answer(True, scene.entry)
         assert clone.laid.keys() == {dataset}
     assert all(map(scene.is_there, scene.entry.oids()))
+    monkeypatch.setenv("MOTOOLS_CLONES", str(tmp_path / "those of another machine"))
+    monkeypatch.setattr(clones, "_free", {})
     with scene.clone() as (clone, call), at_hand(clone, call, force=False) as result:
         assert result is not None
 
