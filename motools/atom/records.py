@@ -16,7 +16,7 @@ from typing import Any
 
 from motools.base.files import make_folder
 from motools.base.foreign_text import read_json
-from motools.base.loaded_modules import loaded_since
+from motools.base.loaded_modules import Mark, loaded_since
 from motools.errors import DamagedError
 from motools.repo import step_cache
 from motools.repo.hashing import Out, hash_file
@@ -87,10 +87,9 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Of Python, MOTools, and of every installed distribution that this process has loaded a module of."""
-    new, mark = loaded_since(_packages.mark)
-    names = {name.partition(".")[0] for name in new} - sys.stdlib_module_names
-    if mark != _packages.mark:
-        _packages.mark, _packages.names = mark, _packages.names | names
+    new, _packages.mark = loaded_since(_packages.mark)
+    if new:
+        _packages.names |= {name.partition(".")[0] for name in new} - sys.stdlib_module_names
         distributions = (_distributions()[name] for name in sorted(_packages.names & _distributions().keys()))
         _packages.versions = dict(reversed([*distributions]))
     return {"python": platform.python_version(), "motools": __version__, **_packages.versions}
@@ -99,7 +98,7 @@ def versions() -> dict[str, str]:
 class _packages:
     """What this process has loaded, as far as it was looked at; forks of it start from there."""
 
-    mark: str | None = None
+    mark: Mark | None = None
     names: frozenset[str] = frozenset()
     versions: Mapping[str, str] = {}
 

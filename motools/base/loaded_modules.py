@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
+from typing import NamedTuple
 
-__all__ = ["loaded_since"]
+__all__ = ["Mark", "loaded_since"]
 
 
-def loaded_since(mark: str | None) -> tuple[list[str], str | None]:
-    """The names of the modules that were loaded after the one of a name, or all where it is not there any more; and
-    the name to ask with the next time."""
-    new = []
+class Mark(NamedTuple):
+    """The module that was loaded last at a moment, and how many there were."""
+
+    name: str
+    module: ModuleType | None
+    total: int
+
+
+def loaded_since(mark: Mark | None) -> tuple[list[str], Mark]:
+    """The names of the modules that were loaded after a mark, or all where its module is not there any more or was
+    loaded anew itself; and the mark to ask with the next time."""
+    new: list[str] = []
     for name in reversed(sys.modules):
-        if name == mark:
+        is_marked = mark is not None and name == mark.name and sys.modules.get(name) is mark.module
+        if is_marked and len(sys.modules) - len(new) <= mark.total:  # type: ignore[union-attr]
             break
         new.append(name)
-    return new[::-1], new[0] if new else mark
+    last = next(reversed(sys.modules))
+    return new[::-1], Mark(last, sys.modules.get(last), len(sys.modules))

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from motools.atom.atom import Atom
-from motools.base.loaded_modules import loaded_since
+from motools.base.loaded_modules import Mark, loaded_since
 from motools.code import references, syntax
 from motools.code.making_traces import Execution, make_trace
 from motools.code.search_path import PipelineFolder
@@ -123,7 +123,7 @@ def _project_modules() -> dict[str, ModuleType]:
 class _loaded:
     """What this process has loaded, as far as it was looked at; forks of it start from there."""
 
-    mark: str | None = None
+    mark: Mark | None = None
     modules: ClassVar[dict[str, ModuleType]] = {}
 
 

@@ -32,4 +32,15 @@ def test_each_module_is_told_once_and_all_where_it_cannot_be_known_what_is_new(l
     sys.modules["made_up_one"] = sys.modules.pop("made_up_one")  # loaded anew
     assert loaded_since(after)[0] == ["made_up_one"]
     del sys.modules["made_up_two"]
-    assert set(loaded_since("made_up_two")[0]) == set(sys.modules)
+    assert set(loaded_since(after)[0]) == set(sys.modules)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_was_loaded_before_the_last_one_was_loaded_anew_is_told(load: list[str], is_new: bool) -> None:
+    load += ["made_up_one", "made_up_two"]
+    sys.modules["made_up_one"] = ModuleType("made_up_one")
+    mark = loaded_since(None)[1]
+    one = sys.modules.pop("made_up_one")
+    sys.modules["made_up_two"] = ModuleType("made_up_two")
+    sys.modules["made_up_one"] = ModuleType("made_up_one") if is_new else one
+    assert {"made_up_one", "made_up_two"} <= set(loaded_since(mark)[0])
