@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 import sampling
 import typer.main
 import warm
+from chain import forget_modules
 from hypothesis import HealthCheck, settings
 
 gc.disable()  # until all is imported and collected: until then nothing goes
@@ -53,7 +54,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.collect()
+    # what is garbage by now is little, and to look for it takes half a second in each worker
     gc.freeze()
     gc.enable()
 
@@ -84,12 +85,17 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
+_numbers = count()
+
+
 @pytest.fixture(autouse=True)
 def own_surroundings(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No key, no configuration and no cache of the person who runs the tests; `motools` and `dvc` on PATH."""
-    home = tmp_path_factory.mktemp("home")
+    # A folder of their own, since for the number of each new folder pytest reads those of all that there are.
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(_numbers))
+    home.mkdir(parents=True)
     for name in list(os.environ):
         if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith(("MOTOOLS_", "INSPECT_", "GIT_")):
             monkeypatch.delenv(name)
@@ -189,6 +195,7 @@ def lay(
             folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("scene") / "project", symlinks=True))
             with contextlib.chdir(folder):
                 make(folder)
+            forget_modules(folder)
             scenes[make] = folder
         shutil.rmtree(project / ".git")  # its objects cannot be written over
         return Path(shutil.copytree(scenes[make], project, symlinks=True, dirs_exist_ok=True))

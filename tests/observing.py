@@ -140,10 +140,12 @@ def _serve(observed: bool) -> None:
     if observed:
         import motools.execution.run_step
         import motools.workflow  # noqa: F401
+        from motools.code import loading
         from motools.execution import observation
 
         observer()
-        observation._project_modules()  # each fork would look at all that is loaded
+        loading._names_of_projects()  # each fork would look at all that is loaded
+        observation._project_modules()
     gc.collect()
     gc.freeze()
     for line in sys.stdin.buffer:

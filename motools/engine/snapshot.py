@@ -115,17 +115,24 @@ def save(
         (files, proof.young_files),
         (folders, proof.young_folders),
     )
+    stats: dict[str, bytes] = {}
+    recent: list[tuple[str, str]] = []
     for contents, young in both:
         for name, content in contents.items():
-            if _age(name) < limit or (isinstance(content, str) and knows(name, content)):
+            stat = _stat(name)
+            if _age(name, stat) < limit:
                 proof.paths.append(name)
+                stats[name] = _told(stat)  # what is written from now on has another one
+            elif isinstance(content, str) and knows(name, content):
+                recent.append((name, content))
             elif content is None and (content := _content_before(name)) is None:
                 forget(root, folder)
                 return
             else:
                 young[name] = content
-    proof.stats = _digest(proof.paths)
-    if any(_age(name) >= limit and not knows(name, files.get(name) or "") for name in proof.paths):  # written just now
+    proof.paths += [name for name, _ in recent]
+    proof.stats = _digest(proof.paths, stats)
+    if not all(knows(name, content) for name, content in recent):  # written just now
         return
     if all(_age(bucket) < limit for bucket in _buckets(proof.cache)):
         proof.buckets = _digest(_buckets(proof.cache))
@@ -217,30 +224,39 @@ def _grow_up(proof: Snapshot, now: int) -> bool:
     return bool(old)
 
 
-def _age(path: str) -> int:
-    """When a file or folder was last written, in ns; 0 where it is not there."""
+def _stat(path: str) -> os.stat_result | None:
     try:
-        stat = os.stat(path)
+        return os.stat(path)
     except OSError:
-        return 0
-    return max(stat.st_mtime_ns, stat.st_ctime_ns)
+        return None
+
+
+def _age(path: str, stat: os.stat_result | None = None) -> int:
+    """When a file or folder was last written, in ns; 0 where it is not there.
+
+    Args:
+        stat: that of the path, where it was taken already.
+    """
+    stat = stat or _stat(path)
+    return max(stat.st_mtime_ns, stat.st_ctime_ns) if stat is not None else 0
+
+
+def _told(stat: os.stat_result | None) -> bytes:
+    """What a digest takes of a stat."""
+    if stat is None:
+        return b"-"
+    return repr((stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev)).encode()
 
 
 def _digest(paths: Iterable[str], stats: dict[str, bytes] | None = None) -> str:
     """Of the stats of paths, those that are known taken as they are, and the others known from now on."""
     digest = hashlib.blake2b(digest_size=16)
     stats = {} if stats is None else stats
-    update, stat = digest.update, os.stat
     for path in paths:
         told = stats.get(path)
         if told is None:
-            try:
-                s = stat(path)
-                told = repr((s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev)).encode()
-            except OSError:
-                told = b"-"
-            stats[path] = told
-        update(told)
+            told = stats[path] = _told(_stat(path))
+        digest.update(told)
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import Chain, dvc, eventually, git, remove
+from chain import Chain, Lay, dvc, eventually, git, remove
 
 from motools.engine import snapshot
 from motools.repo import file_hashes
@@ -38,14 +38,8 @@ def finished(folder: Path) -> Chain:
     return chain
 
 
-def proven(folder: Path) -> Chain:
-    """Run the chain until there is proof that nothing has changed, all of it by stats."""
-    chain = finished(folder)
-    grown_up(chain)
-    return chain
-
-
 def grown_up(chain: Chain) -> None:
+    """Run the chain until there is proof that nothing has changed, all of it by stats."""
     time.sleep(0.06)
     chain.run()
     time.sleep(0.06)
@@ -62,8 +56,14 @@ def short_grain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def chain(project: Path) -> Chain:
-    return proven(project)
+def ran(lay: Lay) -> Chain:
+    return Chain(lay(finished))
+
+
+@pytest.fixture
+def chain(ran: Chain) -> Chain:
+    grown_up(ran)
+    return ran
 
 
 def long_way(chain: Chain) -> list[str]:
@@ -175,8 +175,8 @@ def test_right_after_a_run_there_is_proof_and_a_change_in_the_same_moment_is_not
     config = (str(project / ".dvc" / "config"), str(project / ".dvcignore"))
     aged = snapshot._age
 
-    def age(path: str) -> int:
-        return aged(path) if path.startswith(str(project)) and not path.startswith(config) else 1
+    def age(path: str, *stat: Any) -> int:
+        return aged(path, *stat) if path.startswith(str(project)) and not path.startswith(config) else 1
 
     monkeypatch.setattr(snapshot, "_age", age)
     for module in (file_hashes, snapshot):
@@ -212,8 +212,8 @@ def test_configuration_that_is_no_older_than_a_moment_is_known_by_what_it_says(p
 
 
 @pytest.mark.parametrize("name", MEANWHILE)
-def test_what_changes_while_a_run_goes_on_is_proven_only_as_far_as_it_was_used(project: Path, name: str) -> None:
-    chain = finished(project)
+def test_what_changes_while_a_run_goes_on_is_proven_only_as_far_as_it_was_used(ran: Chain, name: str) -> None:
+    chain = ran
     chain.set("train", pause=1.0)
     chain.executed()
     run = chain.start()
@@ -294,7 +294,7 @@ def test_an_edit_within_the_grain_of_the_clock_is_seen_and_so_is_one_that_is_tak
         chain.path(".motools", "index.json").unlink()
         aged = snapshot._age
         outs = str(chain.path("atoms"))
-        monkeypatch.setattr(snapshot, "_age", lambda path: aged(path) if path.startswith(outs) else 1)
+        monkeypatch.setattr(snapshot, "_age", lambda path, *stat: aged(path, *stat) if path.startswith(outs) else 1)
         chain.path("dvc.lock").touch()
         assert chain.run().statuses == ["current"] * 3
         (proof,) = chain.path(".motools/unchanged").iterdir()
