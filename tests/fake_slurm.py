@@ -6,19 +6,21 @@ a session of its own, which outlives whoever submitted it. What the real command
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+_PYTHON = sys.executable
 _COMMANDS = ("sbatch", "squeue", "sacct", "scancel")
 _PATIENCE = 120.0
 """Seconds that a job may wait for a node, and may run."""
@@ -36,12 +38,14 @@ class Slurm:
         self.folder = folder
         self.bin = folder / "bin"
         if not self.bin.exists():
+            import shlex
+
             (folder / "jobs").mkdir(parents=True)
             (folder / "nodes").write_text(str(nodes))
             self.bin.mkdir()
             for name in _COMMANDS:
                 command = self.bin / name
-                command.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {__file__} {folder} {name} "$@"\n')
+                command.write_text(f'#!/bin/sh\nexec {shlex.join(_words(folder, name))} "$@"\n')
                 command.chmod(0o755)
 
     def environment(self) -> dict[str, str]:
@@ -84,6 +88,12 @@ class Slurm:
             time.sleep(0.02)
 
 
+def _words(folder: Path, *words: str) -> list[str]:
+    """What executes this module, compiled as it is once and importing little: runs ask the queue all the time."""
+    code = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import fake_slurm; fake_slurm.main()"
+    return [_PYTHON, "-IS", "-c", code, str(folder), *words]
+
+
 def _main(folder: Path, command: str, words: list[str]) -> None:
     with (folder / "calls").open("a") as file:
         file.write(f"{command}\n")
@@ -93,6 +103,9 @@ def _main(folder: Path, command: str, words: list[str]) -> None:
 
 
 def _sbatch(folder: Path, words: list[str]) -> None:
+    import argparse
+    import subprocess
+
     parser = argparse.ArgumentParser("sbatch", allow_abbrev=False)
     parser.add_argument("--parsable", action="store_true")
     parser.add_argument("--requeue", action="store_true")
@@ -109,7 +122,6 @@ def _sbatch(folder: Path, words: list[str]) -> None:
     script = Path(given.script).read_text()
     if not script.startswith("#!"):
         sys.exit("sbatch: error: This does not look like a batch script.")
-    time.sleep(float(os.environ.get("FAKE_SLURM_SLOW", "0")))
     with _locked(folder):
         number = str(len(list((folder / "jobs").glob("*.sh"))) + 1)
         stored = folder / "jobs" / f"{number}.sh"
@@ -117,14 +129,17 @@ def _sbatch(folder: Path, words: list[str]) -> None:
         stored.chmod(0o755)
         job = {**vars(given), "id": number, "state": "PENDING", "environment": dict(os.environ), "restarts": 0}
         _write(folder, job)
-    runner = [sys.executable, "-IS", __file__, str(folder), "run", number]
-    subprocess.Popen(runner, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                     stderr=subprocess.DEVNULL)  # fmt: skip
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(
+        _words(folder, "run", number), start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing
+    )
     print(number)
 
 
 def _run(folder: Path, number: str) -> None:
     """What a node does with a job."""
+    import subprocess
+
     limit = time.monotonic() + _PATIENCE
     while True:
         with _node(folder, limit):
@@ -161,15 +176,21 @@ def _run(folder: Path, number: str) -> None:
 
 
 def _squeue(folder: Path, words: list[str]) -> None:
-    parser = argparse.ArgumentParser("squeue", allow_abbrev=False)
-    parser.add_argument("--me", action="store_true")
-    parser.add_argument("--noheader", action="store_true")
-    parser.add_argument("--format", required=True)
-    parser.add_argument("--name")
-    given = parser.parse_args(words)
+    given = _given("squeue", words, ("me", "noheader"), ("format", "name"))
     for job in Slurm(folder).jobs():
-        if job["state"] in ("PENDING", "RUNNING") and given.name in (None, job["job_name"]):
-            print(_in_format(given.format, job))
+        if job["state"] in ("PENDING", "RUNNING") and given.get("name") in (None, job["job_name"]):
+            print(_in_format(given["format"], job))
+
+
+def _given(command: str, words: list[str], flags: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
+    """The options, written as `--name=value`; what is none is refused."""
+    given: dict[str, str] = {}
+    for word in words:
+        name, has_value, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or name not in (names if has_value else flags):
+            sys.exit(f"{command}: unrecognized option '{word}'")
+        given[name] = value
+    return given
 
 
 def _in_format(form: str, job: Mapping[str, Any]) -> str:
@@ -181,16 +202,13 @@ def _in_format(form: str, job: Mapping[str, Any]) -> str:
 def _sacct(folder: Path, words: list[str]) -> None:
     if (folder / "no-accounts").exists():
         sys.exit("Slurm accounting storage is disabled")
-    parser = argparse.ArgumentParser("sacct", allow_abbrev=False)
-    for flag in ("--noheader", "--parsable2", "--allocations"):
-        parser.add_argument(flag, action="store_true")
-    for name in ("format", "name", "jobs", "starttime"):
-        parser.add_argument(f"--{name}")
-    given = parser.parse_args(words)
+    flags = ("noheader", "parsable2", "allocations")
+    given = _given("sacct", words, flags, ("format", "name", "jobs", "starttime"))
     names = {"JobID": "id", "State": "state", "JobName": "job_name"}
     for job in Slurm(folder).jobs():
-        if given.name in (None, job["job_name"]) and (given.jobs is None or job["id"] in given.jobs.split(",")):
-            print("|".join(str(job[names[field]]) for field in given.format.split(",")))
+        is_asked_for = "jobs" not in given or job["id"] in given["jobs"].split(",")
+        if given.get("name") in (None, job["job_name"]) and is_asked_for:
+            print("|".join(str(job[names[field]]) for field in given["format"].split(",")))
 
 
 def _scancel(folder: Path, words: list[str]) -> None:
@@ -252,9 +270,9 @@ def _write(folder: Path, job: Mapping[str, Any]) -> None:
     new.replace(path)
 
 
-if __name__ == "__main__":
-    _folder, _command = Path(sys.argv[1]), sys.argv[2]
-    if _command == "run":
-        _run(_folder, sys.argv[3])
+def main() -> None:
+    folder, command, *words = sys.argv[1:]
+    if command == "run":
+        _run(Path(folder), *words)
     else:
-        _main(_folder, _command, sys.argv[3:])
+        _main(Path(folder), command, words)

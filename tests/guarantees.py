@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -176,7 +177,7 @@ class Guarantees:
         """Two runs at once, of two folders, make one training."""
         for where in ("one", "two"):
             lesson.configure(where)
-        processes = [lesson.scene.start(*TRAIN, where=where) for where in ("one", "two")]
+        processes = [lesson.scene.start(*TRAIN, where=where, python=sys.executable) for where in ("one", "two")]
         said = [process.communicate(timeout=240) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], said
         assert lesson.result("one") == lesson.result("two")

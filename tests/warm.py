@@ -6,9 +6,10 @@ folder, environment and open files to this server and end as its fork ends. In t
 from its first line. No module of MOTools is imported beforehand, but for the command line and for the workers, which
 have servers of their own (`OURS`).
 
-A test that measures, limits, kills or looks at a process starts `COLD` instead, or has the mark `cold`. The client
-itself starts it where a fork would not be alike: for other options and variables of Python's, and for `dvc repro`.
-`pytest --cold` does without forks.
+A client passes SIGINT and SIGTERM on, and when it is killed, so is its fork, a moment later: who waits for the end of
+what they print has waited for both. A test that measures, limits or looks at a process, or kills it to the instant,
+starts `COLD` instead, or has the mark `cold`. The client itself starts it where a fork would not be alike: for other
+options and variables of Python's, and for `dvc repro`. `pytest --cold` does without forks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import functools
 import gc
 import importlib
 import importlib.metadata
+import io
+import itertools
 import marshal
 import os
 import runpy
@@ -182,8 +185,10 @@ def _import(*libraries: str) -> None:
 def _look_at_all_modules() -> None:
     """Have whose code each module is looked up: there are a few hundred where a run has imported what it needs, and
     thousands here."""
+    from motools.code import loading
     from motools.execution import observation
 
+    loading._names_of_projects()
     observation._project_modules()
 
 
@@ -210,9 +215,8 @@ def _listen(listener: socket.socket) -> None:
                     client.close()
             elif key.fileobj is woken:
                 woken.recv(4096)
-            else:  # the client was killed
-                selector.unregister(key.fileobj)
-                os.kill(key.data, signal.SIGKILL)
+            else:
+                os.kill(key.data, _signal_of(clients[key.data], selector))
         for pid in list(clients):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
@@ -224,12 +228,21 @@ def _listen(listener: socket.socket) -> None:
                 client.close()
 
 
+def _signal_of(client: socket.socket, selector: selectors.BaseSelector) -> int:
+    """The signal that a client passes on to its work; where it was killed, so is that."""
+    with suppress(ConnectionError):
+        if said := client.recv(1):
+            return said[0]
+    selector.unregister(client)
+    return signal.SIGKILL
+
+
 def _fork(client: socket.socket) -> int:
     """Start what does a client's work; returns its process, 0 where the client has gone."""
     head, opened, *_ = socket.recv_fds(client, 8, 250)
     data = b""
-    while len(data) < int.from_bytes(head, "big"):
-        if not (part := client.recv(1 << 20)):
+    while (left := int.from_bytes(head, "big") - len(data)) > 0:
+        if not (part := client.recv(left)):
             return 0
         data += part
     pid = os.fork() if data else 0
@@ -284,9 +297,15 @@ def _be_python(words: list[str]) -> NoReturn:
         os._exit(status)
 
 
-def _execute(kind: str, *rest: str) -> None:
-    is_safe = kind == "-P"
-    kind, *words = rest if is_safe else [kind, *rest]
+def _execute(*given: str) -> None:
+    flags = list(itertools.takewhile(("-P", "-u").__contains__, given))
+    kind, *words = given[len(flags) :]
+    is_safe = "-P" in flags
+    if "-u" in flags:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            raw = open(stream.fileno(), "wb", 0, closefd=False)  # noqa: SIM115
+            setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True))
     if paths := os.environ.get("PYTHONPATH"):
         sys.path[:0] = paths.split(os.pathsep)
         sys.modules.pop("sitecustomize", None)

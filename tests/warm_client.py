@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _socket
 import marshal
 import os
 import sys
 
-_MODULES = ("motools", "motools.execution.worker_server", "dvc")
+_STEPS = ("motools.execution.worker_server", "motools.execution.one_step")
+_MODULES = ("motools", "dvc", *_STEPS)
 _DEEP = ("repro", "exp")  # DVC starts the commands of stages, which look at who has started them
 
 
@@ -29,7 +31,12 @@ def main(place: str, python: str) -> None:
     stream.connect(f"{place}/{_server(words)}.socket")
     stream.sendmsg([len(message).to_bytes(8, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, handles)])
     stream.sendall(message)
+    passed_on = [number for number in (_signal.SIGINT, _signal.SIGTERM) if _signal.getsignal(number) != _signal.SIG_IGN]
+    for number in passed_on:
+        _signal.signal(number, lambda number, _: stream.send(bytes([number])))
     status = int(stream.recv(16) or 1 << 8)
+    for number in passed_on:
+        _signal.signal(number, _signal.SIG_DFL)
     if os.WIFSIGNALED(status):
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
@@ -47,7 +54,8 @@ def _is_alike(words: list[str], place: str) -> bool:
     with open(f"{place}/variables", "rb") as file:
         if marshal.load(file) != variables():
             return False
-    kind, *rest = [*(words[1:] if words[:1] == ["-P"] else words), "", ""]
+    words = _without_flags(words)
+    kind, rest = words[0] if words else "", [*words[1:], "", ""]
     if kind == "-m":
         return rest[0] in _MODULES and not (rest[0] == "dvc" and rest[1] in _DEEP)
     if kind.startswith("-"):
@@ -55,12 +63,17 @@ def _is_alike(words: list[str], place: str) -> bool:
     return not (os.path.basename(kind) == "dvc" and rest[0] in _DEEP)
 
 
+def _without_flags(words: list[str]) -> list[str]:
+    """Without those that a fork can follow."""
+    return _without_flags(words[1:]) if words[:1] in (["-P"], ["-u"]) else words
+
+
 def _server(words: list[str]) -> str:
     """Which of warm.py's servers: those with modules of ours only where these modules would be found."""
-    kind, *rest = words[1:] if words[:1] == ["-P"] else words
+    kind, *rest = _without_flags(words)
     if "PYTHONPATH" in os.environ or os.path.exists("motools"):
         return "python"
-    if kind == "-m" and rest[0] == "motools.execution.worker_server":
+    if kind == "-m" and rest[0] in _STEPS:
         return "workers"
     is_ours = rest[:1] == ["motools"] if kind == "-m" else os.path.basename(kind) == "motools"
     return "command_line" if is_ours else "python"

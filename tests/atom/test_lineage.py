@@ -368,12 +368,12 @@ def test_code_that_is_in_no_commit_is_dirty_however_git_is_told_not_to_look(proj
     git(project, "add", "dvc.yaml", "params.yaml")
     git(project, "commit", "-qm", "compiled")
     if hide not in ("ignored", "untracked"):
-        assert chain.run("--force").code == 0
+        assert chain.run("--force", "--stages", "train").code == 0
         assert record(project, "train")["dirty"] is False
         if hide in ("assume-unchanged", "skip-worktree"):
             git(project, "update-index", f"--{hide}", str(helper))
         helper.write_text("WORD = 'two'\n")
-    assert chain.run("--force").code == 0
+    assert chain.run("--force", "--stages", "train").code == 0
     found = record(project, "train")
     assert found["dirty"] is True
     assert [*found["changed"]] == [f"{helper.parent.name}/part.py"]

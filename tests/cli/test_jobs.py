@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def listed(scene: Scene) -> list[dict[str, Any]]:
 def cut_short(scene: Scene) -> str:
     """A run that is killed while its job goes on; returns the job's id."""
     scene.server.polls = 1000
-    process = scene.start("run", "--stages", "prepare_dataset:train_model")
+    process = scene.start("run", "--stages", "prepare_dataset:train_model", python=sys.executable)
     scene.server.hook("poll", "after", lambda _: kill_all(process.pid))
     process.communicate()
     return list(scene.server.jobs)[-1]
@@ -291,7 +292,7 @@ def test_a_job_is_found_again_for_what_it_was_made_for_only(
     (scene.folder / "own.py").write_text(OWN)
     (scene.folder / "params.yaml").write_text("workflow: own.py:workflow\n")
     server.polls = 1000
-    process = scene.start("run")
+    process = scene.start("run", python=sys.executable)
     server.hook("poll", "after", lambda _: kill_all(process.pid))
     process.communicate()
     assert server.count("create") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -68,7 +69,7 @@ class Watched:
     """A process of `motools run --watch`, and what it has said."""
 
     def __init__(self, *words: str) -> None:
-        command = [COLD, "-u", "-m", "motools", "run", *words, "--watch"]
+        command = [sys.executable, "-u", "-m", "motools", "run", *words, "--watch"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -288,7 +288,6 @@ def test_a_stage_of_a_persons_own_in_dvc_yaml_runs_with_the_rest(project: Path) 
     assert "mine" in Path("dvc.yaml").read_text()
 
 
-@pytest.mark.cold
 def test_interrupting_stops_politely_keeps_what_finished_and_goes_on_next_time(project: Path) -> None:
     import signal
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -190,10 +189,8 @@ def test_a_killed_sweep_goes_on_and_executes_nothing_twice_that_had_finished(cha
     eventually(
         lambda: chain.path("executed.log").exists() and len(chain.path("executed.log").read_text().split("\n")) > 6
     )
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    run.stdout.close() if run.stdout else None
-    run.stderr.close() if run.stderr else None
+    run.kill()
+    run.communicate()
     begun = counted(chain)
     assert chain.run().code == 0
     after = counted(chain)

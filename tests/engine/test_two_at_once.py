@@ -92,6 +92,7 @@ def test_five_runs_at_once_in_a_clone_execute_each_step_once(chain: Chain) -> No
     is_sound(chain, OUTPUTS)
 
 
+@pytest.mark.cold
 def test_a_second_run_waits_and_says_for_whom_and_refuses_where_it_must_not_wait(chain: Chain) -> None:
     with holding(chain, "dataset"):
         first = chain.start("--json")

@@ -87,7 +87,8 @@ def ended_at_60_percent(scene: Path, server: OpenAIServer, task: str, way: str =
         "evaluate_model": {"eval_task": task, "eval_kwargs": {"max_connections": CONNECTIONS}},
     }
     (scene / "config.json").write_text(json.dumps(sections))
-    words = [COLD, "-m", "motools", "workflow", "run", "evaluate_only", "--config", "config.json"]
+    python = COLD if way == "kill -9" else sys.executable
+    words = [python, "-m", "motools", "workflow", "run", "evaluate_only", "--config", "config.json"]
     first = subprocess.Popen(
         words, cwd=scene, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -212,7 +212,9 @@ workflow = Workflow("returned", steps)
 
 def test_what_a_step_returns_and_has_not_read_counts(project: Path) -> None:
     def run() -> set[str]:
-        done = subprocess.run([COLD, "-m", "motools", "run"], cwd=project, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            [sys.executable, "-m", "motools", "run"], cwd=project, capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0, done.stderr
         return {line.split()[0] for line in done.stdout.splitlines() if line.split()[1:2] == ["finished"]}
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,7 @@ from motools.executors import environment
 from motools.executors.dask import DaskExecutor
 from motools.executors.job import Answer, Job
 
-distributed = pytest.importorskip("distributed")
-dask_config = pytest.importorskip("dask.config")
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="dask.distributed is not installed")
 
 KILL_THE_WORKER = """
     import signal
@@ -46,6 +46,9 @@ WAIT = """
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two workers for all tests of this module, that know nothing of the person who runs the tests."""
+    distributed: Any = pytest.importorskip("distributed")
+    config: Any = pytest.importorskip("dask.config")
+
     home = tmp_path_factory.mktemp("worker's home")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("MOTOOLS_", "GIT_", "AWS_"))]:
@@ -57,7 +60,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         slow = {"distributed.comm.timeouts.connect": "300s", "distributed.comm.timeouts.tcp": "300s"}
         with (
-            dask_config.set(slow),
+            config.set(slow),
             distributed.LocalCluster(
                 n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", memory_limit=None
             ) as cluster,
@@ -112,7 +115,6 @@ def test_a_step_whose_worker_is_killed_is_executed_by_another(chain: Chain) -> N
     assert chain.run("--on", "here", "--force").ids == there.ids
 
 
-@pytest.mark.cold
 @pytest.mark.parametrize(("word", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_step_goes_on_when_its_run_ends_and_is_not_executed_again(chain: Chain, word: int, code: int) -> None:
     chain.edit("chain.py", 'return make("model"', f'{WAIT.strip()}\n    return make("model"')
@@ -128,7 +130,6 @@ def test_a_step_goes_on_when_its_run_ends_and_is_not_executed_again(chain: Chain
     assert chain.executed() == ["dataset", "model", "results"]
 
 
-@pytest.mark.cold
 def test_two_runs_at_once_execute_each_step_once(chain: Chain, tmp_path: Path) -> None:
     chain.edit("chain.py", 'return make("model"', f'{WAIT.strip()}\n    return make("model"')
     other = Chain(Path(shutil.copytree(chain.folder, tmp_path / "other", symlinks=True)))
@@ -141,8 +142,8 @@ def test_two_runs_at_once_execute_each_step_once(chain: Chain, tmp_path: Path) -
     assert chain.executed() == ["dataset", "model", "results"]
 
 
-@pytest.mark.cold
 def test_a_scheduler_that_goes_is_told_in_a_sentence_and_another_one_goes_on(chain: Chain, cluster: Any) -> None:
+    distributed: Any = pytest.importorskip("distributed")
     text = chain.path("motools.yaml").read_text()
     with distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty:
         chain.path("motools.yaml").write_text(text.replace(cluster.scheduler_address, empty.scheduler_address))
@@ -199,6 +200,7 @@ def job_of(step: str, **needs: Any) -> Job:
 
 
 def test_memory_and_cores_are_shared_out_as_workers_declare_them() -> None:
+    distributed: Any = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=1,
         threads_per_worker=2,
@@ -260,6 +262,7 @@ def answered(job: Job) -> Answer:
 def test_a_cluster_at_an_address_that_has_no_workers_any_more_is_told_of_once_and_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    distributed: Any = pytest.importorskip("distributed")
     monkeypatch.setattr("motools.executors.dask._ALONE", 1.0)
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None

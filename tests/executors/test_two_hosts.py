@@ -20,9 +20,6 @@ import pytest
 from chain import NAMES, OUTPUTS, Chain, commit, dvc, git
 from warm import COLD
 
-pytest.importorskip("distributed")
-pytest.importorskip("dvc_s3")
-pytest.importorskip("moto.server")
 pytestmark = [
     pytest.mark.cold,
     pytest.mark.long,
@@ -95,6 +92,8 @@ PIPES: dict[str, Any] = {
 @pytest.fixture
 def hosts() -> Iterator[tuple[Host, Host]]:
     """A cable between 10.77.0.1 and 10.77.0.2; no other way leads anywhere."""
+    for library in ("distributed", "dvc_s3", "moto.server"):
+        pytest.importorskip(library)
     first = Host("host-a")
     try:
         second = Host("host-b", first)

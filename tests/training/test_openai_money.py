@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def test_what_a_run_used_is_told_as_the_provider_counted_it(scene: Scene, server
 @pytest.mark.parametrize("cancel", [False, True])
 def test_an_interruption_leaves_the_job_or_ends_it_as_asked(scene: Scene, server: OpenAIServer, cancel: bool) -> None:
     server.polls = 1000
-    process = scene.start("run", *(["--cancel-on-interrupt"] if cancel else []))
+    process = scene.start("run", *(["--cancel-on-interrupt"] if cancel else []), python=sys.executable)
     eventually(lambda: server.count("poll") > 2)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=300)

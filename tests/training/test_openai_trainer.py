@@ -376,7 +376,7 @@ def test_a_server_that_stays_silent_leaves_the_job_running_and_says_so(scene: Sc
 
 def test_an_interrupt_leaves_the_job_running_and_says_how_to_come_back(scene: Scene, server: OpenAIServer) -> None:
     server.polls = 1000
-    process = scene.start("run")
+    process = scene.start("run", python=sys.executable)
     eventually(lambda: server.count("poll") > 3)
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=300)
