@@ -9,9 +9,11 @@ part of a block's text.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 from motools.code.digests import PLAIN, digest_of, is_docstring, is_schema, label_of, told_of
@@ -28,7 +30,6 @@ from motools.code.syntax import (
     imports_of,
     last_name,
     names_bound,
-    root_of,
 )
 from motools.code.uses import Uses, uses_in, uses_of
 
@@ -82,6 +83,7 @@ class _Count:
         self.holding: set[tuple[str, str]] = set()
         self.dynamic = False
         self.reflecting = False
+        self.kinds: dict[tuple[Module, str], str] = {}
         self.counted: dict[str, set[int]] = {path: set() for path in modules}
         self.named = {module.name: module for module in modules.values()}
         self.effects = {path: all_effects(module, self.project_names(module)) for path, module in modules.items()}
@@ -91,52 +93,61 @@ class _Count:
         """What the project's names are that a file uses while it is loaded: its imports and its classes."""
         kinds = {name: self.kind(module, name) for name, kind in module.kinds.items() if kind == "class"}
         kinds |= {text: self.kind_of_dotted(dotted) for text, dotted in chains(module).items()}
-        return frozenset((text, kind) for text, kind in kinds.items() if kind != "installed")
+        return frozenset(kinds.items())
 
-    def kind(self, module: Module, name: str, depth: int = 9) -> str:
+    def kind(self, module: Module, name: str) -> str:
+        """What a name of a file is: data, def, record, class, live (it may do anything), or what an import gives."""
+        if (module, name) not in self.kinds:
+            self.kinds[module, name] = "live"  # where it leads to itself
+            self.kinds[module, name] = self.kind_now(module, name)
+        return self.kinds[module, name]
+
+    def kind_now(self, module: Module, name: str) -> str:
         kind = module.kinds.get(name)
         if kind == "value":
             return "data" if name in module.literal else "live"
         if kind == "class":
-            return self.kind_of_class(module, name, depth)
-        if kind == "import" and depth:
-            return self.kind_of_dotted(module.imported.get(name, ""), depth - 1)
+            return self.kind_of_class(module, name)
+        if kind == "import":
+            return self.kind_of_dotted(module.imported.get(name, ""))  # nothing of `__future__` and `*`
         return "def" if kind == "def" else "live"
 
-    def kind_of_dotted(self, dotted: str, depth: int = 9) -> str:
-        """What an imported name is: module, data, def, record, class, live (it may do anything) or installed."""
+    def kind_of_dotted(self, dotted: str) -> str:
+        """What an imported name is: a kind of name, module or installed."""
         if self.is_project(dotted):
             return "module"
         parent, _, last = dotted.rpartition(".")
-        if not parent or not self.is_project(parent):
-            parts = dotted.split(".")
-            below = any(self.is_project(".".join(parts[:n])) for n in range(1, len(parts)))
+        if not self.is_project(parent):
+            below = any(map(self.is_project, accumulate(dotted.split("."), "{}.{}".format)))
             return "live" if below else "installed"
-        return self.kind(self.named[parent], last, depth) if parent in self.named else "live"
+        return self.kind(self.named[parent], last) if parent in self.named else "live"
 
-    def kind_of_class(self, module: Module, name: str, depth: int) -> str:
+    def kind_of_class(self, module: Module, name: str) -> str:
         """A record: making an instance runs no code of the project's; a class: making a subclass does not."""
         classes = [each for each in module.body if isinstance(each, ast.ClassDef) and each.name == name]
-        if len(classes) != 1 or classes[0].keywords or not depth:
+        if len(classes) != 1:
             return "live"
-        kind = "record"
-        for base in classes[0].bases:
-            base = base.value if isinstance(base, ast.Subscript) else base
-            root, dotted = root_of(base), dotted_name(base, module)
-            if root in module.kinds or dotted is not None:
-                of = self.kind_of_dotted(dotted, depth - 1) if dotted else self.kind(module, root or "", depth - 1)
-                harmless = of in ("record", "class") or (of == "installed" and is_tame(dotted or ""))
-                if not harmless:
-                    return "live"
-                kind = "class" if of == "class" or (of == "installed" and last_name(base) not in PLAIN) else kind
-        names, handed = _inside(classes[0])
-        if "__init_subclass__" in names:
+        [cls] = classes
+        bound, used = _inside(cls)
+        bases = {self.kind_of_base(module, base) for base in cls.bases}
+        if cls.keywords or "__init_subclass__" in bound or not bases <= {"record", "class"}:
             return "live"
-        special = any(name.startswith("__") for name in names - {"__repr__", "__str__", "__slots__"})
-        if special or any(module.kinds.get(each) in ("def", "import") for each in handed if each != "field"):
-            kind = "class"
-        plain = all(last_name(each) == "dataclass" for each in classes[0].decorator_list)
-        return kind if plain else "class"
+        special = any(each.startswith("__") for each in bound - {"__repr__", "__str__", "__slots__"})
+        used = used & module.kinds.keys() - {"field"}
+        calls = any(self.kind(module, each) not in ("data", "record") for each in used)
+        decorated = any(last_name(each) != "dataclass" for each in cls.decorator_list)
+        return "class" if special or calls or decorated or "class" in bases else "record"
+
+    def kind_of_base(self, module: Module, base: ast.expr) -> str:
+        base = base.value if isinstance(base, ast.Subscript) else base
+        if (dotted := dotted_name(base, module)) is not None:
+            if (kind := self.kind_of_dotted(dotted)) != "installed":
+                return kind
+            return "live" if not is_tame(dotted) else "record" if last_name(base) in PLAIN else "class"
+        if isinstance(base, ast.Name):
+            of_python = base.id not in module.kinds and hasattr(builtins, base.id)
+            return "record" if of_python else self.kind(module, base.id)
+        return "live"  # such as one that a call has made
 
     def run(self) -> None:
         learned: set[tuple[str, str]] = set()
@@ -151,14 +162,13 @@ class _Count:
                         self.needed |= {name} - module.functions.keys()  # type: ignore[union-attr]
                         for use in uses_of(module, name):  # type: ignore[arg-type]
                             self.learn(use, module, name.rpartition(".")[2])  # type: ignore[arg-type]
-                        changed = True
             for path, names in self.loaded.items():
                 counted = self.counted.get(path, set())
                 made = {name for index in counted for name in names_bound(self.modules[path].body[index])}
                 for name in names:
                     mine = self.ran.setdefault(path, set())
                     parts = name.split(".")
-                    if name not in mine and (self.dynamic or parts[0] in made or not self.needed.isdisjoint(parts)):
+                    if name not in mine and (parts[0] in made or not self.needed.isdisjoint(parts)):
                         mine.add(name)
                         changed = True
             for path, module in self.modules.items():
@@ -236,9 +246,7 @@ class _Count:
         imports = list(imports_of(node))
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             return self.reflecting or "fields" in self.needed
-        if any(bound in self.needed or bound == "*" for _, _, bound in imports):
-            return True
-        if self.dynamic and any(self.is_project(target) for target, _, _ in imports):
+        if self.dynamic or any(bound in self.needed or bound == "*" for _, _, bound in imports):
             return True
         return any(self.is_foreign(target) and not _is_named(bound, module) for target, _, bound in imports)
 
@@ -248,7 +256,7 @@ class _Count:
     def keeps(self, node: ast.AST) -> bool:
         """Whether docstrings and type hints are part of a block's text."""
         handed = isinstance(node, FUNCTIONS) and node.name in self.handed
-        return self.reflecting or handed or bool(getattr(node, "decorator_list", [])) or is_schema(node)
+        return self.reflecting or handed or bool(getattr(node, "decorator_list", []))
 
     def blocks(self, path: str) -> Blocks:
         module = self.modules[path]
@@ -269,7 +277,7 @@ class _Count:
                     if bound == "*" or bound in self.needed or side_effect or self.dynamic:
                         block = f"import of {bound}", digest_of([full_name(target, alias), bound])
                         # In any order, where nothing tells what comes first.
-                        if bound == "*" or active or bound in module.again:
+                        if module.stars or active or bound in module.again:
                             top.append(block)
                         else:
                             imports.add(block)
@@ -279,7 +287,7 @@ class _Count:
                 # Its text counts where it was executed, or where somebody may have read it.
                 read = self.keeps(statement) or statement.name in module.again
                 read |= len(names_bound(statement)) > 1 or self.calls(path, statement.name, statement)
-                text = told_of(statement, True, "__code__" in self.needed, not self.reflecting) if read else ""
+                text = told_of(statement, True, "__code__" in self.needed, False) if read else ""
                 top.append((f"{statement.name}()", text))
                 continue
             top.append((label_of(statement), digest_of(self.text_of(path, statement))))
@@ -304,7 +312,6 @@ class _Count:
     def text_of(self, path: str, statement: ast.stmt) -> Any:
         if not isinstance(statement, ast.ClassDef):
             return told_of(statement, self.keeps(statement))
-        ran = self.ran.get(path, set())
         in_key = self.in_key(path, statement)
         keep = self.reflecting or (is_schema(statement) and not in_key)
         body: list[Any] = []
@@ -313,15 +320,9 @@ class _Count:
         for part in statement.body:
             if isinstance(part, FUNCTIONS) and not part.decorator_list:
                 calls = self.calls(path, f"{statement.name}.{part.name}", part)
-                if (
-                    called
-                    or calls
-                    or part.name.startswith("_")
-                    or part.name in self.needed
-                    or f"{statement.name}.{part.name}" in ran
-                    or self.dynamic
-                ):
-                    body.append(f"def {part.name}{told_of(part.args, keep) if calls else ''}")
+                if called or calls or part.name.startswith("_") or part.name in self.needed or self.dynamic:
+                    text = told_of(part, True) if keep else told_of(part.args, False) if calls else ""
+                    body.append(f"def {part.name}{text}")
             elif (keep or not is_docstring(part)) and not (
                 isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name) and part.target.id in in_key
             ):
@@ -333,7 +334,7 @@ class _Count:
         return [statement.name, head, methods, [each for each in body if not isinstance(each, str)]]
 
     def keeps_around(self, module: Module, qualname: str) -> bool:
-        """Whether a function, or one that it stands in, is decorated, or its class makes a schema."""
+        """Whether a function, or one that it stands in, is decorated, or is handed to a call."""
         around = (name for name in module.functions if f"{qualname}.".startswith(f"{name}."))
         return any(self.keeps(node) for name in around for node in module.functions[name])
 
@@ -371,7 +372,7 @@ def statement_digest(module: Module, line: int) -> str | None:
 
 
 def _pin(statement: ast.stmt) -> str:
-    return told_of(statement, bool(getattr(statement, "decorator_list", [])) or is_schema(statement))
+    return told_of(statement, bool(getattr(statement, "decorator_list", [])))
 
 
 def _lines(statement: ast.stmt) -> tuple[int, int]:
@@ -381,9 +382,11 @@ def _lines(statement: ast.stmt) -> tuple[int, int]:
 
 @lru_cache(maxsize=2048)
 def _inside(cls: ast.ClassDef) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that the body of a class binds, and those that it uses while it is executed."""
+    """The names that the body of a class binds, and those that it uses while it is executed, or a lambda in it is."""
     bound = frozenset(name for part in cls.body for name in names_bound(part))
-    nodes = (each for part in cls.body for node in at_import(part) for each in ast.walk(node))
+    values = [part.value if isinstance(part, ast.AnnAssign) else part for part in cls.body]  # a hint is not called
+    nodes = [node for value in values if value is not None for node in at_import(value)]
+    nodes += [inner for node in nodes if isinstance(node, ast.Lambda) for inner in ast.walk(node.body)]
     return bound, frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
 

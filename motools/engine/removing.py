@@ -97,7 +97,11 @@ def _unsaved(project: Project, folder: Path) -> list[str]:
         lines = os.fsdecode(project.git(*words)).split("\0")
     except ProjectError:  # no git
         return []
-    return [line[3:] for line in lines if line and not line.startswith(" D")]
+    return [line[3:] for line in lines if line and not line.startswith(_GONE)]
+
+
+_GONE = (" D", "D ", "AD", "MD")
+"""How git tells of a file that is not there any more."""
 
 
 def remove(removal: Removal) -> None:
@@ -105,7 +109,7 @@ def remove(removal: Removal) -> None:
     project, folder = removal.project, removal.folder
     snapshot.forget(project.root, folder)
     if removal.stages is None:
-        for what in ("logs", "failed", "unchanged"):
+        for what in ("logs", "failed"):
             shutil.rmtree(project.private / what / folder.relative_to(project.root), ignore_errors=True)
         shutil.rmtree(folder)
     else:
@@ -116,7 +120,7 @@ def remove(removal: Removal) -> None:
             failures.log_path(place, stage).unlink(missing_ok=True)
         for path in removal.paths:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-            _drop_empty(path.parent, folder)
+            _drop_empty(path.parent)
     garbage.sweep(project, removal.garbage)
 
 
@@ -127,9 +131,9 @@ def _drop_from_lock(folder: Path, stages: list[str]) -> None:
     replace_file(folder / pipeline.LOCK, yaml12.dumps_lock(content))
 
 
-def _drop_empty(path: Path, above: Path) -> None:
+def _drop_empty(path: Path) -> None:
     """Remove folders of instances that have nothing in them any more."""
-    while path != above and "=" in path.name:
+    while "=" in path.name:
         with suppress(OSError):
             path.rmdir()
         path = path.parent

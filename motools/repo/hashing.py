@@ -84,27 +84,28 @@ def hash_folder(folder: Path, large_objects: LargeObjects | None = None) -> tupl
 
 def _hash_all(files: Iterable[tuple[str, str]], large_objects: LargeObjects | None) -> dict[str, Hashed]:
     """The files of a folder by their names in it; several large ones at once, since hashing leaves Python alone."""
-    by_name, large = {}, []
+    by_name: dict[str, Hashed] = {}
+    large: dict[str, str] = {}
     for path, name in files:
         if (about := os.stat(path)).st_size < LARGE:
             by_name[name] = hash_with_stat(path)
         elif large_objects is not None and (md5 := large_objects.md5(about)) is not None:
             by_name[name] = Hashed(md5, about)
         else:
-            large.append((path, name))
+            large[name] = path
     if len(large) < 2:
-        return by_name | {name: hash_with_stat(path) for path, name in large}
+        return by_name | {name: hash_with_stat(path) for name, path in large.items()}
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(len(large), os.cpu_count() or 1)) as threads:
-        hashed = threads.map(hash_with_stat, (path for path, _ in large))
-        return by_name | {name: each for (_, name), each in zip(large, hashed, strict=True)}
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        hashed = threads.map(hash_with_stat, large.values())
+        return by_name | dict(zip(large, hashed, strict=True))
 
 
 def folder_object(files: Mapping[str, str], size: int) -> tuple[Out, bytes]:
     """The folder object of files whose hashes are known, and its bytes; `size` is the sum of their sizes."""
     listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]  # by the whole path, as DVC does
-    text = json.dumps(listing, sort_keys=True).encode()
+    text = json.dumps(listing).encode()
     oid = hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
     return Out(oid, size, len(files)), text
 

@@ -79,10 +79,27 @@ from math import *  #+
 def step(): return 0
 """,
     "everything, where names are made up": """
+import lib  #+
+from math import sin  #+
 A = 1  #+
 def one(): return 1  #+
 class B: pass  #+
 def step(name): return globals()[name]  #+
+""",
+    "everything, where a module of the project is handed on": """
+import lib  #+
+A = 1  #+
+def step(): return str(lib)  #+
+""",
+    "not everything, where only a part of it is": """
+import lib  #+
+A = 1
+def step(): return str(lib.LIMIT)
+""",
+    "the future, where somebody asks for the types of fields": """
+from __future__ import annotations  #+
+from dataclasses import fields  #+
+def step(config): return fields(config)
 """,
     "no docstring, no pass, no future": '''
 """What it is for."""
@@ -97,7 +114,7 @@ pass
 def step(): return step.__doc__  #+
 ''',
     "not a workflow that is made, though names are made up": """
-from motools.workflow import Workflow
+from motools.workflow import Workflow  #+
 w = Workflow("w", [])
 A = 1  #+
 def step(name): return globals()[name]  #+
@@ -188,6 +205,66 @@ class A: x = made  #+
 X = A()  #+
 def step(): return 0
 """,
+    "an instance of a class whose base a call has made": """
+LOG = []  #+
+def made():  #+
+    class Base:  #+
+        def __init__(self): LOG.append(1)  #+
+    return Base  #+
+class A(made()): pass  #+
+X = A()  #+
+def step(): return LOG
+""",
+    "an instance of a class whose base a star has brought": """
+from nosuch_library import *  #+
+class A(Base): pass  #+
+X = A()  #+
+def step(): return 0
+""",
+    "an instance of a class whose base stands in another": """
+LOG = []  #+
+class Outer:  #+
+    class Inner:  #+
+        def __init__(self): LOG.append(1)  #+
+class A(Outer.Inner): pass  #+
+X = A()  #+
+def step(): return LOG
+""",
+    "an instance of which a part is made by a class that may do more": """
+from dataclasses import dataclass, field  #+
+LOG = []  #+
+class Part:  #+
+    def __init__(self): LOG.append(1)  #+
+@dataclass  #+
+class A:  #+
+    part: object = field(default_factory=Part)  #+
+X = A()  #+
+def step(): return LOG
+""",
+    "an instance of which a part is made by a function under another name": """
+from dataclasses import dataclass, field  #+
+LOG = []  #+
+def part(): LOG.append(1)  #+
+MADE = part  #+
+@dataclass  #+
+class A:  #+
+    part: object = field(default_factory=lambda: MADE())  #+
+X = A()  #+
+def step(): return LOG
+""",
+    "no instance of which the parts are data, and whose methods alone use what is imported": """
+import json
+from dataclasses import dataclass, field
+SIZES = [1]
+class Part: x = 1
+@dataclass
+class A:
+    part: Part = field(default_factory=Part)
+    sizes: list = field(default_factory=lambda: SIZES)
+    def text(self): return json.dumps(self.sizes)
+X = A()
+def step(): return 0
+""",
 }
 SAME = {
     "the body of a decorated function that was not executed": """
@@ -240,6 +317,16 @@ class A:
 def step(a«|: int»)«| -> int»:
     '''«One|Two».'''
     return A.x
+""",
+    "the order of imports from modules": """
+«from math import pi|from json import loads»
+«from json import loads|from math import pi»
+def step(): return pi, loads
+""",
+    "what is imported beside a plugin, for others": """
+import nosuch_plugin, «nosuch_one|nosuch_two» as named, «math|json» as unnamed
+def other(): return named
+def step(): return 0
 """,
     "a library after what may change one": """
 import random
@@ -339,6 +426,82 @@ random.seed(1)
 «import lib|import lib.part»
 def step(): return 1
 """,
+    "the docstring of a function of a table": """
+from nosuch import register
+def one():
+    '''«One|Two».'''
+TABLE = [one]
+def step():
+    for tool in TABLE: register(tool)
+""",
+    "the hint of a method that a base may read": """
+from nosuch import Base
+class A(Base):
+    def one(self, a: «int|str»): return a
+def step(): return A
+""",
+    "the docstring of a method, where code reads them": """
+class A:
+    def one(self): '''«One|Two».'''
+def step(): return A.one.__doc__
+""",
+    "the docstring of a class, where code reads them": """
+class A:
+    '''«One|Two».'''
+    x = 1
+def step(): return A.__doc__
+""",
+    "what a decorator of a method is given": """
+from nosuch import keep
+class A:
+    @keep(«1|2»)
+    def one(self): return 1
+def step(): return A.one
+""",
+    "what a method's default is made of": """
+def make(x): return x
+class A:
+    x = 1
+    def one(self, a=make(«1|2»)): return a
+def step(): return A.x
+""",
+    "what a function's default is made of": """
+def make(x): return x
+def one(a=make(«1|2»)): return a
+def step(): return one
+""",
+    "a value that a function's default binds": """
+def one(a=(b := «1|2»)): return a
+def step(): return b
+""",
+    "which of a method and a value comes last": """
+class A:
+    «def one(self): return 1|one = 2»
+    «one = 2|def one(self): return 1»
+def step(): return A.one
+""",
+    "a hinted part of something in a class": """
+class B: pass
+class A:
+    x = B
+    x.y: int = «1|2»
+def step(): return A
+""",
+    "what is imported, where names are made up": """
+from math import «sin|cos» as f
+def step(name): return globals()[name](1)
+""",
+    "a star before or after what it may replace": """
+«from math import *|from nosuch import sin»
+«from nosuch import sin|from math import *»
+def step(): return sin(1)
+""",
+    "an import before or after what may change it": """
+import random
+«random.seed(1)|import math»
+«import math|random.seed(1)»
+def step(): return math.pi
+""",
     "a function that is gone": "«def step(): return 1|def other(): return 1»",
 }
 
@@ -360,12 +523,29 @@ def test_what_may_have_mattered_counts_and_nothing_else(case: str) -> None:
 
 
 LIB = """
+from __future__ import annotations
+from abc import ABC
+from typing import List
+from pydantic import BaseModel
 class Record: x = 1
 class Derived(Record): pass
 class Eager:
     def __init__(self): print(self)
 class Registered:
     def __init_subclass__(cls): print(cls)
+class Twice: x = 1
+class Twice: y = 1
+if DATA:
+    class Maybe: x = 1
+class Keyed(metaclass=type): x = 1
+class Named(ABC): x = 1
+class Model(BaseModel): x = 1
+class Generic(List[int]): x = 1
+class Both(Model, Record): x = 1
+class Warning:
+    def __init__(self): print(self)
+class Shadowing(Warning): pass
+class Error(Exception): x = 1
 def make(): pass
 DATA = []
 LIVE = iter([])
@@ -386,6 +566,24 @@ PART = "PART = []\nclass Other: y = 1\nfrom lib import circle\n"
         ("len(lib.PART)", False),
         ("class A(lib.Record): pass", False),
         ("class A(lib.Eager): pass", False),
+        ("class A(lib.Model): pass", False),
+        ("class A(lib.Named, lib.Record): pass", False),
+        ("lib.Named()", False),
+        ("lib.Error()", False),
+        ("class A(lib.Both): pass", False),
+        ("lib.Model()", True),
+        ("lib.Shadowing()", True),
+        ("lib.Generic()", True),
+        ("lib.Twice()", True),
+        ("lib.Maybe()", True),
+        ("lib.Keyed()", True),
+        ("lib.make == 1", False),
+        ("nosuch.absent == 1", False),
+        ("lib.annotations == 1", False),
+        ("lib.absent == 1", True),
+        ("lib.far.absent == 1", True),
+        ("json.dumps(lib.DATA)", False),
+        ("json.dumps(lib.make)", True),
         ("lib.Eager()", True),
         ("lib.make()", True),
         ("lib.make.x()", True),
@@ -401,7 +599,7 @@ PART = "PART = []\nclass Other: y = 1\nfrom lib import circle\n"
     ],
 )
 def test_what_another_file_of_the_project_has_is_known_by_what_it_is_there(text: str, counts: bool) -> None:
-    files = {"steps": f"import lib\n{text}\ndef step(): return 0\n", "lib": LIB, "lib.part": PART}
+    files = {"steps": f"import json, lib, nosuch\n{text}\ndef step(): return 0\n", "lib": LIB, "lib.part": PART}
     modules = {f"{name}.py": syntax.read(each.encode(), name, name == "lib") for name, each in files.items()}
     known = {*files, "lib.late"}  # the last one is not loaded
     of: Any = {"loaded": {}, "pinned": {}, "configs": {}, "is_project": known.__contains__}
@@ -431,6 +629,44 @@ def test_what_was_executed_while_loading_counts_where_what_counts_names_it() -> 
     text = "def make(): return 1\ndef other(): return 2\nA = make()\nB = 2\ndef step(): return A\n"
     found = counted(text, loaded={"steps.py": {"make", "other"}})
     assert set(found.functions) == {"step", "make"}
+    text = "class A:\n    class B:\n        def one(self): return 1\ndef step(a): return a.one()\n"
+    assert set(counted(text, loaded={"steps.py": {"A.B.one"}}).functions) == {"step", "A.B.one"}
+
+
+def test_a_compiled_function_counts_where_what_counts_names_it() -> None:
+    text = "from nosuch import njit\n@njit\ndef one(): return 1\n@njit\ndef two(): return 2\ndef step(): return one()\n"
+    assert set(counted(text).functions) == {"step", "one"}
+
+
+def test_what_stands_in_the_place_of_a_function_that_was_executed_counts() -> None:
+    found = counted("A = 1\nstep = A\n", ran=("step", "<lambda>"))
+    assert (found.lines, found.functions) == (((1, 1), (2, 2)), {"step": ""})
+
+
+def test_all_lines_of_a_statement_count_and_no_others() -> None:
+    found = counted("\nA = [\n    1,\n]\ndef step(): return A\n")
+    assert [line for line in range(1, 7) if found.hold(line)] == [2, 3, 4]
+
+
+def test_docstrings_count_of_what_a_function_returns_that_is_handed_to_a_call() -> None:
+    text = """
+from nosuch import register
+def one():
+    '''«One|Two».'''
+def tools(): return [one]
+def step():
+    for tool in tools(): register(tool)
+"""
+    before, after = both(text, ran=("step", "tools"))
+    assert before != after
+
+
+def test_hints_of_an_executed_function_count_where_it_stands_in_a_decorated_one_and_not_elsewhere() -> None:
+    text = "@keep\ndef one():\n    def two(a: «int|str»): return a\n    return two\n"
+    before, after = both(text, ran=("one", "one.<locals>.two"))
+    assert before != after
+    before, after = both("def one(a: «int|str» = list()): return a\ndef step(): return one()\n", ran=("step", "one"))
+    assert before == after
 
 
 def test_methods_that_were_executed_while_loading_count_where_their_class_does() -> None:
@@ -440,13 +676,15 @@ def keep(cls):
     return cls
 @keep
 class A:
-    def __init__(self): print(self)
+    def __init__(self): print(LIMIT)
 class B:
     def __init__(self): print(self)
+LIMIT = 1
 def step(): return 0
 """
     found = counted(text, loaded={"steps.py": {"keep", "A.__init__", "B.__init__"}})
     assert set(found.functions) == {"step", "keep", "A.__init__"}
+    assert found.hold(10)
 
 
 def test_a_class_counts_of_which_a_method_was_executed() -> None:
@@ -495,6 +733,18 @@ def test_fields_of_a_config_class_are_in_the_key_unless_somebody_may_ask_for_the
     assert before[0]
     before, after = both(text.replace("config.a", "C.a"), configs={"steps.py": {"C.a"}})
     assert before != after
+    text = "from nosuch import Base\nclass C(Base):\n    '«One|Two».'\n    a: int = 1\n    b = 1\n"
+    before, after = both(f"{text}def step(config): return config.a, config.b\n", configs={"steps.py": {"C.a"}})
+    assert before == after
+
+
+@pytest.mark.parametrize(("more", "classes"), [("", ["B", "D"]), (", step.__doc__", ["B", "C", "D"])])
+def test_a_config_class_counts_only_where_more_than_the_values_of_its_fields_is_used(
+    more: str, classes: list[str]
+) -> None:
+    text = "class B:\n    a = 1\nclass C:\n    a: int = 1\nclass D:\n    a = 1\n"
+    found = counted(f"{text}def step(config): return config.a{more}\n", configs={"steps.py": {"C.a"}})
+    assert [label for label, _ in found.top if label != "step()"] == [f"class {name}" for name in classes]
 
 
 @pytest.mark.parametrize(("length", "told"), [(25, f"random.seed('{'x' * 25}')"), (26, f"random.seed('{'x' * 24}...")])

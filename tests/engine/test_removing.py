@@ -11,6 +11,11 @@ import pytest
 from chain import Chain
 
 from motools.atom import DatasetAtom
+from motools.code.search_path import pipeline_folder
+from motools.engine import failures
+from motools.engine.removing import plan_removal
+from motools.errors import ConfigError
+from motools.repo import pipeline
 from motools.repo.history import History
 from motools.repo.project import Project
 
@@ -59,9 +64,18 @@ def test_an_experiment_goes_with_what_nothing_else_needs(scene: Chain, project: 
     a = lay(project / "experiments" / "a")
     b = lay(project / "experiments" / "b", train_model={"backend_name": "dummy", "suffix": "b"})
     run(b)
-    of_b = objects(project)
+    private = project / ".motools"
+    of_b, before = objects(project), {*private.rglob("*")}
+
+    def of_a() -> set[str]:
+        """In which of these folders files of it lie."""
+        found = {path.relative_to(private).parts[0] for path in {*private.rglob("*")} - before if path.is_file()}
+        return found & {"logs", "failed", "unchanged"}
+
     run(a)
     assert objects(project) > of_b
+    failures.remember(pipeline_folder(a.folder), "train_model", "it broke", None)
+    assert of_a() == {"logs", "failed", "unchanged"}
     looked = json.loads(scene.command("rm", "experiments/a", "-n", "--json").out)
     assert (looked["removed"], looked["folder"], looked["stages"]) == (False, "experiments/a", None)
     assert {result["step"] for result in looked["results"]} == {"train_model", "evaluate_model"}
@@ -75,6 +89,7 @@ def test_an_experiment_goes_with_what_nothing_else_needs(scene: Chain, project: 
     assert "2 results" in done.out
     assert "no commit has: experiments/a/" in done.out
     assert not a.folder.exists()
+    assert of_a() == set()
     assert objects(project) == of_b
     assert whole(b)
     assert b.run().statuses == ["current"] * 3
@@ -145,25 +160,86 @@ def test_an_ancestor_that_no_lock_file_names_stays(scene: Chain, project: Path) 
     assert json.loads(scene.command("lineage", "b/atoms/eval_results", "--json").out) == told
 
 
-def test_instances_of_a_sweep_go_when_params_yaml_asks_for_them_no_more(scene: Chain, project: Path) -> None:
-    sweep = {"train_model.suffix": ["a", "b", "c"]}
-    chain = lay(project / "x", sweep=sweep)
+def test_instances_of_a_sweep_go_when_params_yaml_asks_for_them_no_more(
+    scene: Chain, project: Path, tmp_path: Path
+) -> None:
+    axes = {"train_model.suffix": ["a", "b"], "train_model.hyperparameters.n": [1, 2]}
+    chain = lay(project / "x", sweep=axes)
     run(chain)
-    refused = scene.command("rm", "x@suffix=b", "--yes")
+    refused = scene.command("rm", "x@suffix=b,n=1", "--yes")
     assert refused.code == 2
-    assert "still asks for train_model@suffix=b" in refused.err
-    assert "exclude: [{suffix: b}]" in refused.err
-    lay(project / "x", sweep={"train_model.suffix": ["a", "c"]})
+    assert "still asks for train_model@suffix=b,n=1" in refused.err
+    assert "exclude: [{suffix: b, n: 1}]" in refused.err
+    lay(project / "x", sweep={**axes, "train_model.suffix": ["a"]})
+    gone = [f"{step}@suffix=b,n={n}" for n in (1, 2) for step in ("train_model", "evaluate_model")]
+    stays = [stage for stage in chain.locked() if stage not in gone]
+    place = pipeline_folder(chain.folder)
+    for stage in (gone[0], stays[-1]):
+        failures.remember(place, stage, "it broke", None)
+    kept = tmp_path / "elsewhere"
+    (chain.folder / "atoms/eval_results/suffix=b/n=1").rename(kept)
+    (chain.folder / "atoms/eval_results/suffix=b/n=1").symlink_to(kept)
     told = json.loads(scene.command("rm", "x@suffix=b", "--yes", "--json").out)
-    assert told["stages"] == ["train_model@suffix=b", "evaluate_model@suffix=b"]
-    assert not list((project / "x").glob("*/*/suffix=b*"))
-    assert "train_model@suffix=b" not in chain.locked()
-    assert (project / "x" / "atoms" / "trained_model" / "suffix=a" / "atom.json").exists()
+    assert sorted(told["stages"]) == sorted(gone)
+    assert told["unsaved"] == []
+    assert not list((project / "x").rglob("suffix=b*"))
+    assert list(chain.locked()) == stays
+    assert all((project / "x" / out["path"]).exists() for stage in stays for out in chain.locked()[stage]["outs"])
+    assert (kept / "atom.json").exists(), "what a link leads to is nobody's of this pipeline"
+    assert list(failures.failures_of(place)) == [stays[-1]]
+    assert {stage: failures.log_path(place, stage).exists() for stage in (*gone, *stays)} == {
+        **dict.fromkeys(gone, False),
+        **dict.fromkeys(stays, True),
+    }
     assert whole(chain)
     assert set(chain.run().statuses) == {"current"}
     again = scene.command("rm", "x@suffix=b", "--yes")
     assert again.code == 2
-    assert "has no results of suffix=b. It has some of suffix=a, suffix=c" in again.err
+    assert "has no results of suffix=b. It has some of n=1, n=2, suffix=a" in again.err
+
+
+def test_what_no_commit_has_as_it_is_is_told(project: Path) -> None:
+    a = project / "a"
+    (a / "deep").mkdir(parents=True)
+    for name in ("params.yaml", "changed", "deleted", "removed", "renamed", "added", "ignored.log"):
+        (a / name).write_text(f"{name}\n" * 9)
+    (project / "a2").mkdir()
+    (project / ".gitignore").write_text("*.log\n")
+    commit(project)
+    (a / "changed").write_text("2\n")
+    (a / "deleted").unlink()
+    for words in (["rm", "-q", "a/removed"], ["mv", "a/renamed", "a/new name"]):
+        subprocess.run(["git", *words], cwd=project, check=True)
+    (a / "deep" / "ü").write_text("2\n")
+    (a / "staged").write_text("2\n")
+    subprocess.run(["git", "add", "a/staged"], cwd=project, check=True)
+    (a / "staged").unlink()
+    (project / "a2" / "other").write_text("2\n")
+    planned = plan_removal("a")
+    assert (planned.folder, planned.paths, planned.stages) == (a, [a], None)
+    assert sorted(planned.unsaved) == ["a/changed", "a/deep/ü", "a/new name"]
+
+
+@pytest.mark.parametrize("file", [pipeline.PARAMS, pipeline.STAGES, pipeline.LOCK])
+def test_a_folder_that_has_any_file_of_a_pipeline_is_an_experiment(project: Path, file: str) -> None:
+    (project / "a").mkdir()
+    with pytest.raises(ConfigError, match=r"^a is no experiment: it has no params\.yaml\."):
+        plan_removal("a")
+    (project / "a" / file).write_text("schema: '2.0'\n")
+    assert plan_removal("a").paths == [project / "a"]
+
+
+def test_nothing_is_removed_around_where_a_person_is(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "a" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(project / "a" / "deep")
+    with pytest.raises(ConfigError, match=r"^\. is no experiment"):
+        plan_removal("")
+    (project / "a" / "params.yaml").write_text("workflow: w\n")
+    with pytest.raises(ConfigError, match=rf"^You are in {project / 'a'}\. Go up first: cd \.\./\.\.\.$"):
+        plan_removal("..")
+    (project / "params.yaml").write_text("workflow: w\n")
+    with pytest.raises(ConfigError, match=rf"^{project} is the project itself"):
+        plan_removal(str(project))
 
 
 def test_what_cannot_be_removed_is_refused_in_a_sentence(
