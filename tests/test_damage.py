@@ -419,6 +419,22 @@ def test_a_broken_configuration_gets_one_sentence(chain: Chain) -> None:
     assert ".dvc/config" in done.sentence
 
 
+@pytest.mark.parametrize("text", [b"[core]\nremote = %(name)s\n", b"[core]\nremote = \xff\n"], ids=repr)
+def test_a_configuration_of_odd_values_gets_one_sentence(chain: Chain, text: bytes) -> None:
+    chain.path(".dvc/config").write_bytes(text)
+    done = chain.run()
+    assert done.code == 2
+    assert ".dvc/config is not a DVC configuration: " in done.sentence
+
+
+def test_a_number_of_too_many_digits_gets_one_sentence(chain: Chain) -> None:
+    for number in ("9" * 5000, "0x" + "f" * 5000):
+        chain.path("params.yaml").write_text(f"workflow: chain.py:workflow\nprepare: {{seed: {number}}}\n")
+        done = chain.run()
+        assert done.code == 2
+        assert "a number of more than 3,500 digits" in done.sentence
+
+
 def test_a_broken_input_file_gets_one_sentence(chain: Chain) -> None:
     chain.edit("chain.py", "import os", "import os ][")
     done = chain.run()

@@ -22,9 +22,10 @@ from typing import Any, ClassVar, Self
 from motools.atom import records
 from motools.atom.folder import write_atom
 from motools.atom.records import Record
+from motools.base import secrets
 from motools.base.foreign_text import read_json
 from motools.errors import AtomError, DamagedError, listed
-from motools.repo.hashing import hash_folder
+from motools.repo.hashing import hash_folder, walk_files
 from motools.repo.project import Project
 from motools.repo.remote import pull
 from motools.repo.survey import Survey
@@ -161,6 +162,11 @@ class Atom:
             folder = Path(scratch, "atom")
             source = None if artifact_path is None else Path(artifact_path)
             write_atom(folder, kind, made_from or {}, metadata or {}, source)
+            files = (file for each in (folder, logs) if each is not None for file in walk_files(each))
+            if (leak := secrets.found_in(files)) is not None:
+                raise AtomError(
+                    f"{Path(leak[0]).name} holds the value of {leak[1]}, for all to read. No atom was made."
+                )
             out = project.store.add(folder, ours=True)
             records.keep_for_atom(project, out, user, Path(scratch), logs, usage)
         atom = _from_cache(project, out.md5)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -78,7 +80,8 @@ class Record:
             if fields[name] is None:
                 del fields[name]
         lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items())
-        path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")  # `indent` takes five times as long
+        text = "{\n" + ",\n".join(lines) + "\n}\n"  # `indent` takes five times as long
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name that is no UTF-8 as JSON escapes it
 
 
 def now() -> str:
@@ -222,6 +225,7 @@ def read(project: Project, md5: str, path: Path | None = None) -> Record | None:
 
 
 _read: dict[str, Record] = {}
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
 def _checked(fields: Any) -> Record:
@@ -230,6 +234,8 @@ def _checked(fields: Any) -> Record:
         raise TypeError
     values = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
     values |= {"seconds": float(fields["seconds"]), "dirty": bool(fields["dirty"])}
+    if not math.isfinite(values["seconds"]) or not _COMMIT.fullmatch(str(values.get("commit") or "0" * 40)):
+        raise ValueError("the time that it took is none, or the commit can be none")
     for name in ("commit", "step", "workflow", "key", "patch", "host"):
         values[name] = values[name] if isinstance(values.get(name), str) else None
     for name in ("config", "usage", "versions", "changed"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import os
 import re
 import sys
@@ -14,7 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 __all__ = ["found_in", "in_environment", "redact", "redacted_into", "screen"]
 
@@ -24,6 +27,10 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _OPEN_NAMES = re.compile(r"PUBLIC_?KEYS?$|^(?:OLD)?PWD$", re.IGNORECASE)
+_MORE_NAMES = re.compile(r"(?:(?:^|_|API)KEY|TOKEN|SECRET|PASSWORD)_?\d+$|CONN(?:ECTION)?_?STR(?:ING)?$", re.IGNORECASE)
+"""Hidden as well; what a step reads of them counts, as they may say where from."""
+_IN_ADDRESS = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)(?=@)")
+_SURELY = 12  # characters; a shorter password of an address is hidden in addresses alone: many are a common word
 _LEAST = 8  # characters; a shorter value is no secret, and would be found in any text
 _ENDS = re.compile(r"\r\n|\r|\n|\\r\\n|\\n|\\r")  # of lines, also as a key of several lines is written on one
 _ARMOUR = re.compile(r"-----(?:BEGIN|END) [A-Z0-9 ]+-----")  # the same in everybody's key
@@ -42,17 +49,25 @@ def is_secret_name(name: str) -> bool:
 
 
 def in_environment() -> dict[str, str]:
-    """The secrets of this process's environment: variable -> value. A path of a file that there is, is none."""
-    return {
-        name: value
-        for name, value in ((name, os.environ.get(name, "")) for name in filter(_is_secret, os.environ))
-        if len(value) >= _LEAST and not _is_path(value)
-    }
+    """The secrets of this process's environment: variable -> value, of an address what lets one in. A path of a file
+    that there is, is none."""
+    values = {}
+    for name, value in os.environ.items():
+        secret = value if _is_secret(name) else "\n".join(_in_address(value)) if "://" in value else ""
+        if len(secret) >= _LEAST and not _is_path(secret):
+            values[name] = secret
+    return values
+
+
+def _in_address(value: str) -> Iterator[str]:
+    for user, password in _IN_ADDRESS.findall(value):
+        yield f"{user}:{password}"
+        yield from {each for each in (password, unquote(password)) if len(each) >= _SURELY}
 
 
 @cache
 def _is_secret(name: str) -> bool:
-    return bool(_NAMES.search(name) and not _OPEN_NAMES.search(name))
+    return bool((_NAMES.search(name) or _MORE_NAMES.search(name)) and not _OPEN_NAMES.search(name))
 
 
 def _is_path(value: str) -> bool:
@@ -99,23 +114,26 @@ def screen() -> Callable[[str], str | None]:
 
 
 def redact(text: str) -> str:
-    """A text with the environment's secrets, and all that is shaped like a key, replaced."""
+    """A text with the environment's secrets, passwords in addresses, and all that is shaped like a key, replaced."""
     for secret, name in _texts().items():
         text = text.replace(secret, f"[{name}]")
-    return _SHAPES.sub("[a key]", text)
+    return _SHAPES.sub("[a key]", _IN_ADDRESS.sub("[a password]", text))
 
 
 def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
     """The first of these files that holds the value of a variable, and which; looked for in the members of a zip file
-    (an `.eval` log) too.
+    (an `.eval` log), and in what gzip, bzip2 or xz has packed, too.
 
     What cannot be unpacked (it is encrypted, cut short, packed in an unknown way) is told on standard error.
     """
     secrets = _bytes()
-    for path in paths if secrets else ():
+    for path in filter(os.path.isfile, paths if secrets else ()):  # a pipe would be waited for
         with open(path, "rb") as file:
+            packed = next((unpack for mark, unpack in _PACKED.items() if file.peek(6).startswith(mark)), None)
             variable = _in_stream(file, secrets)
             is_archive = variable is None and zipfile.is_zipfile(file)
+        if packed is not None and variable is None:
+            variable = _in_packed(Path(path), packed, secrets)
         if is_archive:
             with suppress(ImportError):  # Inspect packs its logs with Zstandard, and brings what lets zipfile read it
                 import zipfile_zstd  # noqa: F401
@@ -123,6 +141,22 @@ def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
         if variable is not None:
             return str(path), variable
     return None
+
+
+_PACKED: Mapping[bytes, Callable[[Path], IO[bytes]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}  # type: ignore[dict-item]
+
+
+def _in_packed(path: Path, unpack: Callable[[Path], IO[bytes]], secrets: Mapping[bytes, str]) -> str | None:
+    try:
+        with unpack(path) as inside:
+            return _in_stream(inside, secrets)
+    except _NOT_UNPACKED as error:
+        print(f"{path.name}: not searched for keys inside: {error}", file=sys.stderr)
+        return None
 
 
 def _in_archive(path: Path, secrets: Mapping[bytes, str]) -> str | None:
@@ -140,7 +174,16 @@ def _in_archive(path: Path, secrets: Mapping[bytes, str]) -> str | None:
     return None
 
 
-_NOT_UNPACKED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError, LookupError)
+_NOT_UNPACKED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OSError,
+    LookupError,
+)
 """What reading a member that is encrypted, damaged or packed in an unknown way raises."""
 
 

@@ -16,21 +16,29 @@ from urllib.parse import urlsplit
 from motools.base.files import replace_file
 from motools.errors import UserError
 
-__all__ = ["MOVING", "allow", "allowed", "forget", "named_in_environment", "refusal"]
+__all__ = ["MOVING", "allow", "allowed", "forget", "moves", "named_in_environment", "refusal"]
 
 SHIPPED = ("api.openai.com", "tinker.thinkingmachines.dev")
 """Hosts that the backends go to by themselves."""
 MOVING = (
-    "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NETRC",
-    "TINKER_CREDENTIAL_CMD",
+    "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "NETRC",
+    "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AZURE_CONFIG_DIR", "TINKER_CREDENTIAL_CMD", "SSH_ASKPASS",
 )  # fmt: skip
 """Variables that name no host, and decide which ones are allowed, whether a host is who it says it is, or what is
 executed to get a key."""
+_OF_PROGRAMS = ("GIT_", "LD_", "DYLD_")
+
+
+def moves(name: str) -> bool:
+    """Whether a variable is one of `MOVING`, or of those that have git or the linker execute something."""
+    return name in MOVING or name.startswith(_OF_PROGRAMS)
+
 
 _WHERE = re.compile(
     r"(?:url|uri|host|hostname|endpoint|proxy|proxies|server|address|domain|gateway|mirror)s?$|(?:^|_)base$", re.I
 )
-_HOST = re.compile(r"(?:[a-z0-9_-]+\.)+[a-z]{2,}\.?|\d{1,3}(?:\.\d{1,3}){3}|\[.*|localhost", re.I)
+_HOST = re.compile(r"(?:[\w-]+[.\u3002\uff0e\uff61])+[^\W\d_]{2,}\.?|\d{1,3}(?:\.\d{1,3}){3}|\[.*|localhost", re.I)
 _SERVERS = re.compile(r"_(?:URL|URI|HOST|ENDPOINT|BASE|MIRROR)$", re.I)
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 

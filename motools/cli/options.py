@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from motools.cli.run_arguments import RunArguments
+
+if TYPE_CHECKING:
+    from motools.repo.project import Project
 
 Folder = Annotated[Path, typer.Argument(help="The pipeline's folder.", show_default="the current one")]
 Folders = Annotated[
@@ -48,6 +51,23 @@ Cancel = Annotated[bool, typer.Option("--cancel-on-interrupt", help="On Ctrl-C, 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but results and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More details.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def set_aside_unlike(path: Path, mark: bytes, project: Project) -> None:
+    """Keep a copy of the file that a command is told to write over, and say so, where it is none of such a command's.
+
+    Args:
+        mark: what these have near their beginning.
+    """
+    from motools.base.files import set_aside
+    from motools.base.foreign_text import visible
+
+    if path.is_file():
+        with path.open("rb") as file:
+            is_ours = mark in file.read(4096)
+        if not is_ours:
+            kept = set_aside(path, project.private / "replaced", copy=True)
+            typer.echo(visible(f"{path} said something else, which is kept as {kept}."), err=True)
 
 
 _OF_RUN: dict[str, Any] = {

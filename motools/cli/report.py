@@ -38,6 +38,7 @@ def report(
 
     from motools.base.files import replace_file
     from motools.base.foreign_text import visible
+    from motools.cli.options import set_aside_unlike
     from motools.cli.tables import print_json
     from motools.engine import outdated
     from motools.errors import listed
@@ -56,6 +57,7 @@ def report(
     words += ["--without-charts"] if without_charts else []
     text = page(results, read_settings(project), words, not without_charts)
     to.parent.mkdir(parents=True, exist_ok=True)
+    set_aside_unlike(to, b"Content-Security-Policy", project)
     replace_file(to, text)
     old = [f"{entry.folder}/{entry.output}".removeprefix("./") for entry in results.entries if entry.why]
     if old:

@@ -47,15 +47,18 @@ def results(
     Examples:  motools results · motools results experiments --over seed · motools results --where task=gsm8k --csv
     """
     from motools.base.foreign_text import markdown_table, visible
+    from motools.cli.options import set_aside_unlike
     from motools.cli.tables import print_json, print_table
     from motools.engine.results_table import results as of_folders
     from motools.errors import UserError
+    from motools.repo.project import Project
 
     forms = [f"--{name}" for name, on in (("csv", csv), ("markdown", markdown), ("json", as_json)) if on]
     if len(forms) > 1:
         raise UserError(f"{forms[0]} and {forms[1]} are two forms of one table: give one of them.")
     table = _chosen(of_folders(*(folders or [Path()]), stale=stale), where or [], metric or [], over or [], sort)
     if parquet is not None:
+        set_aside_unlike(parquet, b"PAR1", Project.find((folders or [Path()])[0]))
         table.to_pandas().to_parquet(parquet, index=False)
         typer.echo(visible(f"{parquet}: {len(table.rows)} rows"), err=bool(forms))
         if not forms:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from motools.code.module_search import real_paths
 from motools.code.search_path import PipelineFolder
@@ -75,9 +76,27 @@ def from_dict(content: Any) -> Trace | None:
     """A trace out of a run record; None where it is not one."""
     try:
         code = {path: Code(**each) for path, each in content.get("code", {}).items()}
-        return Trace(**{**content, "code": code})
+        trace = Trace(**{**content, "code": code})
     except (TypeError, AttributeError):
         return None
+    return trace if all(_is_sound(each) for each in (trace, *code.values())) else None
+
+
+def _is_sound(told: Trace | Code) -> bool:
+    """Whether each field is of its type: what comes from a clone or a remote may say anything."""
+    return all(_fits(value, _types(type(told))[name]) for name, value in vars(told).items())
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    of = get_args(wanted)
+    if get_origin(wanted) is list:
+        return isinstance(value, list) and all(_fits(each, of[0]) for each in value)
+    if get_origin(wanted) is dict:
+        return isinstance(value, dict) and all(_fits(each, of[1]) for each in value.values())
+    return isinstance(value, wanted)
+
+
+_types = cache(get_type_hints)
 
 
 # -- names of files ------------------------------------------------------------
@@ -105,6 +124,11 @@ def dependencies(trace: Trace, place: PipelineFolder) -> dict[str, str]:
     for told, digest in digests.items():
         path = real_paths(told, place)[0]
         holds_pipeline = f"{folder}{os.sep}".startswith(f"{path}{os.sep}")
-        if path.startswith(root + os.sep) and not holds_pipeline and os.path.exists(path):
+        if path.startswith(root + os.sep) and not holds_pipeline and os.path.exists(path) and _is_utf8(path):
             deps[Path(os.path.relpath(path, folder)).as_posix()] = digest
     return deps
+
+
+def _is_utf8(path: str) -> bool:
+    """Whether DVC can name it in its files."""
+    return path == path.encode(errors="replace").decode()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from motools.base import yaml12
+from motools.base import secrets, yaml12
 from motools.base.files import replace_file
 from motools.errors import ConfigError
 from motools.repo import pipeline
@@ -59,12 +59,17 @@ def write(folder: Path, user: str, text: str | None, tags: Iterable[str] = (), w
     """Add a note and tags to what is said of an experiment, and take tags away.
 
     Raises:
-        ConfigError: the folder is no experiment, a tag is no word, or one to be taken away is not there.
+        ConfigError: the folder is no experiment, a tag is no word, one to be taken away is not there, or what is
+            said holds a key.
     """
     if not (folder / pipeline.PARAMS).is_file():
         raise ConfigError(f"{folder.resolve()} is no experiment: it has no {pipeline.PARAMS}.")
     if text is not None and not text.strip():
         raise ConfigError("The note is empty. Write what is to be known: motools note TEXT.")
+    why = secrets.screen()
+    for said in (text or "", *tags):
+        if (leak := why(said)) is not None:
+            raise ConfigError(f"The note {leak}, and {FILE} is for all to read. Write it without.")
     before = read(folder)
     for tag in tags:
         if not _TAG.fullmatch(tag):

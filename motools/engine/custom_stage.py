@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from motools.base.files import set_aside
 from motools.compiler.dvc_yaml import is_generated, is_written_here
 from motools.engine.failures import log_path
 from motools.engine.pipeline_state import PipelineState
@@ -94,6 +95,7 @@ class CustomStage:
         if plan.action != "run" or self._state.options.force:
             return plan
         with self._locked():
+            self._move_aside_others()
             try:
                 self._repo.stage_cache.restore(self._stage)
             except RunCacheNotFoundError:
@@ -107,12 +109,25 @@ class CustomStage:
 
     def start(self, plan: StagePlan) -> Future[str | None]:
         with self._locked():
+            self._move_aside_others()
             self._stage.remove_outs(ignore_remove=False)
             self._stage.save_deps()
             self._read = [dep.hash_info for dep in self._stage.deps]
         project, folder = self._state.place.project, self._state.place.folder
         work = project.private / "work" / f"{self.name} of {folder.name}"
         return self._state.workers.for_commands().submit(execute, project, folder, self.name, work, self.log)
+
+    def _move_aside_others(self) -> None:
+        """Move aside what lies where its outs will, and is nowhere else: DVC would remove it, or not go on."""
+        project = self._state.place.project
+        for out in self._stage.outs:
+            here = None if out.persist or out.protocol != "local" else self._state.outputs.hash(out.fs_path)
+            if here is None or here.nfiles == 0:
+                continue
+            md5 = out.get_hash().value
+            if md5 != out.hash_info.value and not project.store.has(md5):
+                kept = set_aside(Path(out.fs_path), project.private / "replaced")
+                self.reporter.note(f"{out.fs_path} was not made by {self.name}, and is kept as {kept}.")
 
     def finish(self, plan: StagePlan, result: str | None) -> Done:
         self._state.files_were_written()

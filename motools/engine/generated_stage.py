@@ -259,6 +259,8 @@ class GeneratedStage:
             assert self._told_where is not None
             assert plan.call is not None
             result = self._state.elsewhere.received(self._told_where, plan.call, result, self.log, self._state.world)
+        for note in result.notes:
+            self._state.reporter.note(note)
         if result.error is not None or result.result is None or plan.call is None:
             raise StepError(result.error or "it gave no result")
         self._state.traces[self.name] = result.result.trace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,9 @@ from motools.engine import failures, snapshot
 from motools.engine.prepared import prepare_folder
 from motools.errors import ConfigError, ProjectError, listed
 from motools.repo import pipeline
+from motools.repo.outs import Located
 from motools.repo.project import Project
+from motools.repo.walking import MADE
 
 __all__ = ["Removal", "plan_removal", "remove"]
 
@@ -66,7 +68,7 @@ def plan_removal(experiment: str, commits: bool = True) -> Removal:
         raise ConfigError(f"You are in {folder}. Go up first: cd {os.path.relpath(folder.parent)}.")
     gone = [out for out in place.project.outs() if out.folder.is_relative_to(folder)]
     unneeded = garbage.of_outs(place.project, gone, commits)
-    return Removal(place.project, folder, None, [folder], unneeded, _unsaved(place.project, folder))
+    return Removal(place.project, folder, None, [folder], unneeded, _unsaved(place.project, folder, gone))
 
 
 def _of_instances(place: PipelineFolder, axes: Mapping[str, str], label: str, commits: bool) -> Removal:
@@ -90,18 +92,25 @@ def _of_instances(place: PipelineFolder, axes: Mapping[str, str], label: str, co
     return Removal(place.project, folder, stages, sorted({path for path in paths if path.exists()}), unneeded, [])
 
 
-def _unsaved(project: Project, folder: Path) -> list[str]:
-    """Files of a folder that git does not ignore, and that no commit has as they are."""
-    words = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", str(folder))
+def _unsaved(project: Project, folder: Path, outs: Sequence[Located]) -> list[str]:
+    """Files of a folder that no commit has as they are, but for what its pipelines make."""
+    words = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--", str(folder))
     try:
         lines = os.fsdecode(project.git(*words)).split("\0")
     except ProjectError:  # no git
         return []
-    return [line[3:] for line in lines if line and not line.startswith(_GONE)]
+    made = {out.folder / out.path for out in outs} | {out.folder / name for out in outs for name in MADE}
+    ignored = (line for line in lines if line.startswith("!!"))
+    made_again = {line for line in ignored if "__pycache__" in line or _is_within(project.git.top / line[3:], made)}
+    return [line[3:] for line in lines if line and not line.startswith(_GONE) and line not in made_again]
 
 
 _GONE = (" D", "D ", "AD", "MD")
 """How git tells of a file that is not there any more."""
+
+
+def _is_within(path: Path, paths: Set[Path]) -> bool:
+    return not paths.isdisjoint((path, *path.parents))
 
 
 def remove(removal: Removal) -> None:

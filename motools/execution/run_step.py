@@ -23,7 +23,7 @@ from motools.atom.records import Record
 from motools.base import secrets
 from motools.base.clock import Moment, moment
 from motools.base.configs import parse, parser_of
-from motools.base.files import in_words, make_folder
+from motools.base.files import in_words, make_folder, set_aside
 from motools.base.locks import file_lock
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import dependencies
@@ -50,7 +50,7 @@ from motools.execution.work_folders import (
 from motools.observe import observer
 from motools.repo import pipeline
 from motools.repo.git import GitState
-from motools.repo.hashing import Hashed, files_in, hash_file, hash_folder
+from motools.repo.hashing import Hashed, Out, files_in, hash_file, hash_folder
 from motools.repo.remote import Remote
 from motools.repo.taken_out import modes_of_new
 
@@ -73,12 +73,14 @@ class Execution:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a call: its result, or what went wrong in one sentence; and what its files are known to hold."""
+    """What became of a call: its result, or what went wrong in one sentence; what its files are known to hold; and what
+    there is to say of it."""
 
     executed: bool
     result: Result | None = None
     error: str | None = None
     hashed: Mapping[str, Hashed] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def run_step(call: StepCall, step: Step, how: Execution, locked: Mapping[str, Any]) -> Outcome:
@@ -221,6 +223,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
     try:
         finished_work.safe(call, work)
         modes = modes_of_new(work)
+        notes = tuple(note for path in built if (note := _make_way(call, call.folder / path)))
         for path, source in built.items():
             project.store.place(outs[path], source, call.folder / path, modes)
         write_metrics(call, result.entry)
@@ -229,7 +232,18 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
             shutil.rmtree(kept, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return Outcome(True, result, hashed=_in_place(call, seen, before) if before is not None else {})
+    return Outcome(True, result, hashed=_in_place(call, seen, before) if before is not None else {}, notes=notes)
+
+
+def _make_way(call: StepCall, target: Path) -> str | None:
+    """Move aside what somebody has put where a result belongs while it was made, and is nowhere else; the sentence."""
+    project = call.place.project
+    with suppress(FileNotFoundError):  # nothing, or a link to nothing
+        out = hash_folder(target)[0] if target.is_dir() else Out(hash_file(target), 0)
+        if out.nfiles != 0 and not project.store.has(out.md5):
+            kept = set_aside(target, project.private / "replaced")
+            return f"{target} was not made by {call.name}, and is kept as {kept}."
+    return None
 
 
 def _in_place(call: StepCall, seen: Mapping[str, Mapping[str, Hashed]], before: Moment) -> dict[str, Hashed]:

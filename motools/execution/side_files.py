@@ -97,4 +97,4 @@ def _folder_of(project: Project, path: str) -> Path:
 
 
 def _digest(*words: str) -> str:
-    return hashlib.md5("\0".join(words).encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5("\0".join(words).encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()

@@ -10,6 +10,7 @@ from typing import Any
 
 from motools.atom.folder import check_files, write_atom
 from motools.base import secrets
+from motools.base.foreign_text import read_json
 from motools.compiler.step_call import StepCall
 from motools.definition.instances import as_made, as_seen
 from motools.definition.step import AtomConstructor
@@ -105,12 +106,15 @@ def read_usage(workspace: Path) -> dict[str, Any]:
     path = workspace / "usage.json"
     try:
         usage = json.loads(path.read_bytes(), parse_constant=_refused)
+        usage = usage if isinstance(usage, dict) else {"usage": usage}
+        # Written and read again as the record will be: half an emoji, 1e999 and a hundred brackets are JSON, too.
+        read_json(json.dumps({"usage": usage}, ensure_ascii=False, allow_nan=False).encode())
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError, OSError) as error:
         print(f"usage.json is left out of the run record: {error}", file=sys.stderr)
         return {}
-    return usage if isinstance(usage, dict) else {"usage": usage}
+    return usage
 
 
 def _refused(word: str) -> Any:

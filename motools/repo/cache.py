@@ -116,9 +116,13 @@ class Cache:
             raise self._damaged(oid) from None
         for name, md5 in tree.items():
             parts = name.split("/")
-            inside = {"", ".", ".."}.isdisjoint(parts) and "\0" not in name
+            # A `.git` would be a repository, and tell whoever types `git status` in it what to execute.
+            inside = {"", ".", "..", ".git"}.isdisjoint(map(str.lower, parts)) and "\0" not in name
             if not inside or len(md5) != 32 or not md5.isalnum():
-                raise DamagedError(f"The folder object {oid} names a file outside of itself: {name!r}.", self.path(oid))
+                raise DamagedError(
+                    f"The folder object {oid} names a file outside of itself, or a repository: {name!r}.",
+                    self.path(oid),
+                )
             above = accumulate(parts[:-1], "{}/{}".format)
             if any(parent in tree for parent in above):
                 raise DamagedError(f"The folder object {oid} names {name!r}, and what would be its folder is a file.")

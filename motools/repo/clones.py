@@ -21,6 +21,7 @@ from pathlib import Path
 from motools.errors import ProjectError
 from motools.repo import pipeline
 from motools.repo.exchange import Exchange
+from motools.repo.git import surroundings
 from motools.repo.project import Project
 
 __all__ = ["Clone", "clone_of", "clones_folder"]
@@ -170,8 +171,7 @@ class Clone:
     def _git(self, *words: str, stdin: bytes = b"") -> str:
         """What git says to a command in the clone; raises `ProjectError` in its words."""
         command: Sequence[str] = ["git", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", *words]
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
-        env["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
+        env = {**surroundings(), "GIT_TERMINAL_PROMPT": "0"}  # nobody is there to answer
         done = subprocess.run(command, cwd=self.top, input=stdin, capture_output=True, env=env, check=False)
         if done.returncode:
             said = " ".join(done.stderr.decode(errors="replace").split())

@@ -42,8 +42,8 @@ def read_dvc_config(files: Iterable[Path]) -> dict[tuple[str, str], str]:
         if not path.is_file():
             continue
         try:
-            content = ConfigObj(str(path), encoding="utf-8")
-        except ConfigObjError as error:
+            content = ConfigObj(str(path), encoding="utf-8").dict()
+        except (ConfigObjError, UnicodeDecodeError) as error:
             raise ProjectError(f"{path} is not a DVC configuration: {error}") from None
         for section, values in content.items():
             for name, value in values.items() if isinstance(values, dict) else ():

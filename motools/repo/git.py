@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,33 @@ from typing import NamedTuple
 from motools.errors import ProjectError
 from motools.repo.outs import located_in
 
-__all__ = ["Git", "GitState"]
+__all__ = ["Git", "GitState", "came_by_git", "surroundings"]
+
+_OF_A_HOOK = {
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+}  # fmt: skip
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of git's commands: they change not even git's index of stats; and what git tells a hook of the
+    repository that it is of, would be taken for where they are to look."""
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    return {**kept, "GIT_OPTIONAL_LOCKS": "0"}
+
+
+def came_by_git(path: Path) -> bool:
+    """Whether git could have brought a file, which may be a link or lie behind one; what it does not keep is the
+    person's own."""
+    for each in dict.fromkeys((path, path.resolve())):
+        words = ["git", "-C", str(each.parent), "ls-files", "--", f":(icase,literal){each.name}"]
+        done = subprocess.run(words, capture_output=True, env=surroundings(), check=False)
+        if done.returncode or done.stdout.strip():
+            return True
+    return False
+
+
+_ALL = ("--no-renames", "--ignore-submodules=none")  # whatever .gitmodules says of them
 
 
 class GitState(NamedTuple):
@@ -46,7 +73,7 @@ class Git:
         self.root = root
 
     def __call__(self, *words: str, input: str = "", also: Mapping[str, str] | None = None) -> bytes:
-        """What a git command answers; it changes nothing, not even git's index of stats.
+        """What a git command answers.
 
         Args:
             also: variables of its environment.
@@ -54,7 +81,7 @@ class Git:
         Raises:
             ProjectError: there is no git repository, or git refuses; with its own words.
         """
-        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", **(also or {})}
+        env = {**surroundings(), **(also or {})}
         try:
             given = input.encode(errors="surrogateescape")
             done = subprocess.run(
@@ -95,7 +122,7 @@ class Git:
     def _changed(self) -> dict[str, str | None]:
         if self.head is None:
             return {}
-        report = os.fsdecode(self("status", "--porcelain", "--untracked-files=no", "-z", "--no-renames"))
+        report = os.fsdecode(self("status", "--porcelain", "--untracked-files=no", "-z", *_ALL))
         names = [line[3:] for line in report.split("\0") if line]
         written: dict[Path, set[str]] = {}
         names = [name for name in names if not self._is_written_by_runs(self.top / name, written)]
@@ -104,8 +131,18 @@ class Git:
 
     def _hashes(self, top: Path, names: Sequence[str]) -> list[str]:
         """Git's hash of what each of these files below a repository's top holds now."""
-        output = self("-C", str(top), "hash-object", "--stdin-paths", input="".join(f"{name}\n" for name in names))
+        output = self("-C", str(top), "hash-object", "--stdin-paths", input="".join(map(_line, names)))
         return output.decode().split()
+
+    def _committed(self, top: Path, names: Sequence[str]) -> list[str]:
+        """Git's hash of what the commit has under each of these names, or a text that is none."""
+        if any("\n" in name for name in names):  # which cat-file would take for two
+            lines = self._said(top, "ls-tree", "-r", "-z", "--full-tree", "HEAD").split("\0")
+            blobs = {name: about.split(" ")[2] for about, _, name in (each.partition("\t") for each in lines if each)}
+            return [blobs.get(name, "missing") for name in names]
+        asking = "".join(f"HEAD:{name}\n" for name in names)
+        output = self("-C", str(top), "cat-file", "--batch-check=%(objectname)", input=asking)
+        return output.decode(errors="replace").split("\n")[:-1]
 
     def _is_written_by_runs(self, path: Path, written: dict[Path, set[str]]) -> bool:
         """Whether a file is dvc.lock, an ignore file, or what a dvc.lock above it names as an output."""
@@ -134,8 +171,7 @@ class Git:
             if not top.is_relative_to(self.top):
                 continue
             names = [path.relative_to(top).as_posix() for path in files]
-            asking = "".join(f"HEAD:{name}\n" for name in names)
-            blobs = self("-C", str(top), "cat-file", "--batch-check=%(objectname)", input=asking).decode().splitlines()
+            blobs = self._committed(top, names)
             for path, now, committed in zip(files, self._hashes(top, names), blobs, strict=True):
                 self._compared[path] = "" if now == committed else now
         differing = {path: self._compared[path] for path in asked if self._compared.get(path, "") != ""}
@@ -196,10 +232,17 @@ class Git:
         if os.environ.get("MOTOOLS_USER"):
             return os.environ["MOTOOLS_USER"]
         for words, end in ((("var", "GIT_AUTHOR_IDENT"), "> "), (("config", "user.name"), "\n")):
-            try:
+            with suppress(ProjectError):  # nobody has told git who works here, or no address of theirs
                 identity = self(*words).decode(errors="replace").rpartition(end)[0]
-            except ProjectError:  # nobody has told git who works here
-                continue
-            if name := f"{identity}>".removesuffix(" <>") if end == "> " else identity:
+                if name := f"{identity}>".removesuffix(" <>") if end == "> " else identity:
+                    return name
+            if name := os.environ.get("GIT_AUTHOR_NAME", ""):
                 return name
         return getpass.getuser()
+
+
+def _line(name: str) -> str:
+    """A name on a line of its own, as git reads it."""
+    if name.startswith('"') or "\n" in name:
+        name = '"{}"'.format(name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
+    return f"{name}\n"

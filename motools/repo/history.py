@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from typing import NamedTuple, TypeVar
 
 from motools.errors import ConfigError, ProjectError
-from motools.repo.git import Git
+from motools.repo.git import Git, surroundings
 from motools.repo.outs import Located, outs_in
 
 __all__ = ["History"]
@@ -119,15 +119,20 @@ class History:
         return changes
 
     def named(self) -> set[str]:
-        """Every object that a dvc.lock or .dvc file of any commit names; `.dir` at the end of folders'."""
+        """Every object that a dvc.lock or .dvc file of any commit, of all that `git stash` has put away, or of what
+        `git add` has taken names; `.dir` at the end of folders'."""
         if self._git.head is None:
             return set()
         files = ("--", ":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
         # Of merges what differs from either side (-m): what a person has put together there is in no other commit.
         plain = ("--format=", "--raw", "--no-abbrev", "--no-renames", "-m", "--full-history", "--no-show-signature")
-        listing = self._git("-c", "log.showRoot=true", "log", "--all", "HEAD", *plain, *files)
+        stashed = self._git("stash", "list", "--format=%H").decode().split()  # of which `--all` has the last
+        listing = self._git("-c", "log.showRoot=true", "log", "--all", "HEAD", *stashed, *plain, *files)
         lines = (line.split(" ") for line in listing.decode(errors="replace").splitlines() if line.startswith(":"))
         blobs = {line[3] for line in lines if line[3].strip("0")}
+        blobs |= {
+            line.split(b" ")[1].decode() for line in self._git("ls-files", "-s", "-z", *files).split(b"\0") if line
+        }
         return {oid for _, text in self._texts(blobs) for oid in _OID.findall(text)}
 
     def _texts(self, blobs: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -138,11 +143,12 @@ class History:
         """Blobs one after the other, as git unpacks them: together they may be large. Those that are missing, as in a
         partial clone, are left out."""
         words = ["git", "cat-file", "--batch", "--buffer"]
-        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
         with TemporaryFile() as asked:
             asked.writelines(f"{blob}\n".encode() for blob in blobs)
             asked.seek(0)
-            with subprocess.Popen(words, cwd=self._git.root, stdin=asked, stdout=subprocess.PIPE, env=env) as git:
+            with subprocess.Popen(
+                words, cwd=self._git.root, stdin=asked, stdout=subprocess.PIPE, env=surroundings()
+            ) as git:
                 assert git.stdout is not None
                 while line := git.stdout.readline():
                     name, *kind = line.decode().split()
@@ -174,7 +180,7 @@ class History:
             "--no-renames",
             "--no-show-signature",
         )
-        form = "--format=%H%x00%an <%ae>%x00%aI%x00%s"
+        form = "--format=%H%x00%aN <%aE>%x00%aI%x00%s"
         log = self._git("-c", "log.showRoot=true", *words, form, "-z", "--", *(files or [LOCKS]))
         versions, about = [], ("", "", "", "")
         fields = iter(os.fsdecode(log).split("\0"))

@@ -13,7 +13,7 @@ from typing import Any
 from motools.errors import ProjectError
 from motools.repo.cache import Cache
 from motools.repo.dvc_config import dvc_config_files, ignores, quiet_dvc, read_dvc_config
-from motools.repo.git import Git
+from motools.repo.git import Git, came_by_git
 from motools.repo.large_objects import LargeObjects
 from motools.repo.outs import Located, located_in
 from motools.repo.walking import is_walked
@@ -64,13 +64,10 @@ class Project:
         return self._settings.get((section, name))
 
     def settings_of(self, section: str) -> tuple[dict[str, str], dict[str, str]]:
-        """The values of a section that count: those of the `.dvc/config` that git keeps, and the person's own."""
+        """The values of a section that count: those that git keeps in `.dvc`, and the person's own."""
         every = {name: value for (where, name), value in self._settings.items() if where == section.lower()}
-        try:
-            in_git = bool(self.git("ls-files", "--", ".dvc/config"))
-        except ProjectError:  # as for all that may have come from others
-            in_git = True
-        shared = read_dvc_config([self.root / ".dvc" / "config"]) if in_git else {}
+        files = [file for file in dvc_config_files(self.root)[-2:] if file.exists() and came_by_git(file)]
+        shared = read_dvc_config(files)
         theirs = {name: value for name, value in every.items() if shared.get((section.lower(), name)) == value}
         return theirs, {name: value for name, value in every.items() if name not in theirs}
 

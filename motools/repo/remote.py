@@ -17,7 +17,9 @@ from motools.base import trusted_hosts
 from motools.base.own_doing import own_doing
 from motools.errors import DamagedError, MotoolsError, RemoteError, UserError, listed
 from motools.repo import step_cache
+from motools.repo.git import came_by_git
 from motools.repo.project import Project
+from motools.repo.work_tree import without_password
 
 __all__ = ["Remote", "pull", "told_size"]
 
@@ -32,8 +34,6 @@ _OWN_ONLY = {
     "ssl_verify",
 }
 """What only the person's own configuration may say of a remote."""
-_ENDPOINTS = {"connection_string", "data_proxy_target", "endpointurl", "oss_endpoint", "proxy_to"}
-"""Where credentials go that the environment or a provider's own files hold."""
 _CREDENTIALS = {"ask_password", "auth", "custom_auth_header", "passphrase", "password", "token", "user"}
 _HOSTED = {"http", "https", "webdav", "webdavs", "hdfs", "webhdfs", "ssh"}
 """Schemes whose address names the host that credentials of the configuration go to."""
@@ -64,8 +64,9 @@ class Remote:
 
     @property
     def url(self) -> str:
+        """Its address, without a password that stands in it."""
         url = self.project.setting(f'remote "{self.name}"'.lower(), "url") or "it has no address"
-        return url if "://" in url else str((self.project.root / ".dvc" / url).resolve())
+        return without_password(url) if "://" in url else str((self.project.root / ".dvc" / url).resolve())
 
     def refusal(self, stages: Iterable[str]) -> RemoteError:
         """Why stages that cost money are not executed now."""
@@ -190,8 +191,9 @@ class Remote:
     def _distrusted(self) -> str | None:
         """Why what others have set for it is not followed: it would have a command run, or credentials sent to a host
         that is not the person's own."""
-        theirs, own = self.project.settings_of(f'remote "{self.name}"')
-        config = f"{self.project.root / '.dvc' / 'config'}, which git keeps,"
+        theirs, own = self._settings()
+        files = self.project.root / ".dvc" / "config", self.project.root / ".dvc" / "config.local"
+        config = f"{files[files[1].exists() and came_by_git(files[1])]}, which git keeps,"
         for name in sorted(theirs.keys() & _OWN_ONLY):
             return (
                 f"{config} sets {name} for the remote {self.name!r}, by which others could have a command run here or "
@@ -199,8 +201,21 @@ class Remote:
                 f"{shlex.quote(theirs[name])}, and remove it there."
             )
         asks = own.keys() & _CREDENTIALS and theirs.get("url", "").partition("://")[0] in _HOSTED
-        hosts = {name: value for name, value in theirs.items() if name in _ENDPOINTS or (asks and name == "url")}
+        # Any of them may become a part of an address, as an account's name does.
+        hosts = {name: value for name, value in theirs.items() if asks or name != "url"}
         return trusted_hosts.refusal(hosts, config)
+
+    def _settings(self) -> tuple[dict[str, str], dict[str, str]]:
+        """What others have set for it, and what the person has, with what holds for the remotes that it is a part of,
+        `remote://NAME/path`."""
+        theirs, own, name, told = dict[str, str](), dict[str, str](), self.name, set[str]()
+        while name is not None and name not in told:
+            told.add(name)
+            for values, more in zip((theirs, own), self.project.settings_of(f'remote "{name}"'), strict=True):
+                values.update({key: value for key, value in more.items() if key not in values or key == "url"})
+            scheme, _, rest = (self.project.setting(f'remote "{name}"'.lower(), "url") or "").partition("://")
+            name = rest.partition("/")[0].lower() if scheme == "remote" else None
+        return theirs, own
 
     def _store(self, repo: Any, hash_name: str, named: bool = False) -> Any:
         """DVC's object store at the remote.

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from motools.base import secrets
 from motools.base.files import scratch
 from motools.errors import ProjectError
 from motools.repo.git import Git
@@ -15,7 +16,8 @@ __all__ = ["WorkTree", "address", "without_password", "work_tree"]
 
 _LARGEST = 4 << 20
 """Bytes of a patch; more belongs into a commit."""
-_DIFF = ("diff", "--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
+_DIFF = ("diff-tree", "-p", "--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
+"""Not `git diff`, which writes as its person likes to read."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def work_tree(git: Git, private: Path) -> WorkTree:
         private: where temporary files may lie.
 
     Raises:
-        ProjectError: there is no commit, or the patch is too large.
+        ProjectError: there is no commit, or the patch is too large, or holds a key.
     """
     if git.head is None:
         raise ProjectError(f"{git.top} has no commit yet, which other machines could check out. Type: git commit")
@@ -61,6 +63,11 @@ def work_tree(git: Git, private: Path) -> WorkTree:
         tree = git("write-tree", also=also).decode().strip()
         patch = git("-C", str(git.top), *_DIFF, "HEAD", tree, also=also)
     _refuse_large(git, len(patch))
+    if (why := secrets.screen()(patch.decode(errors="replace"))) is not None and why.startswith("holds"):
+        raise ProjectError(
+            f"What {git.top} has that is not committed {why}, and would be sent along with steps: have git ignore the "
+            "file that has it."
+        )
     return WorkTree(git.head, patch, tree)
 
 

@@ -157,6 +157,20 @@ def test_what_commits_name_stays_with_its_ancestors_and_is_counted(scene: Scene)
     assert atom_of(now).md5 not in anyway.objects
 
 
+def test_what_was_put_away_for_later_stays(scene: Scene) -> None:
+    entries = [scene.made(name) for name in ("first", "second", "third", "staged", "gone")]
+    scene.lock()
+    scene.commit()
+    for entry in entries[:3]:
+        scene.lock(step=entry)
+        subprocess.run(["git", "stash", "-q"], cwd=scene.folder, check=True)
+    scene.lock(step=entries[3])
+    subprocess.run(["git", "add", "-A"], cwd=scene.folder, check=True)
+    scene.lock()
+    going = {*scene.found().objects}
+    assert [atom_of(entry).md5 in going for entry in entries] == [False, False, False, False, True]
+
+
 def test_nothing_is_garbage_while_a_lock_file_cannot_be_read(scene: Scene) -> None:
     scene.made("a")
     (scene.folder / "dvc.lock").write_text("<<<<<<< HEAD\n")

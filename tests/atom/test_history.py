@@ -146,6 +146,11 @@ def test_a_commit_that_was_amended_away_is_told_as_such(project: Path) -> None:
     assert "since amended or squashed" in chain.command("history", "train").out
 
 
+def test_an_author_of_another_name_today_is_named_as_git_does(chain: Chain) -> None:
+    chain.path(".mailmap").write_text("Ada Lovelace <ada@new.example.org> <ada@example.org>\n")
+    assert told(chain.folder, "evaluate")[0].author == "Ada Lovelace <ada@new.example.org>"
+
+
 def test_other_folders_count_unless_one_is_named(chain: Chain) -> None:
     shutil.copytree(chain.folder, chain.folder / "arm", ignore=shutil.ignore_patterns(".*", "arm"))
     git(chain.folder, "add", "-f", "arm/dvc.lock")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from chain import Chain, Done, Lay, commit, git, spoil
 
-from motools.atom import Atom, DatasetAtom, EvalAtom, ModelAtom
+from motools.atom import Atom, DatasetAtom, EvalAtom, ModelAtom, records
 from motools.atom.lineage import trace
 from motools.atom.listing import find, find_atom, list_atoms
 from motools.base import yaml12
@@ -193,7 +193,31 @@ ODD = [
     b'"versions": null, "changed": {"a": 1}, "step": {}, "key": 7, "more": 1}',
     b'{"user": "\\u001b[2J", "started": "\\ud800", "seconds": NaN, "commit": "\\n", "dirty": true, '
     b'"usage": {"trained_tokens": "many", "m": {"input_tokens": null}, "n": 3}, "config": {"a": {"b": []}}}',
+    b'{"user": "a", "started": "x", "seconds": 1e999, "commit": null, "dirty": false}',
 ]
+
+
+@pytest.mark.parametrize("commit", ["HEAD", "a\nb", f"{'0' * 40}\n", "--all", "no commit"])
+def test_a_record_whose_commit_can_be_none_is_no_record(commit: str) -> None:
+    fields = {"user": "a", "started": "x", "seconds": 1, "dirty": False}
+    assert records._checked({**fields, "commit": "0" * 40}).commit == "0" * 40
+    with pytest.raises(ValueError, match="commit"):
+        records._checked({**fields, "commit": commit})
+
+
+def test_a_record_with_the_trace_of_another_ends_no_command(project: Path) -> None:
+    chain = Chain.lay(project)
+    assert chain.run().code == 0
+    lock = chain.locked()
+    out = next(out for out in lock["train"]["outs"] if out["path"] == "runs/train.json")
+    told = json.loads(chain.path("runs", "train.json").read_text())
+    for odd in (3, [], {"files": []}, {"env": {"A": 3}}, {"code": {"a.py": {"module": [], "package": 1, "md5": 2}}}):
+        text = json.dumps({**told, "trace": odd}).encode()
+        chain.path("runs", "train.json").unlink()
+        chain.path("runs", "train.json").write_bytes(text)
+        out["md5"] = put(text)
+        chain.path("dvc.lock").write_text(yaml12.dumps_lock({"schema": "2.0", "stages": lock}))
+        assert chain.command("status", str(project)).code == 0, odd
 
 
 def test_a_record_of_any_content_ends_no_command(project: Path) -> None:
@@ -348,6 +372,59 @@ def test_who_git_does_not_know_is_the_one_who_is_logged_in(project: Path, monkey
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LOGNAME", "ada")
     assert Project(project).user == "ada"
+
+
+def test_an_author_without_an_address_is_named_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(os.environ["HOME"], ".gitconfig").write_text("[user]\n useConfigOnly = true\n")
+    for name in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ann")
+    assert Project(project).user == "Ann"
+
+
+@pytest.mark.parametrize("name", ["two\nlines.txt", '"quoted".txt', "back\\slash\n.txt"])
+def test_what_differs_is_told_whatever_its_name(project: Path, name: str) -> None:
+    file = project / name
+    file.write_text("one")
+    commit(project)
+    assert Project(project).git.state([file]).changed == {}
+    file.write_text("two")
+    for asked in ([], [file]):
+        state = Project(project).git.state(asked)
+        assert [*state.changed] == [name]
+        assert state.changed[name] == hashlib.sha1(b"blob 3\0two").hexdigest()
+    other = file.with_name(f"new {name}")
+    other.write_text("of no commit")
+    assert {*Project(project).git.state([file, other]).changed} == {name, f"new {name}"}
+
+
+def test_a_submodule_at_another_commit_is_a_change_whatever_gitmodules_says(project: Path, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "library")
+    for text in ("1", "2"):
+        (tmp_path / "library" / "part.py").write_text(text)
+        commit(tmp_path / "library")
+    git(project, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(tmp_path / "library"), "library")
+    git(project, "config", "-f", ".gitmodules", "submodule.library.ignore", "all")
+    commit(project)
+    assert Project(project).git.state([project / "library" / "part.py"]).changed == {}
+    git(project / "library", "checkout", "-q", "HEAD~1")
+    assert [*Project(project).git.state([]).changed] == ["library"]
+
+
+def test_in_a_hook_git_is_asked_of_this_repository(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "sub" / ".dvc").mkdir(parents=True)
+    (project / "sub" / "code.py").write_text("1")
+    commit(project)
+    git(project, "worktree", "add", "-q", str(tmp_path / "beside"))
+    root = tmp_path / "beside" / "sub"
+    monkeypatch.setenv("GIT_DIR", git(root, "rev-parse", "--absolute-git-dir").strip())  # as git tells its hooks there
+    monkeypatch.setenv("GIT_INDEX_FILE", f"{os.environ['GIT_DIR']}/index")
+    state = Project(root).git.state([root / "code.py"])
+    assert (state.top, state.changed) == ((tmp_path / "beside").resolve(), {})
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    assert Project(root).git.state([]).commit == state.commit
 
 
 @pytest.mark.parametrize("hide", ["nothing", "ignored", "assume-unchanged", "skip-worktree", "in metrics", "untracked"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +22,9 @@ from hypothesis import strategies as st
 from openai_scene import Scene
 from openai_server import OpenAIServer, Refusal
 
+from motools.atom import Atom
 from motools.base import secrets
+from motools.errors import AtomError
 
 KEY = "planted-value-0123456789"
 
@@ -58,6 +64,28 @@ def test_a_variable_that_says_where_a_key_lies_is_none(monkeypatch: pytest.Monke
     assert "SSH_KEY" not in secrets.in_environment()
     monkeypatch.setenv("SSH_KEY", f"{tmp_path}/but-no-such-file")
     assert "SSH_KEY" in secrets.in_environment()
+
+
+def test_what_lets_one_in_is_secret_in_an_address_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PIP_INDEX_URL": "https://ada:long-%2Fpassword@pypi.example.org/simple",
+        "DATABASE_URL": "postgres://postgres:postgres@localhost/x",
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountName=ada;AccountKey=abcdabcdabcd==",
+        "OPENAI_API_KEY_2": "another-value-0123",
+        "HTTP_ADDRESS": "https://host:8080/a@b",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert secrets.redact("see ada:long-%2Fpassword@, or long-/password") == "see [PIP_INDEX_URL]@, or [PIP_INDEX_URL]"
+    assert secrets.redact("postgres has postgres:postgres") == "postgres has [DATABASE_URL]"
+    assert secrets.redact("AccountName=ada;AccountKey=abcdabcdabcd==") == "[AZURE_STORAGE_CONNECTION_STRING]"
+    assert secrets.redact("another-value-0123, host:8080/a@b") == "[OPENAI_API_KEY_2], host:8080/a@b"
+    assert "HTTP_ADDRESS" not in secrets.in_environment()
+
+
+def test_a_password_in_an_address_is_shown_nowhere() -> None:
+    assert secrets.redact("cannot reach https://ada:pw@dvc.example.org/x") == (
+        "cannot reach https://[a password]@dvc.example.org/x"
+    )
 
 
 LINES = ["MIIabcdefghijklmnopqrstuvwxyz0123456789", "QRSTUVWXYZabcdefghijklmnopqrstuvwxyz012"]
@@ -128,6 +156,21 @@ def test_a_value_is_found_inside_a_compressed_archive(planted: str, tmp_path: Pa
         archive.writestr("b.json", "x" * 1000 + planted)
     assert planted.encode() not in path.read_bytes()
     assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=lambda pack: pack.__module__)
+def test_a_value_is_found_inside_a_packed_file(planted: str, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "rows.jsonl.packed"
+    path.write_bytes(pack(b"x" * 1000 + planted.encode()))
+    assert planted.encode() not in path.read_bytes()
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
+    path.write_bytes(path.read_bytes()[:-12])  # cut short: no reason to lose a result
+    secrets.found_in([path])
+
+
+def test_a_pipe_is_not_waited_for(planted: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert secrets.found_in([tmp_path / "pipe"]) is None
 
 
 PACK = """
@@ -258,6 +301,21 @@ def test_an_atom_that_would_hold_a_key_is_not_kept(project: Path, planted: str, 
     assert "would hold the value of SOME_API_KEY, for all to read." in done.said
     held = written(project, planted)
     assert all(path.startswith(".motools/finished/") for path in held)  # which is nobody else's
+
+
+@pytest.mark.parametrize("where", ["data", "metadata", "logs"])
+def test_an_atom_made_by_hand_that_would_hold_a_key_is_refused(
+    project: Path, planted: str, tmp_path: Path, where: str
+) -> None:
+    for name in ("data", "logs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(f"it is {planted}" if where == name else "nothing")
+    metadata = {"note": planted} if where == "metadata" else {}
+    with pytest.raises(AtomError, match="holds the value of SOME_API_KEY, for all to read"):
+        Atom.create(
+            user="ada", kind="prompt", artifact_path=tmp_path / "data", metadata=metadata, logs=tmp_path / "logs"
+        )
+    assert written(project, planted) == []
 
 
 @pytest.mark.parametrize("text", [KEY, "sk-proj-" + "a1B2" * 10])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import commit
+from chain import commit, dvc
 from openai_scene import Scene
 from openai_server import OpenAIServer
 
@@ -41,6 +41,8 @@ KEY = "sk-the-users-own-0123456789abcdef"
         {"base_url": "https://api.openai.com\\@evil.example/v1"},
         {"base_url": "https://evil.example\\.api.openai.com/"},
         {"base_url": "https://évil.example"},
+        {"location": "évil.example/"},
+        {"location": "evil\u3002example/"},
         {"base_url": "https://api.openai.com.evil.example"},
         {"base_url": "http://127.0.0.1:5000@evil.example"},
         {"base_url": "http://[::1]:5000/v1"},
@@ -234,7 +236,25 @@ def test_a_training_goes_to_no_host_that_a_committed_env_file_names(project: Pat
     assert scene.run(env=env).code == 0
 
 
-@pytest.mark.parametrize("line", [f"{name}=/elsewhere" for name in trusted_hosts.MOVING])
+@pytest.mark.parametrize("how", ["by DVC", "as a link"])
+def test_an_env_file_that_comes_in_another_way_is_no_more_trusted(project: Path, how: str) -> None:
+    text = "OPENAI_BASE_URL=https://evil.example/v1\n"
+    (project / ".env").write_text(text)
+    if how == "by DVC":
+        dvc(project, "add", "-q", ".env")
+    else:
+        (project / ".env").rename(project / "settings")
+        (project / ".env").symlink_to("settings")
+        subprocess.run(["git", "add", "settings"], cwd=project, check=True)
+    done = subprocess.run(["motools", "jobs", "show", "x"], cwd=project, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f".env, which {'DVC' if how == 'by DVC' else 'git'} keeps, would have requests" in done.stderr
+    assert "motools trust evil.example" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line", [f"{name}=/elsewhere" for name in (*trusted_hosts.MOVING, "GIT_SSH_COMMAND", "LD_PRELOAD")]
+)
 def test_a_committed_env_file_cannot_move_what_decides_who_is_trusted(project: Path, line: str) -> None:
     (project / ".env").write_text(f"{line}\n")
     subprocess.run(["git", "add", "-f", ".env"], cwd=project, check=True)

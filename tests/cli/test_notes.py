@@ -88,6 +88,15 @@ def test_what_cannot_be_a_note_is_refused(scene: Chain, project: Path) -> None:
     assert "is no file of notes" in refused.err
 
 
+def test_a_note_that_holds_a_key_is_refused(scene: Chain, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "planted-value-0123456789")
+    for words in (("it is planted-value-0123456789",), ("--tag", "planted-value-0123456789"), ("sk-" + "a1" * 20,)):
+        done = scene.command("note", *words)
+        assert done.code == 2
+        assert done.sentence.startswith("The note ")
+    assert not (project / "notes.yaml").exists()
+
+
 def test_a_log_is_followed_until_the_run_has_ended(scene: Chain, project: Path) -> None:
     running = subprocess.Popen(["motools", "run"], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     following = None

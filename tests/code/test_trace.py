@@ -549,6 +549,10 @@ def test_a_trace_is_read_back_or_is_none() -> None:
     assert from_dict({}) == Trace()
     for content in (None, 3, [], {"word of tomorrow": 1}, {"code": 3}, {"code": {"a": {"x": 1}}}):
         assert from_dict(content) is None
+    for odd in ({"files": []}, {"files": {"a": 1}}, {"entries": "a"}, {"entries": [[]]}, {"env": {"A": ["b"]}},
+                {"beside": {"a": "b"}}, {"code": {"a.py": {"module": "a", "package": True, "md5": 3}}},
+                {"code": {"a.py": {"module": "a", "package": True, "md5": "m", "top": ["x"]}}}):  # fmt: skip
+        assert from_dict(odd) is None, odd
 
 
 def test_a_world_looks_once(scene: Scene) -> None:

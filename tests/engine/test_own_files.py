@@ -55,6 +55,52 @@ def test_an_output_that_was_edited_is_kept_and_one_that_the_cache_has_is_not(cha
     assert (kept / "data" / "part.txt").read_text() == "edited"
 
 
+def test_what_is_put_there_while_the_step_runs_is_moved_aside_too(chain: Chain) -> None:
+    own = 'mine = LOG.parent / "atoms" / name; mine.mkdir(parents=True); (mine / "mine.txt").write_text("precious")'
+    chain.edit("chain.py", '    out = workspace / "out"\n', f'    {own}\n    out = workspace / "out"\n')
+    done = chain.command("run", str(chain.folder))
+    assert done.code == 0, done.err
+    assert [(path / "mine.txt").read_text() for path in replaced(chain)] == ["precious"] * 3
+    for path in replaced(chain):
+        assert f"is kept as {path}." in done.said
+    assert chain.dvc_status() == {}
+
+
+@pytest.mark.parametrize("how", ["executed", "restored"])
+def test_what_lies_where_a_stage_of_ones_own_writes_is_moved_aside(chain: Chain, how: str) -> None:
+    chain.path("src.txt").write_text("made")
+    command = "mkdir -p figures && cp src.txt figures/a.txt && cp src.txt table.txt && cp src.txt plain.txt"
+    outs = ["figures", "table.txt", {"plain.txt": {"cache": False}}]
+    stage = {"mine": {"cmd": command, "deps": ["src.txt"], "outs": outs}}
+    chain.path("dvc.yaml").write_text(yaml12.dumps({"stages": stage}))
+    if how == "restored":
+        stage["mine"]["outs"] = outs[:2]
+        chain.path("dvc.yaml").write_text(yaml12.dumps({"stages": stage}))
+        assert chain.run().code == 0
+        for name in ("figures", "table.txt"):
+            chain.path(name).rename(chain.path(f".motools/{name}"))
+        chain.path("dvc.lock").unlink()
+    chain.path("figures").mkdir()
+    for name in ("figures/mine.txt", "table.txt", *(["plain.txt"] if how == "executed" else [])):
+        chain.path(name).write_text("precious")
+    done = chain.command("run", str(chain.folder))
+    assert done.code == 0, done.err
+    assert {path.name.partition("-")[0] for path in replaced(chain)} >= {"figures", "table"}
+    for path in replaced(chain):
+        assert f"is kept as {path}." in done.said
+        assert (path / "mine.txt" if path.is_dir() else path).read_text() == "precious"
+    assert chain.path("table.txt").read_text() == chain.path("figures", "a.txt").read_text() == "made"
+    kept = replaced(chain)
+    chain.path("table.txt").unlink()
+    chain.path("table.txt").write_text("edited")
+    assert chain.run().code == 0
+    assert chain.path("table.txt").read_text() == "made"
+    chain.path("src.txt").write_text("made anew")
+    assert chain.run().code == 0
+    assert [path.read_text() for path in replaced(chain) if path not in kept] == ["edited"]
+    assert chain.dvc_status() == {}
+
+
 # -- dvc.yaml ------------------------------------------------------------------------------------
 
 

@@ -95,6 +95,18 @@ def test_an_experiment_goes_with_what_nothing_else_needs(scene: Chain, project: 
     assert b.run().statuses == ["current"] * 3
 
 
+def test_what_git_ignores_and_no_run_makes_is_named_before_it_goes(scene: Chain, project: Path) -> None:
+    a = lay(project / "experiments" / "a")
+    run(a)
+    (a.folder / ".gitignore").write_text("/*.csv\n__pycache__\n")
+    (a.folder / "__pycache__").mkdir()
+    (a.folder / "__pycache__" / "a.pyc").touch()
+    commit(project)
+    (a.folder / "mine.csv").write_text("precious")
+    looked = json.loads(scene.command("rm", "experiments/a", "-n", "--json").out)
+    assert looked["unsaved"] == ["experiments/a/mine.csv"]
+
+
 def test_what_a_commit_names_stays_unless_it_is_asked_for(scene: Chain, project: Path) -> None:
     a = lay(project / "a")
     run(a)

@@ -68,6 +68,9 @@ ODD_USAGE = [
     '{"m": {"input_tokens": null, "output_tokens": 3}}',
     '{"a": NaN}',
     "\xff",
+    '{"a": "half an emoji: \\ud83d"}',
+    '{"m": {"input_tokens": 1e999}}',
+    '{"a": ' + "[" * 120 + "]" * 120 + "}",
 ]
 
 
@@ -83,6 +86,34 @@ def test_a_result_is_kept_whatever_its_usage_says(chain: Chain, text: str) -> No
 
 
 COPY_USAGE = 'import shutil; shutil.copy(Path(__file__).with_name("usage"), workspace / "usage.json")'
+
+
+@pytest.mark.parametrize("how", ["read", "written"])
+def test_a_result_is_kept_although_the_name_of_a_file_is_not_utf8(chain: Chain, how: str) -> None:
+    chain.path("data").mkdir()
+    odd = os.fsencode(chain.path("data")) + b"/\xff.txt"
+    if how == "read":
+        with open(odd, "w") as file:
+            file.write("one")
+        do = "[open(os.path.join(at, name)).read() for name in os.listdir(at)]"
+    else:
+        do = "open(os.path.join(at, os.fsdecode(bytes([255])) + '.txt'), 'w').write('one')"
+    chain.edit("chain.py", "def train(", f"def train(config, *rest):\n    at = LOG.with_name('data')\n    {do}\n"
+               "    return trained(config, *rest)\n\n\ndef trained(")  # fmt: skip
+    assert chain.run().statuses == ["finished"] * 3
+    assert chain.executed() == OUTPUTS
+    is_sound(chain)
+    if how == "read":
+        with open(odd, "w") as file:
+            file.write("two")
+        assert chain.run().statuses[1] == "finished", "it counts, though DVC cannot name it"
+
+
+def test_a_result_is_kept_whatever_its_person_is_called(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTOOLS_USER", "J\udcfcrgen")  # as Latin-1 arrives
+    assert chain.run().statuses == ["finished"] * 3
+    assert json.loads(chain.path("runs", "train.json").read_bytes())["user"] == "J\udcfcrgen"
+    is_sound(chain)
 
 
 def test_what_a_dvcignore_hides_is_taken_up_when_its_rule_is_gone(chain: Chain) -> None:

@@ -15,6 +15,8 @@ from chain import Chain, commit, dvc, git
 from warm import COLD
 
 from motools.repo import clones
+from motools.repo.git import Git
+from motools.repo.work_tree import work_tree
 
 SHIFTED = """
 import datetime, os, time
@@ -95,6 +97,31 @@ def test_the_same_atoms_are_made_and_entered_as_if_they_had_been_made_here(chain
     assert f" s on {socket.gethostname()}" in chain.command("lineage", there.ids["model"]).out
     here = Chain(Path(shutil.copytree(chain.folder, tmp_path / "here", symlinks=True)))
     assert here.run("--force").ids == there.ids
+
+
+@pytest.mark.parametrize("setting", ["diff.noprefix=true", "diff.context=0", "diff.mnemonicPrefix=true"])
+def test_the_patch_is_the_same_however_its_person_likes_to_read_one(chain: Chain, setting: str) -> None:
+    before = work_tree(Git(chain.folder), chain.path(".motools"))
+    chain.edit("chain.py", '"""A dataset,', '"""One dataset,')
+    chain.path("new.txt").write_text("new\n")
+    plain = work_tree(Git(chain.folder), chain.path(".motools"))
+    git(chain.folder, "config", *setting.split("="))
+    assert work_tree(Git(chain.folder), chain.path(".motools")) == plain != before
+    assert plain.patch.startswith(b"diff --git a/chain.py b/chain.py\n")
+
+
+def test_a_key_is_not_sent_along_with_what_is_not_committed(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain.path(".env").write_text("SOME_API_KEY=planted-value-0123456789\n")
+    monkeypatch.setenv("SOME_API_KEY", "planted-value-0123456789")
+    done = chain.run("--on", "far")
+    assert done.code == 2
+    assert "that is not committed holds the value of SOME_API_KEY, and would be sent along with steps" in done.sentence
+    assert chain.executed() == []
+    with chain.path(".gitignore").open("a") as ignored:
+        ignored.write(".env\n")
+    assert chain.run("--on", "far").code == 0
 
 
 def test_a_clone_of_the_driver_has_all_from_the_remote(chain: Chain, tmp_path: Path) -> None:

@@ -443,7 +443,7 @@ def test_a_damaged_or_missing_file_leaves_the_target_as_it_was(store: Cache, tmp
 
 @pytest.mark.parametrize(
     "name",
-    ["/etc/x", "../x", "a/../../x", "..", "", ".", "a\0b", "//x"],
+    ["/etc/x", "../x", "a/../../x", "..", "", ".", "a\0b", "//x", ".git/config", "data/.GIT/config"],
 )
 def test_a_folder_object_that_names_files_outside_of_itself_is_refused(store: Cache, tmp_path: Path, name: str) -> None:
     content = put(store, b"1")

@@ -365,6 +365,49 @@ def test_a_committed_configuration_has_no_command_run_and_no_credentials_sent(wh
     assert not chain.path("ran").exists()
 
 
+ENDPOINT = ("url = s3://results/x", "endpointurl = https://s3.example.org")
+WAYS_IN = {
+    "as a part of another remote": (
+        ".dvc/config",
+        {"base": ENDPOINT, "store": ("url = remote://base/below",)},
+        "motools trust s3.example.org",
+    ),
+    "as what is a person's own": (".dvc/config.local", {"store": ENDPOINT}, "motools trust s3.example.org"),
+    "behind a link": ("behind/config", {"store": ENDPOINT}, "motools trust s3.example.org"),
+    "in a name that becomes an address": (
+        ".dvc/config",
+        {"store": ("url = azure://results", "account_name = az.example.org/x")},
+        "motools trust az.example.org",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_no_committed_configuration_is_taken_for_a_persons_own(way: str, chain: Chain) -> None:
+    file, remotes, told = WAYS_IN[way]
+    if file.startswith("behind"):
+        chain.path(".dvc").rename(chain.path("behind"))
+        chain.path(".dvc").symlink_to("behind")
+    sections = [f"['remote \"{name}\"']\n" + "\n".join(lines) for name, lines in remotes.items()]
+    chain.path(".dvc", "config").write_text("[core]\nremote = store\n")
+    with chain.path(file).open("a") as config:
+        config.write("\n".join([*sections, ""]))
+    git(chain.folder, "add", "-A")
+    git(chain.folder, "add", "-f", file)
+    asked = Remote(Project(chain.folder))
+    assert not asked.look(["0" * 32])
+    assert told in str(asked.problem)
+    assert f"{Path(file).name}, which git keeps," in str(asked.problem)
+
+
+def test_a_password_in_the_address_of_a_remote_is_not_shown(chain: Chain) -> None:
+    remote(chain, "http://ada:pass-word@127.0.0.1:9/x")
+    asked = Remote(Project(chain.folder))
+    asked.look(["0" * 32])
+    assert "(http://127.0.0.1:9/x) cannot be reached" in str(asked.problem)
+    assert "pass-word" not in str(asked.problem)
+
+
 def test_what_a_persons_own_configuration_says_of_a_remote_is_followed(chain: Chain) -> None:
     remote(chain, "s3://results/x")
     git(chain.folder, "add", "-A")

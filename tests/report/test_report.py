@@ -268,6 +268,20 @@ def test_results_of_a_run_are_told_with_who_and_what_and_those_that_are_old_as_o
     assert Path("again.html").read_text() == fresh
 
 
+def test_what_lies_in_the_pages_place_is_kept_unless_it_is_a_page(project: Path, reported: Call) -> None:
+    chain = Chain.lay(project)
+    assert chain.run().code == 0
+    page = project / "page.html"
+    page.write_text("my own page")
+    _, _, said = reported("-o", str(page))
+    [kept] = (project / ".motools" / "replaced").iterdir()
+    assert kept.read_text() == "my own page"
+    assert f"{page} said something else, which is kept as {kept}." in " ".join(said.split())
+    _, _, said = reported("-o", str(page))
+    assert "is kept as" not in said
+    assert [*(project / ".motools" / "replaced").iterdir()] == [kept]
+
+
 def test_what_cannot_be_told_of_is_a_sentence(project: Path, reported: Call) -> None:
     code, _, err = reported(".")
     assert code == 2

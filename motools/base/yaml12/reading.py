@@ -53,10 +53,17 @@ class _Loader(BaseLoader):
         super().flatten_mapping(node)  # type: ignore[misc]
 
 
+DIGITS = 3500
+"""How many a whole number may have: what is not written in tens has up to a fifth more there, of which Python writes
+4,300."""
+
+
 def _int(text: str) -> int:
     text = text.replace("_", "")
     sign = -1 if text.startswith("-") else 1
     text = text.lstrip("+-")
+    if len(text) > DIGITS:
+        raise ValueError(f"a number of more than {DIGITS:,} digits")
     base = {"0b": 2, "0o": 8, "0x": 16}.get(text[:2], 10)  # in 1.2 a leading zero is no octal
     return sign * int(text[2:] if base != 10 else text, base)
 
@@ -125,8 +132,8 @@ def _built(loader: Any, source: str) -> Any:
             if event.tag is not None:
                 odd = True
             elif event.implicit[0] and value.isdecimal() and value.isascii():  # most of any long list
-                value = int(value[:4000])
-                odd = odd or len(event.value) > 4000  # more than Python reads
+                value = int(value[:DIGITS])
+                odd = odd or len(event.value) > DIGITS
             elif event.implicit[0]:
                 for tag, rule in resolvers.get(value[:1], ()):
                     if rule.match(value):
