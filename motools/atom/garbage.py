@@ -114,9 +114,10 @@ def _garbage(project: Project, candidates: set[str], located: Iterable[Located],
 
 
 def _located(project: Project) -> list[Located]:
-    """Every output that the work tree names; what cannot be read may name anything."""
+    """Every output that the work tree names, and others of the repository, which may share the cache; what cannot be
+    read may name anything."""
     unread: list[str] = []
-    outs = list(project.outs(unread))
+    outs = [out for root in (project.root, *project.git.beside) for out in Project(root).outs(unread)]
     if unread:
         raise ProjectError(f"Nothing is removed while a lock file cannot be read: {listed(unread)}")
     return outs

@@ -18,10 +18,10 @@ from typing import IO
 _PREFIX = ".motools-"
 
 
-def replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str, errors: str = "strict") -> None:
     """Write a text file by renaming a new one over it; its mode is kept."""
     with new_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors=errors))
         os.fchmod(file.fileno(), path.stat().st_mode & 0o7777 if path.exists() else 0o644)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote, unquote
 
 __all__ = ["found_in", "in_environment", "redact", "redacted_into", "screen"]
@@ -143,14 +143,10 @@ def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
     return None
 
 
-_PACKED: Mapping[bytes, Callable[[Path], IO[bytes]]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
-}  # type: ignore[dict-item]
+_PACKED: Mapping[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
-def _in_packed(path: Path, unpack: Callable[[Path], IO[bytes]], secrets: Mapping[bytes, str]) -> str | None:
+def _in_packed(path: Path, unpack: Callable[[Path], Any], secrets: Mapping[bytes, str]) -> str | None:
     try:
         with unpack(path) as inside:
             return _in_stream(inside, secrets)

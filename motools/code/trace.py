@@ -79,12 +79,13 @@ def from_dict(content: Any) -> Trace | None:
         trace = Trace(**{**content, "code": code})
     except (TypeError, AttributeError):
         return None
-    return trace if all(_is_sound(each) for each in (trace, *code.values())) else None
+    return trace if _is_sound(trace) and all(map(_is_sound, code.values())) else None
 
 
 def _is_sound(told: Trace | Code) -> bool:
     """Whether each field is of its type: what comes from a clone or a remote may say anything."""
-    return all(_fits(value, _types(type(told))[name]) for name, value in vars(told).items())
+    types = _types_of_traces() if isinstance(told, Trace) else _types_of_code()
+    return all(_fits(value, types[name]) for name, value in vars(told).items())
 
 
 def _fits(value: Any, wanted: Any) -> bool:
@@ -96,7 +97,14 @@ def _fits(value: Any, wanted: Any) -> bool:
     return isinstance(value, wanted)
 
 
-_types = cache(get_type_hints)
+@cache
+def _types_of_traces() -> dict[str, Any]:
+    return get_type_hints(Trace)
+
+
+@cache
+def _types_of_code() -> dict[str, Any]:
+    return get_type_hints(Code)
 
 
 # -- names of files ------------------------------------------------------------

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from motools.base import secrets
 from motools.base.files import replace_file
 from motools.code import loading
 from motools.code.search_path import PipelineFolder
@@ -70,7 +71,8 @@ def write(workflow: Workflow, notebook: Cells, place: PipelineFolder) -> tuple[W
     """The workflow as the file has it that is written for it, and how its stages find it.
 
     Raises:
-        WorkflowError: it has no name in the notebook, or what the cells make is not what the notebook holds.
+        WorkflowError: it has no name in the notebook, its cells hold a key, or what they make is not what the notebook
+            holds.
     """
     name = next((n for n, value in notebook.names.items() if value is workflow and not n.startswith("_")), None)
     if name is None:
@@ -82,6 +84,10 @@ def write(workflow: Workflow, notebook: Cells, place: PipelineFolder) -> tuple[W
     old = file.read_text(encoding="utf-8") if file.exists() else None
     if old is not None and not old.startswith(_HEAD):
         raise WorkflowError(f"{file} is a file of yours, and cells would be written there. Rename it, or the workflow.")
+    if (why := secrets.screen()(text)) is not None:
+        raise WorkflowError(
+            f"What the cells define {why}, and {file.name} is for all to read. Take it from os.environ."
+        )
     if old != text:
         replace_file(file, text)
         with suppress(FileNotFoundError):  # Python would take it for that of the new file, if both are of one second

@@ -84,9 +84,10 @@ def _set_up_dvc(folder: Path) -> list[str]:
 
 def _ignore(root: Path) -> list[str]:
     path = root / ".gitignore"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     missing = [line for line in _IGNORED if line not in text.splitlines()]
     if not missing:
         return []
-    path.write_text(text + ("\n" if text and not text.endswith("\n") else "") + "\n".join(missing) + "\n", "utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n".join([*([""] if text and not text.endswith("\n") else []), *missing, ""]))
     return [f"ignored in git: {', '.join(missing)}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from motools.code.search_path import pipeline_folder
@@ -9,7 +10,7 @@ from motools.compiler import dvc_yaml
 from motools.compiler.find_workflow import load_workflow
 from motools.compiler.step_call import read_call
 from motools.engine.plan import deps_of
-from motools.execution.run_step import Execution, run_step
+from motools.execution.run_step import Execution, make_way, run_step
 from motools.repo import pipeline
 from motools.repo.lock_file import LockFile
 
@@ -34,6 +35,8 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
         files = [*call.code.files, place.folder / pipeline.PARAMS]
         git = project.git.state(files)
         locked = LockFile(place.folder).entry(name)
+        for note in make_way(call):
+            print(note, file=sys.stderr)
         outcome = run_step(call, call.step_in(workflow), Execution(project.user, git, remote=True), locked)
     if outcome.result is not None:  # DVC has been told what the step was known to depend on before
         dvc_yaml.write_deps(place.folder, name, deps_of(outcome.result, call.inputs, place))

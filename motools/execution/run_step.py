@@ -223,7 +223,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
     try:
         finished_work.safe(call, work)
         modes = modes_of_new(work)
-        notes = tuple(note for path in built if (note := _make_way(call, call.folder / path)))
+        notes = make_way(call)
         for path, source in built.items():
             project.store.place(outs[path], source, call.folder / path, modes)
         write_metrics(call, result.entry)
@@ -235,15 +235,21 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
     return Outcome(True, result, hashed=_in_place(call, seen, before) if before is not None else {}, notes=notes)
 
 
-def _make_way(call: StepCall, target: Path) -> str | None:
-    """Move aside what somebody has put where a result belongs while it was made, and is nowhere else; the sentence."""
-    project = call.place.project
-    with suppress(FileNotFoundError):  # nothing, or a link to nothing
-        out = hash_folder(target)[0] if target.is_dir() else Out(hash_file(target), 0)
-        if out.nfiles != 0 and not project.store.has(out.md5):
-            kept = set_aside(target, project.private / "replaced")
-            return f"{target} was not made by {call.name}, and is kept as {kept}."
-    return None
+def make_way(call: StepCall) -> tuple[str, ...]:
+    """Move aside what somebody has put where a result belongs, and is nowhere else; a sentence for each.
+
+    A run has done so before the step began; but that may have taken hours, and `motools step run` is no run.
+    """
+    paths = [*map(pipeline.atom_path, call.outputs), pipeline.record_path(call.name)]
+    paths += [pipeline.logs_path(call.name)] if call.keeps_logs else []
+    notes = []
+    for target in (call.folder / path for path in paths):
+        with suppress(FileNotFoundError):  # nothing, or a link to nothing
+            out = hash_folder(target)[0] if target.is_dir() else Out(hash_file(target), 0)
+            if out.nfiles != 0 and not call.place.project.store.has(out.md5):
+                kept = set_aside(target, call.place.project.private / "replaced")
+                notes.append(f"{target} was not made by {call.name}, and is kept as {kept}.")
+    return tuple(notes)
 
 
 def _in_place(call: StepCall, seen: Mapping[str, Mapping[str, Hashed]], before: Moment) -> dict[str, Hashed]:

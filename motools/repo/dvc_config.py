@@ -74,7 +74,7 @@ def dvc_config_files(root: Path) -> list[Path]:
 def ignores(path: Path) -> bool:
     """Whether a .dvcignore says anything."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return False
     return any(line.strip() and not line.strip().startswith("#") for line in lines)

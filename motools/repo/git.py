@@ -195,6 +195,15 @@ class Git:
         above = {line[:end] for line in inside for end, sign in enumerate(line) if sign == "/"}
         return sorted(path for path in set(paths) if path in inside or path in above)
 
+    @cached_property
+    def beside(self) -> list[Path]:
+        """The root's folder in the other work trees of the repository (`git worktree add`), where they have it."""
+        inside = os.path.relpath(self.root, self.top)
+        lines = self._said(self.root, "worktree", "list", "--porcelain").splitlines()
+        tops = [Path(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")]
+        roots = [top / inside for top in tops if top.resolve() != self.top]
+        return [root for root in roots if root.is_dir()]
+
     def ignore_here(self, folder: Path, lines: Iterable[str]) -> None:
         """Have git ignore, in this clone and on every branch, what lines say of a folder."""
         paths = self._said(folder, "rev-parse", "--show-toplevel", "--git-path", "info/exclude").splitlines()
@@ -204,7 +213,7 @@ class Git:
         inside = os.path.relpath(folder, top)
         prefix = "" if inside == "." else "/" + re.sub(r"([\\*?\[ ])", r"\\\1", Path(inside).as_posix())
         path = folder / exclude
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         wanted = [("!" if line.startswith("!") else "") + prefix + line.removeprefix("!") for line in lines]
         new = [line for line in wanted if line not in text.splitlines()]
         if new:

@@ -11,6 +11,7 @@ from motools.repo.project import Project
 
 _MADE = ("atoms", "runs", "logs")
 """The folders of a pipeline in which all is DVC's, but for what keeps it so."""
+_AS_IT_IS = "surrogateescape"  # a person's lines, in whichever encoding
 _IGNORED = ("/*", "!/.gitignore", "!/*.dvc")
 
 
@@ -20,10 +21,10 @@ def ignore_made(project: Project, folder: Path, tops: Iterable[str]) -> None:
     tops = sorted(set(tops) & set(_MADE))
     for top in tops:
         path = folder / top / ".gitignore"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = path.read_text(encoding="utf-8", errors=_AS_IT_IS).splitlines() if path.exists() else []
         if not set(lines) >= set(_IGNORED):
             path.parent.mkdir(exist_ok=True)
             own = [line for line in lines if line not in _IGNORED]  # what a person added holds over it
-            replace_file(path, "\n".join([*_IGNORED, *own]) + "\n")
+            replace_file(path, "\n".join([*_IGNORED, *own]) + "\n", _AS_IT_IS)
     with suppress(OSError):  # a repository that may not be written to
         project.git.ignore_here(folder, [line.replace("/", f"/{top}/") for top in tops for line in _IGNORED])

@@ -171,6 +171,19 @@ def test_what_was_put_away_for_later_stays(scene: Scene) -> None:
     assert [atom_of(entry).md5 in going for entry in entries] == [False, False, False, False, True]
 
 
+def test_what_another_work_tree_of_the_repository_names_stays(scene: Scene, tmp_path: Path) -> None:
+    here, there = scene.made("here"), scene.made("there")
+    beside = tmp_path / "be side"
+    subprocess.run(["git", "worktree", "add", "-q", str(beside)], cwd=scene.folder, check=True)
+    scene.lock(there=there)
+    (scene.folder / "pipe").rename(beside / "pipe")  # which no commit has
+    scene.lock(here=here)
+    going = {*Scene(scene.folder).found().objects}
+    assert not {atom_of(here).md5, atom_of(there).md5} & going
+    shutil.rmtree(beside)  # `git worktree prune` comes later
+    assert atom_of(there).md5 in Scene(scene.folder).found().objects
+
+
 def test_nothing_is_garbage_while_a_lock_file_cannot_be_read(scene: Scene) -> None:
     scene.made("a")
     (scene.folder / "dvc.lock").write_text("<<<<<<< HEAD\n")

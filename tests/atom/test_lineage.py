@@ -382,7 +382,7 @@ def test_an_author_without_an_address_is_named_too(project: Path, monkeypatch: p
     assert Project(project).user == "Ann"
 
 
-@pytest.mark.parametrize("name", ["two\nlines.txt", '"quoted".txt', "back\\slash\n.txt"])
+@pytest.mark.parametrize("name", ["two\nlines.txt", '"quoted".txt', "caf\udce9.txt", "back\\slash\n.txt"])
 def test_what_differs_is_told_whatever_its_name(project: Path, name: str) -> None:
     file = project / name
     file.write_text("one")

@@ -113,6 +113,21 @@ def test_what_was_changed_otherwise_is_refused(project: Path) -> None:
         write(names["workflow"], Cells(cells, names), place)
 
 
+def test_a_key_in_a_cell_is_not_written_to_the_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "planted-value-0123456789")
+    for value, told in (
+        ("planted-value-0123456789", "holds the value of SOME_API_KEY"),
+        ("sk-" + "a1" * 20, "looks like the key of an account"),
+    ):
+        cells = [IMPORTS, CONFIG, f"END = {value!r}", STEP, OTHER, WORKFLOW]
+        names: dict[str, Any] = {"__name__": "__main__"}
+        for cell in cells:
+            exec(cell, names)
+        with pytest.raises(WorkflowError, match=f"What the cells define {told}"):
+            write(names["workflow"], Cells(cells, names), pipeline_folder(project))
+    assert not (project / "own_notebook.py").exists()
+
+
 def in_notebook(folder: Path, *sessions: Sequence[str]) -> list[list[str]]:
     """What became of the steps at each `RUN` of notebooks, each a process of its own, whose cells these are."""
     script = """

@@ -34,6 +34,12 @@ def test_an_existing_dvc_project_gets_a_pipeline_and_its_own_stages_go_on_workin
     assert dvc(project, "status").stdout == "Data and pipelines are up to date.\n"
 
 
+def test_an_ignore_file_is_added_to_and_else_stays_as_it_is(project: Path) -> None:
+    (project / ".gitignore").write_bytes(b"/caf\xe9\r\n.env\r\n/last")
+    make_project(project, "train_and_evaluate")
+    assert (project / ".gitignore").read_bytes() == b"/caf\xe9\r\n.env\r\n/last\n.motools/\n__pycache__/\ndvc_plots/\n"
+
+
 def test_params_of_something_else_stay_and_a_folder_is_advised(project: Path) -> None:
     (project / "params.yaml").write_text("lr: 0.1\n")
     (project / "dvc.yaml").write_text(STAGE)

@@ -66,6 +66,29 @@ def test_what_is_put_there_while_the_step_runs_is_moved_aside_too(chain: Chain) 
     assert chain.dvc_status() == {}
 
 
+def test_one_step_moves_aside_what_it_would_write_over(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert chain.run().code == 0
+    monkeypatch.chdir(chain.folder)
+    for seed, name in ((0, "restored"), (1, "executed")):
+        chain.set("prepare", seed=seed)
+        chain.path("atoms", "dataset", "data", "part.txt").write_text(f"precious, before it is {name}")
+        assert chain.command("step", "run", "chain.py:workflow", "prepare").code == 0
+        assert (replaced(chain)[-1] / "data" / "part.txt").read_text() == f"precious, before it is {name}"
+        assert chain.path("atoms", "dataset", "data", "part.txt").read_text().startswith(f"dataset {seed}")
+    assert len(replaced(chain)) == 2
+
+
+def test_ignore_files_in_another_encoding_stay_as_they_are(chain: Chain) -> None:
+    chain.path("atoms").mkdir()
+    for path in (".git/info/exclude", "atoms/.gitignore"):
+        chain.path(path).write_bytes(b"# caf\xe9\n/caf\xe9.txt\n")
+    assert chain.run().code == 0
+    assert chain.path("atoms", ".gitignore").read_bytes() == b"/*\n!/.gitignore\n!/*.dvc\n# caf\xe9\n/caf\xe9.txt\n"
+    assert chain.path(".git", "info", "exclude").read_bytes().startswith(b"# caf\xe9\n/caf\xe9.txt\n/atoms/*\n")
+
+
 @pytest.mark.parametrize("how", ["executed", "restored"])
 def test_what_lies_where_a_stage_of_ones_own_writes_is_moved_aside(chain: Chain, how: str) -> None:
     chain.path("src.txt").write_text("made")
