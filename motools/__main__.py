@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -81,6 +82,7 @@ def _run_plainly(words: list[str]) -> None:
 
 if __name__ == "__main__":
     # `python -m` looks for modules in the current folder first, and would execute those of a project only looked at.
-    if sys.path[0] == os.getcwd() and not __file__.startswith(f"{os.getcwd()}{os.sep}"):
-        del sys.path[0]
+    with suppress(FileNotFoundError):  # the folder is gone, which is told in its place
+        if sys.path[0] == os.getcwd() and not __file__.startswith(f"{os.getcwd()}{os.sep}"):
+            del sys.path[0]
     main()

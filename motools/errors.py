@@ -99,11 +99,18 @@ class RunFailed(MotoolsError):
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`" Did you mean 'x'?"` for the closest known word, or `""`; made to follow a sentence."""
+    """`" Did you mean 'x'?"` for the closest known word, or `""`; made to follow a sentence.
+
+    Of dotted names, such as metrics, an end will do: `acuracy` for `task.score.accuracy`.
+    """
     import difflib
 
-    close = difflib.get_close_matches(str(word), sorted(choices), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    whole = sorted(choices)
+    ends = {each.rpartition(".")[2]: each for each in whole}
+    for known in (dict(zip(whole, whole, strict=True)), ends):
+        if close := difflib.get_close_matches(str(word), known, n=1, cutoff=0.6):
+            return f" Did you mean {known[close[0]]!r}?"
+    return ""
 
 
 def listed(words: Iterable[str], most: int | None = None) -> str:

@@ -9,7 +9,6 @@ Loading reads files and never executes anything.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
@@ -265,12 +264,15 @@ class DatasetAtom(Atom):
     def rows(self) -> Iterator[dict[str, Any]]:
         """Its rows, read as they are asked for."""
         path = self.get_rows_path()
-        with path.open(encoding="utf-8") as lines:
+        with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
                 try:
-                    yield json.loads(line)
+                    row = read_json(line)
                 except ValueError:
                     raise DamagedError(f"{path}, line {number}: not JSON.") from None
+                yield row
 
 
 class ModelAtom(Atom):
@@ -320,6 +322,8 @@ class EvalAtom(Atom):
                 samples.append(read_json(line))
             except ValueError as error:
                 raise DamagedError(f"The samples.jsonl of {self.id}, line {number}, is not JSON: {error}.") from None
+            if not isinstance(samples[-1], dict):
+                raise DamagedError(f"The samples.jsonl of {self.id}, line {number}, is no JSON object.")
         return samples
 
     def get_log_path(self) -> Path | None:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from motools.atom.atom import EvalAtom
 
-__all__ = ["Column", "as_number", "pooled"]
+__all__ = ["Column", "as_number", "dotted", "key_of", "pooled", "scores_of"]
 
 Key = tuple[Any, ...]
 Values = Mapping[Key, float | None]
 """A number for each sample; None where it has no score."""
 _GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+_LARGEST = 1e150
+"""The square of a larger number is none."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,46 @@ def as_number(value: Any) -> float | None:
         return number if math.isfinite(number) else 0.0
     if not isinstance(value, (bool, int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) < _LARGEST else None
 
 
 def metric_names(atom: EvalAtom) -> Iterator[tuple[tuple[str, str, str], Any]]:
-    for task, scores in atom.metrics.items():
-        for score, metrics in scores.items():
-            for metric, value in metrics.items():
-                yield (task, score, metric), value
+    """(task, score, metric) -> its value; where a step of one's own writes fewer names, the first are empty."""
+    for names, value in _named(atom.metrics):
+        task, score, metric = ("", "", *names)[-3:]
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        yield (task, score, metric), as_number(value) if is_number and abs(value) >= _LARGEST else value
+
+
+def _named(values: Mapping[str, Any], *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and len(above) < 2:
+            yield from _named(value, *above, name)
+        else:
+            yield (*above, name), value
+
+
+def dotted(name: Sequence[str]) -> str:
+    """`task.score.metric`."""
+    return ".".join(filter(None, name))
+
+
+def key_of(sample: Mapping[str, Any]) -> Key:
+    """What tells a sample from others, in any evaluation: its id; a number, which is its place in the dataset, with
+    its input."""
+    id = sample.get("id")
+    return (id,) if isinstance(id, str) else (_hashable(id), _hashable(sample.get("input")))
+
+
+def _hashable(value: Any) -> Hashable:
+    return value if isinstance(value, Hashable) else json.dumps(value, sort_keys=True)
+
+
+def scores_of(sample: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Scorer -> what it says of a sample; what is no mapping, as a step of one's own may write it, is the value."""
+    scores = sample.get("scores")
+    told = scores.items() if isinstance(scores, Mapping) else ()
+    return {scorer: score if isinstance(score, Mapping) else {"value": score} for scorer, score in told}
 
 
 def is_mean(value: Any, column: Values) -> bool:
@@ -60,7 +94,7 @@ def columns_of(atom: EvalAtom) -> dict[tuple[str, str], Column]:
     of_task: dict[str, list[Mapping[str, Any]]] = {}
     tasks = list(atom.metrics)
     for sample in atom.samples():
-        of_task.setdefault(sample.get("task", tasks[0] if tasks else ""), []).append(sample)
+        of_task.setdefault(str(sample.get("task", tasks[0] if tasks else "")), []).append(sample)
     by_score: dict[tuple[str, str], Column] = {}
     for task, samples in of_task.items():
         labels = _labels(samples)
@@ -83,13 +117,13 @@ def _labels(samples: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str | 
     """Where each score stands in a sample: in which scorer's, and under which key of a dictionary."""
     places: dict[str, tuple[str, str | None]] = {}
     for sample in samples:
-        for scorer, score in sample["scores"].items():
-            keys = list(score["value"]) if isinstance(score["value"], Mapping) else [None]
-            for key in keys:
+        for scorer, score in scores_of(sample).items():
+            value = score.get("value")
+            for key in [None] if not isinstance(value, Mapping) else value:
                 name = scorer if key is None else key
                 # As `motools.evals.inspect.logs` tells apart what has one name: by the scorer, then by the reducer.
                 for label in (name, f"{name}/{scorer}", f"{name}/mean", f"{name}/{scorer}/mean"):
-                    if score["value"] is not None:
+                    if value is not None:
                         places.setdefault(label, (scorer, key))
     return places
 
@@ -98,13 +132,12 @@ def _column(samples: Sequence[Mapping[str, Any]], scorer: str, key: str | None) 
     epochs: dict[Key, list[float]] = {}
     clusters: dict[Key, Hashable] = {}
     for sample in samples:
-        # A number with its input: ids that Inspect gives are places in the dataset, the same in any dataset.
-        name = (sample["id"],) if isinstance(sample["id"], str) else (sample["id"], sample["input"])
+        name = key_of(sample)
         over_epochs = epochs.setdefault(name, [])
-        score = sample["scores"].get(scorer, {})
+        score = scores_of(sample).get(scorer, {})
         value, cluster = (_of(score.get(part), key) for part in ("value", "cluster"))
-        if cluster is not None and cluster in sample.get("clusters", {}):
-            clusters[name] = json.dumps(sample["clusters"][cluster], sort_keys=True)
+        if isinstance(within := sample.get("clusters"), Mapping) and isinstance(cluster, str) and cluster in within:
+            clusters[name] = json.dumps(within[cluster], sort_keys=True)
         number = as_number(value if key is None or isinstance(score.get("value"), Mapping) else None)
         if number is not None:
             over_epochs.append(number)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from motools.atom.atom import EvalAtom
+from motools.atom.columns import dotted
 from motools.atom.eval_differences import Arm, Difference, holm_adjusted
 from motools.base.values import flat
 from motools.errors import AtomError, did_you_mean
@@ -116,8 +118,8 @@ def compare(arms: Sequence[EvalAtom | Arm], primary: Sequence[str] = (), margin:
     Raises:
         AtomError: a primary metric that is none, a margin of 0 or less, two evaluations of one model in an arm.
     """
-    if margin is not None and not margin > 0:
-        raise AtomError(f"A margin of {margin:g} holds no difference: give a number above 0, such as 0.05.")
+    if margin is not None and not 0 < margin < math.inf:
+        raise AtomError(f"A margin of {margin:g} holds no difference, or all: give a number above 0, such as 0.05.")
     named_arms = [arm if isinstance(arm, Arm) else Arm(arm, name=arm.id) for arm in arms]
     every = [flat(each.metrics) for arm in named_arms for each in arm.evals]
     names = dict.fromkeys(name for arm in named_arms for name in arm.metrics)
@@ -127,12 +129,12 @@ def compare(arms: Sequence[EvalAtom | Arm], primary: Sequence[str] = (), margin:
         for place in range(1, len(named_arms))
     }
     there = {key: difference for key, difference in by_arm.items() if difference is not None}
-    texts = {".".join(name): name for name in names}
+    texts = {dotted(name): name for name in names}
     for metric in primary:
         if metric not in texts:
             hint = did_you_mean(metric, texts)
             raise AtomError(f"--primary {metric}: the evaluations have no such metric.{hint}")
-    family = {key: each for key, each in there.items() if not primary or ".".join(key[0]) in primary}
+    family = {key: each for key, each in there.items() if not primary or dotted(key[0]) in primary}
     there |= holm_adjusted(family)
     lines = tuple(
         _line(arm, name, there.get((name, place)))
@@ -155,7 +157,7 @@ def compare(arms: Sequence[EvalAtom | Arm], primary: Sequence[str] = (), margin:
 
 def _line(arm: Arm, name: tuple[str, str, str], difference: Difference | None) -> Line:
     values = tuple(value for value in arm.metrics[name] if value is not None)
-    line = Line(".".join(name), arm.name, values[0] if values else None, values)
+    line = Line(dotted(name), arm.name, values[0] if values else None, values)
     if name in arm.means:
         over, n, clusters, trainings = arm.estimates(name)
         return replace(
@@ -187,9 +189,9 @@ def _notes(arms: Sequence[Arm], lines: Sequence[Line], family: int) -> Iterator[
         yield f"Holm's p is adjusted for {family} comparisons."
     if any(difference.larger("detectable") is not None for difference in compared):
         yield "Detectable: a true difference of this size would be missed 1 time in 5, a smaller one more often."
+    sampled = {arm.name for arm in arms if arm.has_samples}
     for line in lines:
-        has_samples = any(arm.name == line.arm and any(each.samples() for each in arm.evals) for arm in arms)
-        if line.n is None and line.metric.rpartition(".")[2] in ("mean", "accuracy") and has_samples:
+        if line.n is None and line.metric.rpartition(".")[2] in ("mean", "accuracy") and line.arm in sampled:
             yield f"{line.metric} of {line.arm} is not the mean of its samples' scores, so it has no interval."
 
 

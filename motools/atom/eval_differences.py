@@ -23,7 +23,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from motools.atom.columns import Column, Key, Values, columns_of, is_mean, metric_names, pooled
+from motools.atom.columns import Column, Key, Values, columns_of, dotted, is_mean, metric_names, pooled
 from motools.atom.trainings import Training, refuse_repeated, training_of
 from motools.statistics import Contrast, Ends, Estimate, holm, mean_of, of_one, of_pairs, of_trainings, of_two
 
@@ -164,6 +164,10 @@ class Arm:
     def _columns(self) -> list[dict[tuple[str, str], Column]]:
         return [columns_of(each) for each in self.evals]
 
+    @property
+    def has_samples(self) -> bool:
+        return any(self._columns)
+
     @cached_property
     def means(self) -> dict[tuple[str, str, str], dict[int, Column]]:
         """(task, score, metric) -> the samples of each evaluation, by its place, where the metric is their mean."""
@@ -229,7 +233,7 @@ def differences(first: EvalAtom | Arm, second: EvalAtom | Arm, margin: float | N
     """
     one, two = (each if isinstance(each, Arm) else Arm(each) for each in (first, second))
     by_name = {name: two.less(one, name, margin) for name in one.metrics if name[2] in MEANS}
-    return {".".join(name): difference for name, difference in by_name.items() if difference is not None}
+    return {dotted(name): difference for name, difference in by_name.items() if difference is not None}
 
 
 def holm_adjusted(family: Mapping[Name, Difference]) -> dict[Name, Difference]:

@@ -75,6 +75,8 @@ def history(survey: Survey, what: str, folder: str | None = None) -> list[Step]:
         AtomError: nothing in the history of the project has this name.
     """
     versions = survey.history.versions()
+    if not versions:
+        raise AtomError("No commit has a dvc.lock yet, so nothing has a history. Type: git add --all && git commit")
     wanted = {path for path in {each.path for each in versions} if folder in (None, _folder(survey, path))}
     versions = [each for each in versions if each.path in wanted]
     subject = _asked(survey, versions, what)

@@ -32,7 +32,8 @@ def in_words(error: OSError) -> str:
         return f"{str(why).partition(': ')[0].partition('] ')[2] or why}: {target}"
     if not error.strerror:
         return str(error)
-    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    path = error.filename2 or error.filename
+    return f"{error.strerror}: {path}" if path else error.strerror
 
 
 @contextmanager

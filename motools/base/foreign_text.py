@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 __all__ = [
     "DEPTH",
+    "is_deep",
     "markdown",
     "markdown_block",
     "markdown_code",
     "markdown_table",
     "read_json",
+    "typed",
     "visible",
     "visible_json",
 ]
@@ -30,20 +33,23 @@ _BREAKS = {ord("\n"): "\\n", ord("\t"): "\\t"}
 
 
 def read_json(text: bytes | str) -> Any:
-    """The value of a JSON text; raises `ValueError` where it is none, or nested too deep."""
+    """The value of a JSON text, null for NaN; raises `ValueError` where it is none, or nested too deep."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=lambda _: None)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    if is_deep(value, text):
+        raise ValueError(f"nested more than {DEPTH} levels deep")
+    return value
+
+
+def is_deep(value: Any, text: bytes | str) -> bool:
+    """Whether a JSON value is nested deeper than `DEPTH`, its text being given."""
     begin = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
-    if sum(map(text.count, begin)) <= DEPTH:  # type: ignore[arg-type]
-        return value
-    level = [value]
+    level = [value] if sum(map(text.count, begin)) > DEPTH else []  # type: ignore[arg-type]
     for _ in range(DEPTH + 1):
         level = [part for whole in level for part in _parts(whole)]
-        if not level:
-            return value
-    raise ValueError(f"nested more than {DEPTH} levels deep")
+    return bool(level)
 
 
 def _parts(value: Any) -> Any:
@@ -90,10 +96,26 @@ def _longest_run(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
 
 
+def typed(text: str) -> str:
+    """A word of the command line in letters, also where an ASCII locale has taken it for bytes."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def visible_json(value: Any) -> str:
-    """JSON with such characters as `\\u001b`, which reads back the same."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    """JSON with such characters as `\\u001b`, which reads back the same; what is no number is null, as JSON has it."""
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), indent=2, ensure_ascii=False, default=str)
     return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _escaped(match: re.Match[str]) -> str:

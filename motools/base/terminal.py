@@ -14,7 +14,7 @@ def console(stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, soft_wrap=True, highlight=False, width=None if stream.isatty() else 1000)
+    return Console(file=stream, soft_wrap=True, highlight=False, width=None if stream.isatty() else 10**6)
 
 
 STYLES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -25,7 +26,9 @@ _PLACE = re.compile(
 )
 """Of jobs: when one ends, there is a place."""
 _RATE = re.compile(r"per.(?:min|sec)|\b[RT]PM\b", re.IGNORECASE)
-_SOON = re.compile(r"try again in (?:([\d.]+)\s*m(?:in\w*)?\b\s*|(\d+)m(?=\d))?(?:([\d.]+)\s*(m?s))?", re.IGNORECASE)
+_SOON = re.compile(
+    r"try again in (?:(\d+(?:\.\d+)?)\s*m(?:in\w*)?\b\s*|(\d+)m(?=\d))?(?:(\d+(?:\.\d+)?)\s*(m?s))?", re.IGNORECASE
+)
 _ASIDE = re.compile(r"https?://\S+|You can increase your rate limit.*")
 
 
@@ -58,8 +61,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        date = email.utils.parsedate_tz(text)
-        if date is None:
+        try:
+            date = email.utils.parsedate_tz(text)
+            seconds = email.utils.mktime_tz(date) - time.time() if date else math.nan
+        except (ValueError, OverflowError):  # a year that there is not
             return None
-        seconds = email.utils.mktime_tz(date) - time.time()
     return max(0.0, seconds) if seconds == seconds else None

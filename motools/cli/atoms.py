@@ -41,7 +41,7 @@ def list_atoms(
     from motools.atom import listing
     from motools.cli.tables import print_json, print_table
     from motools.engine import outdated
-    from motools.errors import listed
+    from motools.errors import did_you_mean, listed
     from motools.repo.project import Project
 
     unread: list[str] = []
@@ -51,6 +51,9 @@ def list_atoms(
     why = [pipelines(project.root / atom.folder).why(atom.stage) if atom.stage else [] for atom in atoms]
     for each in unread:
         typer.echo(f"Left out: {visible(each)}", err=True)
+    if kind is not None and not atoms:
+        kinds = sorted({atom.kind for atom in listing.list_atoms(project)})
+        typer.echo(visible(f"No atom is a {kind}.{did_you_mean(kind, kinds)} There are: {listed(kinds)}."), err=True)
     old = [f"{atom.folder}/{atom.name}".removeprefix("./") for atom, each in zip(atoms, why, strict=True) if each]
     if old:
         typer.echo(visible(f"Out of date: {listed(old, 12)}. `motools status FOLDER` says why."), err=True)
@@ -231,7 +234,7 @@ def lineage(
         told.append(ancestry.as_dict() | {"out_of_date": warn_if_out_of_date(name, result, survey)})
         problems |= {str(survey.problem)} if survey.problem else set()
         for branch in ancestry.trees() if not as_json else ():
-            console().print(_tree(branch))
+            console().print(_tree(branch), soft_wrap=False)
     for problem in problems:
         typer.echo(visible(f"{problem} What only it has is not told here."), err=True)
     if as_json:

@@ -6,6 +6,8 @@ What nobody foresaw leaves a report, a file to be sent to those who can mend it.
 from __future__ import annotations
 
 import errno
+import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ _TOLD = ("motools", "dvc", "dvc-data", "inspect_ai", "openai", "datasets", "pyda
 @contextmanager
 def guarded() -> Iterator[None]:
     """End the process in an orderly way, whatever is raised inside."""
+    _open_closed()
     with suppress(AttributeError, ValueError):  # a stream that somebody has put in the place of Python's
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -42,7 +45,34 @@ def guarded() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _BY_HAND:
             _end(f"{in_words(error)}.", 1)
+        if isinstance(error, OSError) and _was_typed(error):
+            _end(f"{in_words(error)}. Give another path.", 2)
+        if isinstance(error, FileNotFoundError) and _is_nowhere():
+            _end("The folder that you are in is gone: go to one that is there.", 2)
         _end(_told(error, write_report(error)), UNFORESEEN)
+
+
+def _open_closed() -> None:
+    """A stream that was closed (`>&-`) would be the next file that is opened, and what is printed would go into it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "w" if number else "r")  # noqa: SIM115
+            os.set_inheritable(stream.fileno(), True)  # by what is started from here, too
+            setattr(sys, name, stream)
+
+
+def _was_typed(error: OSError) -> bool:
+    """Whether what the system refuses is a path of the command line, or a part of one."""
+    path = error.filename2 or error.filename
+    parts = {part for word in sys.argv[1:] for part in re.split("[=:@/]", word)} - {"", ".", ".."}
+    return isinstance(path, str) and os.path.basename(os.path.normpath(path)) in parts
+
+
+def _is_nowhere() -> bool:
+    try:
+        return not os.getcwd()
+    except FileNotFoundError:
+        return True
 
 
 def _end(sentence: str, code: int) -> None:

@@ -32,6 +32,7 @@ def note(
     Examples:  motools note "the seed that diverged" --tag odd · motools note -f experiments/a · motools note --all
     """
     from motools.base.ages import age
+    from motools.base.foreign_text import typed
     from motools.cli.tables import print_json, print_table
     from motools.definition import notes
     from motools.errors import UserError
@@ -41,7 +42,8 @@ def note(
     if every and (text is not None or untag):
         raise UserError("--all shows notes, and writes none: leave the text and --untag out.")
     if not every and (text is not None or tag or untag):
-        notes.write(folder, project.user, text, tag or [], untag or [])
+        said = None if text is None else typed(text)
+        notes.write(folder, project.user, said, [*map(typed, tag or [])], [*map(typed, untag or [])])
     by_folder = notes.of_project(project, tag or []) if every else {folder.resolve(): notes.read(folder)}
     if as_json:
         told = [{"folder": os.path.relpath(where, project.root), **each.as_dict()} for where, each in by_folder.items()]

@@ -76,10 +76,11 @@ def run(
     Examples:  motools run · motools run experiments --jobs 4 · motools run --stages train_model: --dry-run ·
     motools run --set train_model.hyperparameters.n_epochs=1,5 --seeds 3 --as more-epochs
     """
+    from motools.base.foreign_text import typed
     from motools.engine.pipeline import Pipeline
     from motools.engine.prepared import Changes, places_of, prepare_folder
 
-    changes, places = Changes(_values(sets or []), seeds), places_of(folders or [Path()])
+    changes, places = Changes(_values([*map(typed, sets or [])]), seeds), places_of(folders or [Path()])
     pipelines = [Pipeline(place, partial(prepare_folder, place.folder, changes)) for place in places]
     if (watch or ask) and name is not None:
         raise UserError("--watch and --ask are for pipelines that are there: leave --as out, or run its folder.")

@@ -46,6 +46,7 @@ def results(
 
     Examples:  motools results · motools results experiments --over seed · motools results --where task=gsm8k --csv
     """
+    from motools.base.files import new_file
     from motools.base.foreign_text import markdown_table, visible
     from motools.cli.options import set_aside_unlike
     from motools.cli.tables import print_json, print_table
@@ -59,7 +60,8 @@ def results(
     table = _chosen(of_folders(*(folders or [Path()]), stale=stale), where or [], metric or [], over or [], sort)
     if parquet is not None:
         set_aside_unlike(parquet, b"PAR1", Project.find((folders or [Path()])[0]))
-        table.to_pandas().to_parquet(parquet, index=False)
+        with new_file(parquet) as file:
+            table.to_pandas().to_parquet(file, index=False)
         typer.echo(visible(f"{parquet}: {len(table.rows)} rows"), err=bool(forms))
         if not forms:
             return

@@ -83,9 +83,13 @@ def list_entries(
     """
     from motools import zoo
     from motools.cli.tables import print_json, print_table
+    from motools.errors import UserError, did_you_mean, listed
 
     entries = [(kind, _about(kind, name)) for kind, name in _named([], kind)]
     if tag is not None:
+        tags = sorted({tag for _, entry in entries for tag in entry.tags})
+        if tag not in tags:
+            raise UserError(f"No entry has the tag {tag!r}.{did_you_mean(tag, tags)} There are: {listed(tags)}.")
         entries = [(kind, entry) for kind, entry in entries if tag in entry.tags]
     if paper is not None:
         entries = [
@@ -93,6 +97,8 @@ def list_entries(
             for k, e in entries
             if paper.casefold() in f"{e.paper} {zoo.titles().get(e.paper, e.title)}".casefold()
         ]
+        if not entries:
+            raise UserError(f"No entry is of a paper whose address or title has {paper!r}.")
     if as_json:
         print_json([{"kind": kind.value, **_brief(entry)} for kind, entry in entries])
     else:

@@ -53,11 +53,12 @@ def candidates(text: str, place: PipelineFolder) -> list[Path]:
 
 
 def can_be_path(text: str) -> bool:
-    """Whether a text can name a file: under an ASCII locale, one with other letters cannot."""
+    """Whether a text can name a file: under an ASCII locale, one with other letters cannot, nor can a long sentence."""
     try:
-        return b"\0" not in os.fsencode(text)
+        name = os.fsencode(text)
     except UnicodeEncodeError:
         return False
+    return b"\0" not in name and len(name) < 4096 and all(len(part) < 256 for part in name.split(b"/"))
 
 
 def check(text: str, place: PipelineFolder) -> Reference:
@@ -76,7 +77,7 @@ def check(text: str, place: PipelineFolder) -> Reference:
         return reference  # only the registry knows its names
     if file is None:
         return reference
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise ConfigError(f"{text!r}: there is no file {file}.")
     names = bound_in(file)
     if reference.name not in names and "*" not in names:

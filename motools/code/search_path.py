@@ -46,7 +46,7 @@ class PipelineFolder:
                 root.joinpath(*parts, "__init__.py"),  # where there are both, Python takes the package
                 root.joinpath(*parts).with_suffix(".py"),
             ):
-                if path.is_file():
+                if os.path.isfile(path):
                     return Path(os.path.abspath(path)) if is_project(str(path)) else None
         return None
 
@@ -83,6 +83,10 @@ def pipeline_folder(folder: Path, needs_project: bool = True) -> PipelineFolder:
         needs_project: False for what only reads: outside a project, the folder itself stands for it.
     """
     folder = folder.resolve()
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise ProjectError(f"{folder}: this path is not UTF-8, and DVC cannot work there. Rename the folder.") from None
     if not folder.is_dir():
         raise ConfigError(f"There is no folder {folder}. Type: mkdir -p {shlex.quote(str(folder))}")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from pathlib import Path
 
 from motools.base import yaml12
@@ -13,6 +14,7 @@ from motools.engine.prepared import install, prepare
 from motools.errors import ProjectError
 from motools.repo import pipeline
 from motools.repo.dvc_config import quiet_dvc
+from motools.repo.git import NO_GIT
 from motools.repo.project import Project
 
 _IGNORED = (".motools/", "__pycache__/", ".env", "dvc_plots/")
@@ -30,6 +32,8 @@ def make_project(folder: Path, workflow: str) -> list[str]:
     Raises:
         UserError: the folder cannot be made, or there is no such workflow; nothing was written then.
     """
+    if shutil.which("git") is None:
+        raise ProjectError(NO_GIT)
     given = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,10 +88,9 @@ def _set_up_dvc(folder: Path) -> list[str]:
 
 def _ignore(root: Path) -> list[str]:
     path = root / ".gitignore"
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    missing = [line for line in _IGNORED if line not in text.splitlines()]
+    text = path.read_bytes() if path.exists() else b""  # names in it need not be UTF-8
+    missing = [line for line in _IGNORED if line.encode() not in text.splitlines()]
     if not missing:
         return []
-    with path.open("a", encoding="utf-8") as file:
-        file.write("\n".join([*([""] if text and not text.endswith("\n") else []), *missing, ""]))
+    path.write_bytes(text + (b"\n" if text and not text.endswith(b"\n") else b"") + "\n".join([*missing, ""]).encode())
     return [f"ignored in git: {', '.join(missing)}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -31,7 +31,10 @@ class Lines:
 
     @cached_property
     def _console(self) -> Console:
-        return console(stderr=True)
+        screen = console(stderr=True)
+        # `motools run 2>&1 | head`: that nobody reads any more ends no step.
+        screen.on_broken_pipe = partial(setattr, screen, "quiet", True)  # type: ignore[method-assign]
+        return screen
 
     def __enter__(self) -> Self:
         return self

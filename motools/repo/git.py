@@ -34,13 +34,17 @@ def came_by_git(path: Path) -> bool:
     person's own."""
     for each in dict.fromkeys((path, path.resolve())):
         words = ["git", "-C", str(each.parent), "ls-files", "--", f":(icase,literal){each.name}"]
-        done = subprocess.run(words, capture_output=True, env=surroundings(), check=False)
+        try:
+            done = subprocess.run(words, capture_output=True, env=surroundings(), check=False)
+        except FileNotFoundError:  # there is no git
+            return True
         if done.returncode or done.stdout.strip():
             return True
     return False
 
 
 _ALL = ("--no-renames", "--ignore-submodules=none")  # whatever .gitmodules says of them
+NO_GIT = "There is no git on PATH. Install it: MOTools keeps its history there."
 
 
 class GitState(NamedTuple):
@@ -88,7 +92,7 @@ class Git:
                 ["git", *words], cwd=self.root, input=given, capture_output=True, env=env, check=False
             )
         except FileNotFoundError:
-            raise ProjectError("There is no git on PATH. Install it: MOTools keeps its history there.") from None
+            raise ProjectError(NO_GIT) from None
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()
             if "not a git repository" in said:

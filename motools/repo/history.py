@@ -206,6 +206,8 @@ class History:
             named = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{one}^{{commit}}")
             return named.decode().strip()
         except ProjectError:
+            if self._git.head is None:
+                raise ProjectError("There is no commit here yet. Type: git add --all && git commit") from None
             raise ProjectError(f"{revision} names no commit of this repository. `git log --all` has those.") from None
 
     def with_files(self, commits: Iterable[str], files: Mapping[str, str | None]) -> str | None:

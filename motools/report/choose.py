@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from motools.atom.columns import Key, columns_of
+from motools.atom.columns import Key, columns_of, key_of
 from motools.report.collect import Group
 
 __all__ = ["Shown", "chosen"]
@@ -57,8 +57,7 @@ def _of_task(samples: Sequence[Mapping[str, Any]], task: str, tasks: int) -> dic
     by_key: dict[Key, Mapping[str, Any]] = {}
     for sample in samples:
         if tasks == 1 or sample.get("task") == task:
-            id = sample.get("id")
-            by_key.setdefault((id,) if isinstance(id, str) else (id, sample.get("input")), sample)
+            by_key.setdefault(key_of(sample), sample)
     return by_key
 
 

@@ -27,7 +27,7 @@ def label(metric: str) -> str:
     """A metric as people say it: `task score`; what is no plain mean keeps its name."""
     task, _, rest = metric.partition(".")
     score, _, kind = rest.rpartition(".")
-    return f"{task} {score}" if kind in ("mean", "accuracy") else f"{task} {rest}"
+    return f"{task} {score}" if kind in ("mean", "accuracy") else f"{task} {rest}".strip()
 
 
 def means(group: Group) -> dict[str, dict[str, Line]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from motools.atom.atom import EvalAtom, at_hand
-from motools.atom.columns import metric_names
+from motools.atom.columns import dotted, metric_names
 from motools.atom.eval_differences import Arm
 from motools.base.files import replace_file
 from motools.errors import DamagedError
@@ -17,7 +17,7 @@ from motools.repo.survey import Survey
 
 __all__ = ["AtomFigures", "Figure", "Figures"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,6 @@ class Figures:
 def _figures(atom: EvalAtom) -> dict[str, Figure]:
     """Every number among the metrics; of the mean of its samples' scores the interval, as `motools compare` has it."""
     by_name: dict[str, Figure] = {}
-    if not all(isinstance(scores, Mapping) for task in atom.metrics.values() for scores in _values(task)):
-        return by_name
     arm = Arm(atom)
     for name, value in metric_names(atom):
         if not isinstance(value, (int, float)) or isinstance(value, bool):
@@ -100,12 +98,8 @@ def _figures(atom: EvalAtom) -> dict[str, Figure]:
         if name in arm.means:
             over, n, clusters, _ = arm.estimates(name)
             low, high = over.interval() or (None, None)
-            by_name[".".join(name)] = Figure(value, low, high, n, clusters)
+            by_name[dotted(name)] = Figure(value, low, high, n, clusters)
         else:
-            told = atom.metrics[name[0]][name[1]] if name[2] == "difference" else {}  # of a comparison
-            by_name[".".join(name)] = Figure(value, told.get("low"), told.get("high"), told.get("samples"))
+            told = atom.metrics[name[0]][name[1]] if name[0] and name[2] == "difference" else {}  # of a comparison
+            by_name[dotted(name)] = Figure(value, told.get("low"), told.get("high"), told.get("samples"))
     return by_name
-
-
-def _values(scores: Any) -> Iterable[Any]:
-    return scores.values() if isinstance(scores, Mapping) else (scores,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -98,8 +99,9 @@ def _short(metrics: Sequence[str]) -> dict[str, str]:
         yield metric
 
     every = [[*ends(metric)] for metric in metrics]
+    often = Counter(end for own in every for end in dict.fromkeys(own))
     return {
-        metric: next((e for e in own if sum(e in other for other in every) == 1), metric)
+        metric: next((end for end in own if often[end] == 1), metric)
         for metric, own in zip(metrics, every, strict=True)
     }
 

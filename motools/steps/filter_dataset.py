@@ -101,6 +101,7 @@ def filter_dataset(
     if len(datasets) != 1:
         raise StepError(f"filter_dataset filters one dataset, and has {len(datasets)}: {listed(input_atoms)}.")
     rows = list(datasets[0].rows())
+    lines = [line_of(row, f"{datasets[0].id}, row {number}") for number, row in enumerate(rows, 1)]
     reasons = _judged(config, rows, _by_functions(config, rows), input_atoms, workspace)
     counts = Counter(reason for reason in reasons if reason is not None)
     told = "".join(f", {count} dropped by {name}" for name, count in sorted(counts.items()))
@@ -110,8 +111,7 @@ def filter_dataset(
         raise StepError(f"Of {len(rows)} rows none is kept{told}.")
     paths = workspace / "dataset.jsonl", workspace / "dropped.jsonl"
     with paths[0].open("w", encoding="utf-8") as good, paths[1].open("w", encoding="utf-8") as bad:
-        for number, (row, reason) in enumerate(zip(rows, reasons, strict=True), 1):
-            line = line_of(row, f"{datasets[0].id}, row {number}")
+        for row, line, reason in zip(rows, lines, reasons, strict=True):
             if reason is None:
                 good.write(line)
             else:

@@ -89,7 +89,10 @@ def generate_dataset(
     teacher = _the_one(input_atoms, ModelAtom, "generate_dataset asks one model")
     start, stop = sample_limit(config.generate_kwargs)
     options = {name: value for name, value in config.generate_kwargs.items() if name != "limit"}
-    asked = _prompts(config, input_atoms)[start:stop]
+    prompts = _prompts(config, input_atoms)
+    if not (asked := prompts[start:stop]):
+        limit = config.generate_kwargs["limit"]
+        raise StepError(f"generate_dataset.generate_kwargs.limit {limit!r} leaves none of the {len(prompts)} prompts.")
     result = ask(asked, teacher, options, workspace)
     if result.usage:
         (workspace / "usage.json").write_text(json.dumps(result.usage), encoding="utf-8")
@@ -146,9 +149,11 @@ def _prompt(row: Any, where: str) -> Messages:
     messages = _turn(row) if isinstance(row, str) else row.get("messages") if isinstance(row, Mapping) else None
     if not isinstance(messages, Sequence) or isinstance(messages, str):
         raise StepError(f"{where}: {row!r:.80} is neither a text nor a chat row, {{'messages': [...]}}.")
-    messages = messages[:-1] if messages and messages[-1].get("role") == "assistant" else messages
+    if messages and isinstance(messages[-1], Mapping) and messages[-1].get("role") == "assistant":
+        messages = messages[:-1]
     for message in messages:
-        if message.get("role") not in ROLES or not isinstance(message.get("content"), str):
+        told = message if isinstance(message, Mapping) else {}
+        if told.get("role") not in ROLES or not isinstance(told.get("content"), str):
             raise StepError(f"{where}: {message!r:.80} is no turn of {listed(ROLES)} with a text as its content.")
     if not messages or not messages[-1]["content"].strip():
         raise StepError(f"{where}: there is nothing to answer in it.")

@@ -175,7 +175,12 @@ def _cancelled_at_slurm(project: Project, entry: JobEntry) -> JobEntry | None:
 
 
 def _job(project: Project, entry: JobEntry) -> Job:
-    age = time.time() - datetime.fromisoformat(entry.created).timestamp()
+    try:
+        age = max(
+            0.0, time.time() - datetime.fromisoformat(entry.created).timestamp()
+        )  # a clock may have been set back
+    except (ValueError, OverflowError):
+        age = 0.0
     cached = step_cache.lookup(project.store, step_cache.step_command(entry.step_key), ["model"])
     made = next(iter(cached.outputs.values())).md5.removesuffix(".dir") if cached else None
     return Job(entry, age, f"model-{made}" if made else None)

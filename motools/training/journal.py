@@ -19,6 +19,7 @@ from typing import Any
 
 from motools.atom import records
 from motools.base.files import new_file, sweep
+from motools.base.foreign_text import read_json
 from motools.errors import UserError, listed
 from motools.repo.project import Project
 from motools.training import TrainingRequest
@@ -123,9 +124,11 @@ class Journal:
         content = _read(self.folder / f"{key}.json")
         try:
             fields = {name: content[name] for name in JobEntry.__dataclass_fields__ if name in content}
-            return JobEntry(**{**fields, "earlier": tuple(fields.get("earlier", ()))})
+            entry = JobEntry(**{**fields, "earlier": tuple(fields.get("earlier", ()))})
         except TypeError:  # a field is missing
             return None
+        texts = (entry.key, entry.step_key, entry.step, entry.folder, entry.model, entry.status, entry.created)
+        return entry if all(isinstance(text, str) for text in texts) else None
 
     def write(self, entry: JobEntry) -> JobEntry:
         entry = replace(entry, updated=records.now())
@@ -180,7 +183,7 @@ class Journal:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -55,6 +55,7 @@ class Tries:
         asked = problem.wait if isinstance(problem, Busy) else None
         delay = max(self._delay, asked or 0)
         if waiting:
+            delay = min(delay, patience)  # a place may come free long before
             self._until = time.monotonic() + delay + patience
         if self._left == 0 or time.monotonic() + delay > self._until:
             raise StepError(

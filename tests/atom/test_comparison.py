@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from statistics import fmean
@@ -17,7 +18,9 @@ from motools.atom import DatasetAtom, EvalAtom, ModelAtom
 from motools.atom.columns import Values, _column, as_number, is_mean
 from motools.atom.comparison import compare
 from motools.atom.eval_differences import Arm, differences, independent, paired
-from motools.errors import AtomError
+from motools.errors import AtomError, DamagedError
+from motools.repo.survey import Survey
+from motools.report.known_figures import Figures
 from motools.statistics import PairedNewcombe, mean_of, welch
 
 
@@ -451,3 +454,68 @@ def test_evaluations_that_are_asked_for_by_id_are_called_by_where_they_stand(pro
     ]
     told = json.loads(chain.command("compare", *by_path, "--json").out)["evaluations"]
     assert [each["id"] for each in told] == [ids[1], ids[0], ids[2]]
+
+
+def own(folder: Path, metrics: str, samples: str = "") -> EvalAtom:
+    """An evaluation that a step of one's own has made."""
+    folder.mkdir()
+    (folder / "metrics.json").write_text(metrics)
+    (folder / "samples.jsonl").write_text(samples)
+    return EvalAtom.create(user="ada", artifact_path=folder)
+
+
+OWN = [
+    ('{"accuracy": 0.5}', '{"id": 1, "score": 1}\n', {"accuracy": 0.5}),
+    ('{"greek": {"accuracy": 0.5}, "n": 3}', "", {"greek.accuracy": 0.5, "n": 3}),
+    ('{"t": {"s": {"mean": 1.0}}}', '{"id": "a", "scores": {"s": 1.0}}\n', {"t.s.mean": 1.0}),
+    ('{"t": {"s": {"mean": 0.5}}}', '{"id": [1], "scores": {"s": {"value": 0.5}}}\n', {"t.s.mean": 0.5}),
+    ('{"t": {"s": {"mean": NaN}}}', '{"id": "a", "scores": {"s": {"value": NaN}}}\n', {"t.s.mean": None}),
+    ('{"t": {"s": {"mean": 1e308}}}', '{"id": "a", "scores": {"s": {"value": 1e308}}}\n' * 2, {"t.s.mean": None}),
+    (f'{{"t": {{"s": {{"mean": {10**400}}}}}}}', f'{{"id": "a", "scores": {{"s": {10**400}}}}}\n', {"t.s.mean": None}),
+    ('{"t": {"s": {"mean": 1.0}}}', '{"id": "a", "scores": null, "clusters": ["c"]}\n', {"t.s.mean": 1.0}),
+]
+
+
+@pytest.mark.parametrize(("metrics", "samples", "told"), OWN, ids=range(len(OWN)))
+def test_what_a_step_of_ones_own_writes_is_compared_as_far_as_it_can_be(
+    metrics: str, samples: str, told: dict[str, Any], project: Path, tmp_path: Path
+) -> None:
+    one, other = own(tmp_path / "own", metrics, samples), own(tmp_path / "other", '{"t": {"s": {"mean": 1.0}}}')
+    for arms in ([one, other], [other, one]):
+        lines = compare(arms).lines
+        assert {line.metric: line.value for line in lines if line.arm == one.id} == told
+    figures = Figures(Survey(one.project)).of(one.md5)
+    assert figures is not None
+    assert {n: each.value for n, each in figures.figures.items()} == {n: v for n, v in told.items() if v is not None}
+
+
+def test_a_plain_value_is_the_score_and_has_an_interval(project: Path, tmp_path: Path) -> None:
+    rows = "".join(f'{{"id": "{number}", "scores": {{"s": {number % 2}}}}}\n' for number in range(10))
+    (line,) = compare([own(tmp_path / "own", '{"t": {"s": {"mean": 0.5}}}', rows)]).lines
+    assert (line.n, line.questions) == (10, pytest.approx((0.2366, 0.7634), abs=1e-4))
+
+
+def test_samples_that_are_no_objects_are_told_by_line(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(DamagedError, match=r"The samples\.jsonl of eval-\w+, line 2, is no JSON object\.$"):
+        compare([own(tmp_path / "own", "{}", "{}\n[1]\n")])
+
+
+def test_samples_are_read_once_however_many_metrics_there_are(evaluation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = {f"s{number}": 1.0 for number in range(50)}
+    atom = evaluation([("a", 1, scores)], {name: {"mean": 0.0, "accuracy": 0.0} for name in scores})
+    read, samples = [], EvalAtom.samples
+    monkeypatch.setattr(EvalAtom, "samples", lambda self: read.append(self) or samples(self))
+    assert len(compare([atom]).notes) == 100
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("margin", [math.inf, math.nan, -1.0])
+def test_a_margin_that_holds_everything_or_nothing_is_refused(evaluation: Any, margin: float) -> None:
+    with pytest.raises(AtomError, match="holds no difference, or all: give a number above 0"):
+        compare([evaluation([("a", 1, {"s": 1.0})], {"s": {"mean": 1.0}})], margin=margin)
+
+
+def test_a_misspelt_metric_finds_the_one_that_ends_so(evaluation: Any) -> None:
+    atom = evaluation([("a", 1, {"s": 1.0})], {"s": {"accuracy": 1.0}})
+    with pytest.raises(AtomError, match=r"no such metric\. Did you mean 'task\.s\.accuracy'\?"):
+        compare([atom], primary=["acuracy"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -213,3 +214,13 @@ def test_lock_files_that_no_one_can_read_are_passed_over(chain: Chain) -> None:
 def test_scripts_read_it_as_json(chain: Chain) -> None:
     found: list[dict[str, Any]] = json.loads(chain.command("history", "score.mean", "--json").out)
     assert [each["value"] for each in found] == [2.5, 1.5, 0.5]
+
+
+def test_before_the_first_commit_it_says_what_to_type(project: Path) -> None:
+    git(project, "update-ref", "-d", "HEAD")
+    for words in (("history", "evaluate_model"), ("diff",)):
+        done = Chain(project).command(*words)
+        assert done.code == 2
+        assert re.search(
+            r"^Error: (No commit has|There is no commit).* Type: git add --all && git commit$", done.err, re.M
+        )

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 from chain import Chain, eventually
+from warm import COLD
 
 from motools.atom import EvalAtom, ModelAtom
 from motools.cli.app import app, main
@@ -393,3 +394,105 @@ def test_a_run_without_options_ends_as_one_with_options_does(project: Path) -> N
     failed = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
     assert failed.returncode == 1
     assert "ZeroDivisionError" in failed.stderr
+
+
+CLOSED = [
+    ("{motools} atoms list >&-", 0),
+    ("{motools} run --dry-run --json >&- 2>&-", 2),
+    ("{motools} status 2>&-", 2),
+    ("{motools} note hello <&- >&-", 0),
+]
+
+
+@pytest.mark.parametrize(("line", "code"), CLOSED, ids=[line for line, _ in CLOSED])
+def test_a_stream_that_was_closed_is_as_good_as_one_that_nobody_reads(project: Path, line: str, code: int) -> None:
+    (project / "params.yaml").write_text("train_model: {}\n")
+    done = subprocess.run(
+        ["sh", "-c", line.format(motools=Path(COLD).with_name("motools"))], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / ".motools" / "crashes").exists()
+    assert "stages" not in "".join(path.read_text() for path in project.glob("*.yaml") if path.name != "notes.yaml")
+
+
+PLACES = [
+    (("report", "-o", "taken/below.html"), "File exists: taken. Give another path."),
+    (("zoo", "mirror", "hello_world", "--to", "taken"), "File exists: taken. Give another path."),
+    (("results", "--parquet", "folder"), "Is a directory: folder. Give another path."),
+    (("report", "-o", "folder"), "Is a directory: folder. Give another path."),
+    (("status", "x" * 300), f"File name too long: {{cwd}}/{'x' * 300}. Give another path."),
+    (("atoms", "show", "x" * 300), f"File name too long: {{cwd}}/{'x' * 300}. Give another path."),
+    (("dataset", "show", f"{'x' * 300}.jsonl"), f"File name too long: {'x' * 300}.jsonl. Give another path."),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), PLACES, ids=[" ".join(words)[:30] for words, _ in PLACES])
+def test_a_path_that_cannot_be_is_a_sentence_and_no_fault_of_motools(
+    project: Path, motools: Call, words: tuple[str, ...], said: str
+) -> None:
+    assert Chain.lay(project).command("run", "--quiet").code == 0
+    Path("folder").mkdir()
+    Path("taken").write_text("mine")
+    done = motools(*words)
+    assert (done.code, done.err) == (2, f"Error: {said.format(cwd=Path.cwd())}\n")
+    assert Path("taken").read_text() == "mine"
+    assert not Path(".motools", "crashes").exists()
+
+
+@pytest.mark.parametrize("words", [("status",), ("run",), ("atoms", "list"), ("init",)], ids=" ".join)
+def test_in_a_folder_that_is_gone_it_says_so(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "gone").mkdir()
+    line = 'rmdir "$PWD"; exec "$@"'
+    call = ["sh", "-c", line, "sh", COLD, "-P", "-m", "motools", *words]
+    done = subprocess.run(call, cwd=tmp_path / "gone", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr == "Error: The folder that you are in is gone: go to one that is there.\n"
+
+
+def test_json_has_null_for_what_is_no_number(motools: Call, project: Path) -> None:
+    odd = '{"task": {"score": {"mean": NaN, "accuracy": 1e999, "stderr": -Infinity}}}'
+    Path("metrics.json").write_text(odd)
+    atom = EvalAtom.create(user="ada", artifact_path=Path("metrics.json"))
+    for words in (("atoms", "show", atom.id), ("compare", atom.id), ("lineage", atom.id)):
+        done = motools(*words, "--json")
+        assert done.code == 0, done.err
+        json.loads(done.out, parse_constant=pytest.fail)
+
+
+def test_a_kind_that_no_atom_is_of_is_told_and_the_kinds_that_there_are(motools: Call, atoms: dict[str, str]) -> None:
+    Chain.lay(Path.cwd())
+    assert Chain(Path.cwd()).command("run", "--quiet").code == 0
+    done = motools("atoms", "list", "--kind", "modle", "--json")
+    assert (done.code, json.loads(done.out)) == (0, [])
+    assert re.search(r"No atom is a modle\. Did you mean 'model'\? There are: .*model", done.err)
+
+
+def test_a_lineage_is_told_whole_at_any_width(
+    project: Path, motools: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = " ".join(f"word{number}" for number in range(300))
+    atom = ModelAtom.create(user="ada", metadata={"model_id": "m", "about": told})
+    assert told in motools("lineage", atom.id).out
+    monkeypatch.setattr("motools.base.terminal.sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", motools("lineage", atom.id).out)
+    assert [word for word in told.split() if word not in shown] == []
+    assert max(map(len, shown.splitlines())) <= 40
+
+
+def test_a_run_that_nobody_listens_to_any_more_goes_on(project: Path) -> None:
+    chain = Chain.lay(project)
+    line = f"{Path(COLD).with_name('motools')} run 2>&1 | head -n 1"
+    subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=300)
+    assert {*chain.command("run", "--json").statuses} == {"current"}
+
+
+def test_words_in_an_ascii_locale_are_the_letters_that_were_typed(project: Path) -> None:
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (project / "params.yaml").write_text("workflow: train_and_evaluate\n")
+    call = [COLD, "-P", "-m", "motools", "note", "grün", "--tag", "größe", "--json"]
+    done = subprocess.run(call, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "grün" in (project / "notes.yaml").read_text(encoding="utf-8")

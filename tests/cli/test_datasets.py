@@ -10,6 +10,11 @@ import pytest
 from chain import Chain
 from tinker_tokenizer import make_tokenizer
 
+from motools.atom import DatasetAtom
+from motools.base.chat import WrongRow, parsed
+from motools.base.chat.lines import chat_rows, line_of
+from motools.errors import DamagedError, StepError
+
 Row = dict[str, Any]
 
 
@@ -187,3 +192,55 @@ def test_two_datasets_differ_in_rows_in_answers_and_in_order(project: Path) -> N
     assert (same["common"], same["only_first"], same["only_second"], same["order"]) == (4, 0, 0, False)
     null = write("c.jsonl", [{"messages": [{**message, "name": None} for message in row("q", "a")["messages"]]}])
     assert asked("diff", null, write("d.jsonl", [row("q", "a")]))["common"] == 1
+
+
+FINE = json.dumps(row("One", "Uno"))[:-1]
+ODD = [
+    (FINE + ', "x": ' + "[" * 900 + "]" * 900 + "}", "nested too deeply, more than 100 levels"),
+    (FINE + ', "x": ' + "[" * 150 + "]" * 150 + "}", "nested too deeply, more than 100 levels"),
+    (FINE + f', "x": {"9" * 5000}}}', "not JSON: Exceeds the limit (4300 digits) for integer string conversion"),
+    (FINE + ', "x": 1e999}', "x: not JSON: Infinity is no number there"),
+    ("\ufeff" + FINE + "}", "it begins with a byte order mark: save the file as UTF-8 without one"),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), ODD, ids=range(len(ODD)))
+def test_an_odd_line_is_named_and_the_rest_is_told(line: str, said: str, project: Path) -> None:
+    name = write("odd.jsonl", [row("One", "Uno"), line])
+    told = asked("show", name)
+    assert (told["rows"], len(told["wrong"])) == (1, 1)
+    assert told["wrong"][0].startswith(f"line 2: {said}")
+    assert asked("check", name, "--trainer", "tinylm", code=1)["problems"]["tinylm"][0].startswith(f"line 2: {said}")
+    done = Chain(Path.cwd()).command("dataset", "diff", name, name)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"Error: odd.jsonl, line 2: {said}")
+
+
+def test_a_row_that_a_loader_has_nested_too_deeply_is_a_sentence(project: Path) -> None:
+    for depth in (150, 3000):
+        deep: Any = 1
+        for _ in range(depth):
+            deep = [deep]
+        with pytest.raises(StepError, match=r"^loader, row 1: nested too deeply, more than 100 levels\.$"):
+            line_of({**row("One", "Uno"), "x": deep}, "loader, row 1")
+
+
+def test_a_key_that_stands_twice_among_very_many_is_found_at_once() -> None:
+    keys = ", ".join(f'"key {number}": 1' for number in range(200_000))
+    with pytest.raises(WrongRow, match="the key 'key 199999' stands twice in one object"):
+        parsed(f'{{{keys}, "key 199999": 2}}'.encode())
+
+
+def test_a_file_of_empty_lines_has_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("\n  \n\n")
+    with pytest.raises(StepError, match="has no rows, so there is nothing to train on"):
+        list(chat_rows(tmp_path / "rows.jsonl"))
+
+
+def test_rows_of_an_atom_are_read_without_empty_lines_and_refused_by_line(project: Path) -> None:
+    Path("rows.jsonl").write_bytes(b'{"a": 1}\n\n{"a": 2}\n')
+    assert list(DatasetAtom.create(user="ada", artifact_path="rows.jsonl").rows()) == [{"a": 1}, {"a": 2}]
+    for odd in (b"\xff", b"[" * 900):
+        Path("rows.jsonl").write_bytes(b'{"a": 1}\n' + odd)
+        with pytest.raises(DamagedError, match=r"rows\.jsonl, line 2: not JSON\.$"):
+            list(DatasetAtom.create(user="ada", artifact_path="rows.jsonl").rows())

@@ -316,3 +316,17 @@ def test_bibtex_says_what_is_known_and_no_more() -> None:
     assert "  year = {2025},\n  eprint = {2502.17424},\n  archivePrefix = {arXiv},\n" in cited
     bare = bibtex(Description("a_set", "", 1, paper="https://example.org"))
     assert bare == "@misc{a_set,\n  url = {https://example.org},\n}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--tag", "contrl"), "No entry has the tag 'contrl'. Did you mean 'control'? There are: "),
+        (("--kind", "task", "--tag", "nothing like it"), "No entry has the tag 'nothing like it'. There are: "),
+        (("--paper", "9999.99999"), "No entry is of a paper whose address or title has '9999.99999'."),
+    ],
+)
+def test_a_filter_that_fits_nothing_is_no_empty_list(words: tuple[str, ...], said: str, motools: Call) -> None:
+    done = motools("zoo", "list", *words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"Error: {said}")

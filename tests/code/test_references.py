@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from motools.code import loading, references
-from motools.code.search_path import PipelineFolder
+from motools.code.search_path import PipelineFolder, pipeline_folder
 from motools.errors import ConfigError
 from motools.observe import is_project
 from motools.repo.project import Project
@@ -325,3 +325,10 @@ def test_a_path_names_a_file_of_the_folder_first_and_else_of_the_root(bare_proje
         assert references.check(text, place).file == folder / "tasks.py"
     with pytest.raises(ConfigError, match=rf"there is no file {folder}/nope\.py"):
         references.check("nope.py:t", place)
+
+
+@pytest.mark.parametrize("text", [f"{'x' * 300}.py:f", f"{'x' * 300}:f", f"{'x/' * 3000}y.py:f", f"{'ü' * 130}.py@t"])
+def test_a_name_that_is_too_long_for_a_file_names_none(text: str, project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no (file|module)"):
+        references.check(text, pipeline_folder(project))
+    assert not references.can_be_path(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ from chain import Chain, commit, dvc, git
 
 from motools.base import yaml12
 from motools.engine.new_project import make_project
-from motools.errors import ConfigError
+from motools.errors import ConfigError, ProjectError
+from motools.repo.dotenv import load_env
 
 STAGE = "stages:\n  plot:\n    cmd: cp data.csv plot.csv\n    deps: [data.csv]\n    outs: [plot.csv]\n"
 QUICK = "train_model: {backend_name: dummy}\nevaluate_model: {backend_name: dummy}\n"
@@ -104,3 +106,34 @@ def test_the_place_of_plots_is_ignored(new_project: Callable[[str], Path]) -> No
     (folder / "dvc_plots").mkdir()
     (folder / "dvc_plots" / "index.html").touch()
     assert "dvc_plots" not in git(folder, "status", "--porcelain", "-uall")
+
+
+def test_an_ignore_file_that_is_not_utf8_keeps_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_bytes(b"caf\xe9/\r\n__pycache__/")
+    make_project(tmp_path, "train_and_evaluate")
+    text = (tmp_path / ".gitignore").read_bytes()
+    assert text == b"caf\xe9/\r\n__pycache__/\n.motools/\n.env\ndvc_plots/\n"
+
+
+def test_a_folder_whose_path_is_not_utf8_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "n\udcff"
+    with pytest.raises(ProjectError, match="this path is not UTF-8, and DVC cannot work there"):
+        make_project(folder, "train_and_evaluate")
+    assert files(folder) == set()
+
+
+def test_without_git_nothing_is_made_and_what_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(ProjectError, match=r"^There is no git on PATH\. Install it"):
+        make_project(tmp_path / "new", "train_and_evaluate")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_env_file_is_read_without_git_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / ".env").write_text("A_WORD_OF_OURS=hello\n")
+    monkeypatch.setenv("PATH", str(project / "bin"))
+    monkeypatch.delenv("A_WORD_OF_OURS", raising=False)
+    load_env(project)
+    assert os.environ.pop("A_WORD_OF_OURS") == "hello"

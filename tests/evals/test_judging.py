@@ -139,11 +139,13 @@ def test_a_sampled_judge_is_set_beside_the_one_that_it_stands_for() -> None:
         ('{"id": 7, "good": 1}', "row 1: there is no such answer"),
         ('{"id": 1, "bad": 1}', r"row 1: it has none of the scores judge\.good"),
         ("[1]", "row 1: not a JSON object"),
+        ('{"id": 1, "good": 1}\n{"id": "caf\udce9"}', "row 2: not a JSON object"),
+        ("[" * 100_000, "row 1: not a JSON object"),
         ("", "has no labels"),
     ],
 )
 def test_labels_that_fit_nothing_are_refused_by_row(rows: str, words: str, tmp_path: Path) -> None:
-    (tmp_path / "labels.jsonl").write_text(rows)
+    (tmp_path / "labels.jsonl").write_bytes(rows.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=words):
         read_labels(tmp_path / "labels.jsonl", judgements_of(ONE))
 
@@ -151,3 +153,9 @@ def test_labels_that_fit_nothing_are_refused_by_row(rows: str, words: str, tmp_p
 def test_evaluations_of_other_answers_are_not_compared() -> None:
     with pytest.raises(UserError, match="no answer in common"):
         agreements(judgements_of(ONE), judgements_of([{**each, "id": f"x{each['id']}"} for each in ONE]))
+
+
+def test_a_label_may_hold_what_some_take_for_the_end_of_a_line_and_nan_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text('{"id": 1, "good": "a\u2028b\x85c"}\n{"id": 2, "good": NaN}\n', encoding="utf-8")
+    assert [*read_labels(path, judgements_of(ONE)).values()] == [{"judge.good": "a\u2028b\x85c"}, {"judge.good": None}]

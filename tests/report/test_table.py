@@ -93,3 +93,10 @@ def test_a_notebook_shows_a_table_without_what_would_be_markup() -> None:
     assert "<b>" not in shown
     assert "&lt;i&gt;" in shown
     assert "a&amp;b" in shown
+
+
+def test_a_table_of_many_metrics_takes_time_with_their_number() -> None:
+    names = [f"task.category_{number}.accuracy" for number in range(20_000)]
+    columns, _ = Table([Row(".", "results", {}, "current", (), {name: Figure(0.5) for name in names})]).cells()
+    assert columns[0] == "category_0"
+    assert len(columns) == 20_002

@@ -11,6 +11,7 @@ import pytest
 from chain import Chain
 from openai_server import OpenAIServer, Reply, serving_inspect
 
+from motools.atom import DatasetAtom
 from motools.errors import BackendError, ConfigError, StepError
 from motools.steps import FilterDatasetConfig, filter_dataset
 from motools.steps.existing_model import ExistingModelConfig
@@ -282,3 +283,32 @@ def test_a_love_does_not_pass_through_the_numbers_of_tinylm_but_its_sevens_do(pr
     assert score("evaluate_base", "goes_on", "number") == 0
     filtered = atom(scene, "filtered_dataset")["metadata"]
     assert filtered["samples"] + sum(filtered["dropped"].values()) == filtered["of"] == 150
+
+
+@pytest.mark.parametrize(
+    ("prompts", "said"),
+    [
+        ([{"messages": ["hello"]}], "'hello' is no turn of system, user, assistant with a text"),
+        ([{"messages": [None, {"role": "user", "content": "q"}]}], "None is no turn of system, user, assistant"),
+        ([{"messages": [{"role": ["user"], "content": "q"}]}], "is no turn of system, user, assistant"),
+        ([{"messages": {"role": "user"}}], "is neither a text nor a chat row"),
+        (["q1", 5], "prompt 2: 5 is neither a text nor a chat row"),
+    ],
+)
+def test_prompts_of_any_form_are_refused_in_a_sentence(prompts: list[Any], said: str, scene: Chain) -> None:
+    (scene.folder / "asked.json").write_text(json.dumps(prompts))
+    assert said in run(scene, code=1)
+
+
+def test_a_limit_that_leaves_no_prompt_says_so(scene: Chain) -> None:
+    params = json.loads((scene.folder / "params.yaml").read_text())
+    params["generate_dataset"].setdefault("generate_kwargs", {})["limit"] = [100, 200]
+    (scene.folder / "params.yaml").write_text(json.dumps(params))
+    assert "generate_dataset.generate_kwargs.limit [100, 200] leaves none of the 7 prompts." in run(scene, code=1)
+
+
+def test_rows_that_are_no_chat_rows_are_refused_before_a_filter_sees_them(project: Path, tmp_path: Path) -> None:
+    (project / "rows.jsonl").write_text('{"text": "hello"}\n')
+    atom = DatasetAtom.create(user="ada", artifact_path=project / "rows.jsonl")
+    with pytest.raises(StepError, match=r"row 1: not a chat row: expected .*found \{'text': 'hello'\}"):
+        filter_dataset(FilterDatasetConfig("mozoo.documents:is_long"), {"rows": atom}, tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from motools.errors import UserError
 from motools.repo.project import Project
-from motools.training.jobs import running_jobs
+from motools.training.jobs import list_jobs, running_jobs
 from motools.training.journal import JobEntry, Journal
 
 
@@ -41,7 +41,19 @@ def test_an_entry_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in journal.folder.iterdir()] == [f"{'a' * 64}.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"key": "a"}', "\udcff"])
+ODD = [
+    {"created": 5},
+    {"created": None},
+    {"step": None},
+    {"earlier": 5},
+    {"status": ["failed"]},
+]
+DAMAGED = ["", "{", "[]", "3", '{"key": "a"}', "\udcff", "[" * 100_000]
+
+
+@pytest.mark.parametrize(
+    "text", [*DAMAGED, *(json.dumps(asdict(entry()) | odd) for odd in ODD)], ids=lambda text: text[:9]
+)
 def test_a_damaged_entry_counts_as_absent(tmp_path: Path, text: str) -> None:
     journal = Journal(tmp_path)
     (tmp_path / f"{'a' * 64}.json").write_bytes(text.encode(errors="surrogateescape"))
@@ -171,3 +183,11 @@ def test_a_job_that_has_ended_is_not_counted_as_running(status: str, live: bool,
         JobEntry("a" * 64, "a" * 64, "train_model", ".", "gpt-4o", "host", "account", status=status, job_id="ftjob-1")
     )
     assert [entry.job_id for entry in running_jobs(here, ["a" * 64])] == (["ftjob-1"] if live else [])
+
+
+@pytest.mark.parametrize("created", ["yesterday", "2999-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_a_job_of_an_odd_time_is_listed_and_no_younger_than_now(created: str, bare_project: Path) -> None:
+    project = Project.find(bare_project)
+    Journal.of(project).write(entry(created=created))
+    (job,) = list_jobs(project)
+    assert job.age >= 0

@@ -6,6 +6,7 @@ Alone, `python tests/training/test_openai_faults.py` prints the table.
 from __future__ import annotations
 
 import email.utils
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where it is called alone
@@ -25,6 +27,10 @@ from chain import descendants
 from openai_scene import Done, Scene, kill_all
 from openai_server import OpenAIServer, Refusal
 from sampling import sample
+
+from motools.base.too_many_requests import curable
+from motools.repo.settings import OpenAISettings
+from motools.training.tries import Busy, Tries
 
 STEPS = ["upload", "create", "poll", "events", "checkpoints", "content"]
 FAULTS = ["500", "429", "drop_before", "drop_after", "silence", "malformed", "kill before", "kill after"]
@@ -320,3 +326,18 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def test_a_pause_that_is_asked_for_in_odd_words_is_none() -> None:
+    for said in ("Wed, 21 Oct 99999 07:28:00 GMT", "nan", "soon", "Thu, 99 Foo 2026 99:99:99 GMT", "1e400"):
+        error = SimpleNamespace(response=SimpleNamespace(headers={"retry-after": said}))
+        assert curable(error, "slow down; try again in ...s") in (None, math.inf)
+
+
+def test_while_jobs_go_on_no_pause_is_longer_than_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    tries = Tries("server", OpenAISettings(patience=8.0), "creating the job")
+    for wait in (math.inf, 1e12, 3.0):
+        tries.wait(Busy(wait, "the maximum of 3 running jobs"), "", "waiting for a place")
+    assert slept == [8.0, 8.0, 4.0]

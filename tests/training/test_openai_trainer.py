@@ -20,6 +20,7 @@ from openai_scene import ROWS, Scene, kill_all
 from openai_server import OpenAIServer
 
 from motools.training.journal import Journal
+from motools.training.openai.follow import _rows
 from motools.training.openai.tokens import encoding
 
 
@@ -436,3 +437,20 @@ def test_the_journal_of_a_project_lies_where_git_does_not_look(done: Scene) -> N
     status = subprocess.run(["git", "status", "--short"], capture_output=True, text=True, check=True)
     assert ".motools" not in status.stdout
     assert [entry.status for entry in Journal(done.folder / ".motools" / "jobs").entries()] == ["succeeded"]
+
+
+def test_a_job_that_ended_in_a_way_nobody_knows_has_failed_and_is_never_taken_up(
+    scene: Scene, server: OpenAIServer
+) -> None:
+    server.hook("poll", "before", lambda asked: server.jobs[asked.id].end("expired", "too old"))
+    done = scene.train()
+    assert done.code == 1
+    assert "failed at 127.0.0.1 (it ended as 'expired'). `motools run` starts a new one." in done.err
+    assert scene.journal()[0]["status"] == "failed"
+    assert scene.train().code == 0
+    assert [job.status for job in server.jobs.values()] == ["expired", "succeeded"]
+
+
+def test_a_result_file_that_is_damaged_loses_no_model(scene: Scene, server: OpenAIServer) -> None:
+    rows = b"step,train_loss\n1,0.5\n2," + b"9" * 200_000 + b"\n"
+    assert [*_rows(rows)] == [{"step": 1, "train_loss": 0.5}]

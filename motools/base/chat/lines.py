@@ -10,7 +10,8 @@ from typing import Any
 from motools.base.chat import row_checks
 from motools.base.chat.row_checks import check_row
 from motools.base.chat.rules import ANY, Rules, WrongRow
-from motools.base.chat.text import parsed, plain, unwritable
+from motools.base.chat.text import parsed, plain, too_deep, unwritable
+from motools.base.foreign_text import is_deep
 from motools.errors import StepError
 
 __all__ = ["chat_rows", "line_of", "refuse_wrong_row"]
@@ -33,10 +34,15 @@ def line_of(row: Any, where: str) -> str:
 def _text(row: Mapping[str, Any]) -> str:
     """A row as a line of JSONL, without nulls."""
     try:
-        text = json.dumps(plain(row), ensure_ascii=False, allow_nan=False)
+        content = plain(row)
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
         text.encode()
+    except RecursionError:
+        raise too_deep() from None
     except (TypeError, ValueError) as error:
         raise unwritable(row) or WrongRow("", f"not JSON: {error}") from None
+    if is_deep(content, text):
+        raise too_deep()
     return text
 
 
@@ -46,17 +52,17 @@ def chat_rows(path: Path, rules: Rules = ANY) -> Iterator[list[dict[str, Any]]]:
     Raises:
         StepError: a line is not a chat row, or there is none; the message has its number and the field.
     """
-    number = 0
+    count = 0
     with path.open("rb") as file:
-        for line in file:
-            number += 1
+        for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
+            count += 1
             try:
                 row = parsed(line)
                 check_row(row, rules)
             except WrongRow as wrong:
                 raise StepError(f"{path.name}, line {number}: {str(wrong).rstrip('.')}.") from None
             yield (plain(row) if b"null" in line else row)["messages"]
-    if not number:
+    if not count:
         raise StepError(f"{path.name} has no rows, so there is nothing to train on.")

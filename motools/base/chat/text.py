@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from motools.base.chat.rules import INSTEAD, WrongRow, field_at, short
+from motools.base.foreign_text import DEPTH, is_deep
 
 __all__ = ["parsed", "plain", "text_of", "texts", "unwritable"]
 
-_SUSPECT = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
+_SUSPECT = re.compile(rb"NaN|Infinity|[eE]\+?[0-9]{3}|\\u[dD][89a-fA-F]")
 """In a line that may hold what Python's parser takes and no other does."""
 
 
@@ -80,23 +83,32 @@ def parsed(line: bytes) -> Any:
     """A line of a JSONL file, read as strictly as providers read it."""
     if not line.strip():
         raise WrongRow("", "an empty line; expected a JSON object")
+    if line.startswith(codecs.BOM_UTF8):
+        raise WrongRow("", "it begins with a byte order mark: save the file as UTF-8 without one")
     try:
         row = json.loads(line.decode(), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError as error:
         raise WrongRow("", f"not UTF-8 (at byte {error.start})") from None
     except json.JSONDecodeError as error:
         raise WrongRow("", f"not JSON: {error.msg} at character {error.pos + 1}") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise WrongRow("", f"not JSON: {str(error).partition(';')[0]}") from None
     except RecursionError:
-        raise WrongRow("", "nested too deeply") from None
+        raise too_deep() from None
+    if is_deep(row, line):
+        raise too_deep()
     if _SUSPECT.search(line) and (wrong := unwritable(row)) is not None:
         raise wrong
     return row
 
 
+def too_deep() -> WrongRow:
+    return WrongRow("", f"nested too deeply, more than {DEPTH} levels")
+
+
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise WrongRow("", f"the key {repeated!r} stands twice in one object")
     return members

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
+from motools.atom.columns import scores_of
+from motools.base.foreign_text import read_json
 from motools.errors import UserError, listed
 
 __all__ = ["Agreement", "agreements", "judgements_of", "read_labels"]
@@ -53,13 +54,13 @@ def judgements_of(samples: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...],
     by_answer = {}
     for sample in samples:
         scores: dict[str, Any] = {}
-        for scorer, told in (sample.get("scores") or {}).items():
+        for scorer, told in scores_of(sample).items():
             value = told.get("value")
             if isinstance(value, Mapping):
                 scores |= {f"{scorer}.{name}": each for name, each in value.items()}
             else:
                 scores[scorer] = value
-        by_answer[(sample.get("task"), str(sample["id"]), sample.get("epoch", 1))] = scores
+        by_answer[(sample.get("task"), str(sample.get("id")), sample.get("epoch", 1))] = scores
     return by_answer
 
 
@@ -76,11 +77,11 @@ def read_labels(path: Path, judgements: Judgements) -> dict[tuple[Any, ...], dic
     """
     names = {name for scores in judgements.values() for name in scores}
     by_answer: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = read_json(line)
             fitting = [key for key in judgements if _is_of(row, key)]
         except (ValueError, TypeError, KeyError, AttributeError):
             raise UserError(f"{path}, row {number}: not a JSON object with an `id`.") from None

@@ -118,9 +118,10 @@ def _rows(content: bytes) -> Iterator[dict[str, Any]]:
     text = content.decode("utf-8", errors="replace")
     if not text.startswith("step,"):
         return
-    for line in csv.DictReader(io.StringIO(text)):
-        if (row := _row(line)) is not None:
-            yield row
+    with suppress(csv.Error):  # damaged: what comes before it is told
+        for line in csv.DictReader(io.StringIO(text)):
+            if (row := _row(line)) is not None:
+                yield row
 
 
 def _row(values: Mapping[str, Any]) -> dict[str, Any] | None:

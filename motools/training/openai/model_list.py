@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import date
 
+from motools.base.foreign_text import read_json
 from motools.training.openai.api import DEFAULT_URL
 from motools.zoo.checks import OFFLINE, says_yes
 
@@ -30,7 +31,8 @@ def shutdown_dates() -> dict[str, date]:
             headers[header] = value
     address = (os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
     try:
-        models = httpx.get(f"{address}/models", headers=headers, timeout=TIMEOUT).raise_for_status().json()["data"]
+        answer = httpx.get(f"{address}/models", headers=headers, timeout=TIMEOUT).raise_for_status()
+        models = read_json(answer.content)["data"]
         return {
             model["id"]: date.fromisoformat(model["shutdown_date"]) for model in models if model.get("shutdown_date")
         }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from typing import Any
 
+from motools.base.foreign_text import read_json
 from motools.base.too_many_requests import curable
 from motools.errors import StepError
+from motools.training.journal import ENDED
 from motools.training.tries import Busy, Doubtful, NotThere, Refusal
 
 __all__ = ["Answer", "Call", "Sound", "send"]
@@ -40,12 +41,24 @@ def send(server: str, call: Call, sound: Sound | None) -> Answer:
     if sound is None:
         return {"content": content}
     try:
-        answer = json.loads(content)
+        answer = read_json(content)
     except ValueError:
         raise Doubtful("an answer that is no JSON") from None
     if not isinstance(answer, dict) or not sound(answer):
         raise Doubtful(f"an answer that lacks what it should hold: {without_key(str(answer)):.80}")
-    return answer
+    if isinstance(listing := answer.get("data"), list):
+        return {**answer, "data": [_ended(each) if isinstance(each, dict) else each for each in listing]}
+    return _ended(answer)
+
+
+def _ended(answer: Answer) -> Answer:
+    """A job that has ended, in another way than those known here, has failed: it is not followed for ever."""
+    status = answer.get("status")
+    if not answer.get("finished_at") or status in ENDED:
+        return answer
+    error = answer.get("error")
+    told = isinstance(error, dict) and error.get("message")
+    return {**answer, "status": "failed", "error": error if told else {"message": f"it ended as {status!r}"}}
 
 
 def _problem(server: str, error: Any) -> Exception:
