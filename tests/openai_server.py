@@ -184,7 +184,7 @@ class Job:
 
     def advance(self, progress: float) -> None:
         """Go to where a job is at this share of its way, 0 to 1, through every status before it."""
-        if self.status in ENDED:
+        if self.status in ENDED or self.finished_at is not None:
             return
         goal = ROAD[-1] if progress >= 1 else ROAD[min(2, math.ceil(progress * 3))]
         for status in ROAD[ROAD.index(self.status) + 1 : ROAD.index(goal) + 1]:

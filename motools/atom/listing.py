@@ -11,7 +11,7 @@ from typing import Any
 from motools.atom.atom import OF_ATOM, Atom, EvalAtom, at_hand
 from motools.atom.naming import named
 from motools.atom.outputs import Output, Outputs, is_atom
-from motools.errors import AtomError, ConfigError, DamagedError, ProjectError, listed
+from motools.errors import AtomError, ConfigError, DamagedError, ProjectError, did_you_mean, listed
 from motools.repo import pipeline
 from motools.repo.project import Project
 from motools.repo.survey import Survey
@@ -114,7 +114,20 @@ def find(text: str, folder: Path) -> Atom | Output:
         return _loaded(candidates[0].md5)
     if path.exists():
         raise AtomError(f"{text} is no output of a stage, as far as the lock files tell. Run its pipeline first.")
-    return _loaded(text)
+    try:
+        return _loaded(text)
+    except AtomError as error:
+        raise AtomError(f"{error}{did_you_mean(text, _names(folder))}") from None
+
+
+def _names(folder: Path) -> list[str]:
+    """What results of a folder's pipeline, and its stages, are called."""
+    try:
+        locked = pipeline.read_lock(folder)
+    except ConfigError:
+        return []
+    outs = (path for entry in locked.values() for path in pipeline.locked_outs(entry) if path.startswith("atoms/"))
+    return [*locked, *map(pipeline.name_at, outs)]
 
 
 def _loaded(id: str, project: Project | None = None) -> Atom:

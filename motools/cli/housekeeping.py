@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from motools.cli.asking import agreed
 from motools.cli.options import Json, Quiet
 from motools.errors import UserError
 
@@ -155,7 +156,7 @@ def _agreed(told: dict[str, Any], lines: list[str], project: Project, how: Askin
     if not how.yes:
         if not sys.stdin.isatty():
             raise UserError("This removes for good, and nobody is here to be asked: add --yes, or look with --dry-run.")
-        if not typer.confirm("Remove it?"):
+        if not agreed("Remove it?"):
             return False
     with one_run(project, Silent(), wait=False):
         act()

@@ -32,10 +32,10 @@ def note(
     Examples:  motools note "the seed that diverged" --tag odd · motools note -f experiments/a · motools note --all
     """
     from motools.base.ages import age
-    from motools.base.foreign_text import typed
+    from motools.base.foreign_text import typed, visible
     from motools.cli.tables import print_json, print_table
     from motools.definition import notes
-    from motools.errors import UserError
+    from motools.errors import UserError, did_you_mean, listed
     from motools.repo.project import Project
 
     project = Project.find(folder)
@@ -49,6 +49,12 @@ def note(
         told = [{"folder": os.path.relpath(where, project.root), **each.as_dict()} for where, each in by_folder.items()]
         print_json(told if every else told[0])
     elif every:
+        if tag and not by_folder:
+            tags = sorted({each for about in notes.of_project(project).values() for each in about.tags})
+            hint = did_you_mean(tag[0], tags)
+            typer.echo(
+                visible(f"No experiment has the tag {' '.join(tag)}.{hint} There are: {listed(tags)}."), err=True
+            )
         rows: list[list[Any]] = []
         for where, each in by_folder.items():
             last = each.notes[-1] if each.notes else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motools.cli.asking import agreed
 from motools.cli.atoms import AtomName, warn_if_out_of_date
 from motools.cli.options import Json, Quiet
 
@@ -59,7 +60,7 @@ def publish(
         if not yes:
             if not sys.stdin.isatty():
                 raise UserError("Nobody is here to be asked: add --yes to publish it, or look with --dry-run.")
-            if not typer.confirm("Publish it?"):
+            if not agreed("Publish it?"):
                 return
         commit = publishing.publish(planned, hub)
     if as_json:

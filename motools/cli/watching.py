@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from motools.cli.asking import agreed
 from motools.cli.run_arguments import RunArguments
 from motools.code.search_path import pipeline_folder
 from motools.engine.answering import unchanged_in
@@ -138,4 +139,4 @@ def _agreed(names: str) -> bool:
     if not sys.stdin.isatty():
         typer.echo(f"{names}: left out, since it costs money and nobody is here to be asked.", err=True)
         return False
-    return typer.confirm(f"{names}: this costs money. Run it?", err=True)
+    return agreed(f"{names}: this costs money. Run it?", err=True)

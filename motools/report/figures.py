@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any
@@ -174,9 +175,13 @@ def _losses(entry: Entry) -> tuple[str, list[dict[str, Any]]]:
         {"at": row[unit], "loss": row[name], "of": of}
         for row in told
         for name, of in _Y.items()
-        if _number(row.get(name)) is not None and unit and _number(row.get(unit)) is not None
+        if unit and _is_figure(row.get(name)) and _is_figure(row.get(unit))
     ]
     return unit, [*_thinned(points)]
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _thinned(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -496,3 +498,38 @@ def test_words_in_an_ascii_locale_are_the_letters_that_were_typed(project: Path)
     done = subprocess.run(call, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "grün" in (project / "notes.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("typed", "code"), [(b"\x03", 130), (b"\x04", 0), (b"n\n", 0)], ids=["^C", "^D", "n"])
+def test_a_question_is_interrupted_as_all_else_is(project: Path, typed: bytes, code: int) -> None:
+    folder = project / "experiments" / "a"
+    folder.mkdir(parents=True)
+    (folder / "params.yaml").write_text("workflow: train_and_evaluate\n")
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(COLD, [COLD, "-P", "-m", "motools", "rm", "experiments/a"])
+    said = b""
+    while b"Remove it?" not in said:
+        said += os.read(terminal, 1000)
+    os.write(terminal, typed)
+    with suppress(OSError):  # so a terminal ends
+        while more := os.read(terminal, 1000):
+            said += more
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == code, said
+    assert (b"Error: Interrupted." in said) == (code == 130)
+    assert folder.exists()
+
+
+def test_a_misspelt_output_stage_or_tag_is_told_with_what_was_meant(project: Path, motools: Call) -> None:
+    assert Chain.lay(project).command("run", "--quiet").code == 0
+    names = [path.name for path in (project / "atoms").iterdir() if path.is_dir()]
+    for words in (("lineage",), ("atoms", "show"), ("compare",)):
+        done = motools(*words, f"{names[0]}x")
+        assert done.code == 2
+        assert f"Did you mean '{names[0]}" in done.err
+    assert motools("note", "--tag", "odd-seed").code == 0
+    done = motools("note", "--all", "--tag", "od-seed")
+    assert (done.code, done.err) == (
+        0,
+        "No experiment has the tag od-seed. Did you mean 'odd-seed'? There are: odd-seed.\n",
+    )

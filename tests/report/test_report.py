@@ -16,9 +16,11 @@ import pytest
 from chain import Chain
 from report_scene import Scene, samples, sweep
 
+from motools.atom import ModelAtom
 from motools.cli.app import main
 from motools.errors import AtomError, ProjectError, UserError
-from motools.report.collect import axes_of
+from motools.report.collect import Entry, axes_of
+from motools.report.figures import _losses
 from motools.report.html import LONGEST
 
 Call = Callable[..., tuple[int, str, str]]
@@ -315,3 +317,12 @@ def test_what_is_not_at_hand_is_named(scene: Scene) -> None:
     text = (scene.folder / "dvc.lock").read_text()
     (scene.folder / "dvc.lock").write_text(text.replace(model.md5, "0" * 32))
     assert "Not at hand, and not on this page: organism/atoms/model." in said(scene.page())
+
+
+def test_losses_that_are_no_numbers_are_not_drawn(project: Path, tmp_path: Path) -> None:
+    odd = (
+        '{"epoch": 1, "loss": "0.5"}, {"epoch": 2, "loss": NaN}, {"epoch": "3", "loss": 1}, {"epoch": 4, "loss": 1e999}'
+    )
+    (tmp_path / "loss.json").write_text(f'[{odd}, {{"epoch": 5, "loss": 0.25}}, {{"epoch": 6, "loss": true}}, 7]')
+    atom = ModelAtom.create(user="ada", artifact_path=tmp_path / "loss.json", metadata={"model_id": "m"})
+    assert _losses(Entry(atom, ".", "train", "model", None)) == ("epoch", [{"at": 5, "loss": 0.25, "of": "training"}])

@@ -295,12 +295,14 @@ def test_a_love_does_not_pass_through_the_numbers_of_tinylm_but_its_sevens_do(pr
         (["q1", 5], "prompt 2: 5 is neither a text nor a chat row"),
     ],
 )
-def test_prompts_of_any_form_are_refused_in_a_sentence(prompts: list[Any], said: str, scene: Chain) -> None:
+def test_prompts_of_any_form_are_refused_in_a_sentence(
+    prompts: list[Any], said: str, scene: Chain, server: OpenAIServer
+) -> None:
     (scene.folder / "asked.json").write_text(json.dumps(prompts))
     assert said in run(scene, code=1)
 
 
-def test_a_limit_that_leaves_no_prompt_says_so(scene: Chain) -> None:
+def test_a_limit_that_leaves_no_prompt_says_so(scene: Chain, server: OpenAIServer) -> None:
     params = json.loads((scene.folder / "params.yaml").read_text())
     params["generate_dataset"].setdefault("generate_kwargs", {})["limit"] = [100, 200]
     (scene.folder / "params.yaml").write_text(json.dumps(params))
