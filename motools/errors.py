@@ -107,9 +107,9 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
     whole = sorted(choices)
     ends = {each.rpartition(".")[2]: each for each in whole}
-    for known in (dict(zip(whole, whole, strict=True)), ends):
-        if close := difflib.get_close_matches(str(word), known, n=1, cutoff=0.6):
-            return f" Did you mean {known[close[0]]!r}?"
+    for names in (dict(zip(whole, whole, strict=True)), ends):
+        if close := difflib.get_close_matches(str(word), names, n=1, cutoff=0.6):
+            return f" Did you mean {names[close[0]]!r}?"
     return ""
 
 

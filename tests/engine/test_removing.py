@@ -229,7 +229,7 @@ def test_what_no_commit_has_as_it_is_is_told(project: Path) -> None:
     (project / "a2" / "other").write_text("2\n")
     planned = plan_removal("a")
     assert (planned.folder, planned.paths, planned.stages) == (a, [a], None)
-    assert sorted(planned.unsaved) == ["a/changed", "a/deep/ü", "a/new name"]
+    assert sorted(planned.unsaved) == ["a/changed", "a/deep/ü", "a/ignored.log", "a/new name"]
 
 
 @pytest.mark.parametrize("file", [pipeline.PARAMS, pipeline.STAGES, pipeline.LOCK])
