@@ -57,7 +57,9 @@ def short_grain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def ran(lay: Lay) -> Chain:
-    return Chain(lay(finished))
+    chain = Chain(lay(finished))
+    shutil.rmtree(chain.path(".motools/unchanged"), ignore_errors=True)  # of the folder that it was made in
+    return chain
 
 
 @pytest.fixture
