@@ -99,7 +99,8 @@ def own_surroundings(
     for name in list(os.environ):
         if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith(("MOTOOLS_", "INSPECT_", "GIT_")):
             monkeypatch.delenv(name)
-    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):  # else every process would compile all of motools
+    # With the first, every process would compile all of motools; the last is set, for good, by a cluster of Dask's.
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONHASHSEED"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))  # what a test imports from is no other test's
     monkeypatch.setenv("HOME", str(home))

@@ -101,7 +101,7 @@ def start() -> Path:
         (place / name).write_text(program)
         (place / name).chmod(0o755)
     # As the fixture `own_surroundings` leaves them for what is started.
-    unset = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+    unset = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONHASHSEED")
     env = {name: value for name, value in os.environ.items() if name not in unset} | ONE_THREAD
     (place / "variables").write_bytes(marshal.dumps(variables(env)))
     # Asked for by what is imported; with the last, PyTorch does not touch a GPU, which no fork could use then.

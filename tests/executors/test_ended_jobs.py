@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_slurm import Slurm
-from test_slurm import laid
+from test_slurm import laid, states, wait_for
 
 from motools.base import slurm as commands
 from motools.engine.leftovers import leftovers
@@ -113,6 +113,7 @@ def test_a_job_that_failed_goes_in_a_month(journal: Journal) -> None:
 def test_gc_says_what_goes_and_removes_it(project: Path, slurm: Slurm) -> None:
     chain = laid(project)
     assert chain.run("--on", "cluster").statuses == ["finished"] * 3
+    wait_for(lambda: states(slurm) == ["COMPLETED"] * 3)
     looked = chain.command("gc", "--dry-run")
     assert "SLURM jobs of `motools jobs list` that have ended, with their logs: 3" in looked.out
     assert len(json.loads(chain.command("jobs", "list", "--json").out)) == 3
