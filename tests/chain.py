@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from motools.base import yaml12
-from motools.base.loaded_modules import Mark, loaded_since
-from motools.observe import is_project
+from motools.code.loading import names_of_projects
 
 WORKFLOW = '''\
 """A dataset, a model of it, an evaluation of that; each step tells when it is executed."""
@@ -282,21 +281,9 @@ def eventually(condition: Callable[[], Any], seconds: float = 300) -> Any:
 
 def forget_modules(folder: Path) -> None:
     """Have the modules of a project imported anew, as a new process would."""
-    new, _looked_at.mark = loaded_since(_looked_at.mark)
-    _looked_at.names.update(name for name in new if is_project(_file_of(name)))
-    for name in [name for name in _looked_at.names if _file_of(name).startswith(f"{folder}{os.sep}")]:
-        del sys.modules[name]
-
-
-class _looked_at:
-    """What is installed is looked at once: there are thousands of modules in a process of pytest."""
-
-    mark: Mark | None = None
-    names: ClassVar[set[str]] = set()
-
-
-def _file_of(name: str) -> str:
-    return getattr(sys.modules.get(name), "__file__", None) or ""
+    for name in names_of_projects():
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+            del sys.modules[name]
 
 
 def living(pid: int) -> bool:

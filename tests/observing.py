@@ -140,11 +140,11 @@ def _serve(observed: bool) -> None:
     if observed:
         import motools.execution.run_step
         import motools.workflow  # noqa: F401
-        from motools.code import loading
+        from motools.code.loading import names_of_projects
         from motools.execution import observation
 
         observer()
-        loading._names_of_projects()  # each fork would look at all that is loaded
+        names_of_projects()  # each fork would look at all that is loaded
         observation._project_modules()
     gc.collect()
     gc.freeze()

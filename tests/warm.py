@@ -185,11 +185,14 @@ def _import(*libraries: str) -> None:
 def _look_at_all_modules() -> None:
     """Have whose code each module is looked up: there are a few hundred where a run has imported what it needs, and
     thousands here."""
-    from motools.code import loading
+    from motools.code.loading import names_of_projects
+    from motools.engine.snapshot import loaded_files
     from motools.execution import observation
+    from motools.observe import hooks
 
-    loading._names_of_projects()
     observation._project_modules()
+    for look in (names_of_projects, hooks.carriers, loaded_files):
+        look()
 
 
 def _listen(listener: socket.socket) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
-__all__ = ["Mark", "loaded_since"]
+__all__ = ["Mark", "asked_once", "loaded_since"]
 
 
 class Mark(NamedTuple):
@@ -28,3 +29,17 @@ def loaded_since(mark: Mark | None) -> tuple[list[str], Mark]:
         new.append(name)
     last = next(reversed(sys.modules))
     return new[::-1], Mark(last, sys.modules.get(last), len(sys.modules))
+
+
+def asked_once(is_one: Callable[[str], bool]) -> Callable[[], list[str]]:
+    """A function that gives the names of the loaded modules of which something is true, and asks that once of each."""
+    mark: Mark | None = None
+    names: dict[str, None] = {}
+
+    def now() -> list[str]:
+        nonlocal mark
+        new, mark = loaded_since(mark)
+        names.update(dict.fromkeys(filter(is_one, new)))
+        return [name for name in names if name in sys.modules]
+
+    return now

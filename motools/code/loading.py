@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
-from motools.base.loaded_modules import Mark, loaded_since
+from motools.base.loaded_modules import asked_once
 from motools.code.references import Reference, cause, check
 from motools.code.search_path import PipelineFolder, beside
 from motools.errors import ConfigError
@@ -84,29 +84,23 @@ def forget(file: Path) -> None:
 def _forget_foreign_modules(place: PipelineFolder) -> None:
     """Modules of another pipeline of the project go, where this one has modules of the same names."""
     root = str(place.project.root)
-    for name in _names_of_projects():
-        module = sys.modules.get(name)
+    for name in names_of_projects():
+        module = sys.modules[name]
         origin = getattr(module, "__file__", None) or ""
-        if module is not None and origin.startswith(root) and is_project(origin) and name != "__main__":
+        if origin.startswith(root) and is_project(origin) and name != "__main__":
             file = place.module_file(name)
             if file is not None and not _same_file(module, file):
                 del sys.modules[name]
                 observer().sources.pop(os.path.abspath(origin), None)
 
 
-def _names_of_projects() -> list[str]:
-    """The names under which code of projects was imported; of those that were there before it is known already."""
-    new, _looked_at.mark = loaded_since(_looked_at.mark)
-    for name in new:
-        origin = getattr(sys.modules.get(name), "__file__", None)
-        if isinstance(origin, str) and is_project(origin):
-            _looked_at.names[name] = None
-    return list(_looked_at.names)
+def _is_of_project(name: str) -> bool:
+    origin = getattr(sys.modules.get(name), "__file__", None)
+    return isinstance(origin, str) and is_project(origin)
 
 
-class _looked_at:
-    mark: Mark | None = None
-    names: ClassVar[dict[str, None]] = {}
+names_of_projects = asked_once(_is_of_project)
+"""The names under which code of projects is loaded."""
 
 
 def _is_installed(module: ModuleType, place: PipelineFolder) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 STARTED = time.time_ns()
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
@@ -146,12 +146,22 @@ def forget(root: Path, folder: Path) -> None:
 
 
 def loaded_files() -> list[str]:
-    """The files of all loaded modules but the standard library's, and the folders where modules are found:
-    a package that is installed, removed or edited may change what a workflow is."""
+    """The files of all modules that were loaded but the standard library's, and the folders where modules are found: a
+    package that is installed, removed or edited may change what a workflow is."""
+    from motools.base.loaded_modules import loaded_since
+
     library = os.path.dirname(os.__file__)
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    kept = [f for f in files if f and (not f.startswith(library) or f"{os.sep}site-packages{os.sep}" in f)]
-    return sorted({*kept, *(entry for entry in sys.path if entry and os.path.isdir(entry))})
+    new, _loaded.mark = loaded_since(_loaded.mark)
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in new}
+    _loaded.files |= {f for f in files if f and (not f.startswith(library) or f"{os.sep}site-packages{os.sep}" in f)}
+    return sorted({*_loaded.files, *(entry for entry in sys.path if entry and os.path.isdir(entry))})
+
+
+class _loaded:
+    """What this process has loaded, as far as it was looked at; forks of it start from there."""
+
+    mark: Any = None
+    files: ClassVar[set[str]] = set()
 
 
 def is_young(path: str) -> bool:

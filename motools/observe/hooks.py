@@ -14,6 +14,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from motools.base.loaded_modules import asked_once
 from motools.base.own_doing import spare
 from motools.observe.callers import caller, frames, line
 from motools.observe.events import Source
@@ -30,6 +31,14 @@ _WATCHED = frozenset(
 )
 _CARRIERS = frozenset(("spawn", "cloudpickle", "_dill"))
 """Modules, also where a package has its own copy, that start other processes or send them code."""
+
+
+def _is_carrier(name: str) -> bool:
+    return name.rpartition(".")[2] in _CARRIERS
+
+
+carriers = asked_once(_is_carrier)
+"""The names of those that are loaded."""
 _SETTINGS = tuple(f"{os.sep}{name}{os.sep}" for name in ("pydantic_settings", "environs", "decouple"))
 """Packages that read for the project which variables it has named."""
 
@@ -88,7 +97,7 @@ def _watch_loader(seen: Observer) -> None:
 
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
         spec = find(name, path, target)
-        if name.rpartition(".")[2] in _CARRIERS and isinstance(getattr(spec, "loader", None), loader):
+        if _is_carrier(name) and isinstance(getattr(spec, "loader", None), loader):
             _watch_carrier_of(seen, spec.loader)
         if path is None:
             seen.imports.add(name)
@@ -100,7 +109,7 @@ def _watch_loader(seen: Observer) -> None:
         return spec
 
     finder.find_spec = staticmethod(find_spec)
-    for name in [name for name in sys.modules if name.rpartition(".")[2] in _CARRIERS]:
+    for name in carriers():
         _watch_carrier(seen, sys.modules[name])
     inspecting: Any = inspect
     source = inspect.findsource

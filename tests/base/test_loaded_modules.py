@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from motools.base.loaded_modules import loaded_since
+from motools.base.loaded_modules import asked_once, loaded_since
 
 
 @pytest.fixture
@@ -44,3 +44,21 @@ def test_what_was_loaded_before_the_last_one_was_loaded_anew_is_told(load: list[
     sys.modules["made_up_two"] = ModuleType("made_up_two")
     sys.modules["made_up_one"] = ModuleType("made_up_one") if is_new else one
     assert {"made_up_one", "made_up_two"} <= set(loaded_since(mark)[0])
+
+
+def test_of_each_module_it_is_asked_once_and_what_is_gone_is_not_told(load: list[str]) -> None:
+    asked: list[str] = []
+
+    def is_made_up(name: str) -> bool:
+        asked.append(name)
+        return name.startswith("made_up")
+
+    names = asked_once(is_made_up)
+    assert names() == []
+    assert set(asked) == set(sys.modules)
+    load += ["made_up_one", "made_up_two"]
+    sys.modules |= {name: ModuleType(name) for name in load}
+    asked.clear()
+    assert names() == load == asked
+    del sys.modules["made_up_one"]
+    assert names() == ["made_up_two"]
