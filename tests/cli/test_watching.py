@@ -87,6 +87,8 @@ class Watched:
 
     def __exit__(self, *error: object) -> None:
         self.process.kill()
+        self.process.wait(300)
+        self.reading.join(300)  # until all that it has started has ended, too
 
     def count(self, start: str) -> int:
         return sum(line.startswith(start) for line in self.lines)
