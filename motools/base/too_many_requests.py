@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 __all__ = ["is_hopeless"]
 
+LONGEST = 1000
+"""Characters of a provider's words that are looked at: some send whole pages."""
 _MONEY = re.compile(r"billing|quota|credit|payment|balance|budget|spend|insufficient|hard.?limit", re.IGNORECASE)
 """What waiting does not bring back."""
 _LONG = re.compile(
@@ -34,7 +36,8 @@ _ASIDE = re.compile(r"https?://\S+|You can increase your rate limit.*")
 
 def curable(error: Any, message: str) -> float | Literal[False] | None:
     """Whether waiting may cure a 429: how long the server asks to wait, None where it does not say, False if not."""
-    coded = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}".replace("_", " ")
+    message = message[:LONGEST]
+    coded = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}".replace("_", " ")[:LONGEST]
     said, wait = _ASIDE.sub("", message), _retry_after(error.response.headers)
     if wait is None and (soon := _SOON.search(message)) and any(soon.groups()):
         minutes = float(soon[1] or soon[2] or 0)

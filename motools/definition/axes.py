@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -139,9 +140,8 @@ def mappings_in(value: Any, where: str) -> list[Mapping[str, Any]]:
 
 def check_values(key: str, values: Any) -> list[Any]:
     """Of an axis, each once; raises `ConfigError`."""
-    told = [_told_apart(key, value) for value in _listed(key, values)]
-    if len({*told}) < len(told):
-        twice = next(text for number, text in enumerate(told) if text in told[:number])
+    told = Counter(_told_apart(key, value) for value in _listed(key, values))
+    if twice := next((text for text, often in told.items() if often > 1), None):
         raise ConfigError(f"sweep.{key}: {twice} is there twice.")
     return list(values)
 

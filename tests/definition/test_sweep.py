@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from motools.definition import sweep as sweep_module
-from motools.definition.axes import axes_of, is_named, label
+from motools.definition.axes import axes_of, check_values, is_named, label
 from motools.definition.config_changes import with_first_values, with_seeds, with_values
 from motools.definition.instances import axes_in
 from motools.definition.sweep import instances_of, values_of_instances
@@ -516,3 +516,8 @@ def test_many_values_take_time_in_proportion() -> None:
 
     calls(1)
     assert calls(400) < 5 * calls(100)
+
+
+def test_a_value_that_stands_twice_among_very_many_is_found_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"^sweep\.a\.b: 49999 is there twice\.$"):
+        check_values("a.b", [*range(100_000), 49_999])

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from chain import Chain
 
 from motools.atom import ModelAtom
+from motools.base.too_many_requests import is_hopeless
 from motools.definition.context import StepContext, executing
 from motools.errors import BackendError, StepError
 from motools.evals import EvalRequest, Evaluation
 from motools.evals.inspect.evaluator import InspectEvaluator
+from motools.evals.inspect.logs import _told_cause
 from motools.evals.options import check_options
 from motools.repo.project import Project
 
@@ -135,3 +138,25 @@ def test_a_pipeline_keeps_the_counts_of_what_may_lack_a_sample_and_nothing_of_wh
 def test_a_share_or_count_that_cannot_be_is_refused(value: Any) -> None:
     with pytest.raises(BackendError, match=r"eval_kwargs\.fail_on_error must be true, false, a share"):
         check_options({"fail_on_error": value})
+
+
+JSON = "{'error': {'code': 'x', 'message': %s, 'param': None}}"
+CAUSES = [
+    (f"BadRequestError: code 400 - {JSON % repr('no such model')}", "BadRequestError: code 400 - no such model"),
+    (f"Error code: 400 - {JSON % repr('you' + chr(39) + 're out')} (again)", "Error code: 400 - you're out (again)"),
+    ("first line\n" + JSON % "'said'" + "\nlast line.", "first line said last line"),
+    ("{'message': 'never closed", "{'message': 'never closed"),
+    ("{'message': }", "{'message': }"),
+    ("{'message': ", "{'message':"),
+]
+
+
+@pytest.mark.parametrize(("error", "told"), CAUSES, ids=range(len(CAUSES)))
+def test_of_json_in_an_error_the_message_is_told(error: str, told: str) -> None:
+    assert _told_cause(error, "") == told
+
+
+def test_an_error_that_is_a_page_of_braces_is_told_at_once() -> None:
+    assert len(_told_cause("{" * 100_000 + "'message': '" * 10_000, "")) == 400
+    error = SimpleNamespace(status_code=429, response=SimpleNamespace(headers={}), message="limit " * 100_000)
+    assert not is_hopeless(error)  # type: ignore[arg-type]

@@ -157,9 +157,17 @@ def _told_cause(error: str, trace: str) -> str:
     if text.startswith("\nRequest:"):  # Inspect puts all that was asked before the cause
         kind, text = _unfolded(text.rpartition("\n\n")[2])
         error = f"{kind}: {text}" if kind else text
-    error = re.sub(r"\{.*'message': (['\"])(.*?)\1.*\}", r"\2", error)  # of what a provider sends as JSON
-    line = " ".join(error.split()).rstrip(".")
+    line = " ".join(" ".join(map(_said, error.split("\n"))).split()).rstrip(".")
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def _said(line: str) -> str:
+    """A line with the message alone of what a provider sends as JSON."""
+    before, mark, after = line.rpartition("'message': ")
+    message, closed, rest = after[1:].partition(after[:1] or "'")
+    if not (mark and closed and after[0] in "'\"" and "{" in before and "}" in rest):
+        return line
+    return before[: before.index("{")] + message + rest[rest.rindex("}") + 1 :]
 
 
 def _unfolded(error: str) -> tuple[str, str]:
