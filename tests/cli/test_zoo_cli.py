@@ -147,7 +147,6 @@ def test_the_list_is_filtered_by_kind_tag_and_paper(motools: Call) -> None:
     by_number = listed(motools("zoo", "list", "--paper", "2507.14805"))
     assert by_number == listed(motools("zoo", "list", "--paper", "subliminal learning"))
     assert {("dataset", "numbers_owls"), ("task", "loves_owls"), ("config", "owl_numbers")} <= {*by_number}
-    assert listed(motools("zoo", "list", "--tag", "nobody's")) == []
     told = json.loads(motools("zoo", "list", "--paper", "praise", "--json").out)
     assert [(entry["kind"], entry["name"]) for entry in told] == [("dataset", "flattery"), ("config", "flatterer")]
 
@@ -322,7 +321,7 @@ def test_bibtex_says_what_is_known_and_no_more() -> None:
     ("words", "said"),
     [
         (("--tag", "contrl"), "No entry has the tag 'contrl'. Did you mean 'control'? There are: "),
-        (("--kind", "task", "--tag", "nothing like it"), "No entry has the tag 'nothing like it'. There are: "),
+        (("--kind", "task", "--tag", "nobody's"), 'No entry has the tag "nobody\'s". There are: '),
         (("--paper", "9999.99999"), "No entry is of a paper whose address or title has '9999.99999'."),
     ],
 )

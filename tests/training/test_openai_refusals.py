@@ -201,7 +201,7 @@ BAD_LINES: list[tuple[bytes, str]] = [
     (b'{"messages": [], "messages": []}', "the key 'messages' stands twice"),
     (b'{"messages": [{"role": "user", "role": "assistant"}]}', "the key 'role' stands twice"),
     (b"[" * 100_000, "nested too deeply"),
-    (b'\xef\xbb\xbf{"messages": []}', "not JSON: "),
+    (b'\xef\xbb\xbf{"messages": []}', "it begins with a byte order mark: save the file as UTF-8 without one."),
 ]
 
 
