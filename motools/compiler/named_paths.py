@@ -56,6 +56,8 @@ def _named_in(text: str, place: PipelineFolder) -> Named:
     folders: dict[str, None] = {}
     for form in _forms(text):
         for path in _places(form, place):
+            if _looks_everywhere(path, place):
+                continue
             if glob.has_magic(form):
                 files = [p for p in glob.glob(path, recursive=True) if os.path.isfile(p) and not _is_own(p, place)]
                 paths.update(dict.fromkeys(files))
@@ -64,6 +66,13 @@ def _named_in(text: str, place: PipelineFolder) -> Named:
             elif (os.path.exists(path) or _PATH.fullmatch(form)) and not _is_own(path, place):
                 paths[path] = None
     return Named(tuple(paths), tuple(folders))
+
+
+def _looks_everywhere(path: str, place: PipelineFolder) -> bool:
+    """Whether it is a pattern that looks in all that lies above the pipeline or in the home folder."""
+    upper, recursive, _ = path.partition("**")
+    [fixed] = [each for each in (upper, *_above(upper)) if not glob.has_magic(each)]
+    return bool(recursive) and _is_own(fixed, place) and os.path.normpath(fixed) not in map(str, place.roots)
 
 
 def _above(pattern: str) -> Iterator[str]:

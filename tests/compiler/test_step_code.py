@@ -269,8 +269,8 @@ def test_a_text_that_names_nothing_is_just_a_text(place: PipelineFolder, text: s
 @pytest.mark.parametrize(
     ("text", "forms"),
     [
-        *[(text, []) for text in (" ", "", "two\nlines", "a\0b", "x" * 501, "https://example.org/a.txt")],
-        *[(text, [text]) for text in ("x" * 500, "a b", "code.py:f", "a.py@f", ":f", "a:b-c")],
+        *[(text, []) for text in (" ", "", "two\nlines", "a\0b", "x/" * 251, "x" * 256, "https://example.org/a.txt")],
+        *[(text, [text]) for text in ("x/" * 250, "x" * 255, "a b", "code.py:f", "a.py@f", ":f", "a:b-c")],
         ("file://a/b.txt", ["a/b.txt"]),
         ("file://host:1/b", ["host:1/b"]),
         ("a.txt#part", ["a.txt#part", "a.txt"]),
@@ -318,6 +318,21 @@ def test_a_package_from_a_repository_counts_with_its_commit(
     monkeypatch.syspath_prepend(str(tmp_path))
     step_code._of_package.cache_clear()
     assert step_code._of_package("of-the-lab", "step") == version
+
+
+def test_no_pattern_looks_through_all_that_lies_above_the_pipeline_or_in_the_home_folder(
+    place: PipelineFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    for far in (home / "deep", place.folder.parent):
+        far.mkdir(parents=True, exist_ok=True)
+        (far / "far.txt").write_text("far")
+    (place.folder / "near.txt").write_text("near")
+    wide = ["/**/", "/**/*.txt", f"{place.folder.parent}/**/*.txt", "~/**", "../**/far.txt", "../*/../**", "/*/**"]
+    assert named_by({"c": wide}, place) == named_paths.Named((), ())
+    near = named(place, f"{place.folder}/**/near.txt", "~/*/far.txt", "../far*")
+    assert near == ["../far.txt", "../home/deep/far.txt", "near.txt"]
 
 
 def test_folders_in_which_a_pattern_looks_are_named(place: PipelineFolder) -> None:
