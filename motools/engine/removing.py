@@ -19,7 +19,7 @@ from motools.engine import failures, snapshot
 from motools.engine.prepared import prepare_folder
 from motools.errors import ConfigError, ProjectError, listed
 from motools.repo import pipeline
-from motools.repo.outs import Located
+from motools.repo.outs import Located, is_within
 from motools.repo.project import Project
 from motools.repo.walking import MADE
 
@@ -89,6 +89,8 @@ def _of_instances(place: PipelineFolder, axes: Mapping[str, str], label: str, co
     paths = [folder / out.path for out in gone]
     paths += [folder / path for stage in stages for path in (pipeline.metrics_path(stage), pipeline.logs_path(stage))]
     unneeded = garbage.of_outs(place.project, gone, commits)
+    if outside := [path for path in paths if not is_within(path, place.project.root)]:
+        raise ProjectError(f"{folder / pipeline.LOCK} names {outside[0]}, which is no output of a project.")
     return Removal(place.project, folder, stages, sorted({path for path in paths if path.exists()}), unneeded, [])
 
 

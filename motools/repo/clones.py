@@ -22,6 +22,7 @@ from motools.errors import ProjectError
 from motools.repo import pipeline
 from motools.repo.exchange import Exchange
 from motools.repo.git import surroundings
+from motools.repo.outs import is_within
 from motools.repo.project import Project
 
 __all__ = ["Clone", "clone_of", "clones_folder"]
@@ -121,6 +122,7 @@ class Clone:
             self.exchange = Exchange(Project(root))
             tracked = [out for out in Project(root).outs() if out.stage is None]
             atoms = pipeline.atom_path("")
+            tracked = [out for out in tracked if is_within(out.folder / out.path, root)]
             self.tracked = {out.folder / out.path: out.md5 for out in tracked if not out.path.startswith(atoms)}
             self.laid.clear()
             self.state = wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,15 @@ class Located(NamedTuple):
     path: str
     md5: str
     siblings: dict[str, str]  # path -> md5 of all outs of that stage
+
+
+def is_within(path: Path, root: Path) -> bool:
+    """Whether a path that a lock file names is one of the project's: what others wrote into it may lead anywhere."""
+    path, root = Path(os.path.normpath(path)), root.resolve()
+    path = path.parent.resolve() / path.name
+    if path == root or not path.is_relative_to(root):
+        return False
+    return {".git", ".dvc"}.isdisjoint(part.lower() for part in path.relative_to(root).parts)
 
 
 def located_in(path: Path, unread: list[str]) -> list[Located]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from motools.errors import DamagedError, ProjectError
 from motools.repo import step_cache
+from motools.repo.outs import is_within
 from motools.repo.project import Project
 from motools.repo.remote import Remote
 
@@ -78,7 +79,8 @@ def _lay_large(project: Project) -> None:
     """Put results with large files where they belong, linked: DVC, which finds them there, would copy them."""
     for out in project.outs():
         target = out.folder / out.path
-        if not target.exists() and project.store.has(out.md5) and project.store.has_large(out.md5):
+        is_lacking = not target.exists() and is_within(target, project.root)
+        if is_lacking and project.store.has(out.md5) and project.store.has_large(out.md5):
             project.store.check_out(out.md5, target)
 
 

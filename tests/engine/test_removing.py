@@ -11,6 +11,7 @@ import pytest
 from chain import Chain
 
 from motools.atom import DatasetAtom
+from motools.base import yaml12
 from motools.code.search_path import pipeline_folder
 from motools.engine import failures
 from motools.engine.removing import plan_removal
@@ -208,6 +209,28 @@ def test_instances_of_a_sweep_go_when_params_yaml_asks_for_them_no_more(
     again = scene.command("rm", "x@suffix=b", "--yes")
     assert again.code == 2
     assert "has no results of suffix=b. It has some of n=1, n=2, suffix=a" in again.err
+
+
+@pytest.mark.parametrize("path", ["../../precious", "link/precious", "../.git", ".."])
+def test_a_lock_file_of_others_has_nothing_removed_that_is_not_the_projects(
+    scene: Chain, project: Path, path: str
+) -> None:
+    a = lay(project / "a")
+    run(a)
+    for outside in (project.parent / "precious", project.parent / "elsewhere" / "precious"):
+        outside.mkdir(parents=True)
+        (outside / "mine.txt").write_text("precious")
+    (a.folder / "link").symlink_to(project.parent / "elsewhere")
+    lock = yaml12.load(a.path("dvc.lock"))
+    outs = [{"path": path, "md5": "0" * 32}]
+    lock["stages"]["train_model@seed=3"] = {"cmd": "motools step run x train_model@seed=3", "outs": outs}
+    a.path("dvc.lock").write_text(yaml12.dumps_lock(lock))
+    refused = scene.command("rm", "a@seed=3", "--yes")
+    assert refused.code == 2
+    assert "which is no output of a project" in refused.sentence
+    assert len([*project.parent.glob("**/mine.txt")]) >= 2
+    assert (project / ".git" / "HEAD").exists()
+    assert a.folder.exists()
 
 
 def test_what_no_commit_has_as_it_is_is_told(project: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from chain import Chain, commit, dvc, git, remove, spoil
 
 from motools.errors import DamagedError
-from motools.repo import large_objects
+from motools.repo import large_objects, sharing
 from motools.repo.cache import Cache
 from motools.repo.file_hashes import FileHashes
 from motools.repo.hashing import hash_file, hash_folder
@@ -86,6 +86,21 @@ def test_a_large_file_goes_through_run_push_clone_and_pull_and_lies_on_the_disk_
         assert not os.path.samefile(
             each.folder / "atoms/model/data/small.json", each.object("atoms/model", "data/small.json")
         )
+
+
+def test_a_pull_lays_nothing_where_a_file_of_others_leads_out_of_the_project(project: Path) -> None:
+    (project / "data.bin").write_bytes(b"a" * LARGE)
+    dvc(project, "add", "-q", "data.bin")
+    (project / "data.bin").unlink()
+    told = (project / "data.bin.dvc").read_text()
+    (project / "link").symlink_to(project.parent)
+    for path in ("../outside.bin", "link/outside.bin", ".git/hooks/post-checkout"):
+        (project / "data.bin.dvc").write_text(told.replace("path: data.bin", f"path: {path}"))
+        sharing._lay_large(Project(project))
+        assert not (project / path).exists()
+    (project / "data.bin.dvc").write_text(told)
+    sharing._lay_large(Project(project))
+    assert (project / "data.bin").stat().st_size == LARGE
 
 
 def test_who_writes_into_a_linked_file_all_the_same_spoils_no_later_result(project: Path) -> None:
