@@ -174,7 +174,7 @@ def test_what_was_put_away_for_later_stays(scene: Scene) -> None:
 def test_what_another_work_tree_of_the_repository_names_stays(scene: Scene, tmp_path: Path) -> None:
     here, there = scene.made("here"), scene.made("there")
     beside = tmp_path / "be side"
-    subprocess.run(["git", "worktree", "add", "-q", str(beside)], cwd=scene.folder, check=True)
+    subprocess.run(["git", "worktree", "add", "-q", "--detach", str(beside)], cwd=scene.folder, check=True)
     scene.lock(there=there)
     (scene.folder / "pipe").rename(beside / "pipe")  # which no commit has
     scene.lock(here=here)

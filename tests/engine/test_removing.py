@@ -222,7 +222,7 @@ def test_a_lock_file_of_others_has_nothing_removed_that_is_not_the_projects(
         (outside / "mine.txt").write_text("precious")
     (a.folder / "link").symlink_to(project.parent / "elsewhere")
     lock = yaml12.load(a.path("dvc.lock"))
-    outs = [{"path": path, "md5": "0" * 32}]
+    outs = [{"path": path, "hash": "md5", "md5": "0" * 32, "size": 1}]
     lock["stages"]["train_model@seed=3"] = {"cmd": "motools step run x train_model@seed=3", "outs": outs}
     a.path("dvc.lock").write_text(yaml12.dumps_lock(lock))
     refused = scene.command("rm", "a@seed=3", "--yes")
