@@ -142,7 +142,7 @@ TESTS = {
 }
 """The tests that belong to each module: quick ones, which run within the process."""
 _REMEMBERING = re.compile(r"@?(cache|lru_cache)\b")
-_NO_RESULT = ("repr", "frozen", "ours", "usedforsecurity")
+_NO_RESULT = ("check_exists", "frozen", "ours", "repr", "usedforsecurity")
 """Arguments that forbid, or say how something is done that comes out the same."""
 _FOR_SPEED = "  # for speed"
 """How the comment of a line begins that could only be slower."""

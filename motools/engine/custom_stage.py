@@ -110,7 +110,7 @@ class CustomStage:
     def start(self, plan: StagePlan) -> Future[str | None]:
         with self._locked():
             self._move_aside_others()
-            self._stage.remove_outs(ignore_remove=False)
+            self._stage.remove_outs()
             self._stage.save_deps()
             self._read = [dep.hash_info for dep in self._stage.deps]
         project, folder = self._state.place.project, self._state.place.folder

@@ -98,7 +98,7 @@ class Stages:
         """What a run would do; leaves nothing changed."""
         state = self.state
         before = dict(state.atoms)
-        self._look()  # for speed
+        self._look()  # for speed: one request in place of many
         plans: dict[Stage, StagePlan] = {}
         for step in self.steps.values():
             if step in self.upstream:
@@ -120,8 +120,8 @@ class Stages:
         """Have what tells of the results that dvc.lock names brought here at once, where they are not here whole."""
         remote, store = self.state.remote, self.state.place.project.store
         if remote is not None:
-            entries = [entry for step in self.selected if (entry := step.locked_entry()) is not None]
-            remote.look([oid for entry in entries if not all(map(store.has, entry.oids())) for oid in entry.oids()])
+            entries = [e for step in self.selected if (e := step.locked_entry()) is not None]  # for speed
+            remote.look([oid for e in entries if not all(map(store.has, e.oids())) for oid in e.oids()])  # for speed
 
     def check(self, plans: Plans) -> None:
         """Let each step that will run refuse its config before anything starts; raises `UserError`."""
@@ -190,7 +190,7 @@ class Stages:
 def as_one_graph(folders: Sequence[Stages]) -> dict[Stage, list[Stage]]:
     """The stages of all folders that are run together, each with those that it waits for: a stage may read what one of
     another folder writes."""
-    if len(folders) == 1:
+    if len(folders) == 1:  # for speed
         return folders[0].upstream
     home = {stage: each.state for each in folders for stage in each.taking_part}
     everywhere = waiting_for(list(home))

@@ -9,6 +9,7 @@ import os
 import shutil
 import types
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -682,6 +683,15 @@ def test_every_stage_that_will_or_may_run_has_its_config_checked_and_tried_out(c
                 ask(plans(stages, mine="run", evaluate=action))
 
 
+def test_what_is_tried_out_is_tried_on_this_machine_wherever_steps_run(chain: Chain) -> None:
+    refusing(chain, "rehearse")
+    chain.edit("chain.py", "f'no {config.seed}'", "f'process {os.getpid()}'")
+    with ThreadPoolExecutor(1) as pool, opened(chain, executor=pool) as stages:
+        with pytest.raises(UserError, match="process") as error:
+            stages.rehearse(plans(stages, train="run"))
+        assert f"process {os.getpid()}" not in str(error.value)
+
+
 def test_what_comes_after_a_stage_of_ones_own_may_need_what_that_makes_and_tries_nothing_out(chain: Chain) -> None:
     chain.set("train", more={"file": "out.txt"})
     add_mine(chain)
@@ -898,7 +908,10 @@ def execute(stages: Stages) -> Done:
     (mine,) = stages.custom
     plan = mine.at_hand(mine.decide())
     assert plan.action == "run"
-    return mine.finish(plan, mine.start(plan).result())
+    before = stages.state.world
+    done = mine.finish(plan, mine.start(plan).result())
+    assert stages.state.world is not before, "it may have written any file"
+    return done
 
 
 def test_a_stage_of_ones_own_is_entered_as_dvc_would_with_what_its_command_found(
@@ -933,6 +946,13 @@ def test_a_stage_of_ones_own_that_fails_is_not_entered(chain: Chain) -> None:
             execute(stages)
         assert stages.custom[0].decide().action == "run"
     assert "mine" not in chain.locked()
+
+
+def test_what_dvc_refuses_of_a_stage_of_ones_own_is_told_with_its_name(chain: Chain) -> None:
+    add_mine(chain)
+    chain.path("src.txt").unlink()
+    with opened(chain) as stages, pytest.raises(MotoolsError, match=r"DVC, on the stage mine: .*src\.txt"):
+        stages.custom[0].start(StagePlan("mine", "run"))
 
 
 def test_a_frozen_stage_of_ones_own_is_left_alone_as_dvc_does(chain: Chain) -> None:
@@ -986,6 +1006,12 @@ def test_among_folders_that_run_together_a_stage_waits_for_what_another_one_writ
             ("b", "train"): [b.steps["prepare"], a.steps["evaluate"]],
         }
         assert (a.state.is_read_elsewhere, b.state.is_read_elsewhere) == (True, False)
+        worlds = a.state.world, b.state.world
+        b.state.made()
+        assert (a.state.world, b.state.world) == worlds, "nobody reads what it makes"
+        a.state.made()
+        assert (a.state.world is worlds[0], b.state.world is worlds[1]) == (True, False)
+        assert a.steps["train"]._executor() is not b.steps["train"]._executor(), "each has its own code"
 
 
 # -- running -----------------------------------------------------------------------------
