@@ -165,7 +165,7 @@ def every_file(cache: Cache) -> Iterator[tuple[Path, CachedResult]]:
             yield path, entry
 
 
-def folder_of(cache: Cache, command: str, outputs: Iterable[str], logs: bool = False) -> Path:
+def folder_of(cache: Cache, command: str, outputs: Iterable[str], logs: bool) -> Path:
     """Where the entries of a command for these outputs lie; the same path below `runs` in every cache and remote."""
     return _folder(cache, command, [*(f"out/{name}" for name in outputs), RECORD, *([LOGS] if logs else [])])
 
@@ -189,7 +189,7 @@ def by_object(cache: Cache) -> dict[str, list[Path]]:
 
 def _read(path: Path) -> CachedResult | None:
     """An entry of ours, or None: a damaged one counts as absent, the step then runs again."""
-    if path.name.startswith(".") or path.suffix:
+    if path.suffix:
         return None
     try:
         content = yaml12.load(path)

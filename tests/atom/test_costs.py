@@ -39,6 +39,12 @@ def test_the_longest_name_that_fits_has_the_price(model: str, name: str) -> None
     assert price_of(model, SETTINGS) is SETTINGS.prices[name]
 
 
+def test_a_longer_name_has_the_price_before_a_later_one_of_the_alphabet() -> None:
+    settings = Settings(prices={"own/model": Price(input=9.0), "openai-api/own/model": Price(input=1.0)})
+    assert price_of("openai-api/own/model", settings).input == 1.0
+    assert price_of("own/model", settings).input == 9.0
+
+
 @pytest.mark.parametrize("model", ["gpt-4o-miniature", "gpt-4o", "openai/ft:gpt-4o:org::x", "anthropic/claude", ""])
 def test_what_no_name_fits_has_no_price(model: str) -> None:
     assert price_of(model, SETTINGS) == Price()

@@ -11,7 +11,7 @@ import pytest
 from chain import NAMES, Chain, commit, dvc, git
 
 from motools.base import yaml12
-from motools.engine.outdated import _same
+from motools.engine.outdated import _same, sentence
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,19 @@ def test_a_value_of_the_config_makes_its_result_out_of_date_and_those_made_of_it
     assert why(chain) == ["atoms/model, which train has made, is out of date"]
     chain.set("train", seed=0)
     assert why(chain) == []
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        (["a"], "x is out of date: a."),
+        (["a", "b", "c"], "x is out of date: a; b; c."),
+        (["a", "b", "c", "d", "e"], "x is out of date: a; b; c; and 2 more."),
+        (["a", "its files cannot be read: b"], "x may be out of date: a; its files cannot be read: b."),
+    ],
+)
+def test_a_sentence_names_three_reasons_at_most(why: list[str], told: str) -> None:
+    assert sentence("x", why) == f"{told} `motools status` says what a run would do."
 
 
 def test_every_command_that_tells_of_a_result_says_it(chain: Chain) -> None:
@@ -190,9 +203,19 @@ def own_stage(chain: Chain, text: str, out: str) -> Callable[[], list[str]]:
 
 def test_a_stage_of_ones_own_is_told_by_its_files_and_parameters(chain: Chain) -> None:
     chain.path("rows.txt").write_text("1\n")
+    chain.path("folder", "deep").mkdir(parents=True)
+    chain.path("folder", "deep", "more.txt").write_text("1\n")
     chain.path("params.yaml").write_text(chain.path("params.yaml").read_text() + "more: {a: {b: 1}}\n")
-    told = own_stage(chain, "cmd: cat rows.txt > figure.txt\ndeps: [rows.txt]\nparams: [more.a.b]\n", "figure.txt")
+    told = own_stage(
+        chain, "cmd: cat rows.txt > figure.txt\ndeps: [rows.txt, folder]\nparams: [more.a.b]\n", "figure.txt"
+    )
     assert told() == []
+    dvc(chain.folder, "add", "-q", "rows.txt")
+    chain.path("rows.txt").unlink()
+    assert told() == [], "its .dvc file says what it is"
+    chain.path("folder", "deep", "more.txt").write_text("2\n")
+    assert told() == ["folder changed"]
+    chain.path("folder", "deep", "more.txt").write_text("1\n")
     chain.path("rows.txt").write_text("2\n")
     assert told() == ["rows.txt changed"]
     chain.edit("params.yaml", "b: 1", "b: 2")
@@ -201,12 +224,17 @@ def test_a_stage_of_ones_own_is_told_by_its_files_and_parameters(chain: Chain) -
 
 def test_a_stage_of_ones_own_that_reads_in_a_result_is_as_old_as_that(chain: Chain) -> None:
     chain.path("own.yaml").write_text("a: 1\n")
+    chain.path("own.toml").write_text("b = 1\n")
     read = "atoms/model/data/part.txt"
-    told = own_stage(chain, f"cmd: cp {read} copy.txt\ndeps: [{read}]\nparams: [{{own.yaml: [a]}}]\n", "copy.txt")
+    told = own_stage(
+        chain, f"cmd: cp {read} copy.txt\ndeps: [{read}]\nparams: [{{own.yaml: [a]}}, {{own.toml: [b]}}]\n", "copy.txt"
+    )
     assert told() == []
     chain.set("train", seed=7)
     assert told() == [f"{read}, which train has made, is out of date"]
     chain.set("train", seed=0)
+    chain.path("own.toml").write_text("b = 2\n")
+    assert told() == [], "what only DVC reads is not read here"
     chain.path("own.yaml").write_text("")
     assert told() == ["a: 1 -> (none)"]
 

@@ -13,8 +13,9 @@ import pytest
 
 from motools.errors import UserError
 from motools.repo.project import Project
+from motools.training import TrainingRequest
 from motools.training.jobs import list_jobs, running_jobs
-from motools.training.journal import JobEntry, Journal
+from motools.training.journal import JobEntry, Journal, job_key
 
 
 def entry(key: str = "a" * 64, **more: Any) -> JobEntry:
@@ -30,6 +31,20 @@ def entry(key: str = "a" * 64, **more: Any) -> JobEntry:
             **more,
         }
     )
+
+
+def test_the_key_of_a_job_is_that_of_what_is_asked_for_wherever_it_lies(tmp_path: Path) -> None:
+    for name, text in {"rows": "1", "same": "1", "other": "2"}.items():
+        (tmp_path / name).write_text(text)
+    asked = TrainingRequest("m", {"epochs": 1, "rate": 2}, None, tmp_path / "rows")
+    equal = [{"dataset": tmp_path / "same"}, {"hyperparameters": {"rate": 2, "epochs": 1}}, {"checkpoints": [1]}]
+    assert {job_key("step", replace(asked, **each)) for each in equal} == {job_key("step", asked)}  # type: ignore[arg-type]
+    others = [
+        {"model": "n"}, {"hyperparameters": {"epochs": 1}}, {"suffix": "s"}, {"dataset": tmp_path / "other"},
+        {"validation": tmp_path / "rows"},
+    ]  # fmt: skip
+    keys = {job_key("other", asked), *(job_key("step", replace(asked, **each)) for each in others)}  # type: ignore[arg-type]
+    assert len(keys - {job_key("step", asked)}) == 6
 
 
 def test_an_entry_reads_back_as_it_was_written(tmp_path: Path) -> None:
