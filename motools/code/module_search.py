@@ -146,5 +146,5 @@ def _imported_by(module: Module, function: str | None = None) -> tuple[str, ...]
     for node in nodes:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             for target, alias, _ in syntax.imports_of(node):
-                dotted += [target, f"{target}.{alias}"] if alias and alias != "*" else [target]
+                dotted += [target, f"{target}.{alias}"] if alias else [target]
     return tuple(dict.fromkeys(dotted))

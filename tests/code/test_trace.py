@@ -582,3 +582,18 @@ def test_a_world_looks_once(scene: Scene) -> None:
     write(scene.root, {"helper.py": "N = 2\n"})
     assert world.changes(found, {}) == []
     assert World(scene.place).changes(found, {}) != []
+
+
+def test_modules_are_looked_for_in_the_folder_then_the_root_and_then_where_a_trace_found_more(tmp_path: Path) -> None:
+    place = PipelineFolder(Project(tmp_path), tmp_path / "a")
+    more = ["lib", "./own", "lib"]
+    assert module_search.search_path(place, more) == [
+        str(tmp_path / name) if name else str(tmp_path) for name in ("a", "", "lib", "a/own")
+    ]
+
+
+def test_a_folder_of_modules_is_the_projects_with_and_without_an_init_file(tmp_path: Path) -> None:
+    write(tmp_path, {"plain/part.py": "", "whole/__init__.py": "", "single.py": "", "data/rows.txt": ""})
+    loads = module_search.Loads(PipelineFolder(Project(tmp_path), tmp_path), [], {})
+    names = ["plain", "plain.part", "whole", "single", "data", "plain.rows", "other", "single.part", ""]
+    assert [name for name in names if loads.is_project(name)] == ["plain", "plain.part", "whole", "single", "data"]
