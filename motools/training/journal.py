@@ -99,9 +99,7 @@ class JobEntry:
 
 def job_key(step_key: str, request: TrainingRequest) -> str:
     """The key of the job that a step asks for: equal for the same step and the same content, wherever that lies."""
-    asked = {
-        name: value for name, value in vars(request).items() if not isinstance(value, Path) and name != "checkpoints"
-    }
+    asked = {name: value for name, value in vars(request).items() if name != "checkpoints"}
     for name, value in vars(request).items():
         if isinstance(value, Path):
             with value.open("rb") as file:
