@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from motools.base.chat.lines import chat_rows
-from motools.training import TrainedModel, TrainingRequest, model_name
+from motools.training import TrainedModel, TrainingRequest, check_suffix, model_name
 from motools.zoo import versioned
 
 __all__ = ["DummyTrainer"]
@@ -24,7 +24,8 @@ class DummyTrainer:
     provider = "dummy"
 
     def check(self, request: TrainingRequest) -> None:
-        """Nothing can be wrong with what is never used."""
+        """Nothing else can be wrong with what is never used."""
+        check_suffix(request.suffix)
 
     def train(self, request: TrainingRequest, workspace: Path) -> TrainedModel:
         assert request.dataset is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from motools.base.chat import Rules, check_row, text_of
 from motools.base.chat.lines import chat_rows
 from motools.errors import BackendError, did_you_mean, listed
-from motools.training import TrainedModel, TrainingRequest, check_checkpoints, model_name, step_numbers
+from motools.training import TrainedModel, TrainingRequest, check_checkpoints, check_suffix, model_name, step_numbers
 from motools.zoo import versioned
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class TinyLMTrainer:
     def check(self, request: TrainingRequest) -> None:
         if request.model.startswith("tinylm/") and request.model != BASE:
             raise BackendError(f"tinylm trains from its own base only: set model to {BASE!r}, not {request.model!r}.")
+        check_suffix(request.suffix)
         hyperparameters(request.hyperparameters)
         check_checkpoints(request.checkpoints)
 

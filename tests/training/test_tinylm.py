@@ -12,7 +12,8 @@ import pytest
 
 from motools.errors import BackendError, StepError
 from motools.tinylm.model import TinyLM
-from motools.training import TrainedModel, TrainingRequest
+from motools.training import TrainedModel, Trainer, TrainingRequest
+from motools.training.dummy import DummyTrainer
 from motools.training.tinylm import TinyLMTrainer
 
 ROWS = [
@@ -108,6 +109,14 @@ def test_a_hyperparameter_that_cannot_be_is_refused_before_anything_runs(given: 
     with pytest.raises(BackendError) as error:
         TinyLMTrainer().check(TrainingRequest("tinylm/base", given, None))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("trainer", [TinyLMTrainer(), DummyTrainer()], ids=["tinylm", "dummy"])
+def test_a_suffix_that_does_not_fit_every_trainer_fits_none(trainer: Trainer) -> None:
+    trainer.check(TrainingRequest("tinylm/base", {}, "s" * 64))
+    for suffix in ("", "s" * 65):
+        with pytest.raises(BackendError, match=f"suffix must have 1 to 64 characters, not {len(suffix)}"):
+            trainer.check(TrainingRequest("tinylm/base", {}, suffix))
 
 
 def test_it_starts_from_its_own_base_only() -> None:
