@@ -57,7 +57,7 @@ def hash_file(path: Path | str) -> str:
 def hash_with_stat(path: Path | str) -> Hashed:
     """The MD5 of a file's bytes, with its stat."""
     digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:  # for speed
         before = os.fstat(file.fileno())
         size = block_of(before.st_size)
         while block := file.read(size):
@@ -93,7 +93,7 @@ def _hash_all(files: Iterable[tuple[str, str]], large_objects: LargeObjects | No
             by_name[name] = Hashed(md5, about)
         else:
             large[name] = path
-    if len(large) < 2:
+    if len(large) < 2:  # for speed: no threads
         return by_name | {name: hash_with_stat(path) for name, path in large.items()}
     from concurrent.futures import ThreadPoolExecutor
 
