@@ -120,7 +120,9 @@ class World:
             real = self._here(told)[0]
             if spaces and (file := loads.file(code.module)) and os.path.realpath(file) != os.path.realpath(real):
                 yield f"a new module {code.module}"
-            yield from (f"a new package {parent}" for parent in spaces if loads.file(parent))
+            for parent in spaces:  # or what counts whole, since it was imported before anybody looked
+                if (file := loads.file(parent)) and to_told(file, self.place) not in trace.files:
+                    yield f"a new package {parent}"
             hiding = os.path.join(self._here(told)[0].removesuffix(".py"), "__init__.py")
             if not code.package and told.endswith(".py") and os.path.isfile(hiding):
                 yield f"a new package {code.module}"

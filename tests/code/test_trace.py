@@ -213,6 +213,20 @@ def test_a_namespace_package_is_found(scene: Scene) -> None:
     assert list(found.code) == ["space/deep.py", "steps.py"]
 
 
+def test_a_package_that_counts_whole_is_no_new_one(scene: Scene) -> None:
+    """As one does that was imported before anybody looked, by a worker that had PyTorch from another environment."""
+    files = {"steps.py": "from space import deep\n\n\ndef step():\n    return deep.value()\n",
+             "space/deep.py": "def value():\n    return 1\n"}  # fmt: skip
+    found = scene.trace(files, {"steps.py": "step", "space/deep.py": "value"})
+    write(scene.root, {"space/__init__.py": "X = 1\n"})
+    assert scene.changes(found) == ["a new package space"]
+    digest = path_digest(str(scene.root / "space" / "__init__.py"))
+    whole = dataclasses.replace(found, files={**found.files, "space/__init__.py": digest})
+    assert scene.changes(whole) == []
+    write(scene.root, {"space/__init__.py": "X = 2\n"})
+    assert scene.changes(whole) == ["space/__init__.py"]
+
+
 def test_what_would_be_loaded_in_place_of_a_part_of_a_namespace_package_is_told(below: Scene) -> None:
     files = {"steps.py": "from space import deep\n\n\ndef step():\n    return deep.value()\n",
              "space/deep.py": "def value():\n    return 1\n"}  # fmt: skip
