@@ -23,8 +23,12 @@ _ZIP = os.path.join(os.path.dirname(os.path.dirname(os.__file__)), "python{}{}.z
 """Where Python looks for its standard library too."""
 STDLIB = (*prefixes(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(os.__file__)), _ZIP)
 INSTALLED = prefixes(
-    sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()
+    *(sysconfig.get_path(name) for name in ("purelib", "platlib")),
+    *site.getsitepackages(),
+    site.getusersitepackages(),
+    *(path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")),
 )
+"""Also what PYTHONPATH or a `.pth` file leads to of another environment, as modules of a cluster do."""
 
 
 @cache
@@ -45,7 +49,8 @@ def kind_of_code(file: str) -> str:
 def is_project(file: str) -> bool:
     """Whether a file of code is the project's: not the standard library's, not installed, not MOTools' own.
 
-    What lies elsewhere and is reached by a link, `sys.path`, a `.pth` file or an editable install is the project's.
+    What lies elsewhere and is reached by a link, `sys.path`, a `.pth` file or an editable install is the project's,
+    but for another environment's `site-packages`.
     """
     return kind_of_code(file) == "project"
 

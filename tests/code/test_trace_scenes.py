@@ -339,3 +339,44 @@ def test_steps_with_plug_ins_a_path_of_their_own_and_an_editable_install(project
     scene.wakes("templated", "templates/one.txt", "templates/one.txt", "one", "this")
     scene.wakes("templated", "what is in templates/", "templates/two.txt", "", "two $seed\n")
     assert (project / "atoms/d/data/out.txt").read_text() == str({"one": "this 0\n", "two": "two 0\n"})
+
+
+MODULES = {
+    "params.yaml": "workflow: flow.py:workflow\n",
+    "flow.py": """
+        from dataclasses import dataclass
+
+        from motools.workflow import AtomConstructor, Step, StepConfig, Workflow
+
+
+        @dataclass
+        class Config(StepConfig):
+            pass
+
+
+        def far(config, inputs, workspace):
+            import faraway
+
+            (workspace / "out.txt").write_text(faraway.text())
+            return [AtomConstructor("a", workspace / "out.txt", "thing")]
+
+
+        workflow = Workflow("flow", [Step("far", {}, {"a": "thing"}, Config, far, packages=["faraway"])])
+    """,
+}
+
+
+@pytest.mark.parametrize("kind", ["site-packages", "dist-packages"])
+def test_packages_of_another_environment_that_the_path_leads_to_count_by_their_versions(
+    kind: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a cluster, whose modules set PYTHONPATH: they are no more watched than those of this environment."""
+    there = tmp_path / "modules" / kind
+    write(there, {"faraway.py": "def text():\n    return 'one'\n"})
+    about = "Metadata-Version: 2.1\nName: faraway\nVersion: 1.0\n"
+    write(there / "faraway-1.0.dist-info", {"METADATA": about, "RECORD": "faraway.py,,\n"})
+    monkeypatch.setenv("PYTHONPATH", str(there))
+    scene = Scene(project, MODULES)
+    scene.sleeps_through((os.path.relpath(there / "faraway.py", project), "'one'", "'two'"))
+    about = os.path.relpath(there / "faraway-1.0.dist-info" / "METADATA", project)
+    scene.wakes("far", "faraway", about, "Version: 1.0", "Version: 1.1")
