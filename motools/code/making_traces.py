@@ -82,7 +82,8 @@ def make_trace(of: Execution, place: PipelineFolder, made: set[str] | None = Non
     entries, reached = loads.closure([*([of.entry] if of.entry in of.sources else []), *of.sources], ran)
     order = [path for path in reached if path in of.sources]
     configs = _config_classes(of.configs)
-    counted = blocks.count(loads.parsed(order), ran, loaded, pinned, configs, loads.is_project)
+    parsed = loads.parsed(order)
+    counted = blocks.count(parsed, ran, loaded, pinned, configs, loads.is_project)
 
     def counts(by: tuple[str, int] | None) -> bool:
         return by is None or by[0] not in counted or counted[by[0]].hold(by[1])
@@ -117,7 +118,6 @@ def make_trace(of: Execution, place: PipelineFolder, made: set[str] | None = Non
         )
     exists = used("exists", "exists")
     env, unseen = used("env", "env"), used("unseen", "unseen")
-    parsed = loads.parsed(order)
     if WHOLE_ENVIRONMENT in unseen:  # those count that the code names
         names = {name for module in parsed.values() for name in uses.texts_of(module).variables}
         env |= {name: environment_digest(name) for name in names}
@@ -174,7 +174,7 @@ def _open_in_c(
     root, everything = str(place.project.root), frozenset[str]()
     for path, module in modules.items() if readers else ():
         texts = uses.texts_of(module).texts
-        if path in counted and path not in read:  # what does not count says nothing
+        if path not in read:  # what does not count says nothing
             texts = uses.texts_in(_nodes_that_count(module, counted[path]))
         everything |= texts
         folders = [str(place.folder), root, os.path.dirname(path)]

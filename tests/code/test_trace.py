@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from code_cases import write
 
-from motools.code import module_search, trace
+from motools.code import making_traces, module_search, trace
 from motools.code.making_traces import Execution, make_trace
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, dependencies, from_dict
 from motools.code.world import World
-from motools.observe import WHOLE_ENVIRONMENT, Events, Source, environment_digest, listing, path_digest
+from motools.observe import WHOLE_ENVIRONMENT, Events, Source, environment_digest, listing, observer, path_digest
 from motools.repo.project import Project
 
 
@@ -45,6 +45,7 @@ class Scene:
         events: Events | None = None,
         loading: Events | None = None,
         skip: tuple[str, ...] = (),
+        made: set[str] | None = None,
         **more: Any,
     ) -> Trace:
         """Of an execution that loaded these files of code and executed these functions, by file."""
@@ -60,8 +61,8 @@ class Scene:
             for name, text in files.items()
             if name.endswith(".py") and name not in skip
         }
-        entry = next(iter(sources))
-        return make_trace(Execution(sources, loading or Events(), events, entry, **more), self.place)
+        more = {"entry": next(iter(sources)), **more}
+        return make_trace(Execution(sources, loading or Events(), events, **more), self.place, made)
 
     def changes(self, of: Trace, roles: dict[str, str] | None = None) -> list[str]:
         read = from_dict(of.as_dict())
@@ -357,6 +358,140 @@ def test_a_file_that_code_names_which_opens_files_unseen_is_one_that_it_reads(sc
     assert scene.trace(code, {"steps.py": "step"}).files == {}
 
 
+def opened(scene: Scene, monkeypatch: pytest.MonkeyPatch, files: str, began: float = float("inf")) -> None:
+    """Lay files of data of other contents than their names; the step begins at a time, after all that if not told."""
+    write(scene.root, {name: f"of {name}" for name in files.split()})
+    monkeypatch.setattr(observer(), "_began", began)
+
+
+def test_data_counts_whose_names_the_code_puts_together(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the project, for the code may change its folder; and not what a run itself writes."""
+    found = "1-part.parquet deep/2-part.parquet deep/last.parquet m.safetensors x.feather"
+    others = "other.parquet part.parquet 1-part.parquets 1-w.safetensors notes.txt "
+    others += "atoms/1-part.parquet deep/runs/1-part.parquet .dvc/1-part.parquet"
+    opened(scene, monkeypatch, f"{found} {others}")
+    (scene.root / "9-part.parquet").symlink_to("nowhere")
+    step = (
+        "def step(n):\n    return f'rows/{n}-part.parquet', 'rows/last.parquet', '.feather', 'in/m.safetensors', "
+        "f'{n}-w.safetensors', 'in/notes.txt', 'x\\0y'\n"
+    )
+    trace = scene.trace({"steps.py": f"import pandas\n\n\n{step}"}, {"steps.py": "step"})
+    assert " ".join(trace.files) == found
+    assert trace.files["x.feather"] == path_digest(scene.path("x.feather"))
+    assert scene.trace({"steps.py": f"import json\n\n\n{step}"}, {"steps.py": "step"}).files == {}
+
+
+def test_data_that_has_come_since_the_step_began_counts_where_the_code_has_its_whole_name(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(scene, monkeypatch, "1-part.parquet all.parquet rows.csv", began=0)
+    files = {"steps.py": "import pandas\n\n\ndef step(n):\n    return f'{n}-part.parquet', 'all.parquet', 'rows.csv'\n"}
+    made: set[str] = set()
+    assert list(scene.trace(files, {"steps.py": "step"}, made=made).files) == ["all.parquet", "rows.csv"]
+    assert made == {scene.path("all.parquet"), scene.path("1-part.parquet")}
+    assert list(scene.trace(files, {"steps.py": "step"}).files) == ["all.parquet", "rows.csv"]
+
+
+def test_data_that_is_kept_apart_counts_where_the_code_has_its_whole_name(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(scene, monkeypatch, "1-part.parquet 2-part.parquet all.parquet")
+    files = {"steps.py": "import pandas\n\n\ndef step(n):\n    return f'{n}-part.parquet', 'all.parquet'\n"}
+    apart = {scene.path("1-part.parquet"), scene.path("all.parquet")}
+    assert list(scene.trace(files, {"steps.py": "step"}, apart=apart).files) == ["2-part.parquet", "all.parquet"]
+
+
+def test_data_may_be_named_in_another_file_than_the_one_that_opens_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(scene, monkeypatch, "all.parquet 1-part.parquet rows.csv", began=0)
+    files = {
+        "steps.py": "import helper\n\n\ndef step(n):\n    return helper.read(['all.parquet', 'rows.csv'])\n",
+        "helper.py": "import duckdb\n\n\ndef read(names):\n    return names\n",
+    }
+    ran = {"steps.py": "step", "helper.py": "read"}
+    assert list(scene.trace(files, ran).files) == ["all.parquet"], "as for the other, it may read it itself"
+    files["steps.py"] = files["steps.py"].replace("'all.parquet'", "f'{n}-part.parquet'")
+    monkeypatch.setattr(observer(), "_began", float("inf"))
+    assert list(scene.trace(files, ran).files) == ["1-part.parquet"]
+
+
+def test_only_code_that_counts_names_data(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("top", "unused", "step", "inner", "other")
+    opened(scene, monkeypatch, " ".join(f"{name}.parquet" for name in names))
+    text = (
+        "import pandas\n\nTOP = 'top.parquet'\nUNUSED = 'unused.parquet'\n\n\n"
+        "def step():\n    def inner():\n        return 'inner.parquet'\n    return TOP, 'step.parquet'\n\n\n"
+        "def other():\n    return 'other.parquet'\n"
+    )
+    found = scene.trace({"steps.py": text}, {"steps.py": "step"}, Events(named={"steps:gone": None}))
+    assert list(found.files) == ["inner.parquet", "step.parquet", "top.parquet"]
+    read = scene.trace({"steps.py": text}, {"steps.py": "step"}, used(scene, "steps.py"))
+    assert list(read.files) == sorted([*(f"{name}.parquet" for name in names), "steps.py"]), (
+        "it has been read as a text"
+    )
+
+
+def test_a_file_of_data_is_named_from_the_pipelines_folder_the_root_or_beside_the_code(
+    below: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(below, monkeypatch, "one.csv experiments/a/two.csv lib/three.csv lib/four.csv")
+    names = "'one.csv', 'two.csv', 'three.csv', 'lib/four.csv', 'other.csv'"
+    files = {
+        "steps.py": "from lib import inner\n\n\ndef step():\n    return inner.names()\n",
+        "lib/inner.py": f"import pandas\n\n\ndef names():\n    return {names}\n",
+    }
+    found = below.trace(files, {"steps.py": "step", "lib/inner.py": "names"})
+    assert list(found.files) == ["./two.csv", "lib/four.csv", "lib/three.csv", "one.csv"]
+
+
+def test_what_was_unpickled_by_its_name_counts(scene: Scene) -> None:
+    before = scene.trace(FILES, RAN)
+    for kind in ("events", "loading"):
+        found = scene.trace(FILES, RAN, **{kind: Events(named={"helper:two": None, "json:dumps": None})})
+        assert list(found.code["helper.py"].functions) == ["one", "two"]
+        assert found.code.keys() == before.code.keys()
+
+
+def test_a_lambda_that_was_executed_counts_with_its_statement(scene: Scene) -> None:
+    text = "KEEP = {}\nKEEP['a'] = lambda: 1\nother = lambda: 2\n\n\ndef step():\n    return KEEP\n"
+    events = Events(ran={(scene.path("steps.py"), "<lambda>", 3)})
+    found = scene.trace({"steps.py": text}, {"steps.py": "step"}, events)
+    assert len(found.code["steps.py"].pinned) == 1
+    assert scene.changes(found) == []
+    write(scene.root, {"steps.py": text.replace("lambda: 2", "lambda: 3")})
+    assert scene.changes(found) == ["steps.py: other"]
+    assert scene.trace({"steps.py": text}, {"steps.py": "step"}).code["steps.py"].pinned == []
+
+
+def test_the_file_that_defines_the_workflow_is_the_first_entry(scene: Scene) -> None:
+    files = {"aside.py": "", **FILES}
+    assert scene.trace(files, RAN).entries == ["aside.py", "steps.py"]
+    assert scene.trace(files, RAN, entry=scene.path("steps.py")).entries == ["steps.py", "aside.py"]
+    assert scene.trace(files, RAN, entry="").entries == ["aside.py", "steps.py"]
+    assert scene.trace(files, RAN, entry="/installed/steps.py").entries == ["aside.py", "steps.py"]
+
+
+def test_a_name_that_was_asked_for_in_vain_is_absent_unless_it_is_somebodys(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "made_up", ModuleType("made_up"))
+    monkeypatch.delitem(sys.modules, "antigravity", raising=False)  # of the standard library, and not imported
+    files = {"steps.py": "import pack.inner\n\n\ndef step():\n    pass\n", "pack/inner.py": ""}
+    asked = frozenset({"made_up", "antigravity", "pack", "missing"})
+    assert scene.trace(files, {"steps.py": "step"}, asked=asked).absent == ["missing"]
+
+
+def test_a_config_class_of_no_file_has_no_fields_to_be_told_of(scene: Scene) -> None:
+    @dataclass
+    class Nowhere:
+        a: int = 1
+
+    for module in ("not_imported", "builtins"):
+        Nowhere.__module__ = module
+        assert scene.trace(FILES, RAN, configs=(Nowhere,)).configs == {}
+
+
 def test_the_fields_of_config_classes_are_those_of_the_file_that_names_them(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,6 +605,26 @@ def test_a_folder_on_the_path_in_which_others_may_come_to_lie_is_remembered(
     assert found.paths == ["plugins", "more"], "as they are looked through"
     write(scene.root, {"plugins/json.py": ""})
     assert scene.changes(found) == ["a new module json"]
+
+
+def test_a_folder_that_is_on_the_path_no_more_is_looked_through_first(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("two", "one"):
+        (scene.root / name).mkdir()
+        monkeypatch.syspath_prepend(str(scene.root / name))
+    inner = {
+        scene.path("gone/inner.py"): Source(b"", "inner", False),
+        scene.path("gone/p/__init__.py"): Source(b"", "p", True),
+    }
+    place = PipelineFolder(Project(scene.root), scene.root)
+    assert making_traces._module_paths(place, inner) == [scene.path(name) for name in ("gone", "one", "two")]
+
+
+def test_what_is_installed_below_the_project_is_no_folder_of_its_modules() -> None:
+    site = Path(pytest.__file__).parents[1]
+    assert str(site) in sys.path
+    assert making_traces._module_paths(PipelineFolder(Project(site.parent), site.parent), {}) == []
 
 
 def test_a_package_hides_the_folders_of_its_name(below: Scene) -> None:
