@@ -98,7 +98,7 @@ def _places(form: str, place: PipelineFolder) -> Iterator[str]:
     path = os.path.expanduser(form)
     if os.path.isabs(path):
         yield os.path.normpath(path)
-    elif form:
+    else:
         yield from dict.fromkeys(os.path.normpath(os.path.join(folder, path)) for folder in place.roots)
 
 

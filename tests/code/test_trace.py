@@ -598,8 +598,8 @@ def test_folders_that_the_code_adds_to_the_path_are_remembered(scene: Scene, mon
 def test_a_folder_on_the_path_in_which_others_may_come_to_lie_is_remembered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("more", "plugins", "../outside"):
-        (scene.root / name).mkdir()
+    for name in ("more", "plugins", "../outside", "."):
+        (scene.root / name).mkdir(exist_ok=True)
         monkeypatch.syspath_prepend(str(scene.root / name))
     found = scene.trace(FILES, RAN)
     assert found.paths == ["plugins", "more"], "as they are looked through"
@@ -648,6 +648,27 @@ def test_what_a_file_imports_is_relative_to_the_name_by_which_it_was_found(scene
     assert entries == [scene.path("steps.py")]
     names = ("pack/__init__.py", "pack/inner/deep.py", "pack/inner/__init__.py", "steps.py")
     assert order == [scene.path(name) for name in names]
+
+
+def test_a_file_that_is_gone_imports_nothing(scene: Scene) -> None:
+    gone = scene.path("gone.py")
+    assert module_search.Loads(scene.place, [], {}).closure([gone], {}) == ([gone], [gone])
+
+
+def test_a_module_is_the_file_that_was_loaded_under_its_name(scene: Scene) -> None:
+    write(scene.root, {"helper.py": ""})
+    loaded = {"/elsewhere/helper.py": Source(b"", "helper", False)}
+    loads = module_search.Loads(scene.place, [], loaded)
+    assert loads.file("helper") == "/elsewhere/helper.py"
+    assert loads.is_project("helper")
+
+
+def test_what_executed_functions_import_comes_by_their_names_after_what_loading_does(scene: Scene) -> None:
+    step = "def b():\n    import one\n\n\ndef a():\n    import two\n\n\ndef c():\n    import four\n\n\nimport three\n"
+    write(scene.root, {"steps.py": step} | {f"{name}.py": "" for name in ("one", "two", "three", "four")})
+    steps = scene.path("steps.py")
+    _, order = module_search.Loads(scene.place, [], {}).closure([steps], {steps: {"b", "a", "gone"}})
+    assert order == [scene.path(f"{name}.py") for name in ("three", "two", "one", "steps")]
 
 
 def test_files_that_no_other_imports_are_looked_through_once(scene: Scene) -> None:

@@ -227,6 +227,34 @@ def test_a_file_is_named_in_any_form(place: PipelineFolder, form: str) -> None:
     assert named(place, form.format(folder=place.folder)) == ["data/rows.txt"]
 
 
+def test_a_pattern_finds_nothing_of_the_results_themselves(place: PipelineFolder) -> None:
+    for name in ("params.yaml", "dvc.yaml", "dvc.lock", ".env", "own.yaml", "own.lock", "atoms", "deep/dvc.yaml"):
+        (place.folder / name).parent.mkdir(exist_ok=True)
+        (place.folder / name).write_text("1")
+    assert named(place, "*.yaml", "*.lock", ".e*", "atom*", "*/*.yaml") == ["deep/dvc.yaml", "own.lock", "own.yaml"]
+
+
+def test_a_name_is_looked_for_in_the_pipelines_folder_and_in_the_root(folder: Path) -> None:
+    place = PipelineFolder(Project(folder), folder / "deep")
+    for path in (folder / "deep" / "data" / "rows.txt", folder / "deep" / "own.txt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    assert named(place, "data/rows.txt") == ["../data/rows.txt", "data/rows.txt"]
+    assert named(place, "own.txt", "loaders.py") == ["../loaders.py", "own.txt"]
+    found = named_by({"a": ("data/*.txt",)}, place)
+    assert {*found.folders} == {str(folder / "data"), str(folder / "deep" / "data")}
+    assert named(place, str(folder), "..") == []
+
+
+def test_what_a_text_names_is_looked_for_once_in_a_moment(place: PipelineFolder) -> None:
+    known: dict[str, named_paths.Named] = {}
+    found = named_by({"a": "data/*.txt"}, place, known)
+    assert known["data/*.txt"] == found
+    (place.folder / "data" / "more.txt").write_text("1")
+    assert named_by({"b": ["data/*.txt"]}, place, known) == found
+    assert named_by({"b": ["data/*.txt"]}, place) != found
+
+
 def test_keys_and_deep_values_name_files_too(place: PipelineFolder) -> None:
     assert named(place, {"data/rows.txt": 0.5}) == ["data/rows.txt"]
     assert named(place, [{"a": ["data/rows.txt"]}]) == ["data/rows.txt"]
@@ -256,7 +284,20 @@ def test_a_file_that_comes_where_a_config_names_one_is_seen(place: PipelineFolde
 @pytest.mark.parametrize(
     "text",
     [
-        *("", ".", "..", "/", "gpt-4o-mini", "tinylm", "json:dumps", "https://example.org/a.txt", "atoms", "dvc.lock"),
+        *(
+            "",
+            ".",
+            "..",
+            "/",
+            "~",
+            "#part",
+            "gpt-4o-mini",
+            "tinylm",
+            "json:dumps",
+            "https://example.org/a.txt",
+            "atoms",
+            "dvc.lock",
+        ),
         *("params.yaml", "dvc.yaml", ".env", "a\0b", "two\nlines", "x" * 501, "x/" * 200, "é" * 200),
     ],
 )
@@ -340,7 +381,7 @@ def test_folders_in_which_a_pattern_looks_are_named(place: PipelineFolder) -> No
     found = named_by({"a": "data/*.txt"}, place)
     assert found.folders == (str(place.folder / "data"),)
     assert found.paths == (str(place.folder / "data" / "rows.txt"),)
-    found = named_by({"b": "d*/*.txt"}, place)
+    found = named_by({"b": "*/*.txt"}, place)
     assert {*found.folders} == {str(place.folder / "data"), str(place.folder)}, "another folder may come"
     (place.folder / "data" / "deep").mkdir()
     found = named_by({"c": "data/**/*.txt"}, place)
