@@ -54,7 +54,7 @@ class Loads:
         return {path: module for path, module in modules if module is not None}
 
     def is_project(self, dotted: str) -> bool:
-        if dotted not in self._is_project:
+        if dotted not in self._is_project:  # for speed
             first, *_ = parts = dotted.split(".")
             places = (os.path.join(folder, *parts) for folder in self.folders if self._has(folder, first))
             self._is_project[dotted] = any(map(os.path.isdir, places)) or self.file(dotted) is not None
@@ -96,7 +96,7 @@ class Loads:
     def file(self, dotted: str) -> str | None:
         if dotted in self._names:
             return self._names[dotted]
-        if dotted not in self._paths:
+        if dotted not in self._paths:  # for speed
             self._paths[dotted] = self._look(dotted)
         return self._paths[dotted]
 
@@ -115,7 +115,7 @@ class Loads:
 
     def _has(self, folder: str, name: str) -> bool:
         """Whether a folder holds something of a name, as its list tells that is read once, for all names."""
-        if folder not in self._listed:
+        if folder not in self._listed:  # for speed
             try:
                 self._listed[folder] = frozenset(os.listdir(folder))
             except OSError:

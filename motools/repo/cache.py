@@ -351,7 +351,7 @@ class Cache:
                     return Hashed(md5, os.stat(target))
         digest = hashlib.md5(usedforsecurity=False)
         with open(path, "rb", buffering=0) as source, open(target, "wb") as file:
-            size = block_of(os.fstat(source.fileno()).st_size)
+            size = block_of(os.fstat(source.fileno()).st_size)  # for speed
             while block := source.read(size):  # a signal is heard between two of them
                 digest.update(block)
                 file.write(block)

@@ -383,6 +383,6 @@ def test_folders_in_which_a_pattern_looks_are_named(place: PipelineFolder) -> No
     assert found.paths == (str(place.folder / "data" / "rows.txt"),)
     found = named_by({"b": "*/*.txt"}, place)
     assert {*found.folders} == {str(place.folder / "data"), str(place.folder)}, "another folder may come"
-    (place.folder / "data" / "deep").mkdir()
+    (place.folder / "data" / "deep" / "deeper").mkdir(parents=True)
     found = named_by({"c": "data/**/*.txt"}, place)
-    assert {*found.folders} == {str(place.folder / "data"), str(place.folder / "data" / "deep")}
+    assert {*found.folders} == {str(place.folder / name) for name in ("data", "data/deep", "data/deep/deeper")}

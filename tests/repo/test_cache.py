@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import stat
 import subprocess
 import tempfile
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 
 from motools.errors import DamagedError
 from motools.repo.cache import Cache
-from motools.repo.hashing import Out, hash_file, hash_folder
+from motools.repo.hashing import Hashed, Out, hash_file, hash_folder
+from motools.repo.large_objects import LARGE, LargeObjects
 from motools.repo.project import Project
 
 
@@ -512,6 +514,184 @@ def test_an_object_that_a_power_cut_has_left_empty_is_not_here(store: Cache, tmp
     assert not store.has(out.md5)
     store.add(tmp_path / "a")
     assert store.read(out.md5) == b"text"
+
+
+def test_a_folder_object_comes_after_its_files(store: Cache, tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "data", {"a": "1"})
+    bucket = store.path(hash_file(folder / "a")).parent
+    write_tree(bucket.parent, {bucket.name: "in the way"})
+    with pytest.raises(OSError, match=bucket.name):
+        store.add(folder)
+    assert not list(store.cache.rglob("*.dir"))
+
+
+def test_what_was_read_is_told_and_objects_are_protected(store: Cache, tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "data", {"a": "1", "b/c": "2"})
+    seen: dict[str, Hashed] = {}
+    out = store.add(folder, seen)
+    assert {name: each.md5 for name, each in seen.items()} == store.tree(out.md5)
+    assert seen["b/c"].stat == (folder / "b" / "c").stat()
+    seen = {}
+    assert store.add(folder / "a", seen) == Out(seen[""].md5, 1)
+    store.add_bytes(b"3")
+    assert store.read(hashlib.md5(b"3").hexdigest()) == b"3"
+    objects = [path for path in store.cache.rglob("*") if path.is_file()]
+    assert len(objects) == 4
+    assert {stat.S_IMODE(path.stat().st_mode) for path in objects} == {0o444}
+
+
+def test_where_the_disk_is_full_the_object_is_named(store: Cache, tmp_path: Path) -> None:
+    path = write_tree(tmp_path, {"data": "12345"}) / "data"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, before[1]))  # no file may be longer
+    try:
+        with pytest.raises(OSError, match="File too large") as failed:
+            store.add(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert failed.value.filename == str(store.path(hash_file(path)))
+    path.unlink()
+    with pytest.raises(FileNotFoundError) as failed:
+        store._write("0" * 32, path, str(tmp_path / "new"))
+    assert failed.value.filename == str(path)
+
+
+def test_what_is_damaged_is_named_with_its_place(store: Cache) -> None:
+    oid = put(store, b"1", "0" * 32)
+    with pytest.raises(DamagedError) as failed:
+        store.read(oid)
+    assert failed.value.path == store.path(oid)
+    oid = put_listing(store, [{"md5": oid, "relpath": "../x"}])
+    with pytest.raises(DamagedError) as failed:
+        store.tree(oid)
+    assert failed.value.path == store.path(oid)
+
+
+# -- large files -------------------------------------------------------------
+
+
+def lay_large(path: Path, size: int = LARGE) -> Path:
+    """A file of zeros, most of them a hole; last written long ago."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+    os.utime(path, ns=(10**18, 10**18))
+    return path
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_large_file_of_ours_is_the_object_unless_nothing_is_to_be_linked(tmp_path: Path, links: bool) -> None:
+    store = Cache(tmp_path / "cache", links=links)
+    names = ("first", "again", "theirs")
+    for name in names:
+        lay_large(tmp_path / name / "file")
+    outs = [store.add(tmp_path / name, ours=name != "theirs") for name in names]
+    assert outs[0] == outs[1] == outs[2]
+    target = store.path(store.tree(outs[0].md5)["file"])
+    for name in names:
+        assert os.path.samefile(tmp_path / name / "file", target) == (links and name != "theirs")
+        assert os.listdir(tmp_path / name) == ["file"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o444
+    store.check_out(outs[0].md5, tmp_path / "out")
+    assert os.path.samefile(tmp_path / "out" / "file", target) == links
+    assert hash_file(tmp_path / "out" / "file") == hash_file(target)
+
+
+def test_a_file_that_is_less_than_large_is_copied(store: Cache, tmp_path: Path) -> None:
+    out = store.add(lay_large(tmp_path / "less", LARGE - 1), ours=True)
+    assert not os.path.samefile(tmp_path / "less", store.path(out.md5))
+    store.check_out(out.md5, tmp_path / "out")
+    assert not os.path.samefile(tmp_path / "out", store.path(out.md5))
+
+
+def test_a_large_file_of_others_is_copied_for_they_may_write_to_it(store: Cache, tmp_path: Path) -> None:
+    out = store.add(lay_large(tmp_path / "file"))
+    with (tmp_path / "file").open("r+b") as file:
+        file.write(b"1")
+    assert hash_file(store.path(out.md5)) == out.md5
+
+
+def test_a_large_object_that_is_damaged_is_not_linked(store: Cache, tmp_path: Path) -> None:
+    out = store.add(lay_large(tmp_path / "file"))
+    spoil(store.path(out.md5), b"1" * LARGE)
+    with pytest.raises(DamagedError, match="is damaged"):
+        store.check_out(out.md5, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    store.add(tmp_path / "file")
+    assert hash_file(store.path(out.md5)) == out.md5
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no second file system")
+def test_a_large_file_of_another_file_system_is_copied(store: Cache, tmp_path: Path) -> None:
+    elsewhere = "/tmp" if tmp_path.is_relative_to("/dev/shm") else "/dev/shm"
+    with tempfile.TemporaryDirectory(dir=elsewhere) as folder:
+        if os.stat(folder).st_dev == tmp_path.stat().st_dev:
+            pytest.skip("there is no second file system")
+        out = store.add(lay_large(Path(folder, "file")), ours=True)
+        assert hash_file(store.path(out.md5)) == out.md5
+        store.add(Path(folder, "file"), ours=True)
+        assert os.listdir(folder) == ["file"]
+        store.check_out(out.md5, Path(folder, "file"))
+        assert hash_file(Path(folder, "file")) == out.md5
+
+
+def test_a_large_object_that_was_looked_into_is_known_if_no_write_can_have_been_missed(tmp_path: Path) -> None:
+    known = LargeObjects(tmp_path / "known")
+    store = Cache(tmp_path / "cache", large=known)
+    out = store.add(lay_large(tmp_path / "file"))
+    path = store.path(out.md5)
+    os.utime(path, ns=(1 << 62, 1 << 62))  # by a clock that is ahead
+    for learned in (None, out.md5):
+        path.chmod(0o644)
+        store.add(tmp_path / "file")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o444
+        assert known.md5(path.stat()) == learned
+        os.utime(path, ns=(10**18, 10**18))
+    known.learn("0" * 32, path.stat())
+    store.add(tmp_path / "file")
+    assert known.md5(path.stat()) == out.md5, "what it is known as is not what it should be: it was looked into"
+    spoil(path, b"1" * LARGE)
+    store.learn(out.md5, path.stat())
+    store.add(tmp_path / "file")
+    assert path.read_bytes() == b"1" * LARGE, "what is known is believed"
+    store.large = None
+    store.learn(out.md5, path.stat())
+    store.add(tmp_path / "file")
+    assert hash_file(path) == out.md5
+
+
+def test_a_folder_with_a_large_file_is_told_from_others(store: Cache, tmp_path: Path) -> None:
+    lay_large(tmp_path / "large" / "file")
+    write_tree(tmp_path / "large", {"a": "1"})
+    lay_large(tmp_path / "small" / "file", LARGE - 1)
+    for name in ("large", "small"):
+        assert store.has_large(store.add(tmp_path / name).md5) == (name == "large")
+        assert store.has_large(store.add(tmp_path / name / "file").md5) == (name == "large")
+
+
+def test_of_what_is_taken_out_those_files_are_told_that_a_later_write_would_show_in(
+    store: Cache, tmp_path: Path
+) -> None:
+    oid = store.add(lay_large(tmp_path / "data" / "file").parent, ours=True).md5
+    target = tmp_path / "out"
+    told = store.check_out(oid, target)
+    md5 = hash_file(target / "file")
+    assert told == {str(target / "file"): Hashed(md5, (target / "file").stat())}
+    inode = target.stat().st_ino
+    assert store.check_out(oid, target) == {}
+    assert target.stat().st_ino == inode, "it stood there, and somebody may be reading it"
+    os.utime(target / "file", ns=(1 << 62, 1 << 62))
+    assert store.check_out(md5, tmp_path / "late") == {}
+    os.utime(target / "file", ns=(10**18, 10**18))
+    told = store.check_out(md5, tmp_path / "one")
+    assert told == {str(tmp_path / "one"): Hashed(md5, (tmp_path / "one").stat())}
+
+
+def test_a_copy_is_told_with_all_its_bytes(store: Cache, tmp_path: Path) -> None:
+    oid = put(store, b"12345")
+    copied = store._copy(oid, tmp_path / "deep" / "copy")
+    assert (copied.md5, copied.stat.st_size) == (oid, 5)
+    assert copied.stat.st_ino == (tmp_path / "deep" / "copy").stat().st_ino
 
 
 def test_waiting_for_the_disk_works_on_this_system(store: Cache, tmp_path: Path) -> None:
