@@ -69,7 +69,7 @@ TESTS = {
     "motools/engine/scheduler.py": ["tests/engine/test_scheduler.py"],
     "motools/engine/proof.py": ["tests/engine/test_proof.py"],
     "motools/engine/snapshot.py": ["tests/engine/test_snapshot_of_files.py"],
-    "motools/engine/outdated.py": ["tests/engine/test_outdated.py", "tests/engine/test_results_table.py"],
+    "motools/engine/outdated.py": ["tests/engine/test_outdated_by_hand.py", "tests/engine/test_outdated.py"],
     "motools/engine/results_table.py": ["tests/engine/test_results_table.py"],
     "motools/engine/removing.py": ["tests/engine/test_removing.py"],
     "motools/engine/stage_outputs.py": ["tests/engine/test_run.py", _PROVEN, *_AT_HAND],
