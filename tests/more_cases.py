@@ -718,6 +718,26 @@ def step(split="train"):
 --- d/train.db
 «no database, and long enough that the header of a file is read: x|»
 """,
+    "database that is opened in C, by a name that is put together": """
+import os, sqlite3
+def step(split="train"):
+    base = sqlite3.connect(":memory:")
+    base.execute("attach ? as other", (os.path.join(os.path.dirname(__file__), "d", split + "_rows.db"),))
+    try: return base.execute("select * from other.t").fetchall()
+    except sqlite3.Error as error: return str(error)
+--- d/train_rows.db
+«no database, and long enough that the header of a file is read: x|»
+""",
+    "database that is opened in C, by a format": """
+import os, sqlite3
+def step(split="train"):
+    base = sqlite3.connect(":memory:")
+    base.execute("attach ? as other", (os.path.join(os.path.dirname(__file__), "d/rows-%s.db" % split),))
+    try: return base.execute("select * from other.t").fetchall()
+    except sqlite3.Error as error: return str(error)
+--- d/rows-train.db
+«no database, and long enough that the header of a file is read: x|»
+""",
     "database that is named in another file than the one that opens it in C": """
 import bases, os
 def step(split="train"): return bases.rows(os.path.join(os.path.dirname(__file__), "d", f"{split}.db"))

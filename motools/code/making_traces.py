@@ -197,15 +197,20 @@ def _files_named(texts: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
     for text in texts:
         for word in dict.fromkeys([text, *text.split("'")]):
             for folder in folders:
-                path = os.path.normpath(os.path.join(folder, word)) if "\0" not in word else ""
-                if path and os.path.isfile(path):
+                path = os.path.normpath(os.path.join(folder, word))
+                if os.path.isfile(path):
                     yield path
+
+
+_FIELD = re.compile(r"\{[^{}]*\}|%(?:\(\w*\))?[-+#0-9.]*[A-Za-z]")
+"""What `format` or `%` puts something in the place of."""
 
 
 def _below(root: str, texts: Iterable[str]) -> Iterator[str]:
     """The files of the project that may be opened in C, whose names are among some texts, or, of data, match them: a
     text may be the end of a name, or have fields."""
-    names = {f"*{name}" if name.startswith(".") else name.rpartition("/")[2] for name in texts}
+    names = {_FIELD.sub("*", name).rpartition("/")[2] for name in texts}
+    names = {f"*{name}" if name.startswith((".", "-", "_")) else name for name in names}
     names = {name for name in names if name.endswith(DATA_IN_C if "*" in name else READ_IN_C)}
     pattern = re.compile("|".join(map(translate, sorted(names))))
     for parent, inside, files in os.walk(root) if names else ():

@@ -103,9 +103,10 @@ class Loads:
     def _look(self, dotted: str) -> str | None:
         parent, _, last = dotted.rpartition(".")
         above = self.file(parent) if parent else None
-        folders = self.folders if not parent else [os.path.dirname(above)] if above else []
-        if parent and not above:  # a namespace package, or none of the project's
-            folders = [os.path.join(folder, *parent.split(".")) for folder in self.folders]
+        if above:
+            folders = [os.path.dirname(above)]
+        else:  # of a namespace package, of what is none of the project's, or of nothing
+            folders = [os.path.join(folder, *filter(None, parent.split("."))) for folder in self.folders]
         for folder in folders:
             for name, *below in ((last, "__init__.py"), (f"{last}.py",)):
                 path = os.path.join(folder, name, *below)

@@ -174,8 +174,6 @@ class Cache:
 
     def make(self, folder: Path) -> None:
         """Make a folder of the cache, with the mode that DVC gives it."""
-        if os.path.isdir(folder):
-            return
         above = [path for path in (folder, *folder.parents) if path.is_relative_to(self.cache)] if self._shared else []
         missing = [path for path in above if not path.exists()]
         os.makedirs(folder, exist_ok=True)
@@ -268,8 +266,10 @@ class Cache:
             size = os.stat(target).st_size
         except FileNotFoundError:
             return False
-        wanted = len(source) if isinstance(source, bytes) else os.stat(source).st_size
-        return size == wanted and self._verified(oid.removesuffix(".dir"), target)
+        wanted = len(source) if isinstance(source, bytes) else os.stat(source).st_size  # for speed
+        if size != wanted:  # for speed
+            return False
+        return self._verified(oid.removesuffix(".dir"), target)
 
     def _verified(self, md5: str, path: str) -> bool:
         """Whether an object that is here is what its name says, which protects it."""

@@ -381,6 +381,22 @@ def test_data_counts_whose_names_the_code_puts_together(scene: Scene, monkeypatc
     assert scene.trace({"steps.py": f"import json\n\n\n{step}"}, {"steps.py": "step"}).files == {}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("f'rows/{n}-part.parquet'", "'rows/{}-part.parquet'.format(n)", "'{n:03d}-part.parquet'.format(n=n)"),
+        *("'rows/%d-part.parquet' % n", "'%(n)05.1f-part.parquet' % {'n': n}", "'rows/*-part.parquet'"),
+        *("'rows/' + str(n) + '-part.parquet'", "f'{n}' '-part.parquet'"),
+    ],
+)
+def test_a_name_with_fields_or_its_end_fits_whatever_may_stand_there(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    opened(scene, monkeypatch, "deep/1-part.parquet other.parquet 1-part.parquets")
+    code = f"import pyarrow.parquet\n\n\ndef step(n):\n    return pyarrow.parquet.read_table({name})\n"
+    assert list(scene.trace({"steps.py": code}, {"steps.py": "step"}).files) == ["deep/1-part.parquet"]
+
+
 def test_data_that_has_come_since_the_step_began_counts_where_the_code_has_its_whole_name(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
