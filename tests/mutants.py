@@ -296,6 +296,8 @@ def _hints(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             found.append(node)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.fsync":
             found.append(node)
+        if isinstance(node, ast.If) and "syncfs" in ast.unparse(node.test):
+            found.append(node)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
             found += [keyword for keyword in node.keywords if keyword.arg == "strict"]
     return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in found if n is not None]
