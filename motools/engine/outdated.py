@@ -170,7 +170,7 @@ class Folder:
         command = dvc_yaml.body_of(written).get("cmd")
         params = self._params if dvc_yaml.is_generated(command) else None
         if params is not None:
-            gone = label_of(name) and "do" in written and label_of(name) not in written.get("foreach", {})
+            gone = "do" in written and label_of(name) not in written.get("foreach", {})
             return dvc_yaml.command(params.workflow, base_of(name) if gone else name)
         return command if isinstance(command, str) and "$" not in command else None
 
