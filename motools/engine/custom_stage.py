@@ -62,7 +62,6 @@ class CustomStage:
         self._state = state
         self.reporter = state.reporter
         self.at_home = state.place.importable
-        self._read: list[Any] | None = None  # what DVC says of each dependency as the command found it
 
     @property
     def log(self) -> Path:
@@ -80,7 +79,7 @@ class CustomStage:
         with self._locked():
             told: list[Any] = next(iter(self._stage.status().values()), [])
         if self._stage.frozen:  # by `dvc freeze`: DVC does not run its command, whatever has changed
-            outs = [each["changed outs"] for each in told if isinstance(each, dict) and "changed outs" in each]
+            outs = [each["changed outs"] for each in told if "changed outs" in each]
             refuse_frozen(self.name, outs[0] if outs else {})
             return StagePlan(self.name, "current")
         reasons = tuple(reason for each in told for reason in _in_words(each))
@@ -100,19 +99,19 @@ class CustomStage:
                 self._repo.stage_cache.restore(self._stage)
             except RunCacheNotFoundError:
                 return plan
+            self._stage.save_deps()
             self._commit()
         self._state.files_were_written()
         return replace(plan, action="restore")
 
     def warm_up(self) -> None:
-        self._state.workers.for_commands()
+        self._state.workers.for_commands()  # for speed
 
     def start(self, plan: StagePlan) -> Future[str | None]:
         with self._locked():
             self._move_aside_others()
             self._stage.remove_outs()
-            self._stage.save_deps()
-            self._read = [dep.hash_info for dep in self._stage.deps]
+            self._stage.save_deps()  # as the command finds them
         project, folder = self._state.place.project, self._state.place.folder
         work = project.private / "work" / f"{self.name} of {folder.name}"
         return self._state.workers.for_commands().submit(execute, project, folder, self.name, work, self.log)
@@ -150,19 +149,14 @@ class CustomStage:
                 raise MotoolsError(f"DVC, on the stage {self.name}: {error}") from error
 
     def _commit(self) -> None:
-        """Enter it, whose outs are in place, as DVC would."""
+        """Enter it, whose outs are in place and whose dependencies are saved, as DVC would."""
         stage = self._stage
-        with uninterrupted(), self._repo.scm_context(quiet=True):
-            if self._read is None:
-                stage.save_deps()
-            else:
-                for dep, hash_info in zip(stage.deps, self._read, strict=True):
-                    dep.hash_info = hash_info
+        with uninterrupted(), self._repo.scm_context():
             stage.save_outs()
-            stage.md5 = stage.compute_md5()
-            stage.commit()
-            if not stage.outs_cached():  # DVC logs a failed copy, and goes on
+            stage.commit(relink=False)
+            if not stage.outs_cached():  # DVC logs a failed copy, and would ask whether the only one may make way
                 raise MotoolsError(f"The outputs of {self.name} could not be put into the cache. Is the disk full?")
+            stage.commit()  # linked, where the cache's are
             self._repo.stage_cache.save(stage)
             stage.dvcfile.dump_stages([stage], update_pipeline=False)  # in place: half of it would be no lock file
 

@@ -27,6 +27,9 @@ __all__ = ["PipelineState"]
 class PipelineState:
     """What is known of a pipeline's folder, and changes as its stages run.
 
+    Args:
+        beside: that of another folder that is run together with this one.
+
     Attributes:
         atoms: the id of every atom that is made or will be restored, by name; None where it is not known yet.
         outputs: what stands in the folder, in dvc.lock and in the cache.
@@ -40,13 +43,13 @@ class PipelineState:
     """
 
     def __init__(
-        self, prepared: Prepared, options: RunOptions, reporter: Reporter, beside: Sequence[PipelineState] = ()
+        self, prepared: Prepared, options: RunOptions, reporter: Reporter, beside: PipelineState | None = None
     ) -> None:
         self.compiled = prepared.compiled
         self.place = prepared.place
         self.options = options
         self.reporter = reporter
-        hashes = beside[0].outputs.hashes if beside else None
+        hashes = beside.outputs.hashes if beside else None
         self.outputs: StageOutputs = StageOutputs(
             self.place.project, self.place.folder, self.compiled, reporter.note, hashes
         )
@@ -56,10 +59,10 @@ class PipelineState:
         ask = not (options.force or options.without_remote) and self.place.project.setting("core", "remote")
         self.remote = Remote(self.place.project) if ask else None
         self.elsewhere: Elsewhere = (
-            beside[0].elsewhere if beside else Elsewhere(self.place.project, options, reporter.note)
+            beside.elsewhere if beside else Elsewhere(self.place.project, options, reporter.note)
         )
-        self.workers: Workers = beside[0].workers if beside else Workers(options.executor, self.elsewhere)
-        self.together: list[PipelineState] = beside[0].together if beside else []
+        self.workers: Workers = beside.workers if beside else Workers(options.executor, self.elsewhere)
+        self.together: list[PipelineState] = beside.together if beside else []
         self.together.append(self)
         self.is_read_elsewhere = False
 
@@ -90,7 +93,7 @@ class PipelineState:
         """Where steps go that want these modules imported; folders that run together share one, where their workflow is
         an installed one."""
         reference, place = self.compiled.reference, self.place
-        parsed = references.parse(reference, place) if len(self.together) > 1 else None
+        parsed = references.parse(reference, place)
         shared = len(self.together) > 1 and (parsed is None or parsed.file is None)
         give = self.workers.for_rehearsals if rehearsal else self.workers.for_steps
         with place.hidden() if shared else nullcontext():

@@ -40,7 +40,7 @@ def open_stages(
     Args:
         beside: those of other folders that are run together with these.
     """
-    state = PipelineState(prepared, options, reporter, [each.state for each in beside])
+    state = PipelineState(prepared, options, reporter, next((each.state for each in beside), None))
     steps = {step.name: GeneratedStage(step, state) for step in prepared.compiled.workflow.steps}
     selected = prepared.compiled.workflow.select(options.stages)
     try:
@@ -165,8 +165,8 @@ class Stages:
         will_run = [stage for stage, plan in plans.items() if plan.action in ("run", "maybe")]
         for stage in will_run:
             stage.warm_up()
-        if len(will_run) >= _MANY:
-            self.state.workers.practise(practise, self.state.place)
+        if len(will_run) >= _MANY:  # for speed
+            self.state.workers.practise(practise, self.state.place)  # for speed
 
     def leave_out(self) -> dict[Stage, StepState]:
         """What the steps hold that do not take part, restored where one that does needs it.

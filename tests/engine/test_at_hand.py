@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
+import resource
 import shutil
 import types
 from collections.abc import Iterator, Sequence
@@ -16,7 +18,7 @@ from typing import Any
 
 import pytest
 import zc.lockfile
-from chain import Chain, forget_modules, git, remove, spoil
+from chain import Chain, forget_modules, git, open_databases, remove, spoil
 
 from motools.atom import records
 from motools.base import yaml12
@@ -683,6 +685,23 @@ def test_every_stage_that_will_or_may_run_has_its_config_checked_and_tried_out(c
                 ask(plans(stages, mine="run", evaluate=action))
 
 
+def test_what_motools_yaml_says_of_no_step_is_refused_before_anything_runs(chain: Chain) -> None:
+    chain.path("motools.yaml").write_text("run_on: {trian: here}\n")
+    with opened(chain) as stages, pytest.raises(ConfigError, match=r"run_on\.trian is no step.*train"):
+        stages.check(plans(stages))
+
+
+def test_of_code_that_is_imported_to_be_tried_out_a_person_hears_before(chain: Chain) -> None:
+    refusing(chain, "rehearse")
+    chain.edit("chain.py", "    seed: int = 0", "    seed: int = 0\n    code: Code | None = None")
+    chain.edit("chain.py", "import Atom", "import Code, Atom")
+    chain.set("train", code="chain.py:refuse")
+    heard: list[str] = []
+    with opened(chain) as stages, pytest.raises(UserError, match="no 1"):
+        stages.rehearse(plans(stages, train="run"), heard.append)
+    assert heard == ["imports chain.py, which train.code names"]
+
+
 def test_what_is_tried_out_is_tried_on_this_machine_wherever_steps_run(chain: Chain) -> None:
     refusing(chain, "rehearse")
     chain.edit("chain.py", "f'no {config.seed}'", "f'process {os.getpid()}'")
@@ -823,6 +842,8 @@ def test_a_stage_of_ones_own_is_planned_beside_the_others(chain: Chain) -> None:
         assert [found[name] for name in ("prepare", "train", "evaluate", "mine")] == ["current"] * 3 + ["run"]
         (mine,) = stages.custom
         assert stages.upstream[mine] == [stages.steps["train"]]
+        assert (mine.cores, mine.on, mine.places) == (1.0, "", None)
+        assert stages.every == [*stages.steps.values(), mine]
         assert mine not in [first for each in stages.steps.values() for first in stages.upstream[each]]
         with claimed(stages, "mine"):
             claims = json.loads(chain.path(".dvc/tmp/rwlock").read_text())
@@ -870,7 +891,7 @@ def test_a_stage_may_run_where_what_it_reads_is_made_anew(chain: Chain) -> None:
 def test_a_stage_of_ones_own_may_run_where_what_it_reads_is_made_anew(chain: Chain) -> None:
     from dvc.repo import Repo
 
-    add_mine(chain, deps=["src.txt", "atoms/model"])
+    add_mine(chain, deps=["src.txt", "atoms/model", "atoms/results"])
     repo = Repo(str(chain.folder))
     repo.reproduce("mine")
     repo.close()
@@ -878,7 +899,7 @@ def test_a_stage_of_ones_own_may_run_where_what_it_reads_is_made_anew(chain: Cha
     with opened(chain) as stages:
         found = planned(stages)
         assert [found[name].action for name in ("prepare", "train", "evaluate")] == ["current", "run", "maybe"]
-        assert (found["mine"].action, found["mine"].reasons) == ("maybe", ("it reads what train makes",))
+        assert (found["mine"].action, found["mine"].reasons) == ("maybe", ("it reads what evaluate, train makes",))
 
 
 def test_a_stage_of_ones_own_is_restored_by_dvc_where_it_can_be(chain: Chain) -> None:
@@ -978,9 +999,176 @@ def test_a_frozen_stage_of_ones_own_is_left_alone_as_dvc_does(chain: Chain) -> N
         stages.custom[0].decide()
 
 
-def test_without_a_stage_of_ones_own_there_is_none(chain: Chain) -> None:
+def test_without_a_stage_of_ones_own_there_is_none_and_dvc_is_not_opened(chain: Chain) -> None:
+    before = open_databases()
     with opened(chain) as stages:
         assert stages.custom == []
+        assert open_databases() == before
+
+
+def md5_of(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+def lock_mine(chain: Chain, cmd: str = "cp src.txt out.txt", **more: Any) -> None:
+    """Have dvc.lock name it as it would be after a run."""
+    found = [{"path": name, "hash": "md5", "md5": md5_of(b"one\n"), "size": 4} for name in ("src.txt", "out.txt")]
+    edit_lock(chain, {**chain.locked(), "mine": {"cmd": cmd, "deps": found[:1], "outs": found[1:], **more}})
+
+
+LIES = {
+    "a file": True,
+    "a folder": True,
+    "an empty folder": False,
+    "what dvc.lock names": False,
+    "what the cache has": False,
+    "what the command goes on with": False,
+    "nothing": False,
+}
+
+
+@pytest.mark.parametrize("what", LIES)
+def test_what_lies_where_a_stage_of_ones_own_will_write_is_kept_if_it_is_nowhere_else(chain: Chain, what: str) -> None:
+    add_mine(chain, outs=[{"out.txt": {"cache": False, "persist": what == "what the command goes on with"}}])
+    lock_mine(chain)
+    out = chain.path("out.txt")
+    if "folder" in what:
+        out.mkdir()
+        if what == "a folder":
+            (out / "file").write_text("a person's")
+    elif what != "nothing":
+        out.write_text("one\n" if "lock" in what else "a person's")
+    with opened(chain) as stages:
+        if "cache" in what:
+            stages.state.place.project.store.add(out)
+        was_there = out.exists()
+        stages.custom[0].at_hand(StagePlan("mine", "run"))
+        notes = stages.state.reporter.notes  # type: ignore[attr-defined]
+    kept = [*chain.path(".motools/replaced").glob("*")]
+    assert [f"{out} was not made by mine, and is kept as {path}." for path in kept] == notes
+    assert (len(kept), out.exists()) == (int(LIES[what]), was_there and not LIES[what])
+
+
+def test_a_stage_of_ones_own_finds_none_of_its_outputs_and_a_persons_are_kept(chain: Chain) -> None:
+    made = " && ".join(f"test ! -e {name} && cp src.txt {name}" for name in ("out.txt", "other.txt"))
+    add_mine(chain, cmd=made, outs=["out.txt", "other.txt"])
+    chain.path("out.txt").write_text("a person's")
+    chain.path("other.txt").write_text("in the cache")
+    with opened(chain, force=True) as stages:
+        stages.state.place.project.store.add(chain.path("other.txt"))
+        assert execute(stages) == Done()
+    (kept,) = chain.path(".motools/replaced").iterdir()
+    assert kept.read_text() == "a person's"
+
+
+def test_a_stage_of_ones_own_is_known_by_its_work_folder_and_ends_in_its_own_way(chain: Chain) -> None:
+    add_mine(chain, cmd='kill -TERM $PPID; printf %s "$MOTOOLS_WORK" > out.txt')
+    with opened(chain) as stages:
+        assert execute(stages) == Done()
+    work = chain.path(".motools/work", f"mine of {chain.folder.name}")
+    assert chain.path("out.txt").read_text() == str(work)
+    assert not work.exists()
+
+
+def test_why_a_stage_of_ones_own_runs_is_told_of_each_file_and_parameter(chain: Chain) -> None:
+    add_mine(
+        chain,
+        deps=["src.txt", "gone.txt", "late.txt"],
+        params=[{"p.yaml": ["a", "b", "c", "d"]}],
+        outs=["out.txt", {"other.txt": {"cache": False}}],
+        always_changed=True,
+    )
+    found = {name: {"path": name, "hash": "md5", "md5": "1" * 32, "size": 1} for name in ("src.txt", "gone.txt")}
+    outs = [{**found["src.txt"], "path": name} for name in ("out.txt", "other.txt")]
+    lock_mine(chain, "another", deps=[*found.values()], params={"p.yaml": {"a": 1, "b": 1, "c": 1}}, outs=outs)
+    chain.path("p.yaml").write_text("a: 2\nb: 1\nd: 1\n")
+    for name in ("late.txt", "other.txt"):
+        chain.path(name).write_text("one\n")
+    with opened(chain, force=True) as stages:
+        plan = stages.custom[0].decide()
+    assert plan == StagePlan(
+        "mine",
+        "run",
+        (
+            "src.txt changed",
+            "gone.txt is missing",
+            "late.txt changed",
+            "a changed",
+            "c is missing",
+            "d is new",
+            "out.txt is not in the cache",
+            "other.txt is not what dvc.lock names",
+            "it always runs",
+            "its command changed",
+        ),
+    )
+
+
+def test_a_stage_of_ones_own_that_is_current_runs_only_by_force(chain: Chain) -> None:
+    add_mine(chain, outs=[{"out.txt": {"cache": False}}])
+    lock_mine(chain)
+    chain.path("out.txt").write_text("one\n")
+    for force, plan in ((False, StagePlan("mine", "current")), (True, StagePlan("mine", "run", ("--force",)))):
+        with opened(chain, force=force) as stages:
+            assert stages.custom[0].decide() == plan
+
+
+def test_what_has_finished_is_in_dvc_lock_before_a_stage_of_ones_own_is_looked_at(chain: Chain) -> None:
+    add_mine(chain)
+    with opened(chain) as stages:
+        lock_file = stages.state.outputs.lock_file
+        lock_file.put("train", {**lock_file.entry("train"), "cmd": "finished"})
+        stages.custom[0].decide()
+        assert chain.locked()["train"]["cmd"] == "finished"
+
+
+def test_what_lies_under_the_name_of_an_output_of_ones_own_that_is_on_another_machine_is_left_alone(
+    chain: Chain,
+) -> None:
+    add_mine(chain, outs=[{"http://127.0.0.1:9/out.txt": {"cache": False}}])
+    with opened(chain) as stages:
+        (mine,) = stages.custom
+        (written,) = mine.writes
+        here = chain.path(written)
+        here.parent.mkdir(parents=True)
+        here.write_text("a person's")
+        mine.at_hand(StagePlan("mine", "run"))
+    assert here.exists()
+
+
+def test_an_output_of_a_stage_of_ones_own_is_linked_to_the_cache_where_dvc_is_to(
+    chain: Chain, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add_mine(chain)
+    chain.edit("dvc.yaml", "cmd: cp src.txt out.txt", 'cmd: "cp src.txt out.txt"  # mine')
+    lock_mine(chain)
+    chain.path("out.txt").write_text("one\n")
+    with chain.path(".dvc/config").open("a") as file:
+        file.write("[cache]\n    type = hardlink\n")
+    with opened(chain) as stages:
+        before = chain.path("dvc.yaml").read_text()
+        stages.custom[0].finish(StagePlan("mine", "run"), None)
+    assert chain.path("out.txt").samefile(chain.object("out.txt"))
+    assert chain.path("dvc.yaml").read_text() == before, "DVC would write it in its own way"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_output_of_a_stage_of_ones_own_for_which_there_is_no_room_in_the_cache_is_an_error(chain: Chain) -> None:
+    add_mine(chain)
+    lock_mine(chain)
+    before = chain.locked()
+    os.truncate(chain.path("src.txt").rename(chain.path("out.txt")), 5 << 20)
+    chain.path("src.txt").write_text("one\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with opened(chain) as stages:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, hard))
+        try:
+            with pytest.raises(MotoolsError, match="outputs of mine could not be put into the cache"):
+                stages.custom[0].finish(StagePlan("mine", "run"), None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert chain.locked() == before
+    assert chain.path("out.txt").exists()
 
 
 def test_among_folders_that_run_together_a_stage_waits_for_what_another_one_writes(chain: Chain) -> None:
@@ -1011,7 +1199,47 @@ def test_among_folders_that_run_together_a_stage_waits_for_what_another_one_writ
         assert (a.state.world, b.state.world) == worlds, "nobody reads what it makes"
         a.state.made()
         assert (a.state.world is worlds[0], b.state.world is worlds[1]) == (True, False)
+        b.state.files_were_written()
+        assert a.state.world is not worlds[0], "it may be any file"
         assert a.steps["train"]._executor() is not b.steps["train"]._executor(), "each has its own code"
+
+
+@pytest.mark.parametrize("reference", ["train_and_evaluate", "mozoo.workflows.train_and_evaluate:workflow"])
+def test_folders_that_run_together_share_what_files_hash_to_and_the_workers_of_an_installed_workflow(
+    chain: Chain, reference: str
+) -> None:
+    folders = [chain.path("experiments", name) for name in "abc"]
+    sections: dict[str, Any] = {
+        "prepare_dataset": {"dataset_loader": "mozoo.datasets.hello_world:get_hello_world_dataset"},
+        "train_model": {"backend_name": "dummy", "hyperparameters": {}},
+        "evaluate_model": {"backend_name": "dummy", "eval_task": "mozoo.tasks.hello_world:hello_world"},
+    }
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "params.yaml").write_text(yaml12.dumps({"workflow": reference, **sections}))
+    forget_modules(chain.folder)
+    made, heard = [prepare_folder(folder) for folder in folders], Heard()
+    with (
+        open_stages(made[0], RunOptions(), heard) as a,
+        open_stages(made[1], RunOptions(), heard, [a]) as b,
+        open_stages(made[2], RunOptions(), heard, [a, b]) as c,
+    ):
+        states = [each.state for each in (a, b, c)]
+        assert [each.together for each in states] == [states] * 3
+        for other in states[1:]:
+            assert other.outputs.hashes is states[0].outputs.hashes
+            assert (other.workers, other.elsewhere) == (states[0].workers, states[0].elsewhere)
+        with a.at_home():
+            shared = a.steps["prepare_dataset"]._executor()
+            assert str(folders[0]) not in shared.submit(eval, "__import__('sys').path").result()
+        with b.at_home():
+            assert b.steps["prepare_dataset"]._executor() is shared
+
+
+def test_a_folder_that_runs_alone_has_workers_with_its_own_modules(chain: Chain) -> None:
+    with opened(chain) as stages:
+        server = stages.steps["train"]._executor()
+        assert str(chain.folder) in server.submit(eval, "__import__('sys').path").result()
 
 
 # -- running -----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,19 @@ def test_what_the_remote_has_under_a_false_name_is_not_taken(scene: Scene, which
     assert not scene.exchange.fetch([scene.oid])
     assert not scene.project.store.has(oid)
     assert isinstance(scene.exchange.problem, RemoteError)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_false_name_is_one_that_comes_before_the_true_one_or_after_it(scene: Scene, which: int) -> None:
+    oid = scene.files["small.txt"]
+    scene.exchange.send([oid])
+    scene.lose()
+    contents = sorted((f"small {number}".encode() for number in range(64)), key=lambda data: md5(data).digest())
+    assert md5(contents[0]).hexdigest() < oid < md5(contents[-1]).hexdigest()
+    remove(scene.there(oid))
+    scene.there(oid).write_bytes(contents[which])
+    assert not scene.exchange.fetch([oid])
+    assert "is something else" in str(scene.exchange.problem)
 
 
 @pytest.mark.parametrize(("few", "what"), [(0, "the folder"), (32, "the folder"), (32, "small.txt")])
@@ -226,8 +240,8 @@ def test_a_large_file_that_is_brought_is_not_written_to_by_the_next_one(
     scene.lose()
     monkeypatch.setattr(cache, "LARGE", 1)
     assert scene.exchange.fetch([scene.oid])
-    for md5 in scene.files.values():
-        assert hash_file(scene.project.store.path(md5)) == md5
+    for oid in scene.files.values():
+        assert hash_file(scene.project.store.path(oid)) == oid
 
 
 COMMAND = step_cache.step_command("0" * 64)
