@@ -79,8 +79,7 @@ class CustomStage:
         with self._locked():
             told: list[Any] = next(iter(self._stage.status().values()), [])
         if self._stage.frozen:  # by `dvc freeze`: DVC does not run its command, whatever has changed
-            outs = [each["changed outs"] for each in told if "changed outs" in each]
-            refuse_frozen(self.name, outs[0] if outs else {})
+            refuse_frozen(self.name, next((each["changed outs"] for each in told if "changed outs" in each), {}))
             return StagePlan(self.name, "current")
         reasons = tuple(reason for each in told for reason in _in_words(each))
         if not reasons and self._state.options.force:

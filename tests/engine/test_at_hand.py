@@ -1029,7 +1029,8 @@ LIES = {
 
 @pytest.mark.parametrize("what", LIES)
 def test_what_lies_where_a_stage_of_ones_own_will_write_is_kept_if_it_is_nowhere_else(chain: Chain, what: str) -> None:
-    add_mine(chain, outs=[{"out.txt": {"cache": False, "persist": what == "what the command goes on with"}}])
+    goes_on = what == "what the command goes on with"
+    add_mine(chain, outs=[{"absent.txt": {"cache": False}}, {"out.txt": {"cache": False, "persist": goes_on}}])
     lock_mine(chain)
     out = chain.path("out.txt")
     if "folder" in what:
