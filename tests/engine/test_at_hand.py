@@ -11,7 +11,7 @@ import resource
 import shutil
 import types
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from motools.compiler.step_call import StepCall
 from motools.engine import stage_outputs
 from motools.engine.options import RunOptions
 from motools.engine.plan import StagePlan
-from motools.engine.prepared import prepare_folder
+from motools.engine.prepared import Prepared, prepare_folder
 from motools.engine.remote_results import bring_tracked, fetch, refuse_to_pay
 from motools.engine.reporter import Silent
 from motools.engine.stage import Done, in_order, waiting_for
@@ -1205,21 +1205,31 @@ def test_among_folders_that_run_together_a_stage_waits_for_what_another_one_writ
         assert a.steps["train"]._executor() is not b.steps["train"]._executor(), "each has its own code"
 
 
-@pytest.mark.parametrize("reference", ["train_and_evaluate", "mozoo.workflows.train_and_evaluate:workflow"])
-def test_folders_that_run_together_share_what_files_hash_to_and_the_workers_of_an_installed_workflow(
-    chain: Chain, reference: str
-) -> None:
-    folders = [chain.path("experiments", name) for name in "abc"]
+def installed(folder: Path, reference: str = "train_and_evaluate") -> Prepared:
+    """A folder whose workflow is an installed one, with dummies."""
+    folder.mkdir(parents=True)
     sections: dict[str, Any] = {
         "prepare_dataset": {"dataset_loader": "mozoo.datasets.hello_world:get_hello_world_dataset"},
         "train_model": {"backend_name": "dummy", "hyperparameters": {}},
         "evaluate_model": {"backend_name": "dummy", "eval_task": "mozoo.tasks.hello_world:hello_world"},
     }
-    for folder in folders:
-        folder.mkdir(parents=True)
-        (folder / "params.yaml").write_text(yaml12.dumps({"workflow": reference, **sections}))
-    forget_modules(chain.folder)
-    made, heard = [prepare_folder(folder) for folder in folders], Heard()
+    (folder / "params.yaml").write_text(yaml12.dumps({"workflow": reference, **sections}))
+    return prepare_folder(folder)
+
+
+def path_in(executor: Executor) -> list[str]:
+    """Where its processes look for modules."""
+    found = executor.submit(eval, "__import__('sys').path").result()
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.mark.parametrize("reference", ["train_and_evaluate", "mozoo.workflows.train_and_evaluate:workflow"])
+def test_folders_that_run_together_share_what_files_hash_to_and_the_workers_of_an_installed_workflow(
+    chain: Chain, reference: str
+) -> None:
+    folders = [chain.path("experiments", name) for name in "abc"]
+    made, heard = [installed(folder, reference) for folder in folders], Heard()
     with (
         open_stages(made[0], RunOptions(), heard) as a,
         open_stages(made[1], RunOptions(), heard, [a]) as b,
@@ -1232,15 +1242,15 @@ def test_folders_that_run_together_share_what_files_hash_to_and_the_workers_of_a
             assert (other.workers, other.elsewhere) == (states[0].workers, states[0].elsewhere)
         with a.at_home():
             shared = a.steps["prepare_dataset"]._executor()
-            assert str(folders[0]) not in shared.submit(eval, "__import__('sys').path").result()
+            assert str(folders[0]) not in path_in(shared)
         with b.at_home():
             assert b.steps["prepare_dataset"]._executor() is shared
 
 
-def test_a_folder_that_runs_alone_has_workers_with_its_own_modules(chain: Chain) -> None:
-    with opened(chain) as stages:
-        server = stages.steps["train"]._executor()
-        assert str(chain.folder) in server.submit(eval, "__import__('sys').path").result()
+def test_the_workers_of_a_folder_that_runs_alone_find_its_modules_whatever_its_workflow(chain: Chain) -> None:
+    folder = chain.path("experiments/a")
+    with open_stages(installed(folder), RunOptions(), Heard()) as stages, stages.at_home():
+        assert str(folder) in path_in(stages.steps["prepare_dataset"]._executor())
 
 
 # -- running -----------------------------------------------------------------------------
