@@ -281,6 +281,33 @@ def test_one_judge_says_less_and_a_failed_one_says_so(tmp_path: Path) -> None:
     assert "topic" in str(log.eval.scorers)
 
 
+def test_a_judge_that_is_sampled_says_so_in_its_names_and_tells_how_far_its_samples_lie_apart(tmp_path: Path) -> None:
+    from inspect_ai import Task, eval
+    from inspect_ai.dataset import Sample
+    from inspect_ai.model import get_model
+
+    replies = [answer(said=f'{{"answer": "{word}"}}') for word in ("40", "60") * 4]
+    grader = get_model("mockllm/model", custom_outputs=replies, memoize=False)
+    scorer = judges.judge("Say. {answer}", scores={"half": lambda value: value / 2}, kind="sampled")
+    task = Task(dataset=[Sample(id=1, input="Q")], scorer=scorer, solver=[judges.grader_at_hand("sampled")])
+    options: dict[str, Any] = {"display": "none", "log_dir": str(tmp_path)}
+    (log,) = eval(task, model="mockllm/model", model_roles={"grader": grader}, **options)
+    assert log.status == "success", log.error
+    assert log.samples is not None
+    ((name, score),) = (log.samples[0].scores or {}).items()
+    assert (name, score.value) == ("judge_sampled", {"half_sampled": 25.0})
+    assert score.explanation == "1.000 of 8 samples is on valid answers. Their standard deviation is 10.7."
+    assert score.metadata == {"judge": {"kind": "sampled", "model": "mockllm/model"}}
+
+
+@pytest.mark.parametrize(
+    "made", [judges.grader_at_hand, lambda kind: judges.judge("Say. {answer}", scores={}, kind=kind)]
+)
+def test_a_kind_of_judge_that_is_none_is_refused_before_anything_is_asked(made: Callable[[Any], Any]) -> None:
+    with pytest.raises(BackendError, match="judge must be logprobs or sampled, not 'other'"):
+        made("other")
+
+
 # -- through Inspect, with a service -----------------------------------------------------------
 
 ANSWERS = ["todo", "mitad", "nada", "no quiero", "{raro} {question}"]
