@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from motools.atom import DatasetAtom, EvalAtom, ModelAtom
 from motools.atom.columns import Values, _column, as_number, is_mean
 from motools.atom.comparison import compare
-from motools.atom.eval_differences import Arm, differences, independent, paired
+from motools.atom.eval_differences import Arm, _by_seed, differences, independent, paired
+from motools.atom.trainings import Training
 from motools.errors import AtomError, DamagedError
 from motools.repo.survey import Survey
 from motools.report.known_figures import Figures
@@ -454,6 +455,25 @@ def test_evaluations_that_are_asked_for_by_id_are_called_by_where_they_stand(pro
     ]
     told = json.loads(chain.command("compare", *by_path, "--json").out)["evaluations"]
     assert [each["id"] for each in told] == [ids[1], ids[0], ids[2]]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "order"),
+    [
+        ([1, 2, 3], [3, 1, 2], [1, 2, 0]),
+        ([1], [1], None),
+        ([1, 1], [1, 2], None),
+        ([1, 2], [1, 1], None),
+        ([1, 2], [1, 2, 3], None),
+        ([1, 2], [3, 4], None),
+        ([1, None], [1, 2], None),
+        ([1, 2], [1, None], None),
+    ],
+)
+def test_trainings_are_pairs_where_both_have_the_same_seeds_once_each_and_at_least_two(
+    first: list[Any], second: list[Any], order: list[int] | None
+) -> None:
+    assert _by_seed([Training(seed=seed) for seed in first], [Training(seed=seed) for seed in second]) == order
 
 
 def own(folder: Path, metrics: str, samples: str = "") -> EvalAtom:
