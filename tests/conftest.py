@@ -8,6 +8,7 @@ import gc
 import importlib.metadata
 import multiprocessing.spawn  # noqa: F401  (it starts what sys.executable is when it is imported: no warm Python)
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -43,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.path[:] = [entry for entry in sys.path if entry not in ("", root)]
     config.addinivalue_line("markers", "cold: processes are started anew, not as forks of a warm one (see warm.py)")
     config.addinivalue_line("markers", "long: takes many seconds, and is begun with")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: it is inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -507,6 +507,7 @@ def test_a_question_is_interrupted_as_all_else_is(project: Path, typed: bytes, c
     (folder / "params.yaml").write_text("workflow: train_and_evaluate\n")
     process, terminal = pty.fork()
     if process == 0:
+        signal.alarm(120)  # so that nobody waits for it for ever
         os.execv(COLD, [COLD, "-P", "-m", "motools", "rm", "experiments/a"])
     said = b""
     while b"Remove it?" not in said:
