@@ -251,6 +251,33 @@ def test_a_mean_that_the_samples_do_not_give_has_no_interval(evaluation: Any) ->
         assert differences(first, second) == {}
 
 
+def test_a_mean_is_told_as_it_was_written_and_of_what_is_none_of_the_samples_it_is_said(evaluation: Any) -> None:
+    answers = [(1, 1, {"s": 0, "r": 0}), (2, 1, {"s": 0, "r": 0}), (3, 1, {"s": 1, "r": 1})]
+    written = 0.3333333334
+    metrics = {"s": {"mean": written, "stderr": 0.3}, "r": {"accuracy": 1.0, "mean": 0.0, "most": 1.0}}
+    atom, bare = evaluation(answers, metrics), evaluation([], metrics)
+    told = compare([atom, bare])
+    assert [line.value for line in told.lines if line.metric == "task.s.mean"] == [written, written]
+    assert [(line.metric, line.n) for line in told.lines if line.n is not None] == [("task.s.mean", 3)]
+    assert [note for note in told.notes if "no interval" in note] == [
+        f"task.r.{metric} of {atom.id} is not the mean of its samples' scores, so it has no interval."
+        for metric in ("accuracy", "mean")
+    ]
+
+
+def test_what_trainings_have_that_is_no_mean_of_samples_is_averaged_where_all_of_it_are_numbers(
+    trained: Any, evaluation: Any
+) -> None:
+    models = [trained("o", seed, {"q": 1.0}).made_from["model"] for seed in (1, 2, 3)]
+    values = {"all": (1.0, 2.0, 6.0), "some": (1.0, None, 6.0), "words": (1.0, "two", 6.0), "one": (None, 5, None)}
+    evals = [
+        evaluation([], {"s": {n: v[k] for n, v in values.items() if v[k] is not None}}, made_from={"model": model})
+        for k, model in enumerate(models)
+    ]
+    told = {line.metric.rpartition(".")[2]: line.value for line in compare([Arm(*evals, name="arm")]).lines}
+    assert told == {"all": 3.0, "some": 3.5, "words": 1.0, "one": 5}
+
+
 def test_each_of_three_evaluations_is_compared_with_the_first(evaluation: Any) -> None:
     every = [evaluation([(1, 1, {"s": v}), (2, 1, {"s": 1})], {"s": {"mean": (v + 1) / 2}}) for v in (0, 1, 2)]
     found = compare(every)
