@@ -243,6 +243,14 @@ def test_other_questions_under_the_same_ids_are_not_paired(evaluation: Any) -> N
     assert differences(first, second)["task.s.mean"].n == "2 and 2"
 
 
+def test_of_different_samples_all_that_have_no_score_are_left_out() -> None:
+    none, some = numbered([None, None]), numbered([1.0, None, 0.0])
+    assert (independent(none, some), independent(some, none), independent({}, {})) == (None, None, None)
+    found = independent(some, numbered([1.0, 0.5, 0.25, None, None]))
+    assert found is not None
+    assert (found.counts, found.left_out) == ((2, 3), 3)
+
+
 def test_a_mean_that_the_samples_do_not_give_has_no_interval(evaluation: Any) -> None:
     reduced = evaluation([(1, 1, {"s": 0}), (1, 2, {"s": 1})], {"s": {"mean": 1.0}})  # the larger of both epochs
     plain = evaluation([(1, 1, {"s": 0}), (1, 2, {"s": 1})], {"s": {"mean": 0.5}})
@@ -368,7 +376,8 @@ def test_one_training_says_nothing_about_retraining_and_a_model_that_was_not_tra
     )
     assert one.lines[1].difference is not None
     assert one.lines[1].difference.trainings is None
-    both = compare([Arm(base, name="base"), Arm(*organisms, name="organism")])
+    both_arm = Arm(*organisms, name="organism")
+    both = compare([Arm(base, name="base"), both_arm])
     assert both.lines[1].difference is not None
     over = both.lines[1].difference.trainings
     assert over is not None
@@ -378,6 +387,8 @@ def test_one_training_says_nothing_about_retraining_and_a_model_that_was_not_tra
     assert not any("One training" in note for note in both.notes)
     assert both.notes[0] == "Taken as they are, for they were not trained here: base."
     assert "One training each (a, b)" in compare([Arm(base, name="a"), Arm(base, name="b")]).notes[0]
+    bases = [base, trained("another", None, answers[2])]
+    assert not any("as they are" in note for note in compare([Arm(*bases, name="bases"), both_arm]).notes)
     with pytest.raises(AtomError, match=r"'twice' has 2 evaluations of one model, model-"):
         Arm(organisms[0], organisms[0], name="twice")
     made_by_hand = evaluation([("q", 1, {"s": 1})], {"s": {"mean": 1.0}})
