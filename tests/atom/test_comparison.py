@@ -197,7 +197,9 @@ def test_only_means_that_both_have_of_samples_that_both_have_are_compared(evalua
     samples = [(n, 1, {"s": n}) for n in range(3)]
     first = evaluation(samples, {"s": {"mean": 1.0, "median": 1.0}, "t": {"mean": 1.0}, "u": {"accuracy": 1.0}})
     second = evaluation(samples, {"s": {"mean": 1.0, "median": 1.0}, "t": {"mean": 1.0}})
-    assert list(differences(first, second)) == ["task.s.mean"]
+    found = differences(first, second)
+    assert [*found] == ["task.s.mean"]
+    assert not found["task.s.mean"].same_seeds
 
 
 def test_a_mean_of_no_scored_sample_has_no_interval(evaluation: Any) -> None:
@@ -441,6 +443,8 @@ def test_18_comparisons_are_adjusted_for_18_and_with_primary_ones_for_these(eval
     told = multipletests([d.questions.p for d in known], method="holm")[1]
     assert [d.p_holm for d in known] == pytest.approx(list(told))
     assert "Holm's p is adjusted for 18 comparisons." in compare(every).notes
+    assert any(note.startswith("Detectable: a true difference of this size") for note in compare(every).notes)
+    assert not any("Detectable" in note for note in compare(every[:1]).notes)
     primary = compare(every, primary=["task.s5.mean"], margin=0.5)
     assert primary.family == 3
     chosen = [*primary.differences["task.s5.mean"].values()]
@@ -472,12 +476,13 @@ def test_samples_are_paired_by_their_names_also_where_one_evaluation_has_fewer(e
 def test_evaluations_that_are_asked_for_by_id_are_called_by_where_they_stand(project: Path) -> None:
     chain = Chain.lay(project)
     ids = []
-    for seed, folder in enumerate((".", "experiments/a", "experiments/b"), 1):
+    for seed, folder in (1, "."), (2, "experiments/a"), (3, "experiments/b"), (2, "experiments/same_as_a"):
         (project / folder).mkdir(parents=True, exist_ok=True)
         params = f"workflow: chain.py:workflow\nevaluate: {{seed: {seed}}}\n"
         (project / folder / "params.yaml").write_text(params)
         (results,) = (s for s in json.loads(chain.command("run", folder, "--json").out) if s["stage"] == "evaluate")
         ids.append(results["atoms"]["results"])
+    assert ids.pop() == ids[1]
     first, *rows = chain.command("compare", *ids).out.splitlines()
     assert first.split("\t") == ["metric", "arm", "value"]
     assert [row.split("\t") for row in rows] == [
