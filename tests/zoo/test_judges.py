@@ -300,15 +300,15 @@ def test_a_judge_that_is_sampled_says_so_in_its_names_and_tells_how_far_its_samp
     assert score.metadata == {"judge": {"kind": "sampled", "model": "mockllm/model"}}
 
 
-@pytest.mark.parametrize(
-    "made", [judges.grader_at_hand, lambda kind: judges.judge("Say. {answer}", scores={}, kind=kind)]
-)
 def test_a_task_that_has_no_figure_without_a_judge_says_so_where_it_is_to_have_none() -> None:
     assert [needed(each) for each in (True, "logprobs", "sampled")] == ["logprobs", "logprobs", "sampled"]
     with pytest.raises(BackendError, match=r"^judge is false, but .* without one: write logprobs or sampled\.$"):
         needed(False)
 
 
+@pytest.mark.parametrize(
+    "made", [judges.grader_at_hand, lambda kind: judges.judge("Say. {answer}", scores={}, kind=kind)]
+)
 def test_a_kind_of_judge_that_is_none_is_refused_before_anything_is_asked(made: Callable[[Any], Any]) -> None:
     with pytest.raises(BackendError, match="judge must be logprobs or sampled, not 'other'"):
         made("other")
