@@ -204,7 +204,6 @@ def test_no_secret_is_published(
     hub: HubServer, where: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = TOKEN if "token" in where else "not-for-anybody-1234"
-    monkeypatch.setenv("SOME_API_KEY", "not-for-anybody-1234")
     if "token" in where:
         monkeypatch.delenv("HF_TOKEN")
         constants = pytest.importorskip("huggingface_hub.constants")
@@ -213,6 +212,7 @@ def test_no_secret_is_published(
     rows, told = ("{}\n", {"url": f"https://x/{secret}"}) if "card" in where else (f'{{"a": "{secret}"}}\n', SOURCE)
     (tmp_path / "dataset.jsonl").write_text(rows)
     atom = DatasetAtom.create(user="Ada", artifact_path=tmp_path / "dataset.jsonl", metadata={"sources": [told]})
+    monkeypatch.setenv("SOME_API_KEY", "not-for-anybody-1234")  # nobody knew of it when the atom was made
     done = publish(atom)
     assert done.code == 2
     assert "Nothing was published" in done.sentence
