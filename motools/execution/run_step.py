@@ -242,11 +242,11 @@ def make_way(call: StepCall) -> tuple[str, ...]:
     """
     paths = [*map(pipeline.atom_path, call.outputs), pipeline.record_path(call.name)]
     paths += [pipeline.logs_path(call.name)] if call.keeps_logs else []
-    notes = []
+    notes, store = [], call.place.project.store
     for target in (call.folder / path for path in paths):
         with suppress(FileNotFoundError):  # nothing, or a link to nothing
-            out = hash_folder(target)[0] if target.is_dir() else Out(hash_file(target), 0)
-            if out.nfiles != 0 and not call.place.project.store.has(out.md5):
+            out = hash_folder(target, store.large)[0] if target.is_dir() else Out(hash_file(target), 0)
+            if out.nfiles != 0 and not store.has(out.md5):
                 kept = set_aside(target, call.place.project.private / "replaced")
                 notes.append(f"{target} was not made by {call.name}, and is kept as {kept}.")
     return tuple(notes)
