@@ -144,9 +144,9 @@ class SlurmExecutor(Executor):
         if answer.name in self._answered:  # its result does not hold any more, or it has failed
             self._told_by(entry, read_answer(self._project, entry))
             return None
-        if answer.exists():
-            return entry
         living_job = next(iter(self._patiently(lambda: slurm.living(entry.attempt))), None)
+        if answer.exists():  # looked for after the queue: it may end while that is asked
+            return entry
         if living_job is None:
             self._journal.write(replace(entry, status="failed", error="it ended without an answer"))
             return None

@@ -105,6 +105,19 @@ def test_a_driver_that_is_killed_while_sbatch_is_at_work_leaves_one_job(chain: C
     assert chain.executed() == ["dataset"]
 
 
+def test_a_job_that_ends_while_the_queue_is_asked_about_it_is_not_handed_in_again(chain: Chain, slurm: Slurm) -> None:
+    chain.set("prepare", pause=3.0)
+    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
+    asked, late = slurm.bin / "squeue", slurm.bin / "squeue-at-once"
+    asked.rename(late)
+    wait = "while grep -rqE 'PENDING|RUNNING' $(dirname $0)/../jobs; do sleep 0.05; done"
+    asked.write_text(f'#!/bin/sh\n{wait}\nexec {late} "$@"\n')
+    asked.chmod(0o755)
+    assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
+    assert len(slurm.jobs()) == 1
+    assert chain.executed() == ["dataset"]
+
+
 def test_a_job_of_older_code_is_no_result_of_the_present_one(chain: Chain, slurm: Slurm) -> None:
     chain.set("prepare", pause=1.5)
     killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
