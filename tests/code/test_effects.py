@@ -30,6 +30,9 @@ def counts(n):
     def run(config): ROWS.append(config)
     i = 0; i += 1; c = {}; c['n'] = n; return Step('s', c, sorted(n, key=lambda k: k.lower()), Own, run)
 def reads(): return json.dumps(ROWS)
+def parses(): c = json.loads('[]'); c.append(1); return c
+def of_lib(): c = lib.ROWS; c.append(1); return c
+def of_again(): c = [again.a]; c.append(1); return c
 def appends(): ROWS.append(1)
 def appends_to(rows): rows.append(1)
 def keeps_in(rows): rows['a'] = 1
@@ -120,6 +123,7 @@ Workflow('w', [Step('s', plain(1))])
 Workflow('w', [Step('s', nested())])
 Workflow('w', [Step('s', reads())])
 Workflow('w', loops(3))
+Workflow('w', [Step('s', parses())])
 Workflow('w', [counts(ROWS)])
 Workflow('w', [Step('s', fn().x)])
 Workflow('w', [Step('s', steps())])
@@ -227,6 +231,8 @@ Workflow('w', [Step('s', appends_to(ROWS))])
 Workflow('w', [Step('s', keeps_in(ROWS))])
 Workflow('w', [Step('s', adds_to(ROWS))])
 Workflow('w', [Step('s', takes())])
+Workflow('w', [Step('s', of_lib())])
+Workflow('w', [Step('s', of_again())])
 Workflow('w', [Step('s', takes_part(ROWS))])
 Workflow('w', [Step('s', takes_again())])
 Workflow('w', [Step('s', takes_later(ROWS))])
