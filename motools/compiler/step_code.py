@@ -27,7 +27,11 @@ from motools.errors import ConfigError, WorkflowError
 from motools.observe import is_project
 from motools.repo.step_cache import roles_of
 
-__all__ = ["StepCode", "of_step"]
+__all__ = ["VERSION_FILES", "StepCode", "of_step"]
+
+VERSION_FILES: set[str] = set()
+"""Where this process has read the versions that are in keys: an edit of one leaves the folder that it lies in as old as
+it was."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,8 @@ def _version(name: str) -> str:
     from importlib import metadata
 
     distribution = metadata.distribution(name)
+    if (folder := getattr(distribution, "_path", None)) is not None:  # else it is no folder: a zip, or made by a finder
+        VERSION_FILES.update(f"{folder}{os.sep}{file}" for file in ("METADATA", "direct_url.json"))
     source = json.loads(distribution.read_text("direct_url.json") or "{}")
     which = source.get("vcs_info", {}).get("commit_id") or source.get("archive_info", {}).get("hash")
     return f"{distribution.version} ({which})" if which else distribution.version

@@ -11,7 +11,7 @@ from motools.code.module_search import real_paths
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import Trace
 from motools.code.world import World
-from motools.compiler import dvc_yaml, params_yaml
+from motools.compiler import dvc_yaml, params_yaml, step_code
 from motools.engine import results, snapshot
 from motools.engine.prepared import Prepared
 from motools.engine.stage_outputs import StageOutputs
@@ -38,7 +38,7 @@ def remember_if_current(
     place, compiled = prepared.place, prepared.compiled
     params, stages = place.folder / pipeline.PARAMS, place.folder / pipeline.STAGES
     files: dict[str, str | None] = {str(path): None for path in place.project.config_files()}
-    files |= dict.fromkeys(snapshot.loaded_files())
+    files |= dict.fromkeys([*snapshot.loaded_files(), *step_code.VERSION_FILES])
     files |= {str(place.folder / f"{pipeline.atom_path(name)}.dvc"): None for name in prepared.inputs}
     md5s = {str(path): hash_file(path) for path in (params, stages)}
     if params_yaml.params_text(compiled, place.folder) is not None:
