@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from motools.base.own_path import OWN_PATH
+
 _QUIET = {"-q", "--quiet"}
 _SIMPLE = {*_QUIET, "--json"}
 
@@ -83,6 +85,6 @@ def _run_plainly(words: list[str]) -> None:
 if __name__ == "__main__":
     # `python -m` looks for modules in the current folder first, and would execute those of a project only looked at.
     with suppress(FileNotFoundError):  # the folder is gone, which is told in its place
-        if sys.path[0] == os.getcwd() and not __file__.startswith(f"{os.getcwd()}{os.sep}"):
-            del sys.path[0]
+        if not __file__.startswith(f"{os.getcwd()}{os.sep}"):
+            sys.path[:] = OWN_PATH
     main()

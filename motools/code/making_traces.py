@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any
 
+from motools.base.own_path import folders_with
 from motools.code import blocks, syntax, uses
-from motools.code.module_search import Loads, search_path
+from motools.code.module_search import Loads, folder_of, search_path
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, to_told
 from motools.code.world import World, hiding_in
@@ -139,6 +140,7 @@ def make_trace(of: Execution, place: PipelineFolder, made: set[str] | None = Non
         skipped=[to_told(path, place) for path in reached if path not in of.sources],
         order=[to_told(path, place) for path in order if path in counted and counted[path].active],
         paths=[to_told(path, place) for path in paths],
+        itself=sorted(_found_by_python(of.sources, paths)),
         configs={to_told(path, place): sorted(names) for path, names in configs.items() if path in counted},
         files=told(files),
         exists=told({path: kind for path, kind in exists.items() if path not in files}),
@@ -246,15 +248,18 @@ def _config_classes(classes: Iterable[type]) -> dict[str, set[str]]:
     return functions
 
 
+def _found_by_python(sources: Mapping[str, Source], paths: Iterable[str]) -> set[str]:
+    """First parts of the names of modules that were found in these folders as if nobody had added to Python's path."""
+    folders = {(s.module.partition(".")[0], folder_of(path, s.module, s.is_package)) for path, s in sources.items()}
+    return {name for name, folder in folders if folder in paths and os.path.realpath(folder) in folders_with(name)}
+
+
 def _module_paths(place: PipelineFolder, sources: Mapping[str, Source]) -> list[str]:
     """Folders where the project's modules were found besides the usual ones."""
     usual = set(search_path(place))
     folders: dict[str, None] = {}
     for path, source in sources.items():
-        folder = os.path.dirname(path)
-        for _ in range(source.module.count(".") + (1 if source.is_package else 0)):
-            folder = os.path.dirname(folder)
-        if folder not in usual:
+        if (folder := folder_of(path, source.module, source.is_package)) not in usual:
             folders[folder] = None
     root = str(place.project.root) + os.sep
     for folder in map(os.path.abspath, sys.path):  # in which others may come to lie

@@ -29,6 +29,13 @@ def real_paths(path: str, place: PipelineFolder) -> list[str]:
     return paths_told if place.folder == place.project.root else [*paths_told, os.path.join(place.folder, path)]
 
 
+def folder_of(path: str, module: str, is_package: bool) -> str:
+    """The folder that Python's path leads to, where a file was loaded as a module."""
+    for _ in range(1 + module.count(".") + is_package):
+        path = os.path.dirname(path)
+    return path
+
+
 # -- which files are loaded ------------------------------------------------------
 
 

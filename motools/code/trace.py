@@ -41,6 +41,7 @@ class Trace:
         skipped: files that others import, and that were not loaded all the same.
         order: the files whose loading may change what others define, in order.
         paths: further folders where modules were found.
+        itself: first parts of the names of modules that Python found there by itself, as PYTHONPATH has it.
         configs: file -> the fields of the step's config classes in it, as `Class.field`.
         files: path -> digest of a file or folder that was read or that the config names; None: it was not there.
         exists: path -> file, dir or None, as it was only looked for.
@@ -57,6 +58,7 @@ class Trace:
     skipped: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    itself: list[str] = field(default_factory=list)
     configs: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, str | None] = field(default_factory=dict)
     exists: dict[str, str | None] = field(default_factory=dict)

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from motools.base.own_path import folders_with
 from motools.code import blocks
 from motools.code.blocks import Blocks
-from motools.code.module_search import Loads, real_paths, search_path
+from motools.code.module_search import Loads, folder_of, real_paths, search_path
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import Code, Trace, to_told
 from motools.observe import DOTENV, Source, environment_digest, is_installed_name, kind_of, listing, path_digest
@@ -111,6 +112,11 @@ class World:
             here = set(trace.beside.get(to_told(folder, self.place), ()))
             for name in sorted(hiding_in(self.modules_in(folder), folder, files, trace.absent) - here):
                 yield f"a new module {name}"
+        for path, code in trace.code.items():
+            if (name := code.module.partition(".")[0]) in trace.itself:
+                folder = folder_of(self._here(path)[0], code.module, code.package)
+                if (others := folders_with(name)) and os.path.realpath(folder) not in others:
+                    yield f"another module {name}"
         modules = {code.module for code in trace.code.values()}
         loads = Loads(self.place, trace.paths, {})
         for told, code in trace.code.items():

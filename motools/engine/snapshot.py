@@ -3,7 +3,7 @@
 Every file and folder that decides whether a stage is current is remembered by its stat: parameters, code,
 outputs, dvc.lock, configuration, the modules that were loaded, the cache's buckets. What was written so
 recently that it could be written again unseen ("racily clean") is remembered by its content instead.
-Whatever cannot be proven unchanged goes the long way. Imports nothing but the standard library.
+Whatever cannot be proven unchanged goes the long way. Imports next to nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+
+from motools.base.own_path import OWN_PATH
 
 STARTED = time.time_ns()
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
@@ -275,11 +277,11 @@ def _buckets(cache: str) -> list[str]:
 
 
 def _world(names: Iterable[str]) -> str:
-    """What else decides: this interpreter, and the environment that moves configuration and code."""
+    """What else decides: this interpreter, its path, and the environment that moves configuration and code."""
     env = {n: v for n, v in os.environ.items() if n in _ENVIRONMENT or n.startswith(_PREFIXES)}
     env.pop("MOTOOLS_USER", None)  # whoever asks, nothing has changed
     env |= {name: _value(name) for name in names}
-    text = json.dumps([sys.prefix, sys.version, env], sort_keys=True)
+    text = json.dumps([sys.prefix, sys.version, OWN_PATH, env], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()  # there may be a key among them
 
 

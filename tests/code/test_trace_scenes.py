@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -45,6 +46,12 @@ class Scene:
         for edit in edits:
             self.edit(*edit)
         assert "finished" not in self.motools().values(), self.said
+
+    def leaves_a_proof_without(self, folder: Path) -> None:
+        """A run that leaves a proof which knows a folder by its stat alone."""
+        while time.time() - folder.stat().st_ctime < 2.2:
+            time.sleep(0.1)
+        assert set(self.motools().values()) == {"current"}
 
     def would_wake(self, stage: str, reason: str, file: str, before: str, after: str) -> None:
         """An edit, which is undone again, would have one stage executed, for a reason, and only that one."""
@@ -340,6 +347,12 @@ def test_steps_with_plug_ins_a_path_of_their_own_and_an_editable_install(project
     scene.wakes("templated", "templates/one.txt", "templates/one.txt", "one", "this")
     scene.wakes("templated", "what is in templates/", "templates/two.txt", "", "two $seed\n")
     assert (project / "atoms/d/data/out.txt").read_text() == str({"one": "this 0\n", "two": "two 0\n"})
+    site, package = project.parent / "lib" / "site-packages", os.path.relpath(beside.parent, project)
+    shutil.copytree(beside.parent, beside.parent.with_name("branch"))
+    scene.edit(f"{os.path.dirname(package)}/branch/beside/texts.py", "'two'", "'three'")
+    scene.leaves_a_proof_without(site)
+    scene.wakes("installed", "beside", os.path.relpath(site / "beside.pth", project), "/src\n", "/branch\n")
+    assert (project / "atoms/c/data/out.txt").read_text() == "three"
 
 
 MODULES = {
@@ -379,8 +392,47 @@ def test_packages_of_another_environment_that_the_path_leads_to_count_by_their_v
     monkeypatch.setenv("PYTHONPATH", str(there))
     scene = Scene(project, MODULES)
     scene.sleeps_through((os.path.relpath(there / "faraway.py", project), "'one'", "'two'"))
-    while time.time() - there.stat().st_ctime < 2.2:  # then the next run leaves a proof, of stats alone
-        time.sleep(0.1)
-    assert scene.motools() == {"far": "current"}
+    scene.leaves_a_proof_without(there)
     about = os.path.relpath(there / "faraway-1.0.dist-info" / "METADATA", project)
     scene.wakes("far", "faraway", about, "Version: 1.0", "Version: 1.1")
+
+
+@pytest.fixture
+def elsewhere(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """A step that imports a module, of which two copies lie beside the project, and Python is led to the first."""
+    for name in ("first", "another"):
+        write(tmp_path / name, {"faraway.py": f"def text():\n    return {name!r}\n"})
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first"))
+    return Scene(project, {**MODULES, "flow.py": MODULES["flow.py"].replace(', packages=["faraway"]', "")})
+
+
+@pytest.mark.parametrize("path", ["another", "another:first", "first:another", "first:first"])
+def test_another_copy_of_a_module_that_pythonpath_leads_to_wakes_its_steps(
+    path: str, elsewhere: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(tmp_path / name) for name in path.split(":")))
+    leads_to = path.partition(":")[0]
+    assert elsewhere.motools() == {"far": "current" if leads_to == "first" else "finished"}
+    assert (elsewhere.folder / "atoms/a/data/out.txt").read_text() == leads_to
+
+
+def test_another_copy_of_a_module_that_an_editable_install_leads_to_wakes_its_steps(
+    elsewhere: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a finder of its own, as setuptools makes one for a package that does not lie alone in its folder."""
+    finder = tmp_path / "start" / "sitecustomize.py"
+    write(finder.parent, {finder.name: f"""
+import importlib.util, sys
+class Finder:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "faraway":
+            return importlib.util.spec_from_file_location(name, {str(tmp_path / "another" / "faraway.py")!r})
+sys.meta_path.append(Finder)
+"""})  # fmt: skip
+    monkeypatch.setenv("PYTHONPATH", str(finder.parent))
+    assert elsewhere.motools() == {"far": "finished"}
+    assert (elsewhere.folder / "atoms/a/data/out.txt").read_text() == "another"
+    elsewhere.edit(os.path.relpath(finder, elsewhere.folder), "/another/faraway", "/first/faraway")
+    assert elsewhere.motools() == {"far": "restored"}
+    assert elsewhere.motools() == {"far": "current"}
