@@ -23,5 +23,5 @@ def folders_with(module: str) -> list[str]:
             spec = finder.find_spec(module, path)
         if spec is not None:
             origin = [spec.origin] if spec.origin and spec.submodule_search_locations is None else []
-            return [os.path.dirname(os.path.realpath(each)) for each in spec.submodule_search_locations or origin]
+            return [os.path.realpath(os.path.dirname(each)) for each in spec.submodule_search_locations or origin]
     return []

@@ -401,7 +401,10 @@ def test_packages_of_another_environment_that_the_path_leads_to_count_by_their_v
 def elsewhere(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """A step that imports a module, of which two copies lie beside the project, and Python is led to the first."""
     for name in ("first", "another"):
-        write(tmp_path / name, {"faraway.py": f"def text():\n    return {name!r}\n"})
+        write(tmp_path / "kept", {f"{name}.py": f"def text():\n    return {name!r}\n"})
+        (tmp_path / name).mkdir()
+    shutil.copy(tmp_path / "kept" / "first.py", tmp_path / "first" / "faraway.py")
+    (tmp_path / "another" / "faraway.py").symlink_to(tmp_path / "kept" / "another.py")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first"))
     return Scene(project, {**MODULES, "flow.py": MODULES["flow.py"].replace(', packages=["faraway"]', "")})
 
@@ -414,6 +417,8 @@ def test_another_copy_of_a_module_that_pythonpath_leads_to_wakes_its_steps(
     leads_to = path.partition(":")[0]
     assert elsewhere.motools() == {"far": "current" if leads_to == "first" else "finished"}
     assert (elsewhere.folder / "atoms/a/data/out.txt").read_text() == leads_to
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first"))
+    assert elsewhere.motools() == {"far": "current" if leads_to == "first" else "restored"}
 
 
 def test_another_copy_of_a_module_that_an_editable_install_leads_to_wakes_its_steps(
