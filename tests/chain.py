@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,10 @@ workflow = Workflow("chain", [
     Step("evaluate", {"model": "model", "dataset": "dataset"}, {"results": "eval"}, Config, evaluate),
 ])
 '''
+WAITS = """\
+    with open(LOG.with_name(f"{name}.held"), "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+"""
 Lay = Callable[[Callable[[Path], object]], Path]
 """The fixture `lay` of conftest: the folder of the test's project, with a copy of what a function makes of one."""
 NAMES = ["prepare", "train", "evaluate"]
@@ -123,6 +129,16 @@ class Chain:
             file.write("executed.log\n")
         if values:
             chain.set(**values)
+        return chain
+
+    @classmethod
+    def lay_to_be_held(cls, folder: Path) -> Chain:
+        """The same, of steps that wait, when they have told that they are executed, as long as `holding` holds them."""
+        chain = cls.lay(folder)
+        chain.edit("chain.py", "import os\n", "import fcntl\nimport os\n")
+        chain.edit("chain.py", "    time.sleep(config.pause)\n", "    time.sleep(config.pause)\n" + WAITS)
+        with chain.path(".gitignore").open("a") as file:
+            file.write("*.held\n")
         return chain
 
     def path(self, *parts: str) -> Path:
@@ -224,6 +240,15 @@ class Chain:
         return found
 
 
+@contextlib.contextmanager
+def holding(chain: Chain, name: str) -> Iterator[None]:
+    """Keep the step that makes an output of this name from going on."""
+    with chain.path(f"{name}.held").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+        fcntl.flock(held, fcntl.LOCK_UN)
+
+
 def dvc(folder: Path, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
     """DVC's command: within this process, but where it starts others, which look at who has started them."""
     if words[0] == "repro":
@@ -289,14 +314,26 @@ def forget_modules(folder: Path) -> None:
 def living(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
 def descendants(pid: int) -> list[int]:
     """All that a process has started and what that has, but for what no longer has its parent."""
-    found = [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            found += map(int, path.read_text().split())
     return found + [below for child in found for below in descendants(child)]
+
+
+def kill_at_once(pids: Iterable[int]) -> None:
+    """SIGKILL to all of them, as a power cut does it: none sees another one die, and does something about it."""
+    pids = [*pids]
+    for word in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, word)
 
 
 def open_databases() -> list[str]:

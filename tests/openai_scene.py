@@ -9,12 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chain import descendants
+from chain import descendants, kill_at_once
 from openai_server import OpenAIServer
 from warm import COLD
 
@@ -172,6 +172,4 @@ def train(folder: Path, env: dict[str, str], force: bool) -> str | None:
 
 def kill_all(pid: int) -> None:
     """SIGKILL to a process and all that it has started, as a power cut does it."""
-    for one in [pid, *descendants(pid)]:
-        with suppress(ProcessLookupError):
-            os.kill(one, signal.SIGKILL)
+    kill_at_once([pid, *descendants(pid)])

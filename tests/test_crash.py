@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sampling
-from chain import OUTPUTS, Chain, descendants, eventually, living, remove
+from chain import OUTPUTS, Chain, descendants, eventually, kill_at_once, living, remove
 
 from motools.atom import ModelAtom
 
@@ -59,9 +58,13 @@ def chain(project: Path) -> Chain:
     return Chain.lay(project)
 
 
+def everybody(pid: int) -> list[int]:
+    return [pid, *descendants(pid)]
+
+
 CHILD = """
     import subprocess, sys
-    write = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(60); open(sys.argv[1], 'w').write('late')"
+    write = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(600); open(sys.argv[1], 'w').write('late')"
     child = subprocess.Popen([sys.executable, "-c", write, str(workspace / "child.txt")])
     LOG.with_name("child.pid").write_text(str(child.pid))
     if LOG.with_name("slow").exists():
@@ -79,8 +82,7 @@ def test_what_a_killed_step_had_started_is_ended_before_the_step_runs_again(chai
     process = chain.start()
     eventually(lambda: chain.path("child.pid").exists() and chain.path("child.pid").read_text())
     child = int(chain.path("child.pid").read_text())
-    for pid in [process.pid, *[pid for pid in descendants(process.pid) if pid != child]]:
-        os.kill(pid, signal.SIGKILL)
+    kill_at_once(pid for pid in everybody(process.pid) if pid != child)
     process.communicate()
     assert living(child)
     chain.path("slow").unlink()
@@ -102,10 +104,6 @@ OWN = """\
 """
 
 
-def everybody(pid: int) -> list[int]:
-    return [pid, *descendants(pid)]
-
-
 @pytest.mark.parametrize("whom", [lambda pid: [pid], everybody], ids=["the runner", "everybody but the command"])
 def test_the_command_of_a_persons_own_stage_does_not_outlive_a_run_that_is_killed(
     chain: Chain, whom: Callable[[int], list[int]]
@@ -117,8 +115,7 @@ def test_the_command_of_a_persons_own_stage_does_not_outlive_a_run_that_is_kille
     process = chain.start()
     eventually(lambda: log.exists() and log.read_text())
     command = int(log.read_text().split()[1])
-    for pid in set(whom(process.pid)) - set(everybody(command)):
-        os.kill(pid, signal.SIGKILL)
+    kill_at_once(set(whom(process.pid)) - set(everybody(command)))
     process.communicate()
     again = chain.start()
     eventually(lambda: log.read_text().count("started") == 2)
@@ -183,19 +180,34 @@ LARGE = """
 """
 
 
-def test_ctrl_c_ends_a_run_that_restores_much(chain: Chain) -> None:
+STOPS_WHILE_RESTORING = """
+import os, sys, time
+
+def look(event, args):
+    if event == "open" and str(args[0]).endswith("/new/data/large_03.bin"):
+        there = os.environ["THERE"]
+        open(there, "w").close()
+        while os.path.exists(there):
+            time.sleep(0.01)
+
+sys.addaudithook(look)
+"""
+
+
+def test_ctrl_c_ends_a_run_that_restores_much(chain: Chain, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(STOPS_WHILE_RESTORING)
     chain.edit("chain.py", '    (out / "metrics.json")', f"{LARGE.strip(chr(10))}\n" + '    (out / "metrics.json")')
     assert chain.run().code == 0
     chain.executed()
     remove(chain.path("atoms/dataset"))
     before = tree(chain.path("atoms"))
-    process = chain.start()
-    eventually(lambda: [*chain.path("atoms").glob(".motools-*/new/data/large_00.bin")])
-    told = time.monotonic()
+    process = chain.start(PYTHONPATH=str(tmp_path), THERE=str(tmp_path / "there"))
+    eventually((tmp_path / "there").exists)
+    assert [*chain.path("atoms").glob(".motools-*/new/data/large_00.bin")]
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=300)
     assert (process.returncode, "Error: Interrupted." in said) == (130, True), said
-    assert time.monotonic() - told < 30
+    assert (tmp_path / "there").exists()  # it did not go on with its work
     assert tree(chain.path("atoms")) == before
     assert chain.leftovers() == []
     assert chain.run().statuses == ["restored", "current", "current"]

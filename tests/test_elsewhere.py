@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import OUTPUTS, Chain, descendants, eventually
+from chain import OUTPUTS, Chain, descendants, eventually, kill_at_once
 from warm import COLD
 
 from motools.base import lock_holders
@@ -45,8 +45,7 @@ def test_a_step_that_outlives_the_run_that_was_killed_is_waited_for_and_its_resu
         file.write("spared\n")
     process = chain.start()
     step = int(eventually(lambda: chain.path("spared").exists() and chain.path("spared").read_text()))
-    for pid in {process.pid, *descendants(process.pid)} - {step}:
-        os.kill(pid, signal.SIGKILL)
+    kill_at_once({process.pid, *descendants(process.pid)} - {step})
     process.wait()
     again = chain.start("--json")
     with pytest.raises(subprocess.TimeoutExpired):

@@ -233,6 +233,8 @@ class TinkerServer:
         """Every batch that an optimizer's step was made with, in their order: what was paid for."""
         self.slow = 0.0
         """Seconds that a step takes."""
+        self.most: int | None = None
+        """So many steps are taken; the next one waits until this is None."""
         self._orders: list[JSON] = []
         self._lock = threading.Lock()
         self._port = port
@@ -458,6 +460,8 @@ class TinkerServer:
     def _optim(self, body: JSON) -> JSON:
         def act(model: Model) -> JSON:
             time.sleep(self.slow)
+            while self.most is not None and len(self.trained) >= self.most:
+                time.sleep(0.01)
             model.weights.optim_step(body["adam_params"])
             self.trained.append(model.weights.history[-1][0])
             return {"metrics": {}}

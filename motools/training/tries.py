@@ -31,7 +31,8 @@ class NotThere(Exception):
 
 
 class Tries:
-    """How often and for how long something is tried again; the clock starts with the first failure."""
+    """How often and for how long something is tried again; the clock starts with the first failure, and anew
+    where there was something to wait for."""
 
     def __init__(self, server: str, settings: OpenAISettings, doing: str, most: int | None = None) -> None:
         self._server, self._settings, self._doing, self._left = server, settings, doing, most
@@ -47,17 +48,16 @@ class Tries:
         Raises:
             StepError: patience is at its end; the sentence ends with the outlook.
         """
-        patience = self._settings.patience
-        if self._until is None:
-            self._until = time.monotonic() + patience
+        patience, now = self._settings.patience, time.monotonic()
         if self._left is not None and isinstance(problem, Doubtful):
             self._left -= 1
         asked = problem.wait if isinstance(problem, Busy) else None
         delay = max(self._delay, asked or 0)
         if waiting:
-            delay = min(delay, patience)  # a place may come free long before
-            self._until = time.monotonic() + delay + patience
-        if self._left == 0 or time.monotonic() + delay > self._until:
+            delay, self._until = min(delay, patience), None  # a place may come free long before
+        elif self._until is None:
+            self._until = now + patience
+        if self._left == 0 or (self._until is not None and now + delay > self._until):
             raise StepError(
                 f"{self._server} gave no answer to go by while {self._doing} ({problem}), "
                 f"with a patience of {patience:g} s. {outlook}"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from chain import OUTPUTS, Chain, descendants, eventually, living
+from chain import OUTPUTS, Chain, descendants, eventually, kill_at_once, living
 
 from motools.base.locks import file_lock
 
@@ -56,10 +56,7 @@ def forked(chain: Chain) -> Iterator[int]:
     process = chain.start()
     eventually(lambda: chain.path("child.pid").exists() and chain.path("child.pid").read_text())
     child = int(chain.path("child.pid").read_text())
-    others = [process.pid, *[pid for pid in descendants(process.pid) if pid != child]]
-    for word in (signal.SIGSTOP, signal.SIGKILL):  # none sees another one die, and ends the child for it
-        for pid in others:
-            os.kill(pid, word)
+    kill_at_once([process.pid, *[pid for pid in descendants(process.pid) if pid != child]])
     process.wait(300)
     assert living(child)
     chain.path("slow").unlink()

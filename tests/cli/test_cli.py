@@ -385,7 +385,7 @@ def test_a_run_without_options_ends_as_one_with_options_does(project: Path) -> N
     command = [sys.executable, "-m", "motools", "run"]
     for words, code in (([], 0), (["nowhere"], 2)):
         plain, told = (
-            subprocess.run([*command, *words, *more], cwd=project, capture_output=True, text=True, timeout=120)
+            subprocess.run([*command, *words, *more], cwd=project, capture_output=True, text=True, timeout=300)
             for more in ([], ["--jobs", "2"])
         )
         assert (plain.returncode, told.returncode) == (code, code), plain.stderr + told.stderr
@@ -393,7 +393,7 @@ def test_a_run_without_options_ends_as_one_with_options_does(project: Path) -> N
     head = "def evaluate(config, input_atoms, workspace):\n"
     chain.edit("chain.py", head, f"{head}    1 / 0\n")
     chain.set("evaluate", seed=9)
-    failed = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+    failed = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
     assert failed.returncode == 1
     assert "ZeroDivisionError" in failed.stderr
 
@@ -447,7 +447,7 @@ def test_in_a_folder_that_is_gone_it_says_so(tmp_path: Path, words: tuple[str, .
     (tmp_path / "gone").mkdir()
     line = 'rmdir "$PWD"; exec "$@"'
     call = ["sh", "-c", line, "sh", COLD, "-P", "-m", "motools", *words]
-    done = subprocess.run(call, cwd=tmp_path / "gone", capture_output=True, text=True, timeout=120)
+    done = subprocess.run(call, cwd=tmp_path / "gone", capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert done.stderr == "Error: The folder that you are in is gone: go to one that is there.\n"
 
@@ -495,7 +495,7 @@ def test_words_in_an_ascii_locale_are_the_letters_that_were_typed(project: Path)
     env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     (project / "params.yaml").write_text("workflow: train_and_evaluate\n")
     call = [COLD, "-P", "-m", "motools", "note", "grün", "--tag", "größe", "--json"]
-    done = subprocess.run(call, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(call, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "grün" in (project / "notes.yaml").read_text(encoding="utf-8")
 
@@ -507,7 +507,7 @@ def test_a_question_is_interrupted_as_all_else_is(project: Path, typed: bytes, c
     (folder / "params.yaml").write_text("workflow: train_and_evaluate\n")
     process, terminal = pty.fork()
     if process == 0:
-        signal.alarm(120)  # so that nobody waits for it for ever
+        signal.alarm(300)  # so that nobody waits for it for ever
         os.execv(COLD, [COLD, "-P", "-m", "motools", "rm", "experiments/a"])
     said = b""
     while b"Remove it?" not in said:

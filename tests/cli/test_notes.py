@@ -113,8 +113,8 @@ def test_a_log_is_followed_until_the_run_has_ended(scene: Chain, project: Path) 
         assert following.poll() is None
         (project / "go").touch()
         assert following.stdout.readline() == "the end\n"
-        assert running.wait(120) == 0
-        assert following.wait(60) == 0
+        assert running.wait(300) == 0
+        assert following.wait(300) == 0
     finally:
         (project / "go").touch()
         for process in (running, following):

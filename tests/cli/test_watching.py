@@ -65,6 +65,13 @@ def test_what_costs_money_is_left_out_where_nobody_can_be_asked(scene: Chain) ->
     assert scene.run("--ask").statuses == ["current"] * 4
 
 
+def put(path: Path, text: str) -> None:
+    """Write a file at once, as editors do it: a watcher never sees half of it."""
+    new = Path.home() / "new"
+    new.write_text(text)
+    new.replace(path)
+
+
 class Watched:
     """A process of `motools run --watch`, and what it has said."""
 
@@ -124,13 +131,13 @@ def test_watching_runs_again_what_an_edit_concerns_and_says_nothing_of_a_file_th
         assert snapshot.unchanged(project) is None
         watched.until(lambda: snapshot.unchanged(project) is not None)  # it has looked, and found nothing to do
         text = (project / "params.yaml").read_text()
-        (project / "params.yaml").write_text(text.replace("word: c", "word: d"))
+        put(project / "params.yaml", text.replace("word: c", "word: d"))
         watched.waits(2)
         assert watched.count("stage\t") == 2, watched.lines
         assert [line.partition(" in ")[0] for line in watched.lines if ": finished" in line] == ["aside: finished"]
-        (project / "own.py").write_text(OWN + "\nbroken(\n")
+        put(project / "own.py", OWN + "\nbroken(\n")
         watched.waits(3)
-        (project / "own.py").write_text(OWN)
+        put(project / "own.py", OWN)
         watched.waits(4)
         assert watched.interrupted() == 130
     assert watched.count("waiting for a change") == 4
@@ -150,7 +157,7 @@ def test_what_is_edited_while_a_run_goes_on_is_run_after_it_each_time(scene: Cha
     with Watched("--stages", "free,aside") as watched:
         for number, (word, after) in enumerate(pairwise(words), 1):
             watched.until(lambda number=number: watched.count("aside: running") >= number)
-            (project / "params.yaml").write_text(f"workflow: own.py:workflow\naside: {{word: {after}}}\n")
+            put(project / "params.yaml", f"workflow: own.py:workflow\naside: {{word: {after}}}\n")
             (project.parent / f"hold-{word}").unlink()
         watched.until(lambda: watched.count("aside: finished") == 3)
         watched.waits(1)
@@ -159,7 +166,7 @@ def test_what_is_edited_while_a_run_goes_on_is_run_after_it_each_time(scene: Cha
 def test_with_stages_an_edit_of_theirs_is_run_and_one_of_others_is_not(scene: Chain, project: Path) -> None:
     def words(**words: str) -> None:
         steps = "".join(f"{step}: {{word: {word}}}\n" for step, word in words.items())
-        (project / "params.yaml").write_text(f"workflow: own.py:workflow\n{steps}")
+        put(project / "params.yaml", f"workflow: own.py:workflow\n{steps}")
 
     assert scene.run().code == 0  # everything is current, and that is proven
     with Watched("--stages", "free,aside") as watched:
@@ -183,8 +190,9 @@ def test_several_pipelines_are_watched_and_one_that_comes_is_run(scene: Chain, p
     assert scene.command("run", "experiments").code == 0
     with Watched("experiments") as watched:
         watched.waits(1)
-        (project / "experiments" / "b" / "params.yaml").write_text(
-            "workflow: ../../own.py:workflow\naside: {word: z}\npaid: {word: z}\n"
+        put(
+            project / "experiments" / "b" / "params.yaml",
+            "workflow: ../../own.py:workflow\naside: {word: z}\npaid: {word: z}\n",
         )
         watched.waits(2)
         said = "\n".join(watched.lines)
@@ -192,7 +200,7 @@ def test_several_pipelines_are_watched_and_one_that_comes_is_run(scene: Chain, p
         assert "experiments/b: paid: left out, since it costs money" in said
         assert "experiments/a: aside: finished" not in said
         (project / "experiments" / "c").mkdir()
-        (project / "experiments" / "c" / "params.yaml").write_text("workflow: ../../own.py:workflow\nfree: {word: y}\n")
+        put(project / "experiments" / "c" / "params.yaml", "workflow: ../../own.py:workflow\nfree: {word: y}\n")
         watched.waits(3)
         assert "experiments/c: free: finished" in "\n".join(watched.lines)
         assert watched.interrupted() == 130

@@ -118,7 +118,7 @@ def test_the_result_of_a_function_that_had_finished_is_put_aside_and_what_it_sta
     (work / "made.json").write_text("{}")
     with subprocess.Popen(["sleep", "600"], env={**os.environ, WORK: str(work)}) as started:
         scene.clean_up()
-        assert started.wait(60) == -signal.SIGKILL
+        assert started.wait(300) == -signal.SIGKILL
     assert not work.exists()
     assert (scene.project.private / "finished" / "a" / "half.txt").exists()
 

@@ -182,7 +182,7 @@ def test_a_stage_starts_when_all_that_it_waits_for_has_ended(scene: Scene) -> No
 
 def test_the_time_that_a_stage_took_is_told(scene: Scene) -> None:
     state = scene.run({Task("a", lambda: time.sleep(0.03)): []})["a"]
-    assert 0.03 <= state.seconds < 60
+    assert 0.03 <= state.seconds < 300
     assert scene.heard.events[-1] == ("finished", "a", state.seconds)
     assert len(str(state.seconds)) <= len("59.999")
 
@@ -192,7 +192,7 @@ def test_the_time_that_a_failed_stage_took_is_told_too(scene: Scene) -> None:
         time.sleep(0.03)
         raise StepError("no")
 
-    assert 0.03 <= scene.run({Task("a", fail): []})["a"].seconds < 60
+    assert 0.03 <= scene.run({Task("a", fail): []})["a"].seconds < 300
 
 
 def test_what_is_at_hand_is_not_executed(scene: Scene) -> None:
@@ -204,7 +204,7 @@ def test_what_is_at_hand_is_not_executed(scene: Scene) -> None:
     assert {name: state.status for name, state in states.items()} == {"a": "current", "b": "restored"}
     assert states["b"].output_atoms == {"found": "by b"}
     assert (states["b"].error, states["b"].log) == (None, None)
-    assert 0.03 <= states["b"].seconds < 60
+    assert 0.03 <= states["b"].seconds < 300
     assert scene.heard.events == [("answered", "a", "current"), ("answered", "b", "restored")]
 
 
@@ -340,7 +340,7 @@ def test_claims_end_where_the_scheduler_itself_fails(scene: Scene) -> None:
         raise RuntimeError("a bug")
 
     go = threading.Event()
-    a, b = Task("a", lambda: go.wait(60), writes=["/out"]), Task("b", found=bug)
+    a, b = Task("a", lambda: go.wait(300), writes=["/out"]), Task("b", found=bug)
     with pytest.raises(RuntimeError, match="a bug"):
         scene.run({a: [], b: []})
     assert scene.claimed() == {}
@@ -500,7 +500,7 @@ def test_after_a_grace_what_was_let_end_is_killed(scene: Scene, monkeypatch: pyt
 
 
 def test_an_interruption_tells_the_keys_of_the_steps_that_were_stopped(scene: Scene) -> None:
-    first, own = threading.Event(), Task("own", lambda: first.wait(60))
+    first, own = threading.Event(), Task("own", lambda: first.wait(300))
     place = pipeline_folder(scene.list.parents[2])
 
     def stop() -> None:

@@ -221,7 +221,7 @@ def test_what_changes_while_a_run_goes_on_is_proven_only_as_far_as_it_was_used(r
     run = chain.start()
     eventually(lambda: "model" in chain.executed())
     MEANWHILE[name](chain.path(name))
-    said = run.communicate(timeout=60)[1]
+    said = run.communicate(timeout=300)[1]
     assert run.returncode in (0, 1), said
     if snapshot.unchanged(chain.folder) is not None:  # the last step, which alone uses it, has used it as it is now
         assert name in ("whole/part.txt", "data/rows.txt")

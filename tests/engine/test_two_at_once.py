@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import shutil
 import signal
@@ -15,33 +13,13 @@ from pathlib import Path
 
 import pytest
 import zc.lockfile
-from chain import OUTPUTS, Chain, commit, dvc, eventually, git
+from chain import OUTPUTS, Chain, commit, dvc, eventually, git, holding
 from warm import COLD
-
-WAITS = """\
-    with open(LOG.with_name(f"{name}.held"), "ab") as held:
-        fcntl.flock(held, fcntl.LOCK_SH)
-"""
 
 
 @pytest.fixture
 def chain(project: Path) -> Chain:
-    """Its steps wait, when they have told that they are executed, for as long as a test holds them."""
-    chain = Chain.lay(project)
-    chain.edit("chain.py", "import os\n", "import fcntl\nimport os\n")
-    chain.edit("chain.py", "    time.sleep(config.pause)\n", "    time.sleep(config.pause)\n" + WAITS)
-    with chain.path(".gitignore").open("a") as file:
-        file.write("*.held\n")
-    return chain
-
-
-@contextlib.contextmanager
-def holding(chain: Chain, name: str) -> Iterator[None]:
-    """Keep the step that makes an output of this name from going on."""
-    with chain.path(f"{name}.held").open("ab") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-        fcntl.flock(held, fcntl.LOCK_UN)
+    return Chain.lay_to_be_held(project)
 
 
 def end(process: subprocess.Popen[str], limit: float = 300) -> tuple[int, str, str]:

@@ -96,7 +96,7 @@ def ended_at_60_percent(scene: Path, server: OpenAIServer, task: str, way: str =
 
     def kill(request: Request) -> None:
         if (number := next(numbers)) > 24:
-            ended.wait(60)  # an end takes its time
+            ended.wait(300)  # an end takes its time
         if number == 24:
             if way == "kill -9":
                 os.killpg(first.pid, signal.SIGKILL)
@@ -297,7 +297,7 @@ def test_a_server_that_does_not_recover_fails_the_evaluation_with_its_cause(
     assert cause.lower() in str(caught.value).lower()
     assert "\n" not in str(caught.value)
     assert server.count("chat") <= 2 * 3  # the client itself tries three times
-    assert time.monotonic() - started < 120
+    assert time.monotonic() - started < 250
 
 
 def test_a_silent_server_is_given_up(evaluate: Callable[..., Evaluation], server: OpenAIServer) -> None:
@@ -305,7 +305,7 @@ def test_a_silent_server_is_given_up(evaluate: Callable[..., Evaluation], server
     started = time.monotonic()
     with pytest.raises(StepError, match=r"(?i)time"):
         evaluate("tasks:numbers", limit=1, attempt_timeout=1)
-    assert time.monotonic() - started < 120
+    assert time.monotonic() - started < 250
 
 
 def test_an_openai_compatible_service_is_evaluated_with_the_name_intact(

@@ -8,11 +8,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from chain import Chain, Done
+from chain import Chain, Done, holding
 from fake_slurm import Slurm
 
 from motools.base import yaml12
@@ -32,7 +33,7 @@ def chain(project: Path) -> Chain:
 
 
 def laid(project: Path, **settings: object) -> Chain:
-    chain = Chain.lay(project)
+    chain = Chain.lay_to_be_held(project)
     queue = {"kind": "slurm", "poll": 0.1, **settings}
     chain.path("motools.yaml").write_text(yaml12.dumps({"executors": {"cluster": queue}}))
     return chain
@@ -45,11 +46,30 @@ def wait_for(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def killed_while_a_job_runs(chain: Chain, slurm: Slurm, *options: str) -> None:
-    driver = chain.start("--on", "cluster", *options)
-    wait_for(lambda: any(job["state"] == "RUNNING" for job in slurm.jobs()))
-    driver.kill()
-    driver.communicate()
+@contextmanager
+def killed_while_a_job_runs(chain: Chain, slurm: Slurm, *options: str) -> Iterator[None]:
+    """The run is killed whose job goes on, and does not end within."""
+    with holding(chain, "dataset"):
+        driver = chain.start("--on", "cluster", *options)
+        wait_for(lambda: states(slurm) == ["RUNNING"])
+        driver.kill()
+        driver.communicate()
+        yield
+
+
+def come_back(chain: Chain, *options: str) -> subprocess.Popen[str]:
+    """A run that has found the job of the one before it at work."""
+    (entry,) = chain.path(".motools/jobs").glob("*.json")
+    before = entry.stat()
+    again = chain.start("--on", "cluster", "--json", *options)
+    wait_for(lambda: entry.stat().st_mtime_ns > before.st_mtime_ns)
+    return again
+
+
+def end_of(driver: subprocess.Popen[str]) -> tuple[int, list[str], str]:
+    """The exit code of a run, the statuses of its stages, and what it said as one line."""
+    out, err = driver.communicate(timeout=LIMIT)
+    return driver.returncode, [stage["status"] for stage in json.loads(out or "[]")], " ".join(err.split())
 
 
 def jobs_listed(chain: Chain) -> list[dict[str, object]]:
@@ -77,16 +97,16 @@ def test_a_pipeline_gives_there_what_it_gives_here(chain: Chain, slurm: Slurm) -
 
 
 def test_the_run_after_one_that_was_killed_comes_back_to_its_job(chain: Chain, slurm: Slurm) -> None:
-    chain.set(pause=1.0)
-    killed_while_a_job_runs(chain, slurm)
-    assert chain.run("--on", "cluster").statuses == ["finished"] * 3
+    with killed_while_a_job_runs(chain, slurm):
+        again = come_back(chain)
+    assert end_of(again)[:2] == (0, ["finished"] * 3)
     assert chain.executed() == ["dataset", "model", "results"]
     assert len(slurm.jobs()) == 3
 
 
 def test_a_job_that_ended_while_nobody_waited_is_a_result(chain: Chain, slurm: Slurm) -> None:
-    chain.set("prepare", pause=0.5)
-    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
+    with killed_while_a_job_runs(chain, slurm, "--stages", "prepare"):
+        pass
     wait_for(lambda: states(slurm) == ["COMPLETED"])
     assert chain.run("--stages", "prepare").statuses[0] == "restored"
     assert chain.executed() == ["dataset"]
@@ -106,36 +126,39 @@ def test_a_driver_that_is_killed_while_sbatch_is_at_work_leaves_one_job(chain: C
 
 
 def test_a_job_that_ends_while_the_queue_is_asked_about_it_is_not_handed_in_again(chain: Chain, slurm: Slurm) -> None:
-    chain.set("prepare", pause=3.0)
-    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
-    asked, late = slurm.bin / "squeue", slurm.bin / "squeue-at-once"
-    asked.rename(late)
-    wait = "while grep -rqE 'PENDING|RUNNING' $(dirname $0)/../jobs; do sleep 0.05; done"
-    asked.write_text(f'#!/bin/sh\n{wait}\nexec {late} "$@"\n')
-    asked.chmod(0o755)
-    assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
+    with killed_while_a_job_runs(chain, slurm, "--stages", "prepare"):
+        asked, late = slurm.bin / "squeue", slurm.bin / "squeue-at-once"
+        asked.rename(late)
+        wait = "while grep -rqE 'PENDING|RUNNING' $(dirname $0)/../jobs; do sleep 0.05; done"
+        asked.write_text(f'#!/bin/sh\ntouch $0-is-asked\n{wait}\nexec {late} "$@"\n')
+        asked.chmod(0o755)
+        again = chain.start("--on", "cluster", "--json", "--stages", "prepare")
+        wait_for((slurm.bin / "squeue-is-asked").exists)
+    code, statuses, said = end_of(again)
+    assert (code, statuses[0]) == (0, "finished"), said
     assert len(slurm.jobs()) == 1
     assert chain.executed() == ["dataset"]
 
 
 def test_a_job_of_older_code_is_no_result_of_the_present_one(chain: Chain, slurm: Slurm) -> None:
-    chain.set("prepare", pause=1.5)
-    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
-    wait_for(lambda: chain.path("executed.log").exists())
-    chain.edit("chain.py", "config.seed} {sorted", "config.seed} again {sorted")
-    refused = chain.run("--on", "cluster", "--stages", "prepare")
-    assert refused.code == 1
-    assert "began before this changed: chain.py: make()" in refused.said
+    with killed_while_a_job_runs(chain, slurm, "--stages", "prepare"):
+        wait_for(lambda: chain.path("executed.log").exists())
+        chain.edit("chain.py", "config.seed} {sorted", "config.seed} again {sorted")
+        again = come_back(chain, "--stages", "prepare")
+    code, _, said = end_of(again)
+    assert code == 1
+    assert "began before this changed: chain.py: make()" in said
     assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
     assert "again" in chain.path("atoms/dataset/data/part.txt").read_text()
     assert len(slurm.jobs()) == 2
 
 
 def test_a_preempted_job_begins_again_under_its_id(chain: Chain, slurm: Slurm) -> None:
-    chain.set("prepare", pause=2.0)
-    driver = chain.start("--on", "cluster", "--stages", "prepare")
-    wait_for(lambda: chain.path("executed.log").exists())
-    slurm.preempt("1")
+    with holding(chain, "dataset"):
+        driver = chain.start("--on", "cluster", "--stages", "prepare")
+        wait_for(lambda: chain.path("executed.log").exists())
+        slurm.preempt("1")
+        wait_for(lambda: slurm.jobs()[0]["restarts"])
     out, err = driver.communicate(timeout=LIMIT)
     assert driver.returncode == 0, out + err
     assert slurm.jobs()[0]["restarts"] == 1
@@ -144,11 +167,11 @@ def test_a_preempted_job_begins_again_under_its_id(chain: Chain, slurm: Slurm) -
 
 
 def test_a_job_whose_node_died_is_told_of_and_submitted_again_by_the_next_run(chain: Chain, slurm: Slurm) -> None:
-    chain.set("prepare", pause=2.0)
-    driver = chain.start("--on", "cluster", "--stages", "prepare")
-    wait_for(lambda: chain.path("executed.log").exists())
-    slurm.lose("1")
-    out, err = driver.communicate(timeout=LIMIT)
+    with holding(chain, "dataset"):
+        driver = chain.start("--on", "cluster", "--stages", "prepare")
+        wait_for(lambda: chain.path("executed.log").exists())
+        slurm.lose("1")
+        out, err = driver.communicate(timeout=LIMIT)
     assert driver.returncode == 1
     assert "NODE_FAIL" in out + err
     assert chain.run("--on", "cluster", "--stages", "prepare").statuses[0] == "finished"
@@ -156,19 +179,19 @@ def test_a_job_whose_node_died_is_told_of_and_submitted_again_by_the_next_run(ch
 
 
 def test_ctrl_c_leaves_the_job_and_says_how_to_end_it(chain: Chain, slurm: Slurm) -> None:
-    chain.set("prepare", pause=30.0)
-    driver = chain.start("--on", "cluster", "--stages", "prepare")
-    wait_for(lambda: states(slurm) == ["RUNNING"])
-    driver.send_signal(signal.SIGINT)
-    _, err = driver.communicate(timeout=LIMIT)
-    assert driver.returncode == 130
-    assert states(slurm) == ["RUNNING"]
-    key = str(jobs_listed(chain)[0]["key"])
-    assert f"motools jobs cancel {key[:12]}" in err
-    shown = json.loads(chain.command("jobs", "show", key[:12], "--json").out)
-    assert shown["provider"] == {"state": "RUNNING"}
-    assert "1: cancelled" in chain.command("jobs", "cancel", key[:12]).out
-    assert states(slurm) == ["CANCELLED"]
+    with holding(chain, "dataset"):
+        driver = chain.start("--on", "cluster", "--stages", "prepare")
+        wait_for(lambda: states(slurm) == ["RUNNING"])
+        driver.send_signal(signal.SIGINT)
+        _, err = driver.communicate(timeout=LIMIT)
+        assert driver.returncode == 130
+        assert states(slurm) == ["RUNNING"]
+        key = str(jobs_listed(chain)[0]["key"])
+        assert f"motools jobs cancel {key[:12]}" in err
+        shown = json.loads(chain.command("jobs", "show", key[:12], "--json").out)
+        assert shown["provider"] == {"state": "RUNNING"}
+        assert "1: cancelled" in chain.command("jobs", "cancel", key[:12]).out
+        assert states(slurm) == ["CANCELLED"]
 
 
 def test_the_log_of_a_job_is_followed_to_its_end_when_no_run_goes_on(chain: Chain, slurm: Slurm) -> None:
@@ -176,7 +199,8 @@ def test_the_log_of_a_job_is_followed_to_its_end_when_no_run_goes_on(chain: Chai
         "chain.py", "    time.sleep(config.pause)", "    print('begins'); time.sleep(config.pause); print('ends')"
     )
     chain.set("prepare", pause=2.0)
-    killed_while_a_job_runs(chain, slurm, "--stages", "prepare")
+    with killed_while_a_job_runs(chain, slurm, "--stages", "prepare"):
+        pass
     told = chain.command("log", "-f", "prepare", str(chain.folder))
     assert told.code == 0
     assert told.out.split() == ["begins", "ends"]
@@ -184,23 +208,23 @@ def test_the_log_of_a_job_is_followed_to_its_end_when_no_run_goes_on(chain: Chai
 
 
 def test_a_job_that_somebody_cancels_ends_the_wait(chain: Chain, slurm: Slurm) -> None:
-    chain.set("prepare", pause=30.0)
-    driver = chain.start("--on", "cluster", "--stages", "prepare")
-    wait_for(lambda: states(slurm) == ["RUNNING"])
-    subprocess.run([slurm.bin / "scancel", "1"], check=True)
-    out, err = driver.communicate(timeout=LIMIT)
+    with holding(chain, "dataset"):
+        driver = chain.start("--on", "cluster", "--stages", "prepare")
+        wait_for(lambda: states(slurm) == ["RUNNING"])
+        subprocess.run([slurm.bin / "scancel", "1"], check=True)
+        out, err = driver.communicate(timeout=LIMIT)
     assert driver.returncode == 1
     assert "CANCELLED" in out + err
 
 
 def test_while_slurm_does_not_answer_the_run_waits_and_says_so_once(chain: Chain, slurm: Slurm) -> None:
-    chain.set("prepare", pause=0.5)
-    driver = chain.start("--on", "cluster", "--stages", "prepare")
-    wait_for(lambda: states(slurm) == ["RUNNING"])
-    (slurm.folder / "down").touch()
-    asked = slurm.asked("squeue")
-    wait_for(lambda: slurm.asked("squeue") > asked + 3)
-    (slurm.folder / "down").unlink()
+    with holding(chain, "dataset"):
+        driver = chain.start("--on", "cluster", "--stages", "prepare")
+        wait_for(lambda: states(slurm) == ["RUNNING"])
+        (slurm.folder / "down").touch()
+        asked = slurm.asked("squeue")
+        wait_for(lambda: slurm.asked("squeue") > asked + 3)
+        (slurm.folder / "down").unlink()
     _, err = driver.communicate(timeout=LIMIT)
     assert driver.returncode == 0
     assert err.count("Unable to contact slurm controller") == 1

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,8 @@ def serving(host: Host, *words: str) -> Iterator[None]:
         yield
     finally:
         for each in psutil.Process(server.pid).children(recursive=True):  # nsenter passes no signal on
-            each.kill()
+            with suppress(psutil.NoSuchProcess):  # it has ended with another one
+                each.kill()
         server.communicate(timeout=300)
 
 

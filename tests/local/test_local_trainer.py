@@ -142,7 +142,7 @@ def converted_by_threads(*_: Any, dtype: Any, **__: Any) -> None:
     together = threading.Barrier(8)
 
     def convert(size: int) -> None:
-        together.wait(60)
+        together.wait(300)
         torch.ones(size).to(dtype=dtype)
 
     with ThreadPoolExecutor(8) as threads:

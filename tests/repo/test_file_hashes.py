@@ -227,7 +227,7 @@ def test_after_a_run_its_outputs_are_known_by_their_stats_at_once(project: Path)
     chain = Chain.lay(project)
     time.sleep(0.2)  # younger configuration is not taken for what the process has read
     run = chain.start()  # in a process of its own: this one's modules may lie where others are at work
-    run.communicate(timeout=120)
+    run.communicate(timeout=300)
     assert run.returncode == 0
     known = FileHashes(chain.path(".motools", "index.json"))
     outs = [path for path in chain.path("atoms").rglob("*") if path.is_file() and path.name != ".gitignore"]

@@ -350,8 +350,12 @@ def test_dvcs_lock_is_waited_for_and_said_so_once(project: Path) -> None:
 def test_whom_it_waits_for_is_said_once(project: Path) -> None:
     said: list[str] = []
     theirs = zc.lockfile.LockFile(str(project / ".dvc/tmp/lock"))
-    threading.Timer(0.3, theirs.close).start()
-    with DvcLock(project, False, said.append):
+
+    def say(sentence: str) -> None:
+        said.append(sentence)
+        threading.Timer(0.3, theirs.close).start()
+
+    with DvcLock(project, False, say):
         pass
     assert said == [f"waiting for another DVC command to end (process {os.getpid()})"]
 

@@ -212,7 +212,7 @@ def test_a_pull_request_is_told_by_the_steps_of_the_workflow_that_init_writes(pr
             words = (
                 "".join(f"export {key}={value}\n" for key, value in given.items()) + f"set -eo pipefail\n{steps[step]}"
             )
-            both.append(subprocess.run(["bash", "-c", words], cwd=clone, capture_output=True, text=True, timeout=120))
+            both.append(subprocess.run(["bash", "-c", words], cwd=clone, capture_output=True, text=True, timeout=300))
         return both[0], both[1]
 
     told, check = in_clone("one")
@@ -244,7 +244,7 @@ def test_what_may_write_comments_executes_nothing_of_a_change(project: Path) -> 
     (step,) = comment["jobs"]["comment"]["steps"]
     assert set(step) == {"run"}  # no checkout, no action of others
     assert "${{" not in step["run"]  # what an event says is no part of a script
-    assert subprocess.run(["bash", "-n"], input=step["run"], text=True, timeout=60).returncode == 0
+    assert subprocess.run(["bash", "-n"], input=step["run"], text=True, timeout=300).returncode == 0
 
 
 def test_another_host_is_refused_before_anything_is_made(bare_project: Path) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from openai_server import OpenAIServer, Refusal
 from sampling import sample
 
 from motools.base.too_many_requests import curable
+from motools.errors import StepError
 from motools.repo.settings import OpenAISettings
 from motools.training.tries import Busy, Tries
 
@@ -170,7 +172,7 @@ def test_a_job_that_is_made_long_after_its_request_was_given_up_is_cancelled(pro
     with OpenAIServer(seconds=4) as server:
         scene = Scene.lay(project, server)
         asked_again = threading.Event()  # we wait for 2 s, then look, then ask again
-        server.hook("create", "before", lambda _: asked_again.wait(60))
+        server.hook("create", "before", lambda _: asked_again.wait(300))
         server.hook("create", "after", lambda _: asked_again.set())
         assert scene.train().code == 0
         assert server.count("create") == 2
@@ -286,11 +288,11 @@ def test_a_training_waits_for_a_place_as_long_as_jobs_of_the_account_go_on(words
 def test_a_pause_that_is_asked_for_as_a_date_is_kept(project: Path) -> None:
     with OpenAIServer(polls=1) as server:
         scene = Scene.lay(project, server)
-        then = email.utils.formatdate(time.time() + 4, usegmt=True)
-        server.hook("upload", "before", refuse(429, "slow down", "rate_limit_exceeded", Retry_After=then))
-        started = time.time()
+        then = int(time.time()) + 4
+        date = email.utils.formatdate(then, usegmt=True)
+        server.hook("upload", "before", refuse(429, "slow down", "rate_limit_exceeded", Retry_After=date))
         assert scene.train().code == 0
-        assert time.time() - started > 3
+        assert time.time() >= then
         assert server.count("upload") == 2
 
 
@@ -300,9 +302,10 @@ def test_sigkill_of_the_whole_process_group_while_a_job_runs_costs_nothing(proje
         groups: list[int] = []
 
         def kill(_: Any) -> None:
-            for pid in {os.getpgid(pid) for pid in [process.pid, *descendants(process.pid)]}:
-                groups.append(pid)
-                os.killpg(pid, 9)
+            for pid in [process.pid, *descendants(process.pid)]:
+                with suppress(ProcessLookupError):  # it has ended with another one
+                    groups.append(os.getpgid(pid))
+                    os.killpg(groups[-1], 9)
 
         server.hook("poll", "after", kill)
         process = scene.start("run")
@@ -341,3 +344,17 @@ def test_while_jobs_go_on_no_pause_is_longer_than_patience(monkeypatch: pytest.M
     for wait in (math.inf, 1e12, 3.0):
         tries.wait(Busy(wait, "the maximum of 3 running jobs"), "", "waiting for a place")
     assert slept == [8.0, 8.0, 4.0]
+
+
+def test_patience_begins_when_there_is_nothing_to_wait_for_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job of which the account has too many ends after a request was refused for it, and before it is looked at."""
+    monkeypatch.setattr("motools.training.tries.time", SimpleNamespace(monotonic=lambda: now, sleep=lambda _: None))
+    tries, busy, now = Tries("server", OpenAISettings(patience=8.0), "creating the job"), Busy(1.0, "too many"), 0.0
+    tries.wait(busy, "", "waiting for a place")
+    now = 60.0
+    tries.wait(busy, "")
+    now = 62.0
+    tries.wait(busy, "")
+    now = 68.0
+    with pytest.raises(StepError, match="with a patience of 8 s"):
+        tries.wait(busy, "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,12 +104,12 @@ def test_a_checkpoint_that_the_training_will_not_reach_is_told_before_a_step_is_
 def test_another_clone_takes_up_what_was_trained_and_what_was_begun(
     server: TinkerServer, alone: Alone, tmp_path: Path
 ) -> None:
-    server.slow = 0.2
+    server.most = 12
     process = alone.start()
-    while server.count("save") < 2:
-        time.sleep(0.01)
+    eventually(lambda: len(server.trained) == 12)
     process.kill()
     process.join()
+    server.most = None
     other = clone(server, tmp_path / "other")
     assert other.run() == 0, other.out
     assert "going on after step" in other.out
@@ -193,12 +192,12 @@ def test_a_trained_model_is_found_by_its_name_here_and_elsewhere(
 
 def test_a_project_trains_evaluates_and_comes_back_after_kill_9_of_the_run(project: Path, server: TinkerServer) -> None:
     scene = lay(project, server, suffix="hello")
-    server.slow = 0.15
+    server.most = 12
     process = scene.start("run", "--stages", "prepare_dataset:train_model")
-    while server.count("save") < 2 and process.poll() is None:
-        time.sleep(0.02)
+    eventually(lambda: len(server.trained) == 12 or process.poll() is not None)
     kill_all(process.pid)
     process.communicate()
+    server.most = None
     assert scene.run().code == 0
     assert len(server.trained) <= 18 + 4
     assert "going on after step" in scene.log()
