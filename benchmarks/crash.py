@@ -321,14 +321,13 @@ class Scene:
 
         by_step: dict[str, int] = {}
         store = Cache(self.folder / ".dvc" / "cache")
-        now = time.time_ns()
         for entry in every(store):
             with suppress(OSError, ValueError, KeyError):
-                _note(by_step, json.loads(store.path(entry.record.md5).read_bytes()), now)
+                _note(by_step, json.loads(store.path(entry.record.md5).read_bytes()))
         for folder in self.folders:
             for made in [*folder.glob(".motools/work/*/made.json"), *folder.glob(".motools/finished/*/made.json")]:
                 with suppress(OSError, ValueError, KeyError):  # it is just being moved
-                    _note(by_step, json.loads(made.with_name("record.json").read_bytes()), now, f" in {folder.name}")
+                    _note(by_step, json.loads(made.with_name("record.json").read_bytes()), f" in {folder.name}")
         return by_step
 
     def atoms(self, folder: Path) -> dict[str, str]:
@@ -360,8 +359,9 @@ class Scene:
         return {n for n in names if not n.startswith(saves_time)} - named_by_time - of_dvc - empty
 
 
-def _note(finished: dict[str, int], record: dict[str, Any], when: int, where: str = "") -> None:
-    finished.setdefault(f"{record['step']} {record['config']['seed']}{where}", when)
+def _note(finished: dict[str, int], record: dict[str, Any], where: str = "") -> None:
+    """At the time that it is now: a step may have begun, and finished, since the look at all of them began."""
+    finished.setdefault(f"{record['step']} {record['config']['seed']}{where}", time.time_ns())
 
 
 def _stat(process: Path) -> list[str]:
@@ -457,7 +457,7 @@ def complaints(scene: Scene, plain: Plain, finished: dict[str, int], kills: int,
     for name, count in Counter(name for name, _, _ in begins).items():
         if count > 1 + kills:
             yield f"{name} was executed {count} times, after {kills} kills"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (left := scene.processes()) and time.monotonic() < deadline:
         time.sleep(0.05)
     if left:

@@ -250,7 +250,7 @@ def holding(chain: Chain, name: str) -> Iterator[None]:
 
 
 def dvc(folder: Path, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
-    """DVC's command: within this process, but where it starts others, which look at who has started them."""
+    """DVC's command: within this process, but where it starts others."""
     if words[0] == "repro":
         command = [sys.executable, "-m", "dvc", *words]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)

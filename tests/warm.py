@@ -9,7 +9,7 @@ have servers of their own (`OURS`).
 A client passes SIGINT and SIGTERM on, and when it is killed, so is its fork, a moment later: who waits for the end of
 what they print has waited for both. A test that measures, limits or looks at a process, or kills it to the instant,
 starts `COLD` instead, or has the mark `cold`. The client itself starts it where a fork would not be alike: for other
-options and variables of Python's, and for `dvc repro`. `pytest --cold` does without forks.
+options and variables of Python's. `pytest --cold` does without forks.
 """
 
 from __future__ import annotations

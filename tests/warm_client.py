@@ -10,7 +10,6 @@ import sys
 
 _STEPS = ("motools.execution.worker_server", "motools.execution.one_step")
 _MODULES = ("motools", "dvc", *_STEPS)
-_DEEP = ("repro", "exp")  # DVC starts the commands of stages, which look at who has started them
 
 
 def main(place: str, python: str) -> None:
@@ -55,12 +54,10 @@ def _is_alike(words: list[str], place: str) -> bool:
         if marshal.load(file) != variables():
             return False
     words = _without_flags(words)
-    kind, rest = words[0] if words else "", [*words[1:], "", ""]
+    kind = words[0] if words else ""
     if kind == "-m":
-        return rest[0] in _MODULES and not (rest[0] == "dvc" and rest[1] in _DEEP)
-    if kind.startswith("-"):
-        return kind in ("-", "-c")
-    return not (os.path.basename(kind) == "dvc" and rest[0] in _DEEP)
+        return len(words) > 1 and words[1] in _MODULES
+    return not kind.startswith("-") or kind in ("-", "-c")
 
 
 def _without_flags(words: list[str]) -> list[str]:

@@ -147,7 +147,7 @@ def test_a_hub_that_cannot_be_reached_is_said_soon(monkeypatch, tmp_path):
     started = time.monotonic()
     with pytest.raises(FetchError, match="HF_ENDPOINT"):
         HubSplit(REPO, "train").read(tmp_path)
-    assert time.monotonic() - started < 120
+    assert time.monotonic() - started < 300
 
 
 @pytest.mark.parametrize("variable", ["MOTOOLS_OFFLINE", "HF_HUB_OFFLINE"])
