@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     sampling.ALL = config.getoption("--all")
+    settings.load_profile("any example" if sampling.ALL else "any machine")
     root = str(Path(__file__).parents[1])  # where some tests build: a run in this process would see its names change
     sys.path[:] = [entry for entry in sys.path if entry not in ("", root)]
     config.addinivalue_line("markers", "cold: processes are started anew, not as forks of a warm one (see warm.py)")
@@ -83,8 +84,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for share in shares for item in share] + list(rest)
 
 
-# How long drawing examples takes says something of the machine, not of the code.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long drawing examples takes says something of the machine, not of the code; and what one run finds, all find.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("any example", settings.get_profile("any machine"), derandomize=False)
 settings.load_profile("any machine")
 
 

@@ -16,11 +16,10 @@ from chain import OUTPUTS, Chain, descendants, eventually, kill_at_once, living,
 
 from motools.atom import ModelAtom
 
-pytestmark = pytest.mark.cold
-
 CRASH = Path(__file__).parents[1] / "benchmarks" / "crash.py"
 
 
+@pytest.mark.cold
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.long
 @pytest.mark.parametrize(
@@ -73,6 +72,7 @@ CHILD = """
 """
 
 
+@pytest.mark.cold
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_what_a_killed_step_had_started_is_ended_before_the_step_runs_again(chain: Chain) -> None:
     chain.edit("chain.py", "    time.sleep(config.pause)\n", CHILD)
@@ -104,6 +104,7 @@ OWN = """\
 """
 
 
+@pytest.mark.cold
 @pytest.mark.parametrize("whom", [lambda pid: [pid], everybody], ids=["the runner", "everybody but the command"])
 def test_the_command_of_a_persons_own_stage_does_not_outlive_a_run_that_is_killed(
     chain: Chain, whom: Callable[[int], list[int]]

@@ -20,8 +20,6 @@ from motools.observe.paths import below, path_of_open
 from motools.repo.dvc_config import dvc_config_files
 from motools.repo.project import Project
 
-pytestmark = pytest.mark.cold
-
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="takes away what only Linux has")
 SPARED = """
     import ctypes, signal
@@ -38,6 +36,7 @@ def chain(project: Path) -> Chain:
     return Chain.lay(project)
 
 
+@pytest.mark.cold
 @on_linux
 def test_a_step_that_outlives_the_run_that_was_killed_is_waited_for_and_its_result_taken(chain: Chain) -> None:
     chain.edit("chain.py", "    time.sleep(config.pause)\n", SPARED)
