@@ -312,9 +312,13 @@ def test_a_list_of_10_mb_takes_a_few_times_its_size_in_memory_and_time_in_propor
         seconds, kilobytes = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
         return float(seconds), int(kilobytes)
 
-    small, _ = cost(100_000)
-    large, kilobytes = cost(1_000_000)
-    assert large < 40 * small  # the square of ten would be 100
+    for _ in range(3):  # what else the machine does may count for one
+        small, _ = cost(100_000)
+        large, kilobytes = cost(1_000_000)
+        if large < 40 * small:  # the square of ten would be 100
+            break
+    else:
+        raise AssertionError((small, large))
     assert kilobytes < 200_000
 
 
