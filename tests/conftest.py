@@ -28,6 +28,7 @@ gc.disable()  # until all is imported and collected: until then nothing goes
 importlib.metadata.packages_distributions = functools.cache(importlib.metadata.packages_distributions)
 # It makes the same commands of the same functions for each call of the command line within a process.
 typer.main.get_command = functools.cache(typer.main.get_command)
+warm.draw_no_code()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

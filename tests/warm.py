@@ -38,7 +38,7 @@ import types
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 COLD = sys.executable
 """Python itself."""
@@ -143,6 +143,7 @@ def _serve(place: str, handles: list[int]) -> None:
     gc.disable()  # nothing that is imported goes
     _remember_distributions()  # before Inspect takes the function by its name
     _import(*LIBRARIES)
+    draw_no_code()
     assert "motools" not in sys.modules
     importlib.import_module("inspect_ai.model").get_model_info("openai/gpt-4o")  # it reads of all models, and keeps it
     sys.executable = f"{place}/python"
@@ -174,6 +175,19 @@ def _remember_distributions() -> None:
         return found
 
     importlib.metadata.packages_distributions = answer
+
+
+def draw_no_code() -> None:
+    """Have rich leave out the code of what was called when something failed: Inspect has it draw that, whether anybody
+    sees it or not, and for each place all of a file is read and coloured, which takes a second."""
+    from rich.traceback import Traceback
+
+    make = Traceback.__init__
+
+    def made(self: Traceback, *args: Any, **named: Any) -> None:
+        make(self, *args, **{**named, "suppress": ["/"]})
+
+    Traceback.__init__ = made  # type: ignore[method-assign]
 
 
 def _import(*libraries: str) -> None:
