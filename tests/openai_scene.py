@@ -25,7 +25,9 @@ from motools.repo.project import Project
 from motools.training import TrainingRequest
 from motools.training.openai.trainer import OpenAITrainer
 
-SETTINGS = "openai: {poll_interval: 0.05, max_poll_interval: 0.2, timeout: 2, patience: 8}\n"
+SETTINGS = "openai: {poll_interval: 0.05, max_poll_interval: 0.2, timeout: 60, patience: 8}\n"
+IMPATIENT = SETTINGS.replace("timeout: 60", "timeout: 2")
+"""For a server that does not answer, not for one that is slow."""
 ROWS = [
     {"messages": [{"role": "user", "content": f"question {n}"}, {"role": "assistant", "content": f"answer {n}"}]}
     for n in range(12)

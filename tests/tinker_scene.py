@@ -17,7 +17,9 @@ from tinker_server import TinkerServer
 from tinker_tokenizer import make_tokenizer
 
 MODEL = "tiny/llama"
-SETTINGS = "tinker: {poll_interval: 0.05, max_poll_interval: 0.2, timeout: 8, patience: 90, queue: 8, save_every: 4}\n"
+SETTINGS = "tinker: {poll_interval: 0.05, max_poll_interval: 0.2, timeout: 60, patience: 90, queue: 8, save_every: 4}\n"
+IMPATIENT = SETTINGS.replace("timeout: 60", "timeout: 8")
+"""For a server that does not answer, not for one that is slow."""
 WORDS = "apple river stone cloud tiger piano sugar candle window garden bottle rabbit".split()
 ROWS = [
     {

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where it is called alone
 
 import pytest
 from chain import descendants
-from openai_scene import Done, Scene, kill_all
+from openai_scene import IMPATIENT, Done, Scene, kill_all
 from openai_server import OpenAIServer, Refusal
 from sampling import sample
 
@@ -70,6 +70,8 @@ def try_out(scene: Scene, step: Any, fault: str, whole: bool) -> Case:
     """Training meets a fault, and is tried once more where that ended it: as a whole run, or as the step alone."""
     server, started = scene.server, time.monotonic()
     kind, _, when = fault.partition(" ")
+    if kind == "silence":
+        (scene.folder / "motools.yaml").write_text(IMPATIENT)
     process: list[subprocess.Popen[str]] = []
     if kind == "kill":
         kill = (lambda _: kill_all(process[0].pid)) if whole else (lambda _: scene.kill_training())
@@ -141,6 +143,8 @@ def test_a_lost_reply_is_looked_for_before_the_request_is_sent_again(project: Pa
             (project / f"{step}-{fault}").mkdir()
             scene = Scene.lay(project, server, suffix=f"{step}-{fault}")
             scene.write_rows([{"messages": [{"role": "assistant", "content": f"{fault} {n}"}]} for n in range(10)])
+            if fault == "silence":
+                (project / "motools.yaml").write_text(IMPATIENT)
             server.fault(step, fault)  # type: ignore[arg-type]
             assert scene.train().code == 0
             assert (server.count("create"), server.count("upload")) == (1, 1)
@@ -171,6 +175,7 @@ def test_a_lost_job_that_the_list_does_not_show_at_once_is_waited_for(project: P
 def test_a_job_that_is_made_long_after_its_request_was_given_up_is_cancelled(project: Path) -> None:
     with OpenAIServer(seconds=4) as server:
         scene = Scene.lay(project, server)
+        (project / "motools.yaml").write_text(IMPATIENT)
         asked_again = threading.Event()  # we wait for 2 s, then look, then ask again
         server.hook("create", "before", lambda _: asked_again.wait(300))
         server.hook("create", "after", lambda _: asked_again.set())

@@ -227,7 +227,7 @@ def test_another_clone_takes_up_a_job_that_is_done_without_sending_anything(
 def test_two_clones_at_once_end_with_one_job(scene: Scene, server: OpenAIServer, tmp_path: Path) -> None:
     clone = scene.copy(tmp_path / "clone")
     for one in (scene, clone):
-        (one.folder / "motools.yaml").write_text("openai: {poll_interval: 1, timeout: 5}\n")
+        (one.folder / "motools.yaml").write_text("openai: {poll_interval: 1, timeout: 60}\n")
     both_are_there = threading.Barrier(2)  # neither sees the other's job before it creates its own
     for _ in range(2):
         server.hook("create", "before", lambda _: both_are_there.wait(300) and None)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where it is called alone
 import pytest
 import sampling
 from sampling import sample
-from tinker_scene import Alone, tokenizer_for
+from tinker_scene import IMPATIENT, Alone, tokenizer_for
 from tinker_server import ACTING, TinkerServer
 
 EVERY = 4
@@ -98,6 +98,8 @@ def try_out(folder: Path, tokenizer: Path, meant: Any, step: str, kind: str) -> 
     started = time.monotonic()
     with TinkerServer(tokenizer) as server:
         alone = Alone(project(folder), server.env)
+        if kind in ("silence", "stuck", "dead"):
+            (folder / "motools.yaml").write_text(IMPATIENT)
         many = {"500": 8, "429": 2}.get(kind, 99 if kind in HOPELESS else 1)
         at = {"retrieve": 7, "forward": 5, "optim": 5, "save": 1}.get(step, 0)
         if step == "load":  # there must be something to load
