@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
+import codecs
 import json
-import lzma
 import os
 import re
-import sys
 import threading
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
+from html import escape
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import quote, unquote
+from typing import IO
+from urllib.parse import quote, quote_plus, unquote
 
 __all__ = ["found_in", "in_environment", "redact", "redacted_into", "screen"]
 
@@ -75,26 +71,46 @@ def _is_path(value: str) -> bool:
 
 
 def _texts() -> dict[str, str]:
-    """What must not be written -> the variable that holds it: each value, each of its lines, and how JSON and
-    addresses spell them; the longest first, so that what is replaced is replaced whole."""
+    """What must not be written -> the variable that holds it: each value, each of its lines, and how JSON, addresses,
+    Python, HTML and headers spell them; the longest first, so that what is replaced is replaced whole."""
     return dict(_texts_of(tuple(in_environment().items())))
 
 
 @lru_cache(maxsize=8)
-def _texts_of(secrets: tuple[tuple[str, str], ...]) -> dict[str, str]:
+def _texts_of(secrets: tuple[tuple[str, str], ...], with_base64: bool = True) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in secrets:
         for part in (value, *_ENDS.split(value)):
             plain = part.strip()
             if len(plain) >= _LEAST and not _ARMOUR.fullmatch(plain):
-                spelt = (plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1], quote(plain, ""))
-                for text in spelt:
+                for text in (*_spelt(plain), *(_in_base64(plain) if with_base64 else ())):
                     values.setdefault(text, name)
     return dict(sorted(values.items(), key=lambda item: -len(item[0])))
 
 
-def _bytes() -> dict[bytes, str]:
-    return {text.encode(errors="surrogateescape"): name for text, name in _texts().items()}
+def _spelt(value: str) -> Iterator[str]:
+    yield value
+    yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
+    raw = value.encode(errors="surrogateescape")
+    yield from (quote(raw, ""), quote(raw), quote_plus(raw))
+    yield from (repr(value)[1:-1], ascii(value)[1:-1], repr(raw)[2:-1])
+    yield from (escape(value), escape(value, quote=False))
+
+
+def _in_base64(value: str) -> Iterator[str]:
+    """What of it any base64 has in which it stands, as `user:value` is sent to a server: from each of three places."""
+    from base64 import b64encode
+
+    raw = value.encode(errors="surrogateescape")
+    for before in range(3):
+        whole = b64encode(bytes(before) + raw)
+        sure = whole[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3].decode()  # no letter that also tells of others
+        yield from (sure, sure.replace("+", "-").replace("/", "_"))
+
+
+def _bytes(with_base64: bool = True) -> dict[bytes, str]:
+    texts = _texts_of(tuple(in_environment().items()), with_base64)
+    return {text.encode(errors="surrogateescape"): name for text, name in texts.items()}
 
 
 def screen() -> Callable[[str], str | None]:
@@ -122,76 +138,48 @@ def redact(text: str) -> str:
 
 def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
     """The first of these files that holds the value of a variable, and which; looked for in the members of a zip file
-    (an `.eval` log), and in what gzip, bzip2 or xz has packed, too.
+    (an `.eval` log), in what gzip, bzip2, xz or Zstandard has packed, and in the columns of Parquet and Arrow files, too.
 
     What cannot be unpacked (it is encrypted, cut short, packed in an unknown way) is told on standard error.
     """
-    secrets = _bytes()
+    from motools.base.packed import first_inside
+
+    secrets = _bytes(with_base64=False)  # each more is a pass over all that is kept
+
+    def look(file: IO[bytes]) -> str | None:
+        return _in_stream(file, secrets)
+
     for path in filter(os.path.isfile, paths if secrets else ()):  # a pipe would be waited for
         with open(path, "rb") as file:
-            packed = next((unpack for mark, unpack in _PACKED.items() if file.peek(6).startswith(mark)), None)
-            variable = _in_stream(file, secrets)
-            is_archive = variable is None and zipfile.is_zipfile(file)
-        if packed is not None and variable is None:
-            variable = _in_packed(Path(path), packed, secrets)
-        if is_archive:
-            with suppress(ImportError):  # Inspect packs its logs with Zstandard, and brings what lets zipfile read it
-                import zipfile_zstd  # noqa: F401
-            variable = _in_archive(Path(path), secrets)
-        if variable is not None:
+            variable = look(file)
+        if (variable := variable or first_inside(Path(path), look)) is not None:
             return str(path), variable
     return None
 
 
-_PACKED: Mapping[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-
-
-def _in_packed(path: Path, unpack: Callable[[Path], Any], secrets: Mapping[bytes, str]) -> str | None:
-    try:
-        with unpack(path) as inside:
-            return _in_stream(inside, secrets)
-    except _NOT_UNPACKED as error:
-        print(f"{path.name}: not searched for keys inside: {error}", file=sys.stderr)
-        return None
-
-
-def _in_archive(path: Path, secrets: Mapping[bytes, str]) -> str | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                try:
-                    with archive.open(member) as inside:
-                        if (variable := _in_stream(inside, secrets)) is not None:
-                            return variable
-                except _NOT_UNPACKED as error:
-                    print(f"{path.name}: {member.filename!r} was not searched for keys: {error}", file=sys.stderr)
-    except _NOT_UNPACKED as error:
-        print(f"{path.name}: not searched for keys inside: {error}", file=sys.stderr)
-    return None
-
-
-_NOT_UNPACKED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    OSError,
-    LookupError,
-)
-"""What reading a member that is encrypted, damaged or packed in an unknown way raises."""
+_WIDE = {
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 
 
 def _in_stream(file: IO[bytes], secrets: Mapping[bytes, str]) -> str | None:
+    block = file.read(_BLOCK)
+    wide = next((codec for mark, codec in _WIDE.items() if block.startswith(mark)), None)
+    if wide is not None:
+        spelt = {value.decode(errors="surrogateescape"): name for value, name in secrets.items()}
+        secrets = {**secrets, **{text.encode(wide, "surrogatepass"): name for text, name in spelt.items()}}
     overlap = max(map(len, secrets)) - 1
     tail = b""
-    while block := file.read(_BLOCK):
+    while block:
         window = tail + block
         for value, name in secrets.items():
             if value in window:
                 return name
         tail = window[-overlap:]
+        block = file.read(_BLOCK)
     return None
 
 

@@ -1,6 +1,7 @@
-"""Which hosts may be sent a person's keys: those that their own environment names, and those that they have allowed.
+"""Which hosts may be sent a person's keys and work: those their own environment names, and those they have allowed.
 
-What comes with a repository or an atom (a committed `.env`, params.yaml, a model's metadata) may name none but these.
+What comes with a repository or an atom (a committed `.env` or motools.yaml, params.yaml, a model's metadata) may name
+none but these.
 The allowed ones stand in the person's own configuration, one a line, outside of every repository.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from motools.base.files import replace_file
 from motools.errors import UserError
 
-__all__ = ["MOVING", "allow", "allowed", "forget", "moves", "named_in_environment", "refusal"]
+__all__ = ["MOVING", "allow", "allowed", "forget", "moves", "named_in_environment", "refusal", "refusal_of_work"]
 
 SHIPPED = ("api.openai.com", "tinker.thinkingmachines.dev")
 """Hosts that the backends go to by themselves."""
@@ -50,19 +51,37 @@ def refusal(values: Any, where: str) -> str | None:
         values: JSON values; texts in them that are addresses, or stand under a name such as `base_url`, are hosts.
         where: what names the first of them, for the sentence.
     """
+    return _refusal(values, where, "requests, and your key with them,", "your keys", lambda host: False)
+
+
+def refusal_of_work(values: Any, where: str) -> str | None:
+    """The same of addresses that code and data are sent to, and no key; for these, this machine itself will do."""
+    return _refusal(values, where, "your code and data", "them and with your keys", _is_here)
+
+
+def _refusal(values: Any, where: str, what: str, trusting: str, is_fine: Callable[[str], bool]) -> str | None:
     trusted = {*allowed(), *named_in_environment()}
     for name, host, text in _hosts(values, ""):
         if host is None:
             return (
                 f"{where} names an address whose host cannot be told for sure ({name}: {text!r:.80}). Write it plainly."
             )
-        if host not in trusted and host.rpartition(":")[0] not in trusted:
+        if host not in trusted and host.rpartition(":")[0] not in trusted and not is_fine(host.rpartition(":")[0]):
             shown = host.removesuffix(":443").removesuffix(":80")
             return (
-                f"{where} would have requests, and your key with them, sent to {shown} ({name}). "
-                f"If you trust that host with your keys, type: motools trust {shown}"
+                f"{where} would have {what} sent to {shown} ({name}). "
+                f"If you trust that host with {trusting}, type: motools trust {shown}"
             )
     return None
+
+
+def _is_here(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def allowed() -> list[str]:

@@ -159,11 +159,14 @@ def status(
 
     Examples:  motools status · motools status experiments/a --json · motools status --check --complete
     """
+    from motools.base.foreign_text import visible
     from motools.engine.options import RunOptions
     from motools.engine.prepared import places_of, prepare_folder
     from motools.engine.progress import progress
     from motools.engine.run import plan
+    from motools.executors.registry import imported
     from motools.repo.dotenv import load_env
+    from motools.repo.settings import read_settings
 
     places = places_of(folders or [Path()])
     plans = []
@@ -172,6 +175,8 @@ def status(
         prepared = prepare_folder(place.folder)
         if check:
             load_env(place.project.root)  # keys count
+            for module in imported(read_settings(place.project)):
+                typer.echo(visible(f"imports {module}, which motools.yaml names"), err=True)
         with progress() as reporter:
             plans.append(plan(prepared, RunOptions(stages), check, reporter))
     if env:
@@ -187,6 +192,7 @@ def status(
 
 def tell_import(folder: Path) -> None:
     """Name, before it is executed, the project's own code that has to be: in a clone it may be a stranger's."""
+    from motools.base.foreign_text import visible
     from motools.code import references
     from motools.code.search_path import pipeline_folder
     from motools.repo import pipeline
@@ -195,7 +201,7 @@ def tell_import(folder: Path) -> None:
     params = pipeline.read_params(place.folder)
     reference = references.parse(params.workflow, place) if params is not None else None
     if reference is not None and reference.file is not None:
-        typer.echo(f"imports {os.path.relpath(reference.file)}, which params.yaml names", err=True)
+        typer.echo(visible(f"imports {os.path.relpath(reference.file)}, which params.yaml names"), err=True)
 
 
 def _show_environment(plans: Mapping[str, StagePlan], as_json: bool) -> None:

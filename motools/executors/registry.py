@@ -11,12 +11,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
+from motools.base import trusted_hosts
 from motools.base.configs import StepConfig, parse
 from motools.errors import ConfigError, did_you_mean, listed
 from motools.repo.project import Project
 from motools.repo.settings import FILE, HERE, Settings
 
-__all__ = ["Chosen", "choose", "kinds"]
+__all__ = ["Chosen", "choose", "imported", "kinds"]
 
 GROUP = "motools.executors"
 _OURS = ("kind", "shared_files", "jobs", "repository")
@@ -66,7 +67,8 @@ def choose(settings: Settings, name: str, project: Project, origin: str) -> Chos
         origin: who names it, for messages: `--on`, or a key of motools.yaml.
 
     Raises:
-        ConfigError: there is none of that name or kind, or a setting that its kind does not take.
+        ConfigError: there is none of that name or kind, or a setting that its kind does not take; or git or DVC brought
+            motools.yaml, and it names a host that is not the person's own.
     """
     about, where = settings.executors.get(name), f"{FILE}: executors.{name}"
     if about is None:
@@ -77,6 +79,8 @@ def choose(settings: Settings, name: str, project: Project, origin: str) -> Chos
                 f"Others are set up in {FILE}, under executors."
             )
         about, where = {"kind": name}, origin
+    elif (why := _refusal(about, project, name)) is not None:
+        raise ConfigError(why)
     common: _Common = parse(_Common, {key: about[key] for key in _OURS if key in about}, where)
     if common.jobs is not None and common.jobs < 1:
         raise ConfigError(f"{where}.jobs must be 1 or more, not {common.jobs}.")
@@ -92,6 +96,25 @@ def choose(settings: Settings, name: str, project: Project, origin: str) -> Chos
         return executor
 
     return Chosen(name, common.kind, common.shared_files, common.jobs, common.repository, start)
+
+
+def imported(settings: Settings) -> list[str]:
+    """The modules that `run_on` leads to and no installed package publishes as a kind, each of which is imported."""
+    found = (settings.executors.get(name, {"kind": name})["kind"] for name in settings.run_on.values())
+    return [*dict.fromkeys(kind.partition(":")[0] for kind in found if ":" in kind and kind not in kinds())]
+
+
+def _refusal(about: Mapping[str, Any], project: Project, name: str) -> str | None:
+    """Why the hosts that motools.yaml names are not followed: work would be sent to whom the person has not chosen."""
+    told = {key: value for key, value in about.items() if key != "kind"}
+    repository = str(told.get("repository") or "")
+    if ":" in repository.partition("/")[0] and not repository.startswith("file:///"):  # git@host:path too
+        rest = repository.partition("://")[2] or repository.replace(":", "/", 1)
+        told["repository"] = "ssh://" + rest.partition("/")[0].rpartition("@")[2]
+    path = project.root / FILE
+    why = trusted_hosts.refusal_of_work({"executors": {name: told}}, f"{path}, which git keeps,")
+    keeper = project.keeper(path) if why is not None else None
+    return why.replace("which git keeps", f"which {keeper} keeps", 1) if why and keeper else None
 
 
 def _factory(kind: str, where: str) -> Callable[..., Any]:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from motools.base import trusted_hosts
 from motools.errors import ProjectError
-from motools.repo.git import came_by_git
-from motools.repo.hashing import hash_file
 from motools.repo.project import Project
 
 __all__ = ["load_env"]
@@ -28,7 +26,7 @@ def load_env(root: Path) -> None:
     from dotenv.main import DotEnv
 
     try:
-        if (keeper := _keeper(root, path)) is not None:
+        if (keeper := Project(root).keeper(path)) is not None:
             said = DotEnv(path, override=False, encoding="utf-8").dict()
             _check(
                 f"{path}, which {keeper} keeps,",
@@ -47,10 +45,3 @@ def _check(where: str, new: dict[str, str]) -> None:
         )
     if why := trusted_hosts.refusal(new, where):
         raise ProjectError(why)
-
-
-def _keeper(root: Path, path: Path) -> str | None:
-    """Who could have brought the file, from a clone or a remote; None: it is the person's own."""
-    if came_by_git(path):
-        return "git"
-    return "DVC" if Project(root).store.has(hash_file(path)) else None

@@ -14,6 +14,7 @@ from motools.errors import ProjectError
 from motools.repo.cache import Cache
 from motools.repo.dvc_config import dvc_config_files, ignores, quiet_dvc, read_dvc_config
 from motools.repo.git import Git, came_by_git
+from motools.repo.hashing import hash_file
 from motools.repo.large_objects import LargeObjects
 from motools.repo.outs import Located, located_in
 from motools.repo.walking import is_walked
@@ -70,6 +71,12 @@ class Project:
         shared = read_dvc_config(files)
         theirs = {name: value for name, value in every.items() if shared.get((section.lower(), name)) == value}
         return theirs, {name: value for name, value in every.items() if name not in theirs}
+
+    def keeper(self, path: Path) -> str | None:
+        """Who could have brought a file, from a clone or a remote; None: it is the person's own."""
+        if came_by_git(path):
+            return "git"
+        return "DVC" if self.store.has(hash_file(path)) else None
 
     def config_files(self) -> list[Path]:
         """Every file that DVC reads its configuration and its ignore rules from, whether it is there or not."""

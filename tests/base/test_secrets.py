@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
+import html
 import json
 import lzma
 import os
+import random
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus, urlencode
+from xml.sax.saxutils import escape as xml_escape
 
 import pytest
 from chain import Chain, eventually
@@ -21,6 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_scene import Scene
 from openai_server import OpenAIServer, Refusal
+from warm import COLD
 
 from motools.atom import Atom
 from motools.base import secrets
@@ -122,6 +127,37 @@ def test_a_value_is_recognised_as_json_and_addresses_spell_it(monkeypatch: pytes
         assert secrets.screen()(spelt) == "holds the value of DB_PASSWORD"
 
 
+@pytest.mark.parametrize("value", ["sk+live/$value^(x)*[0-9].{3}|", 'it\'s a "long" <pass> & wörd\\n\tx', KEY])
+def test_a_value_is_hidden_as_logs_and_requests_spell_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", value)
+    as_bytes = value.encode()
+    spelt = [value, json.dumps(value), quote(value), quote(value, ""), quote_plus(value), repr(value), ascii(value)]
+    spelt += [repr(as_bytes), html.escape(value), xml_escape(value), urlencode({"token": value})]
+    for user in ("", "a", "ab", "ada:", "x-token-auth:"):  # Basic authentication
+        whole = f"{user}{value}".encode()
+        spelt += [base64.b64encode(whole).decode(), base64.urlsafe_b64encode(whole).decode().rstrip("=")]
+        spelt += [base64.b64encode(whole + b":more").decode()]
+    for text in spelt:
+        assert "[DB_PASSWORD]" in secrets.redact(f"GET /?x={text} HTTP/1.1"), text
+        assert secrets.screen()(text) == "holds the value of DB_PASSWORD"
+    with secrets.redacted_into(tmp_path / "log") as target:
+        for text in spelt:
+            os.write(target, f"{text}\n".encode())
+    assert (tmp_path / "log").read_text().count("[DB_PASSWORD]") == len(spelt)
+
+
+def test_a_value_that_is_no_utf_8_is_one_like_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "p\udce4ssword-of-old")
+    for text in ("p\udce4ssword-of-old", "p%E4ssword-of-old", r"p\xe4ssword-of-old"):
+        assert secrets.redact(f"it is {text}.") == "it is [DB_PASSWORD]."
+    (tmp_path / "file").write_bytes(b"it is p\xe4ssword-of-old")
+    assert secrets.found_in([tmp_path / "file"]) == (str(tmp_path / "file"), "DB_PASSWORD")
+    (tmp_path / "file").write_text("it is password-of-old", encoding="utf-16")
+    assert secrets.found_in([tmp_path / "file"]) is None
+
+
 def test_a_text_is_screened_for_values_and_for_shapes(planted: str) -> None:
     screen = secrets.screen()
     assert screen(f"before {planted} after") == "holds the value of SOME_API_KEY"
@@ -168,6 +204,88 @@ def test_a_value_is_found_inside_a_packed_file(planted: str, tmp_path: Path, pac
     secrets.found_in([path])
 
 
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("at", [0, (1 << 19) - 5, 1 << 20])
+def test_a_value_is_found_in_a_text_of_wide_characters(planted: str, tmp_path: Path, codec: str, at: int) -> None:
+    path = tmp_path / "exported.csv"
+    mark = "\ufeff" if codec == "utf-16-be" else ""
+    path.write_bytes(f"{mark}{'x' * at}{planted}".encode(codec))
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
+    path.write_bytes(f"{mark}{'x' * at}{planted[:-1]}".encode(codec))
+    assert secrets.found_in([path]) is None
+    path.write_bytes(gzip.compress(f"{mark}{'x' * at}{planted}".encode(codec)))
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
+
+
+def columns_that_hold(text: str, where: str) -> Any:
+    """A table of 3000 rows; one of the last holds the text."""
+    pyarrow = pytest.importorskip("pyarrow")
+    values: list[Any] = [f"row {number}" for number in range(3000)]
+    values[2900] = f"Bearer {text}"
+    if where == "messages":
+        values = [[{"role": "user", "content": value}] for value in values]
+    column = pyarrow.array(values, pyarrow.binary() if where == "bytes" else None)
+    named = {"n": range(3000), "text": column.dictionary_encode() if where == "categories" else column}
+    return pyarrow.table({text: range(3000)} if where == "name" else named)
+
+
+@pytest.mark.parametrize("where", ["texts", "bytes", "messages", "categories", "name"])
+@pytest.mark.parametrize("kind", ["snappy", "zstd", "gzip", "none", "arrow"])
+def test_a_value_is_found_in_the_columns_of_a_table(planted: str, tmp_path: Path, where: str, kind: str) -> None:
+    parquet, feather = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow.feather")
+    path = tmp_path / "rows"
+    for text, found in ((planted, (str(path), "SOME_API_KEY")), (planted[:-1], None)):
+        table = columns_that_hold(text, where)
+        if kind == "arrow":
+            feather.write_feather(table, path, compression="lz4")
+        else:
+            parquet.write_table(table, path, compression=kind, row_group_size=2000)
+        assert secrets.found_in([path]) == found
+
+
+def test_a_value_is_found_in_what_zstandard_has_packed(planted: str, tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    path = tmp_path / "rows.jsonl.zst"
+    text = "".join(random.Random(0).choices("aaaaaaeeeeino0123", k=5000))
+    path.write_bytes(zstandard.compress((text + planted + text[::-1]).encode()))
+    assert planted.encode() not in path.read_bytes()
+    assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")
+
+
+def test_a_table_that_cannot_be_read_is_told_and_no_reason_to_lose_a_result(
+    planted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(columns_that_hold(planted, "texts"), path, compression="zstd")
+    whole = path.read_bytes()
+    for damaged in (whole[:200], b"PAR1PAR1", b"ARROW1", b"PAR1"):
+        path.write_bytes(damaged)
+        assert secrets.found_in([path]) is None
+        assert "'rows.parquet' was not searched for keys inside: " in capsys.readouterr().err
+
+
+LOADED = """
+import sys
+from motools.base.secrets import found_in
+found_in(sys.argv[1:])
+print(*sorted({"pyarrow", "zstandard", "numpy"} & set(sys.modules)))
+"""
+
+
+def test_what_reads_tables_is_loaded_for_tables_alone(planted: str, tmp_path: Path) -> None:
+    for name, content in {"a.json": b"{}", "a.gz": gzip.compress(b"{}"), "a.npy": b"\x93NUMPY", "none": b""}.items():
+        (tmp_path / name).write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *map(str, tmp_path.iterdir())],
+        env={**os.environ, **COLD},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\n"
+
+
 def test_a_pipe_is_not_waited_for(planted: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert secrets.found_in([tmp_path / "pipe"]) is None
@@ -209,7 +327,7 @@ def test_what_cannot_be_unpacked_is_told_and_no_reason_to_lose_a_result(
     locked[whole.find(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(locked)
     assert secrets.found_in([path]) == (str(path), "SOME_API_KEY")  # in the other member
-    assert "log.zip: 'a.json' was not searched for keys" in capsys.readouterr().err
+    assert "'log.zip: a.json' was not searched for keys" in capsys.readouterr().err
     for damaged in (whole[:40] + b"\0" * 20 + whole[60:], whole[:-30] + whole[-22:], whole[:60]):
         path.write_bytes(damaged)
         secrets.found_in([path])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from motools.base import trusted_hosts
 from motools.errors import ConfigError
 from motools.executors.registry import Chosen, choose
 from motools.repo.project import Project
@@ -56,6 +57,7 @@ def given(**about: Any) -> dict[str, Any]:
 
 
 def test_an_executor_is_what_motools_yaml_has_of_it() -> None:
+    trusted_hosts.allow("host")
     found = chosen(kind=THREADS, max_workers=2, shared_files=False, jobs=1, repository="git@host:x")
     assert (found.name, found.kind, found.shared_files, found.jobs) == ("a", THREADS, False, 1)
     assert found.repository == "git@host:x"

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chain import Chain
+from chain import Chain, dvc, git
 
+from motools.base import trusted_hosts
 from motools.base.resources import Resources
 from motools.errors import ConfigError
+from motools.executors.registry import choose
+from motools.repo.project import Project
+from motools.repo.settings import read_settings
 
 
 @pytest.fixture
@@ -50,6 +54,58 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(
     assert done.code == 2
     assert told in done.sentence
     assert chain.executed() == []
+
+
+STRANGE = {
+    "its scheduler": ("kind: dask, address: 'tcp://10.66.0.1:8786'", "10.66.0.1:8786 (executors.far.address)"),
+    "its scheduler, as a name": ("kind: dask, address: gpu1", "gpu1 (executors.far.address)"),
+    "an option of any kind": (f"kind: '{THREADS}', broker: 'amqp://u.example.org'", "u.example.org (executors.far.bro"),
+    "a list of hosts": (f"kind: '{THREADS}', opts: {{hosts: [evil]}}", "evil (executors.far.opts.hosts)"),
+    "code by ssh": ("kind: dask, repository: 'git@evil:x.git'", "evil (executors.far.repository)"),
+    "code by http": ("kind: dask, repository: 'https://ada:pw@evil.org/x'", "evil.org (executors.far.repository)"),
+    "code by a command": ("kind: dask, repository: 'ext::touch x'", "ext (executors.far.repository)"),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_work_goes_to_no_host_that_came_with_a_clone_before_the_person_says_so(chain: Chain, what: str) -> None:
+    settings, named = STRANGE[what]
+    chain.path("motools.yaml").write_text(f"executors: {{far: {{{settings}}}}}\nrun_on: {{train: far}}\n")
+    git(chain.folder, "add", "motools.yaml")
+    for words in (("run",), ("run", "--dry-run"), ("status", "--check"), ("run", "--on", "far")):
+        done = chain.command(*words)
+        assert done.code == 2
+        assert f"{chain.path('motools.yaml')}, which git keeps, would have your code and data sent to {named}" in done.err
+    host = named.partition(" (")[0]
+    assert f"with your keys, type: motools trust {host}" in done.err
+    assert chain.executed() == []
+    assert chain.command("status").code == 0  # which sends nothing
+    trusted_hosts.allow(host)
+    assert "motools trust" not in chain.command("status", "--check").err
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://localhost:1", "tls://[::1]:1", "tcp://10.66.0.1:1"])
+def test_a_scheduler_of_this_machine_or_of_a_file_of_ones_own_needs_no_word(chain: Chain, address: str) -> None:
+    chain.path("motools.yaml").write_text(f"executors: {{far: {{kind: dask, address: '{address}'}}}}")
+    if "10.66" not in address:
+        git(chain.folder, "add", "motools.yaml")
+    choose(read_settings(Project(chain.folder)), "far", Project(chain.folder), "--on")
+
+
+def test_an_executor_that_dvc_brings_is_no_more_trusted(chain: Chain) -> None:
+    chain.path("motools.yaml").write_text("executors: {far: {kind: dask, address: 'tcp://10.66.0.1:8786'}}")
+    dvc(chain.folder, "add", "-q", "motools.yaml")
+    done = chain.run("--on", "far")
+    assert done.code == 2
+    assert "motools.yaml, which DVC keeps, would have your code and data sent to 10.66.0.1:8786" in done.sentence
+
+
+def test_status_says_which_module_it_imports_for_an_executor(chain: Chain) -> None:
+    chain.path("motools.yaml").write_text(f"executors: {POOL}\nrun_on: {{train: pool, prepare: dask}}")
+    done = chain.command("status", "--check")
+    assert done.code == 0, done.err
+    assert "imports concurrent.futures, which motools.yaml names" in done.err.splitlines()
+    assert "concurrent.futures" not in chain.command("status").err
 
 
 @pytest.mark.parametrize(
