@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from motools.base.files import make_folder
+from motools.base.foreign_text import visible
 from motools.base.lock_holders import take
 
 __all__ = ["file_lock", "is_at", "open_lock"]
@@ -24,7 +25,7 @@ def file_lock(path: Path) -> Iterator[None]:
     """
 
     def say_for_whom(holder: str) -> None:
-        print(f"Waiting for {holder}, which is at the same work and holds {path}.", file=sys.stderr)
+        print(visible(f"Waiting for {holder}, which is at the same work and holds {path}."), file=sys.stderr)
 
     make_folder(path.parent)
     while True:

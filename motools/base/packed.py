@@ -8,10 +8,12 @@ import lzma
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
+
+from motools.base.foreign_text import visible
 
 __all__ = ["first_inside"]
 
@@ -51,7 +53,7 @@ class _telling:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         if isinstance(error, _NOT_UNPACKED):
-            print(f"{self._what!r:.200} was not searched for keys inside: {error}", file=sys.stderr)
+            print(visible(f"{self._what!r:.200} was not searched for keys inside: {error}"), file=sys.stderr)
             return True
         return False
 
@@ -89,7 +91,7 @@ class _Columns:
         """The next part, of whatever size; nothing at the end."""
         return next(self._blocks, b"")
 
-    def _written(self, batches: Iterator[Any]) -> Iterator[bytes]:
+    def _written(self, batches: Iterator[Any]) -> Generator[bytes, None, None]:
         import pyarrow
 
         left = _MOST

@@ -138,7 +138,7 @@ def redact(text: str) -> str:
 
 def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
     """The first of these files that holds the value of a variable, and which; looked for in the members of a zip file
-    (an `.eval` log), in what gzip, bzip2, xz or Zstandard has packed, and in the columns of Parquet and Arrow files, too.
+    (an `.eval` log), in what gzip, bzip2, xz or Zstandard has packed, and in columns of Parquet and Arrow files, too.
 
     What cannot be unpacked (it is encrypted, cut short, packed in an unknown way) is told on standard error.
     """

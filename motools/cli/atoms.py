@@ -50,7 +50,7 @@ def list_atoms(
     pipelines = cache(partial(outdated.Folder, project))
     why = [pipelines(project.root / atom.folder).why(atom.stage) if atom.stage else [] for atom in atoms]
     for each in unread:
-        typer.echo(f"Left out: {visible(each)}", err=True)
+        typer.echo(visible(f"Left out: {each}"), err=True)
     if kind is not None and not atoms:
         kinds = sorted({atom.kind for atom in listing.list_atoms(project)})
         typer.echo(visible(f"No atom is a {kind}.{did_you_mean(kind, kinds)} There are: {listed(kinds)}."), err=True)
@@ -104,7 +104,7 @@ def show(name: AtomName, as_json: Json = False) -> None:
     for key, value in flat(about).items():
         typer.echo(visible(f"{key}: {shown(value)}"))
     if about.get("logs"):
-        typer.echo(f"Open the logs with: inspect view --log-dir {about['logs']}")
+        typer.echo(visible(f"Open the logs with: inspect view --log-dir {about['logs']}"))
 
 
 def compare(
@@ -199,7 +199,7 @@ def export(
     if as_json:
         print_json({"folder": str(to), "files": written})
     else:
-        typer.echo(f"{to}: {', '.join(written)}\nUpload it with: hf upload NAME/OF-MODEL {to}")
+        typer.echo(visible(f"{to}: {', '.join(written)}\nUpload it with: hf upload NAME/OF-MODEL {to}"))
 
 
 def lineage(

@@ -36,7 +36,7 @@ def diff(
     Examples:  motools diff · motools diff main...HEAD --markdown --plan · motools diff v1..v2 --json
     """
     from motools.base.foreign_text import visible
-    from motools.cli.tables import print_json
+    from motools.cli.tables import print_for_programs, print_json
     from motools.errors import UserError
     from motools.repo.project import Project
     from motools.repo.settings import read_settings
@@ -59,7 +59,7 @@ def diff(
             plain["plans"] = named
         print_json(plain)
     elif markdown:
-        print(told(delta, settings.currency, plans), end="")
+        print_for_programs(told(delta, settings.currency, plans))
     else:
         print(visible(told(delta, settings.currency, plans).partition("\n")[2]), end="")
 

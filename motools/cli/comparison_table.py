@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from motools.base.foreign_text import markdown, markdown_table, visible
-from motools.cli.tables import fits, print_table, shown
+from motools.cli.tables import fits, print_for_programs, print_table, shown
 from motools.definition.instances import axes_in, base_of
 from motools.errors import UserError, listed
 
@@ -72,12 +72,16 @@ def _of(word: str, name: str) -> str:
 def show(comparison: Comparison, form: str | None) -> None:
     """Print it; the notes stand below, and on standard error where what is printed is for a program."""
     if form == "csv":
-        print(_csv(comparison), end="")
+        print_for_programs(_csv(comparison))
     elif form == "markdown":
-        print("\n".join([*_markdown(_rows(comparison)), *(f"\n{markdown(note)}" for note in comparison.notes)]))
+        print_for_programs(
+            "\n".join([*_markdown(_rows(comparison)), *(f"\n{markdown(note)}" for note in comparison.notes), ""])
+        )
         return
     elif form == "latex":
-        print("\n".join([*_latex(_rows(comparison)), *(f"% {visible(note, True)}" for note in comparison.notes)]))
+        print_for_programs(
+            "\n".join([*_latex(_rows(comparison)), *(f"% {visible(note, True)}" for note in comparison.notes), ""])
+        )
         return
     else:
         rows = _rows(comparison)

@@ -81,7 +81,7 @@ def _end(sentence: str, code: int) -> None:
 
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    print(f"Error: {visible(redact(sentence))}", file=sys.stderr)
+    print(visible(f"Error: {redact(sentence)}"), file=sys.stderr)
     raise SystemExit(code) from None
 
 

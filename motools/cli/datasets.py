@@ -59,7 +59,7 @@ def show(
         "no chat rows": facts.wrong_rows,
     }
     for name, value in told.items():
-        typer.echo(f"{name}: {visible(str(value))}")
+        typer.echo(visible(f"{name}: {value}"))
     for line in facts.wrong:
         typer.echo(visible(line))
     for text in facts.examples:
@@ -101,7 +101,7 @@ def check(
             for line in lines[:SHOWN]:
                 typer.echo(visible(f"{name}: {line}"))
             if len(lines) > SHOWN:
-                typer.echo(f"{name}: and {len(lines) - SHOWN} more; --json has all")
+                typer.echo(visible(f"{name}: and {len(lines) - SHOWN} more; --json has all"))
         for each in seen:
             typer.echo(visible(f"{each.task}: {each.common} of {each.samples} prompts stand in the dataset"))
             for prompt in each.examples:
@@ -157,7 +157,7 @@ def _counter(model: str | None) -> Counter:
 
     counter = counter_for(model)
     if model is not None and counter.why:
-        typer.echo(f"counted in {counter.unit}: {visible(counter.why)}", err=True)
+        typer.echo(visible(f"counted in {counter.unit}: {counter.why}"), err=True)
     return counter
 
 
@@ -170,5 +170,5 @@ def _prompts(tasks: list[str]) -> dict[str, list[str]]:
     for text in tasks:
         reference = references.parse(text, place)
         if reference is not None and reference.file is not None:
-            typer.echo(f"imports {os.path.relpath(reference.file)}", err=True)
+            typer.echo(visible(f"imports {os.path.relpath(reference.file)}"), err=True)
     return prompts_of(tasks, place)

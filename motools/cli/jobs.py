@@ -80,7 +80,7 @@ def cancel(job: Word, as_json: Json = False) -> None:
     if as_json:
         print_json({"job_id": job_id, "status": status})
         return
-    typer.echo(f"{job_id}: {status}" + ("" if status == "cancelled" else " (it had ended before)"))
+    typer.echo(visible(f"{job_id}: {status}{'' if status == 'cancelled' else ' (it had ended before)'}"))
 
 
 @app.command()
@@ -108,7 +108,7 @@ def adopt(
     if as_json:
         print_json(asdict(entry))
         return
-    typer.echo(f"{stage}: has the job {entry.job_id} ({entry.status}) now. Type: motools run {folder}")
+    typer.echo(visible(f"{stage}: has the job {entry.job_id} ({entry.status}) now. Type: motools run {folder}"))
 
 
 def _project() -> Project:

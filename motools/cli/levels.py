@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 import typer
 
+from motools.base.foreign_text import visible
 from motools.cli.options import Quiet, Verbose
 from motools.errors import MotoolsError
 
@@ -50,7 +51,9 @@ def _with_levels(command: Callable[..., Any]) -> Callable[..., Any]:
                 return command(**given)
             except MotoolsError:
                 if verbose:
-                    print(traceback.format_exc().rstrip().rpartition("\n")[0], file=sys.stderr)
+                    from motools.base.secrets import redact
+
+                    print(visible(redact(traceback.format_exc().rstrip().rpartition("\n")[0])), file=sys.stderr)
                 raise
 
     kind = inspect.Parameter.KEYWORD_ONLY

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motools.base.foreign_text import visible
 from motools.cli.options import Folder, Folders, Json, Sets, Stages, with_options
 from motools.cli.run_arguments import RunArguments
 from motools.cli.running import carry_out, show_plans
@@ -47,9 +48,9 @@ def init(
     if ci is not None:
         refuse_unknown(ci)
     for line in make_project(folder, workflow):
-        typer.echo(line)
+        typer.echo(visible(line))
     for line in add_ci(Project.find(folder).git.top, ci) if ci is not None else ():
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 @with_options
@@ -159,7 +160,6 @@ def status(
 
     Examples:  motools status · motools status experiments/a --json · motools status --check --complete
     """
-    from motools.base.foreign_text import visible
     from motools.engine.options import RunOptions
     from motools.engine.prepared import places_of, prepare_folder
     from motools.engine.progress import progress
@@ -192,7 +192,6 @@ def status(
 
 def tell_import(folder: Path) -> None:
     """Name, before it is executed, the project's own code that has to be: in a clone it may be a stranger's."""
-    from motools.base.foreign_text import visible
     from motools.code import references
     from motools.code.search_path import pipeline_folder
     from motools.repo import pipeline
@@ -228,7 +227,6 @@ def log(
 
     Examples:  motools log train_model · motools log train_model -f
     """
-    from motools.base.foreign_text import visible
     from motools.code.search_path import pipeline_folder
     from motools.engine import following
     from motools.engine.failures import log_of
@@ -250,7 +248,6 @@ def costs(folders: Folders = None, as_json: Json = False) -> None:
     Examples:  motools costs · motools costs experiments/a --json
     """
     from motools.atom import costs
-    from motools.base.foreign_text import visible
     from motools.cli.tables import money, print_json, print_table
     from motools.engine import outdated
     from motools.repo.pipelines import pipelines_in
@@ -305,4 +302,4 @@ def step_run(
         failures.remember(place, step, str(error), None)
         raise
     failures.forget(place, step)
-    typer.echo(f"{step}: {'executed' if executed else 'restored from the cache'}")
+    typer.echo(visible(f"{step}: {'executed' if executed else 'restored from the cache'}"))

@@ -49,7 +49,7 @@ def results(
     from motools.base.files import new_file
     from motools.base.foreign_text import markdown_table, visible
     from motools.cli.options import set_aside_unlike
-    from motools.cli.tables import print_json, print_table
+    from motools.cli.tables import print_for_programs, print_json, print_table
     from motools.engine.results_table import results as of_folders
     from motools.errors import UserError
     from motools.repo.project import Project
@@ -68,11 +68,11 @@ def results(
     if as_json:
         print_json(table.as_dicts())
     elif csv:
-        print(table.to_csv(), end="")
+        print_for_programs(table.to_csv())
     else:
         columns, rows = table.cells()
         if markdown:
-            print("\n".join(markdown_table(columns, rows)))
+            print_for_programs("\n".join([*markdown_table(columns, rows), ""]))
         else:
             print_table(columns, rows)
     for note in [*table.notes, *_told(table)]:

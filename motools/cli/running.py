@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from motools.base.foreign_text import visible
 from motools.cli.run_arguments import RunArguments
 from motools.engine.pipeline import Pipeline
 from motools.errors import listed
@@ -86,14 +87,14 @@ def _executed(pipelines: Sequence[Pipeline], arguments: RunArguments, unless_cur
         project = pipelines[0].place.project
         if arguments.cancel_on_interrupt:
             for job in jobs.cancel_jobs(project, stopped.keys):
-                print(f"{job}: cancelled", file=sys.stderr)
+                print(visible(f"{job}: cancelled"), file=sys.stderr)
         for entry in jobs.running_jobs(project, stopped.keys):
             name = entry.job_id or f"of {entry.key[:12]}"
-            print(
+            sentence = (
                 f"{entry.step}: the job {name} goes on at {entry.server}. `motools run` comes back to it; "
-                f"`motools jobs cancel {entry.key[:12]}` ends it.",
-                file=sys.stderr,
+                f"`motools jobs cancel {entry.key[:12]}` ends it."
             )
+            print(visible(sentence), file=sys.stderr)
         raise
 
 
@@ -139,7 +140,7 @@ def show_plans(
     print_table(columns, rows)
     for _, plan, _, _ in several:
         if plan.unseen:
-            print(f"{plan.stage}: nobody could look at {listed(plan.unseen)} when it was executed")
+            print(visible(f"{plan.stage}: nobody could look at {listed(plan.unseen)} when it was executed"))
 
 
 def why(plan: StagePlan, failure: Failure | None = None) -> str:

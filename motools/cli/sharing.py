@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from motools.base.foreign_text import visible
 from motools.cli.options import Json, Quiet
 
 To = Annotated[str | None, typer.Option("--remote", "-r", help="Its name.", show_default="the default remote")]
@@ -44,4 +45,5 @@ def _share(what: str, remote: str | None, quiet: bool, as_json: bool) -> None:
         print_json(done.as_dict())
     elif not quiet:
         way = "sent to" if what == "push" else "brought from"
-        typer.echo(f"{done.moved} files {way} {done.remote}; the step cache here has {done.results} results.")
+        told = f"{done.moved} files {way} {done.remote}; the step cache here has {done.results} results."
+        typer.echo(visible(told))

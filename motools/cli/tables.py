@@ -20,14 +20,19 @@ def print_json(value: Any) -> None:
     print(visible_json(value))
 
 
+def print_for_programs(text: str) -> None:
+    """CSV, Markdown and the like as they are; on a terminal, which would obey control characters, visible."""
+    print(visible(text) if sys.stdout.isatty() else text, end="")
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on a terminal; tab-separated lines elsewhere, which `cut` and `awk` read.
 
     No word is cut in two, however narrow the terminal is: what does not fit side by side stands one below the other.
     """
-    cells = [[visible(str(cell), True) for cell in row] for row in rows]
+    columns, *cells = [[visible(str(cell), True) for cell in row] for row in (columns, *rows)]
     if not sys.stdout.isatty():
-        for row in [columns, *cells]:
+        for row in (columns, *cells):
             print("\t".join(row))
         return
     from rich.table import Table
@@ -95,7 +100,7 @@ def show_used(parts: Sequence[Spent], settings: Settings) -> None:
         return
     cost = f", {money(used.cost)} {settings.currency}" if used.cost is not None else ""
     lacking = f" (without {', '.join(used.unpriced)}: no price in motools.yaml)" if cost and used.unpriced else ""
-    print(f"This run used {used}{cost}{lacking}.", file=sys.stderr)
+    print(visible(f"This run used {used}{cost}{lacking}."), file=sys.stderr)
 
 
 def shown(value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from motools.base.foreign_text import visible
 from motools.cli.options import Json
 
 
@@ -32,7 +33,7 @@ def trust(
 
     if host is not None:
         done = trusted_hosts.forget(host) if remove else trusted_hosts.allow(host)
-        typer.echo(f"{done}: no longer trusted" if remove else f"{done}: trusted with your keys", err=as_json)
+        typer.echo(visible(f"{done}: {'no longer trusted' if remove else 'trusted with your keys'}"), err=as_json)
     elif not listing:
         raise UserError("Name a host: motools trust api.example.org. `motools trust --list` shows those you trust.")
     if listing or as_json:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from motools.base.foreign_text import visible
 from motools.cli.asking import agreed
 from motools.cli.run_arguments import RunArguments
 from motools.code.search_path import pipeline_folder
@@ -137,6 +138,6 @@ def without_declined(pipelines: Sequence[Pipeline], arguments: RunArguments) -> 
 
 def _agreed(names: str) -> bool:
     if not sys.stdin.isatty():
-        typer.echo(f"{names}: left out, since it costs money and nobody is here to be asked.", err=True)
+        typer.echo(visible(f"{names}: left out, since it costs money and nobody is here to be asked."), err=True)
         return False
     return agreed(f"{names}: this costs money. Run it?", err=True)

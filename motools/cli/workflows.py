@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motools.base.foreign_text import visible
 from motools.cli.options import Json, with_options
 from motools.cli.run_arguments import RunArguments
 from motools.cli.running import carry_out
@@ -98,8 +99,8 @@ def validate(name: Name, config: Config = None, folder: Dir = Path()) -> None:
         workflow = load_workflow(name, place)
         compiled = compile_workflow(workflow, name, _read_config(config), place)
     load_env(place.project.root)  # keys count
-    check_all(compiled, place, lambda line: typer.echo(line, err=True))
-    typer.echo(f"{name}: valid. Steps: {', '.join(step.name for step in workflow.steps)}.")
+    check_all(compiled, place, lambda line: typer.echo(visible(line), err=True))
+    typer.echo(visible(f"{name}: valid. Steps: {', '.join(step.name for step in workflow.steps)}."))
 
 
 @app.command()
@@ -115,7 +116,7 @@ def schema(
     Example:  motools workflow schema train_and_evaluate --format yaml
     """
     from motools.base import yaml12
-    from motools.cli.tables import print_json
+    from motools.cli.tables import print_for_programs, print_json
     from motools.code.search_path import pipeline_folder
     from motools.compiler.find_workflow import load_workflow
     from motools.compiler.params_yaml import config_schema
@@ -125,7 +126,7 @@ def schema(
     if output is Format.json:
         print_json(json_schema)
     else:
-        typer.echo(yaml12.dumps(json_schema), nl=False)
+        print_for_programs(yaml12.dumps(json_schema))
 
 
 @app.command()

@@ -141,8 +141,8 @@ def show(
         for key, value in about.items():
             if value in (None, "", [], ()):
                 continue
-            text = visible(shown(value))
-            typer.echo(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}")
+            text = shown(value)
+            typer.echo(visible(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}"))
 
 
 def _show_fidelity(entries: list[tuple[Kind, str]], as_json: bool) -> None:
@@ -165,7 +165,8 @@ def _show_fidelity(entries: list[tuple[Kind, str]], as_json: bool) -> None:
     for kind, name in entries:
         if not any(row["kind"] == kind.value for row in told):
             grade = _about(kind, name).grade
-            typer.echo(f"{kind.value} {name}: {grade or 'its author says nothing of a grade'}; nothing is listed.")
+            said = grade or "its author says nothing of a grade"
+            typer.echo(visible(f"{kind.value} {name}: {said}; nothing is listed."))
     cells = [[*row.values(), "" if row["published"] == row["here"] else "differs"] for row in told]
     if cells:
         print_table(["kind", "grade", "of", "what", "published", "here", ""], cells)
@@ -220,8 +221,9 @@ def config(name: Annotated[str, typer.Argument(help="The config's name.", autoco
     Example:  motools zoo config aesthetic_preferences.tinylm > config.yaml
     """
     from motools import zoo
+    from motools.cli.tables import print_for_programs
 
-    typer.echo(zoo.config_text(name), nl=False)
+    print_for_programs(zoo.config_text(name))
 
 
 @app.command()
@@ -287,7 +289,7 @@ def _checked(names: list[str] | None, kind: Kind | None, refresh: bool = True) -
     results = []
     entries = _named(names or [], kind)
     for number, (of, name) in enumerate(entries, 1):
-        print(f"{number}/{len(entries)} {of.value} {name}", file=sys.stderr, flush=True)
+        print(visible(f"{number}/{len(entries)} {of.value} {name}"), file=sys.stderr, flush=True)
         results.append(checks.check(_of(of), name, refresh, resolved))
     return results
 

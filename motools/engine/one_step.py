@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from motools.base.foreign_text import visible
 from motools.code.search_path import pipeline_folder
 from motools.compiler import dvc_yaml
 from motools.compiler.find_workflow import load_workflow
@@ -36,7 +37,7 @@ def run_one_step(reference: str, name: str, folder: Path) -> bool:
         git = project.git.state(files)
         locked = LockFile(place.folder).entry(name)
         for note in make_way(call):
-            print(note, file=sys.stderr)
+            print(visible(note), file=sys.stderr)
         outcome = run_step(call, call.step_in(workflow), Execution(project.user, git, remote=True), locked)
     if outcome.result is not None:  # DVC has been told what the step was known to depend on before
         dvc_yaml.write_deps(place.folder, name, deps_of(outcome.result, call.inputs, place))

@@ -114,7 +114,7 @@ class Display(Lines):
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for stage, (since, said) in told.items():
             spinner = "◐◓◑◒"[int(clock * 4) % 4]
-            table.add_row(spinner, Text(stage, style="bold"), span(since), Text(said, style="dim"))
+            table.add_row(spinner, Text(visible(stage), style="bold"), span(since), Text(said, style="dim"))
         table.expand = True
         if not self._expected.total or not told:
             return Group(table)

@@ -15,6 +15,7 @@ from motools.atom import records
 from motools.atom.atom import EvalAtom
 from motools.atom.records import Record
 from motools.base.files import replace_file
+from motools.base.foreign_text import visible
 from motools.code import trace
 from motools.code.trace import Trace
 from motools.code.world import World
@@ -157,13 +158,13 @@ def restore_known(
             elif remote is not None and remote.problem is not None:
                 if paid():
                     raise remote.refusal([call.name])
-                print(remote.problem, file=sys.stderr)
+                print(visible(str(remote.problem)), file=sys.stderr)
             return result
         except DamagedError as error:  # another entry, the remote, or else executing the step is the way
             if error.path in aside:
                 return None
             aside.add(error.path)
-            print(quarantine(error, call.place.project), file=sys.stderr)
+            print(visible(quarantine(error, call.place.project)), file=sys.stderr)
 
 
 def restore(call: StepCall, entry: CachedResult) -> dict[str, Hashed]:

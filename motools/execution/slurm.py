@@ -23,6 +23,7 @@ from typing import Any
 
 from motools.base import secrets, slurm
 from motools.base.files import replace_file
+from motools.base.foreign_text import visible
 from motools.base.resources import Resources
 from motools.errors import BackendError, ConfigError, MotoolsError
 from motools.executors.job import Answer, Job
@@ -245,7 +246,7 @@ class SlurmExecutor(Executor):
 
     def _say(self, sentence: str) -> None:
         if sentence != self._told:
-            print(f"SLURM: {sentence}.", file=sys.stderr)
+            print(visible(f"SLURM: {sentence}."), file=sys.stderr)
             self._told = sentence
 
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from threading import Event, Thread
 from typing import Any
 
+from motools.base.foreign_text import visible
 from motools.errors import ConfigError, MotoolsError, listed
 from motools.executors import environment
 from motools.executors.environment import Environment
@@ -155,12 +156,12 @@ class DaskExecutor(Executor):
                 self._cluster.close(timeout=_PATIENCE)
                 return
             if workers is not None and self._waiting and not told:
-                print(
+                sentence = (
                     f"The Dask scheduler {self.address} has had no worker for {_ALONE / 60:.3g} min, and steps wait "
                     f"for one. Start one with `dask worker {self.address}`, or end the run with Ctrl-C: what has "
-                    "finished is kept.",
-                    file=sys.stderr,
+                    "finished is kept."
                 )
+                print(visible(sentence), file=sys.stderr)
                 told = True
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -7,8 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from motools.base.foreign_text import visible
 from motools.errors import ProjectError
+
+if TYPE_CHECKING:
+    from logging import LogRecord
 
 
 @contextmanager
@@ -16,21 +21,27 @@ def quiet_dvc(progress: bool = False) -> Iterator[None]:
     """No progress bars (unless they are asked for) and no log lines of DVC's own: MOTools reports."""
     import logging
 
-    import dvc  # sets its log levels when it is imported  # noqa: F401
+    from dvc.logger import set_loggers_level  # importing DVC sets its log levels
 
-    logger = logging.getLogger("dvc")
-    level = logger.level
-    logger.setLevel(logging.ERROR if progress else logging.CRITICAL)
+    for handler in logging.getLogger("dvc").handlers:  # which those of its other packages have as well
+        if _spell_out not in handler.filters:
+            handler.addFilter(_spell_out)
     before = os.environ.get("DVC_NO_ANALYTICS")
     os.environ["DVC_NO_ANALYTICS"] = "1"
     try:
-        yield
+        with set_loggers_level(logging.ERROR if progress else logging.CRITICAL):
+            yield
     finally:
-        logger.setLevel(level)
         if before is None:
             del os.environ["DVC_NO_ANALYTICS"]
         else:
             os.environ["DVC_NO_ANALYTICS"] = before
+
+
+def _spell_out(record: LogRecord) -> bool:
+    """Have no terminal obey the names in what DVC says."""
+    record.msg, record.args = visible(record.getMessage()), ()
+    return True
 
 
 def read_dvc_config(files: Iterable[Path]) -> dict[tuple[str, str], str]:

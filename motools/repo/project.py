@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,7 +135,8 @@ class Project:
                 finally:
                     repo.close()
             except DvcException as error:  # a dvc.yaml or a configuration that it cannot read, ...
-                raise ProjectError(f"DVC, in {self.root}: {error}") from error
+                said = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # it has colours
+                raise ProjectError(f"DVC, in {self.root}: {said}") from error
 
     def hidden(self, base: Path, names: Iterable[str]) -> str | None:
         """The first of these files, by its path below a folder, that a .dvcignore would keep DVC from seeing there."""

@@ -35,7 +35,7 @@ def told(changes: Changes, currency: str, plans: Mapping[str, Sequence[tuple[str
     if not changes.pipelines:
         lines += ["No parameter and no result differs.", ""]
     for each in changes.pipelines:
-        lines += [f"#### `{each.folder}`", ""] if len(changes.pipelines) > 1 or each.folder != "." else []
+        lines += [f"#### {markdown_code(each.folder)}", ""] if len(changes.pipelines) > 1 or each.folder != "." else []
         lines += [*_pipeline(each), ""]
     if changes.spent.tokens:
         cost = "" if changes.spent.cost is None else f", {changes.spent.cost:.4f} {_said(currency)}"

@@ -75,7 +75,7 @@ def test_work_goes_to_no_host_that_came_with_a_clone_before_the_person_says_so(c
     for words in (("run",), ("run", "--dry-run"), ("status", "--check"), ("run", "--on", "far")):
         done = chain.command(*words)
         assert done.code == 2
-        assert f"{chain.path('motools.yaml')}, which git keeps, would have your code and data sent to {named}" in done.err
+        assert f"motools.yaml, which git keeps, would have your code and data sent to {named}" in done.err
     host = named.partition(" (")[0]
     assert f"with your keys, type: motools trust {host}" in done.err
     assert chain.executed() == []
