@@ -161,11 +161,10 @@ class Atom:
             folder = Path(scratch, "atom")
             source = None if artifact_path is None else Path(artifact_path)
             write_atom(folder, kind, made_from or {}, metadata or {}, source)
-            files = (file for each in (folder, logs) if each is not None for file in walk_files(each))
-            if (leak := secrets.found_in(files)) is not None:
-                raise AtomError(
-                    f"{Path(leak[0]).name} holds the value of {leak[1]}, for all to read. No atom was made."
-                )
+            walked = ((str(file), each) for each in (folder, logs) if each is not None for file in walk_files(each))
+            if (leak := secrets.found_in({file: os.path.relpath(file, each) for file, each in walked})) is not None:
+                file = secrets.redact(Path(leak[0]).name)
+                raise AtomError(f"{file} holds the value of {leak[1]}, for all to read. No atom was made.")
             out = project.store.add(folder, ours=True)
             records.keep_for_atom(project, out, user, Path(scratch), logs, usage)
         atom = _from_cache(project, out.md5)

@@ -10,7 +10,7 @@ from typing import Any
 from motools.atom.atom import Atom, ModelAtom
 from motools.atom.lineage import Ancestry
 from motools.atom.records import Record
-from motools.base.foreign_text import markdown_code, visible
+from motools.base.foreign_text import markdown, markdown_code, visible
 
 __all__ = ["card"]
 
@@ -27,7 +27,9 @@ def card(ancestry: Ancestry, files: Sequence[str] = (), address: str = "") -> st
     """
     atom = ancestry.atom
     assert isinstance(atom, Atom)
-    about = atom.metadata
+    about = dict(atom.metadata)
+    if not isinstance(about.get("hyperparameters", {}), Mapping):
+        del about["hyperparameters"]
     is_model = isinstance(atom, ModelAtom)
     head = _head_of_model(about) if is_model else _head_of_dataset(about, files)
     title = about.get("model_id", atom.id) if is_model else atom.id
@@ -70,14 +72,19 @@ def is_adapter(about: Mapping[str, Any]) -> bool:
 
 def _model(about: Mapping[str, Any]) -> Iterator[str]:
     pinned = about.get("base_revision") or about.get("base_content")
-    which = f"revision `{pinned}`" if about.get("base_revision") else f"content `{pinned}`"
+    which = f"{'revision' if about.get('base_revision') else 'content'} {markdown_code(str(pinned))}"
     kind = "A low-rank adapter (PEFT) for" if is_adapter(about) else "All weights, fine-tuned from"
     yield f"{kind} {markdown_code(str(about.get('base_model')))}, {which}."
     yield (
-        f"{about.get('trained_rows', 0):,} rows of chat, {about.get('trained_tokens', 0):,} tokens in "
-        f"{about.get('steps', 0):,} steps; the loss of the last one was {about.get('final_loss')}. "
+        f"{_number(about.get('trained_rows', 0))} rows of chat, {_number(about.get('trained_tokens', 0))} tokens in "
+        f"{_number(about.get('steps', 0))} steps; the loss of the last one was {_number(about.get('final_loss'))}. "
         "Only what the assistant says was learned."
     )
+
+
+def _number(value: Any) -> str:
+    """A number, or whatever stands in its place."""
+    return f"{value:,}" if type(value) is int else _line(value)
 
 
 def _dataset(about: Mapping[str, Any]) -> Iterator[str]:
@@ -98,9 +105,12 @@ def _origins(node: Ancestry | str, name: str = "", depth: int = -1) -> Iterator[
         yield f"{'  ' * depth}- {_line(name)}: {markdown_code(id)}"
     if isinstance(node, str):
         return
-    for source in getattr(node.atom, "metadata", {}).get("sources", ()):
+    sources = getattr(node.atom, "metadata", {}).get("sources")
+    for source in sources if isinstance(sources, list) else ():
+        if not isinstance(source, Mapping):
+            continue
         at = f" at revision {markdown_code(str(source['revision']))}" if source.get("revision") else ""
-        yield f"{'  ' * (depth + 1)}- <{visible(str(source.get('url')), True)}>{at}"
+        yield f"{'  ' * (depth + 1)}- {_link(str(source.get('url')))}{at}"
     for parent, each in sorted(node.parents.items()):
         yield from _origins(each, parent, depth + 1)
 
@@ -112,10 +122,10 @@ def _record(ancestry: Ancestry) -> Iterator[str]:
     if record is None:
         return
     commit = f"`{record.commit}`{', with changes that were not committed' if record.dirty else ''}"
-    yield f"- {record.started}, {record.seconds:,.0f} s, by {_line(_name(record))}, at commit {commit}"
+    yield f"- {_line(record.started)}, {record.seconds:,.0f} s, by {_line(_name(record))}, at commit {commit}"
     for name in _LIBRARIES:
         if name in record.versions:
-            yield f"- {name} {record.versions[name]}"
+            yield f"- {name} {_line(record.versions[name])}"
 
 
 def _citation(ancestry: Ancestry, title: str, address: str) -> Iterator[str]:
@@ -123,7 +133,7 @@ def _citation(ancestry: Ancestry, title: str, address: str) -> Iterator[str]:
     fields = {
         "title": f"{{{_plain(title)}}}",
         "author": _plain(_name(record)) if record else "",
-        "year": record.started[:4] if record else "",
+        "year": _plain(record.started[:4]) if record else "",
         "url": address,
         "note": f"MOTools {atom.id}",
     }
@@ -139,9 +149,13 @@ def _name(record: Record) -> str:
 
 def _plain(text: str) -> str:
     """A text within a field of BibTeX."""
-    return re.sub(r"[{}\\`\s]+", " ", _line(text)).strip()
+    return re.sub(r"[{}\\`\s]+", " ", visible(text, True)).strip()
+
+
+def _link(url: str) -> str:
+    return f"<{url}>" if re.fullmatch(r"https?://[\w./:~%?#=&+@,-]+", url) else markdown_code(url)
 
 
 def _line(text: Any) -> str:
     """A text in a line of Markdown, inert."""
-    return visible(str(text), True).replace("|", "\\|").replace("<", "&lt;")
+    return markdown(str(text)).replace("\\_", "_")  # within words it is none

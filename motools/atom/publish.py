@@ -154,9 +154,9 @@ def _check(repository: Repository, repo: str, address: str, public: bool) -> Non
 def _screened(files: Mapping[str, Path | bytes], token: str) -> list[str]:
     """The names of files in which something has the shape of a key; raises `UserError` where one has a secret."""
     why = secrets.screen()
-    leak = secrets.found_in(path for path in files.values() if isinstance(path, Path))
+    leak = secrets.found_in({str(path): name for name, path in files.items() if isinstance(path, Path)})
     if leak is not None:
-        raise UserError(f"{Path(leak[0]).name} holds the value of {leak[1]}. Nothing was published.")
+        raise UserError(f"{secrets.redact(Path(leak[0]).name)} holds the value of {leak[1]}. Nothing was published.")
     suspicious = []
     for name, each in files.items():
         for text in _texts(each):

@@ -26,6 +26,11 @@ _OPEN_NAMES = re.compile(r"PUBLIC_?KEYS?$|^(?:OLD)?PWD$", re.IGNORECASE)
 _MORE_NAMES = re.compile(r"(?:(?:^|_|API)KEY|TOKEN|SECRET|PASSWORD)_?\d+$|CONN(?:ECTION)?_?STR(?:ING)?$", re.IGNORECASE)
 """Hidden as well; what a step reads of them counts, as they may say where from."""
 _IN_ADDRESS = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)(?=@)")
+_USER = re.compile(r"(?<=http://)[^\s/:@]+(?=@)|(?<=https://)[^\s/:@]+(?=@)")  # a token, as git and PyPI take it there
+_QUERY = re.compile(
+    r"(?<=[?&])((?:[\w-]*[_-])?(?:token|sig|signature|secret|password|credential|api[_-]?key|access[_-]?key)=)[^\s&#\"'<>]+",
+    re.IGNORECASE,
+)
 _SURELY = 12  # characters; a shorter password of an address is hidden in addresses alone: many are a common word
 _LEAST = 8  # characters; a shorter value is no secret, and would be found in any text
 _ENDS = re.compile(r"\r\n|\r|\n|\\r\\n|\\n|\\r")  # of lines, also as a key of several lines is written on one
@@ -59,6 +64,7 @@ def _in_address(value: str) -> Iterator[str]:
     for user, password in _IN_ADDRESS.findall(value):
         yield f"{user}:{password}"
         yield from {each for each in (password, unquote(password)) if len(each) >= _SURELY}
+    yield from (user for user in _USER.findall(value) if len(user) >= _SURELY)
 
 
 @cache
@@ -130,14 +136,17 @@ def screen() -> Callable[[str], str | None]:
 
 
 def redact(text: str) -> str:
-    """A text with the environment's secrets, passwords in addresses, and all that is shaped like a key, replaced."""
+    """A text with the environment's secrets, what lets one in of addresses, and all that is shaped like a key,
+    replaced."""
     for secret, name in _texts().items():
         text = text.replace(secret, f"[{name}]")
-    return _SHAPES.sub("[a key]", _IN_ADDRESS.sub("[a password]", text))
+    text = _USER.sub("[a password]", _IN_ADDRESS.sub("[a password]", text))
+    return _SHAPES.sub("[a key]", _QUERY.sub(r"\1[a key]", text))
 
 
-def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
-    """The first of these files that holds the value of a variable, and which; looked for in the members of a zip file
+def found_in(paths: Iterable[Path | str] | Mapping[str, str]) -> tuple[str, str] | None:
+    """The first of these files that holds the value of a variable, and which; looked for in the names that a mapping
+    gives them, in the members of a zip file
     (an `.eval` log), in what gzip, bzip2, xz or Zstandard has packed, and in columns of Parquet and Arrow files, too.
 
     What cannot be unpacked (it is encrypted, cut short, packed in an unknown way) is told on standard error.
@@ -149,11 +158,15 @@ def found_in(paths: Iterable[Path | str]) -> tuple[str, str] | None:
     def look(file: IO[bytes]) -> str | None:
         return _in_stream(file, secrets)
 
+    for path, called in paths.items() if isinstance(paths, Mapping) else ():
+        for value, variable in secrets.items():
+            if value in os.fsencode(called):
+                return path, variable
     for path in filter(os.path.isfile, paths if secrets else ()):  # a pipe would be waited for
         with open(path, "rb") as file:
-            variable = look(file)
-        if (variable := variable or first_inside(Path(path), look)) is not None:
-            return str(path), variable
+            found = look(file)
+        if (found := found or first_inside(Path(path), look)) is not None:
+            return str(path), found
     return None
 
 

@@ -25,14 +25,15 @@ MOVING = (
     "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "NETRC",
     "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AZURE_CONFIG_DIR", "TINKER_CREDENTIAL_CMD", "SSH_ASKPASS",
+    "SSLKEYLOGFILE", "GCONV_PATH", "HOSTALIASES", "LOCALDOMAIN", "RESOLV_HOST_CONF", "RES_OPTIONS",
 )  # fmt: skip
 """Variables that name no host, and decide which ones are allowed, whether a host is who it says it is, or what is
 executed to get a key."""
-_OF_PROGRAMS = ("GIT_", "LD_", "DYLD_")
+_OF_PROGRAMS = ("GIT_", "LD_", "DYLD_", "OPENSSL_")
 
 
 def moves(name: str) -> bool:
-    """Whether a variable is one of `MOVING`, or of those that have git or the linker execute something."""
+    """Whether a variable is one of `MOVING`, or of those that have git, the linker or OpenSSL execute something."""
     return name in MOVING or name.startswith(_OF_PROGRAMS)
 
 

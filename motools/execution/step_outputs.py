@@ -27,7 +27,7 @@ def refuse_secrets(built: Mapping[str, Path]) -> None:
         if (leak := secrets.found_in(names)) is not None:
             file, name = leak
             where = f"{path}/{names[file]}" if names[file] else path
-            raise StepError(f"{where} would hold the value of {name}, for all to read.")
+            raise StepError(f"{secrets.redact(where)} would hold the value of {name}, for all to read.")
 
 
 _DEAR = 10.0  # seconds; what took longer, or cost money, is on the disk before it counts, and survives a power cut

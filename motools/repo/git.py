@@ -23,10 +23,14 @@ _OF_A_HOOK = {
 
 
 def surroundings() -> dict[str, str]:
-    """The environment of git's commands: they change not even git's index of stats; and what git tells a hook of the
-    repository that it is of, would be taken for where they are to look."""
+    """The environment of git's commands: they change not even git's index of stats; what git tells a hook of the
+    repository that it is of, would be taken for where they are to look; and a folder that came with a clone is no
+    repository because it looks like a bare one, whose configuration could have anything executed."""
     kept = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
-    return {**kept, "GIT_OPTIONAL_LOCKS": "0"}
+    given = kept.get("GIT_CONFIG_COUNT", "0")
+    number = int(given) if given.isdecimal() else 0
+    more = {f"GIT_CONFIG_KEY_{number}": "safe.bareRepository", f"GIT_CONFIG_VALUE_{number}": "explicit"}
+    return {**kept, **more, "GIT_CONFIG_COUNT": str(number + 1), "GIT_OPTIONAL_LOCKS": "0"}
 
 
 def came_by_git(path: Path) -> bool:

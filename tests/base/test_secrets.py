@@ -277,11 +277,7 @@ def test_what_reads_tables_is_loaded_for_tables_alone(planted: str, tmp_path: Pa
     for name, content in {"a.json": b"{}", "a.gz": gzip.compress(b"{}"), "a.npy": b"\x93NUMPY", "none": b""}.items():
         (tmp_path / name).write_bytes(content)
     done = subprocess.run(
-        [sys.executable, "-c", LOADED, *map(str, tmp_path.iterdir())],
-        env={**os.environ, **COLD},
-        capture_output=True,
-        text=True,
-        check=True,
+        [COLD, "-c", LOADED, *map(str, tmp_path.iterdir())], capture_output=True, text=True, check=True
     )
     assert done.stdout == "\n"
 
