@@ -79,7 +79,7 @@ def find_evals(text: str, folder: Path) -> dict[str, EvalAtom]:
         AtomError: there is none, or what it names is no evaluation.
     """
     several = named(text, folder) if ":" in text or not _is_output(text, folder) else []
-    atoms = {each.name: Atom.load(each.md5) for each in several}
+    atoms = {each.name: _loaded(each.md5) for each in several}
     if len(atoms) > 1:
         evals = {name: atom for name, atom in atoms.items() if isinstance(atom, EvalAtom)}
         if evals:

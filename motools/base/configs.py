@@ -94,9 +94,10 @@ def parse(cls: type, values: Any, where: str) -> Any:
         _check_values(values, where, secrets.screen())
         config = parser_of(cls).validate_json(json.dumps(values), strict=True)
         # Again with every key written out: defaults are checked by the rules that hold for what a person writes.
-        return parser_of(cls).validate_json(json.dumps(as_values(config)), strict=True)
+        values = as_values(config)
+        return parser_of(cls).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        raise ConfigError(" ".join(_sentence(cls, problem, where) for problem in error.errors())) from None
+        raise ConfigError(" ".join(_sentence(cls, problem, where) for problem in _problems(error, values))) from None
     except RecursionError:
         raise ConfigError(f"{where}: it holds itself, or is too deep.") from None
 
@@ -164,6 +165,40 @@ def _check_values(value: Any, where: str, screen: Callable[[str], str | None] | 
         raise ConfigError(f"{where}: it {why}. params.yaml is for all to read: leave keys to the environment.")
     elif value is not None and not isinstance(value, (str, int, float, bool)):
         raise ConfigError(f"{where}: {value!r} is a {type(value).__name__}. Put it in quotes to make it text.")
+
+
+def _problems(error: ValidationError, values: Any) -> list[Any]:
+    """What is wrong, a problem for each value: pydantic names one for each form that the value could have had.
+
+    Of the forms, told are those that the value comes closest to: of `["a"]`, which is no `list[int] | str`, the list.
+    """
+    of_value: dict[tuple[Any, ...], list[Any]] = {}
+    for problem in error.errors():
+        path, form = _path(values, problem)
+        of_value.setdefault(path if form is None else path[:form], []).append({**problem, "loc": path})
+    told = []
+    for problems in of_value.values():
+        deepest = max((problem["loc"] for problem in problems), key=len)
+        first, *others = [problem for problem in problems if problem["loc"] == deepest]
+        forms = dict.fromkeys(other["msg"].removeprefix("Input should be ") for other in others)
+        told.append(first | {"msg": " or ".join([first["msg"], *forms])})
+    return told
+
+
+def _path(values: Any, problem: Any) -> tuple[tuple[str | int, ...], int | None]:
+    """Where a problem is, without the names of the forms of a value that pydantic puts in between, and the place of the
+    first of these, if there is one."""
+    path: list[str | int] = []
+    form = None
+    for number, part in enumerate(problem["loc"]):
+        try:
+            values = values[part]
+        except (LookupError, TypeError):
+            if number < len(problem["loc"]) - 1 or not problem["type"].startswith("missing"):
+                form = len(path) if form is None else form
+                continue
+        path.append(part)
+    return tuple(path), form
 
 
 def _sentence(cls: type, problem: Any, where: str) -> str:

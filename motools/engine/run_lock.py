@@ -31,16 +31,17 @@ def one_run(
     """
     project.private.mkdir(exist_ok=True)
     path = project.private / "run.lock"
-    with path.open("a+") as file:
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
         if not lock_holders.try_to(file.fileno()):
             before_waiting()
-            holder = path.read_text() or "another process"
+            holder = path.read_text().partition("\n")[0] or "another process"
             if not wait and not lock_holders.left_behind(path):
                 raise ProjectError(f"Another run is active in {project.root}: {holder}.")
             lock_holders.take(file.fileno(), path, lambda _: reporter.note(f"waiting for another run: {holder}"))
-        file.truncate(0)
-        file.write(f"process {os.getpid()}, since {records.now()}, on {socket.gethostname()}")
-        file.flush()
+        # Over what a killed run has left there, so that nobody sees it empty meanwhile.
+        told = f"process {os.getpid()}, since {records.now()}, on {socket.gethostname()}\n".encode()
+        os.pwrite(file.fileno(), told, 0)
+        file.truncate(len(told))
         try:
             yield
         finally:

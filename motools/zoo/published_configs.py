@@ -82,11 +82,14 @@ def config_text(name: str) -> str:
     """A published config, as it would be written into a file of one's own.
 
     Raises:
-        UserError: no config of that name; the message lists those there are.
+        UserError: no config of that name; the message lists some of those there are.
     """
     by_name = _texts()
     if name not in by_name:
-        raise UserError(f"There is no config named {name!r}.{did_you_mean(name, by_name)} Known: {listed(by_name)}.")
+        raise UserError(
+            f"There is no config named {name!r}.{did_you_mean(name, by_name)} Known: {listed(by_name, 12)}. List them "
+            "with: motools zoo list --kind config."
+        )
     return by_name[name][1]
 
 

@@ -139,11 +139,14 @@ def lookup(kind: Kind, name: str) -> Any:
     """The published object.
 
     Raises:
-        UserError: no entry of that name; the message lists those there are.
+        UserError: no entry of that name; the message lists some of those there are.
     """
     points = published(kind)
     if name not in points:
-        raise UserError(f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points)}.")
+        raise UserError(
+            f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points, 12)}. List them with: "
+            f"motools zoo list --kind {kind}."
+        )
     try:
         return points[name].load()
     except ImportError as error:

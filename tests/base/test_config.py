@@ -352,3 +352,29 @@ print(parse(Config, {}, "train").seed, schema(Config)["properties"]["seed"]["def
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "0 0\n"), done.stderr
+
+
+@dataclass
+class Forms(StepConfig):
+    """Fields of which each has several forms."""
+
+    one: int | str | None = None
+    rows: list[int] | str = "all"
+    section: Optimizer | list[int] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("one", [], "step.one: [] should be a valid integer or a valid string."),
+        ("one", {"a": 1}, 'step.one: {"a": 1} should be a valid integer or a valid string.'),
+        ("rows", 3, "step.rows: 3 should be a valid array or a valid string."),
+        ("rows", ["a"], 'step.rows.0: "a" should be a valid integer.'),
+        ("section", {"steps": "many"}, 'step.section.steps: "many" should be a valid integer.'),
+        ("section", {"step": 2}, "step.section.step: unknown key. Did you mean 'steps'? Known: steps, schedule."),
+    ],
+)
+def test_a_value_that_has_none_of_its_forms_is_one_mistake_and_one_sentence(key: str, value: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Forms, {key: value}, "step")
+    assert str(caught.value) == said

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
+from motools import zoo
+from motools.errors import UserError
 from motools.zoo import Description
 from motools.zoo.citation import bibtex
 
@@ -306,6 +308,16 @@ def test_a_name_that_nobody_publishes_is_an_error(words: tuple[str, ...], said: 
     done = motools("zoo", *words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"Error: {said}")
+
+
+@pytest.mark.parametrize("kind", ["config", "dataset"])
+def test_a_wrong_name_is_answered_with_a_dozen_names_and_how_to_list_them(kind: str) -> None:
+    with pytest.raises(
+        UserError, match=rf"and [\d,]+ more\. List them with: motools zoo list --kind {kind}"
+    ) as refused:
+        zoo.config_text("nobody") if kind == "config" else zoo.lookup("dataset", "nobody")
+    names = str(refused.value).partition("Known: ")[2].partition(". List")[0]
+    assert len(names.split(", ")) == 13
 
 
 def test_bibtex_says_what_is_known_and_no_more() -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from motools.code.search_path import PipelineFolder, pipeline_folder
+from motools.engine import run_lock
 from motools.engine.failures import log_path
 from motools.engine.following import follow
+from motools.engine.reporter import Silent
 
 NOBODY = 2**22 + 1
 """A process that no Linux has."""
@@ -43,6 +48,31 @@ def test_a_run_on_another_host_is_followed_until_it_says_that_it_has_ended(place
     assert list(parts) == ["the end\n"]
     (sentence,) = told
     assert f"at far-away (process {NOBODY})" in sentence
+
+
+def test_a_run_that_takes_the_lock_of_a_killed_one_is_seen_at_any_moment(place: PipelineFolder) -> None:
+    lock = holds(place, NOBODY, "a-host-with-a-name-that-is-longer-than-that-of-any-other")
+    seen: list[str] = []
+
+    def look(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename == run_lock.__file__:
+            seen.append(lock.read_text())
+            return look
+        return None
+
+    before = sys.gettrace()
+    taken = run_lock.one_run(place.project, Silent())
+    sys.settrace(look)
+    try:
+        taken.__enter__()
+    finally:
+        sys.settrace(before)
+    taken.__exit__(None, None, None)
+    assert len(seen) > 5
+    assert all(text.startswith("process ") for text in seen)
+    assert seen[-1].startswith(f"process {os.getpid()}, ")
+    assert seen[-1].partition("\n")[0].count(" on ") == 1
+    assert lock.read_text() == ""
 
 
 @pytest.mark.parametrize("host", [socket.gethostname(), ""])

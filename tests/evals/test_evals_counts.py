@@ -88,6 +88,9 @@ def empty():
 def unmeasured():
     return Task(dataset=samples())
 
+def twice():
+    return Task(dataset=[*samples(), Sample(id="2", input="q4", target="a")], scorer=includes())
+
 def asks():
     return Task(dataset=samples(), scorer=includes())
 """
@@ -164,6 +167,7 @@ def test_samples_keep_the_cluster_that_standard_errors_go_by(evaluate: Callable[
         ("asks", {"limit": [3, 4]}, "leaves none of the 3 samples"),
         ("empty", {}, "The dataset of tasks:empty is empty, so there is nothing to evaluate"),
         ("unmeasured", {}, "tasks:unmeasured has no scorer, so nothing would be measured"),
+        ("twice", {}, "tasks:twice has 2 samples with the id '2': give each sample an id of its own, or none"),
         ("asks", {"sample_id": 4}, "tasks:asks has no sample 4"),
         ("asks", {"sample_id": [1, "x"]}, "tasks:asks has no sample 'x'"),
     ],

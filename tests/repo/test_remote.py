@@ -486,8 +486,9 @@ def ill(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Counter[str]]]:
         server.shutdown()
 
 
+@pytest.mark.parametrize("words", [("lineage", "results"), ("compare", ".", "results")])
 def test_a_command_that_reads_asks_a_remote_that_is_out_of_order_once_and_names_it(
-    chain: Chain, ill: tuple[str, Counter[str]]
+    chain: Chain, ill: tuple[str, Counter[str]], words: tuple[str, ...]
 ) -> None:
     address, asked = ill
     made(chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -30,6 +31,14 @@ def test_they_are_an_axis_where_there_are_any() -> None:
 def test_what_is_no_checkpoint_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigError, match=r"is no checkpoint\. Write the numbers of steps, from 1, or last"):
         checkpoints_of_training(TrainModelConfig(checkpoints=[wrong]))
+
+
+@pytest.mark.parametrize("wrong", [[], {}, True, 1.5, [[]]])
+def test_what_has_neither_form_of_a_checkpoint_is_one_mistake_and_one_sentence(wrong: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        lookup("workflow", "train_and_evaluate").resolve({"train_model": {"checkpoints": [3, wrong]}})
+    seen = json.dumps(wrong)
+    assert str(refused.value) == f"train_model.checkpoints.1: {seen} should be a valid integer or a valid string."
 
 
 def test_a_trainer_that_keeps_none_is_not_asked_for_any() -> None:

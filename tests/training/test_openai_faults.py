@@ -6,6 +6,7 @@ Alone, `python tests/training/test_openai_faults.py` prints the table.
 from __future__ import annotations
 
 import email.utils
+import json
 import math
 import os
 import subprocess
@@ -363,3 +364,23 @@ def test_patience_begins_when_there_is_nothing_to_wait_for_any_more(monkeypatch:
     now = 68.0
     with pytest.raises(StepError, match="with a patience of 8 s"):
         tries.wait(busy, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [("no more capacity today", "no more capacity today"), (["bad", 3], '["bad", 3]')]
+)
+def test_an_error_of_a_job_that_is_no_object_is_shown_as_it_is(project: Path, error: Any, said: str) -> None:
+    with OpenAIServer(polls=2) as server:
+
+        def fail(_: Any) -> None:
+            (job,) = server.jobs.values()
+            job.status, job.error, job.finished_at = "failed", error, int(time.time())
+
+        scene = Scene.lay(project, server)
+        server.hook("poll", "before", fail)
+        done = scene.train()
+        assert done.code == 1
+        assert f"failed at 127.0.0.1 ({said}). `motools run` starts a new one." in done.err
+        assert server.count("create") == 1
+        listed = json.loads(scene.call("jobs", "list", "--json").out)
+        assert [job["error"] for job in listed] == [said]

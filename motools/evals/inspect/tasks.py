@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
@@ -143,6 +144,11 @@ def check_made(texts: Sequence[str], tasks: Sequence[Task], options: Mapping[str
         count = len(task.dataset)
         if not count:
             raise BackendError(f"The dataset of {text} is empty, so there is nothing to evaluate.")
+        often = Counter(str(sample.id) for sample in task.dataset if sample.id is not None).most_common(1)
+        if often and often[0][1] > 1:  # they would be taken for answers to one question
+            raise BackendError(
+                f"{text} has {often[0][1]} samples with the id {often[0][0]!r}: give each sample an id of its own, or none."
+            )
         if not len(range(count)[start:stop]):
             raise BackendError(f"eval_kwargs.limit {options['limit']!r} leaves none of the {count} samples of {text}.")
         if stop is not None and stop > max(len(each.dataset) for each in tasks):

@@ -55,7 +55,7 @@ def account() -> str:
 def _is_job(answer: Answer) -> bool:
     """Whether an answer is a job: with an id, a status, and, once it has succeeded, a model."""
     sound = isinstance(answer.get("id"), str) and isinstance(answer.get("status"), str)
-    sound = sound and all(isinstance(answer.get(name), dict | None) for name in ("error", "metadata", "method"))
+    sound = sound and all(isinstance(answer.get(name), dict | None) for name in ("metadata", "method"))
     return sound and (answer["status"] != "succeeded" or isinstance(answer.get("fine_tuned_model"), str))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -52,12 +53,15 @@ def send(server: str, call: Call, sound: Sound | None) -> Answer:
 
 
 def _ended(answer: Answer) -> Answer:
-    """A job that has ended, in another way than those known here, has failed: it is not followed for ever."""
-    status = answer.get("status")
+    """A job that has ended, in another way than those known here, has failed: it is not followed for ever. An error that
+    is no object, as other servers of this protocol have it, is its message."""
+    status, error = answer.get("status"), answer.get("error")
+    if error and not isinstance(error, dict):
+        error = {"message": error if isinstance(error, str) else json.dumps(error)}
+        answer = {**answer, "error": error}
     if not answer.get("finished_at") or status in ENDED:
         return answer
-    error = answer.get("error")
-    told = isinstance(error, dict) and error.get("message")
+    told = error and error.get("message")
     return {**answer, "status": "failed", "error": error if told else {"message": f"it ended as {status!r}"}}
 
 
