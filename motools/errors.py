@@ -30,6 +30,7 @@ __all__ = [
     "StepError",
     "UserError",
     "WorkflowError",
+    "a_kind",
     "did_you_mean",
     "listed",
 ]
@@ -111,6 +112,11 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         if close := difflib.get_close_matches(str(word), names, n=1, cutoff=0.6):
             return f" Did you mean {names[close[0]]!r}?"
     return ""
+
+
+def a_kind(kind: str | None) -> str:
+    """`a model`, `an eval`."""
+    return f"{'an' if str(kind)[:1] in 'aeiou' else 'a'} {kind}"
 
 
 def listed(words: Iterable[str], most: int | None = None) -> str:

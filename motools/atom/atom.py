@@ -23,7 +23,7 @@ from motools.atom.folder import write_atom
 from motools.atom.records import Record
 from motools.base import secrets
 from motools.base.foreign_text import read_json
-from motools.errors import AtomError, DamagedError, listed
+from motools.errors import AtomError, DamagedError, a_kind, listed
 from motools.repo.hashing import hash_folder, walk_files
 from motools.repo.project import Project
 from motools.repo.remote import pull
@@ -188,8 +188,8 @@ class Atom:
     @classmethod
     def _checked(cls, atom: Atom) -> Self:
         if not isinstance(atom, cls):
-            is_a, wanted = (f"{'an' if str(kind)[0] in 'aeiou' else 'a'} {kind}" for kind in (atom.kind, cls.KIND))
-            raise AtomError(f"{atom.id} is {is_a}, not {wanted}. Load it with {type(atom).__name__}.load.")
+            load = f"{type(atom).__name__}.load"
+            raise AtomError(f"{atom.id} is {a_kind(atom.kind)}, not {a_kind(cls.KIND)}. Load it with {load}.")
         return atom
 
     # -- what it holds -------------------------------------------------------

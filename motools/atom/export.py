@@ -8,7 +8,7 @@ from pathlib import Path
 from motools.atom.atom import Atom, ModelAtom
 from motools.atom.card import card
 from motools.atom.lineage import trace
-from motools.errors import AtomError, UserError
+from motools.errors import AtomError, UserError, a_kind
 
 __all__ = ["export", "weights_of"]
 
@@ -21,7 +21,9 @@ def export(atom: Atom, target: Path) -> list[str]:
         UserError: the folder has something in it.
     """
     if not isinstance(atom, ModelAtom):
-        raise AtomError(f"{atom.id} is a {atom.kind}: only models are exported. `motools atoms list --kind model`.")
+        raise AtomError(
+            f"{atom.id} is {a_kind(atom.kind)}: only models are exported. `motools atoms list --kind model`."
+        )
     data = weights_of(atom)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} is there already: name a new folder, or empty it.")

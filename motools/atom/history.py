@@ -6,6 +6,7 @@ Git's history is read once, of lock files alone; a stage's part of one is parsed
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -41,7 +42,8 @@ class Step:
         changes: what differs from before in parameters, command and files, in words.
         made: who made it and when, and at which commit; None where nobody recorded it.
         made_at: that commit.
-        rewritten: whether this repository no longer has that commit: it was amended, squashed or rebased away.
+        rewritten: whether this repository no longer has that commit: it was amended, squashed or rebased away; of a
+            shallow clone nobody can tell.
         or_before: whether the history of this clone begins here, as a shallow one's does.
     """
 
@@ -297,7 +299,7 @@ def _steps(survey: Survey, changed: _Changed, metric: str | None) -> Iterator[St
 
 def _with_commits(survey: Survey, steps: list[Step]) -> list[Step]:
     gone = survey.missing_commits({step.made_at for step in steps if step.made_at})
-    return [Step(**{**vars(step), "rewritten": step.made_at in gone}) for step in steps]
+    return [Step(**{**vars(step), "rewritten": step.made_at in gone and not survey.shallow}) for step in steps]
 
 
 def _name(path: str) -> str:
@@ -339,7 +341,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
 
 
 def _said(values: Mapping[str, Any], name: str) -> str:
-    return repr(values[name]) if name in values else "(absent)"
+    return json.dumps(values[name], ensure_ascii=False, default=str) if name in values else "(none)"
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 from motools.atom.atom import OF_ATOM, Atom, EvalAtom, at_hand
 from motools.atom.naming import named
 from motools.atom.outputs import Output, Outputs, is_atom
-from motools.errors import AtomError, ConfigError, DamagedError, ProjectError, did_you_mean, listed
+from motools.errors import AtomError, ConfigError, DamagedError, ProjectError, a_kind, did_you_mean, listed
 from motools.repo import pipeline
 from motools.repo.project import Project
 from motools.repo.survey import Survey
@@ -86,7 +86,9 @@ def find_evals(text: str, folder: Path) -> dict[str, EvalAtom]:
             return evals
     atom = find_atom(text, folder)
     if not isinstance(atom, EvalAtom):
-        raise AtomError(f"{text}: {atom.id} is a {atom.kind}, not an eval.")
+        raise AtomError(
+            f"{text}: {atom.id} is {a_kind(atom.kind)}, not an eval. `motools atoms list --kind eval` has them."
+        )
     return {several[0].name if several else text: atom}
 
 
@@ -113,6 +115,7 @@ def find(text: str, folder: Path) -> Atom | Output:
     if candidates:
         return _loaded(candidates[0].md5)
     if path.exists():
+        pipeline.read_lock(path if path.is_dir() else folder)  # which may be damaged, and named nothing for that
         raise AtomError(f"{text} is no output of a stage, as far as the lock files tell. Run its pipeline first.")
     try:
         return _loaded(text)
@@ -121,11 +124,9 @@ def find(text: str, folder: Path) -> Atom | Output:
 
 
 def _names(folder: Path) -> list[str]:
-    """What results of a folder's pipeline, and its stages, are called."""
-    try:
-        locked = pipeline.read_lock(folder)
-    except ConfigError:
-        return []
+    """What results of a folder's pipeline, and its stages, are called; raises `ConfigError` where its lock file cannot
+    tell."""
+    locked = pipeline.read_lock(folder)
     outs = (path for entry in locked.values() for path in pipeline.locked_outs(entry) if path.startswith("atoms/"))
     return [*locked, *map(pipeline.name_at, outs)]
 

@@ -210,8 +210,12 @@ def _sentence(cls: type, problem: Any, where: str) -> str:
     if problem["type"] in ("missing", "missing_argument"):
         return f"{key}: missing, and it has no default."
     message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    message = message.replace("an object", "keys and values").replace("valid array", "list")
     seen = json.dumps(problem["input"], default=str)
-    return f"{key}: {seen} {message}." if message.startswith("should") else f"{key}: {message}."
+    advice = (
+        " Put it in quotes." if problem["type"] == "string_type" and isinstance(problem["input"], (int, float)) else ""
+    )
+    return f"{key}: {seen} {message}.{advice}" if message.startswith("should") else f"{key}: {message}."
 
 
 def _fields_at(cls: Any, path: list[str]) -> list[str]:

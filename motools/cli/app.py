@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from copy import copy
 from functools import cache
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -32,7 +32,11 @@ from motools.cli import (
 )
 from motools.cli.crash import guarded
 from motools.cli.levels import give_levels
+from motools.errors import UserError
 from motools.version import __version__
+
+_WrongUse: Any = typer.BadParameter.__base__
+"""Click's UsageError: Typer has a copy of Click, or, before that, Click itself."""
 
 app = typer.Typer(
     name="motools",
@@ -104,9 +108,19 @@ def main() -> NoReturn:
     """Run the command line."""
     with guarded():
         try:
-            _with_only(sys.argv[1] if len(sys.argv) > 1 else "")(prog_name="motools")
-        except SystemExit as ended:
-            if ended.code == 130:  # Typer has caught Ctrl-C, and says nothing
-                raise KeyboardInterrupt from None
-            raise
-    raise AssertionError("typer exits by itself")
+            code = _with_only(sys.argv[1] if len(sys.argv) > 1 else "")(prog_name="motools", standalone_mode=False)
+        except _WrongUse as error:
+            raise _in_a_sentence(error) from None
+        if code == 130:  # Typer has caught Ctrl-C, and says nothing
+            raise KeyboardInterrupt
+        raise SystemExit(code)
+
+
+def _in_a_sentence(error: Any) -> BaseException:
+    """What is said of words that are no command; of a group alone, its help."""
+    said = error.format_message().strip()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return SystemExit(error.exit_code)
+    command = error.ctx.command_path if error.ctx else "motools"
+    return UserError(f"{said if said[-1:] in '.?!' else f'{said}.'} `{command} --help` shows what it takes.")

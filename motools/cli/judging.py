@@ -36,13 +36,13 @@ def rescore(
     from motools.atom.atom import EvalAtom
     from motools.atom.listing import find_atom
     from motools.cli.tables import print_json
-    from motools.errors import AtomError
+    from motools.errors import AtomError, a_kind
     from motools.evals.inspect.rescoring import Rescoring, rescore
     from motools.repo.dotenv import load_env
 
     atom = find_atom(name, Path.cwd())
     if not isinstance(atom, EvalAtom):
-        raise AtomError(f"{atom.id} is a {atom.kind}, and only evaluations are judged.")
+        raise AtomError(f"{atom.id} is {a_kind(atom.kind)}, and only evaluations are judged.")
     load_env(atom.project.root)
     roles = dict(_role(each) for each in role or ()) | ({"grader": grader} if grader else {})
     given = None if task_args is None else _mapping("--task-args", task_args)
@@ -102,7 +102,7 @@ def check(
     from motools.atom.atom import EvalAtom
     from motools.atom.listing import find_atom
     from motools.cli.tables import print_json, print_table
-    from motools.errors import AtomError, UserError
+    from motools.errors import AtomError, UserError, a_kind
     from motools.evals.inspect.agreement import agreements, judgements_of, read_labels
 
     if (other is None) == (labels is None):
@@ -111,7 +111,7 @@ def check(
     judged = []
     for each in atoms:
         if not isinstance(each, EvalAtom):
-            raise AtomError(f"{each.id} is a {each.kind}, and only evaluations are judged.")
+            raise AtomError(f"{each.id} is {a_kind(each.kind)}, and only evaluations are judged.")
         judged.append(judgements_of(each.samples()))
     if labels is not None:
         if not labels.is_file():

@@ -62,7 +62,10 @@ def _seen_from(folder: Path, name: str) -> str:
 
 @app.command("list")
 def list_workflows(as_json: Json = False) -> None:
-    """List the published workflows."""
+    """List the published workflows.
+
+    Example:  motools workflow list
+    """
     from motools import zoo
     from motools.cli.tables import print_json, print_table
 

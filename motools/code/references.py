@@ -69,7 +69,11 @@ def check(text: str, place: PipelineFolder) -> Reference:
     """
     reference = parse(text, place)
     if reference is None:
-        raise ConfigError(f"{text!r} does not name code. Write module:function or path/to/file.py:function.")
+        from motools import zoo
+
+        point = zoo.published("dataset").get(text)
+        hint = f" Did you mean {point.value!r}?" if point is not None else ""
+        raise ConfigError(f"{text!r} does not name code.{hint} Write module:function or path/to/file.py:function.")
     file = reference.file
     if reference.file is None:
         file = _installed_file(reference.module or str(reference.package), text, place)

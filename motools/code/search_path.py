@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from motools.errors import ConfigError, ProjectError
 from motools.observe import is_project
+from motools.repo.pipelines import no_folder
 from motools.repo.project import Project
 
 __all__ = ["pipeline_folder"]
@@ -88,7 +88,7 @@ def pipeline_folder(folder: Path, needs_project: bool = True) -> PipelineFolder:
     except UnicodeEncodeError:
         raise ProjectError(f"{folder}: this path is not UTF-8, and DVC cannot work there. Rename the folder.") from None
     if not folder.is_dir():
-        raise ConfigError(f"There is no folder {folder}. Type: mkdir -p {shlex.quote(str(folder))}")
+        raise ConfigError(no_folder(folder))
     try:
         return PipelineFolder(Project.find(folder), folder)
     except ProjectError:

@@ -10,7 +10,7 @@ from motools.base import yaml12
 from motools.base.files import replace_file, set_aside
 from motools.code.search_path import PipelineFolder
 from motools.definition.workflow import Workflow
-from motools.errors import AtomError, ConfigError, WorkflowError, did_you_mean, listed
+from motools.errors import AtomError, ConfigError, WorkflowError, a_kind, did_you_mean, listed
 from motools.repo import pipeline
 from motools.repo.hashing import hash_folder
 from motools.repo.ignore import ignore_made
@@ -36,7 +36,7 @@ def checked_inputs(workflow: Workflow, place: PipelineFolder, ids: Mapping[str, 
         else:
             raise WorkflowError(f"The workflow {workflow.name!r} needs an input atom {name!r} (a {kind}): give its id.")
         if atom.kind != kind:
-            raise AtomError(f"The input {name!r} must be a {kind}, but {atom.id} is a {atom.kind}.")
+            raise AtomError(f"The input {name!r} must be {a_kind(kind)}, but {atom.id} is {a_kind(atom.kind)}.")
         atoms[name] = atom
     return atoms
 

@@ -18,7 +18,7 @@ from motools.definition.instances import as_seen, base_of
 from motools.definition.step import Step
 from motools.definition.sweep import instances_of
 from motools.definition.workflow import Workflow
-from motools.errors import AtomError, ConfigError
+from motools.errors import AtomError, ConfigError, a_kind
 from motools.repo import pipeline, step_cache
 from motools.repo.step_cache import roles_of
 
@@ -108,7 +108,9 @@ def read_call(reference: str, workflow: Workflow, name: str, place: PipelineFold
     for given, kind in step.inputs.items():
         atom = Atom.from_folder(place.folder / pipeline.atom_path(given), place.project)
         if atom.kind != kind:
-            raise AtomError(f"The step {name!r} takes {given!r} as a {kind}, but {atom.id} is a {atom.kind}.")
+            raise AtomError(
+                f"The step {name!r} takes {given!r} as {a_kind(kind)}, but {atom.id} is {a_kind(atom.kind)}."
+            )
         inputs[given] = atom.id
     return make_call(reference, step, values, of_step(step, values, place), inputs, place)
 

@@ -15,7 +15,7 @@ from motools.base.configs import as_values, parse
 from motools.definition.config import without_added
 from motools.definition.instances import as_seen, axes_in, base_of
 from motools.definition.step import Step
-from motools.errors import ConfigError, WorkflowError, did_you_mean, listed
+from motools.errors import ConfigError, WorkflowError, a_kind, did_you_mean, listed
 
 __all__ = ["Workflow"]
 
@@ -69,8 +69,8 @@ class Workflow:
                 if kind_made != kind:
                     other = maker.name if maker else wanted[name][1]
                     raise WorkflowError(
-                        f"The step {step.name!r} takes {name!r} as a {kind}, "
-                        f"but for the step {other!r} it is a {kind_made}."
+                        f"The step {step.name!r} takes {name!r} as {a_kind(kind)}, "
+                        f"but for the step {other!r} it is {a_kind(kind_made)}."
                     )
 
     def _in_order(self, makers: Mapping[str, Step]) -> list[Step]:

@@ -78,7 +78,8 @@ def _of_instances(place: PipelineFolder, axes: Mapping[str, str], label: str, co
     stages = [stage for stage in locked if axes.items() <= axes_in(stage).items()]
     if not stages:
         labels = sorted({f"{axis}={text}" for stage in locked for axis, text in axes_in(stage).items()})
-        raise ConfigError(f"{folder} has no results of {label}. It has some of {listed(labels)}.")
+        told = f"It has some of {listed(labels, 12)}." if labels else "It has no sweep, and so none to tell apart."
+        raise ConfigError(f"{folder} has no results of {label}. {told}")
     asked = {step.name for step in prepare_folder(folder).compiled.workflow.steps}
     if still := [stage for stage in stages if stage in asked]:
         raise ConfigError(

@@ -79,8 +79,13 @@ def check_tasks(tasks: Sequence[str]) -> None:
         raise BackendError("eval_task is an empty list. Name at least one task.")
     for task in tasks:
         if not any(form.fullmatch(task) for form in _FORMS):
+            from motools.zoo import published
+
+            point = published("task").get(task)
+            hint = did_you_mean(task, published("task")) if point is None else f" Did you mean {point.value!r}?"
             raise BackendError(
-                f"{task!r} does not name an Inspect task. Write module:function, path/to/file.py@task or package/task."
+                f"{task!r} does not name an Inspect task.{hint} Write module:function, path/to/file.py@task or "
+                "package/task."
             )
         if tasks.count(task) > 1:
             raise BackendError(f"eval_task has {task!r} twice. Name each task once; `epochs` repeats its samples.")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from motools.errors import ConfigError, ProjectError
+from motools.errors import ConfigError, ProjectError, did_you_mean
 from motools.repo import pipeline
 from motools.repo.project import Project
 from motools.repo.walking import with_params
 
-__all__ = ["is_pipeline", "pipelines_at", "pipelines_in"]
+__all__ = ["is_pipeline", "no_folder", "pipelines_at", "pipelines_in"]
 
 
 def is_pipeline(folder: Path) -> bool:
@@ -19,6 +20,15 @@ def is_pipeline(folder: Path) -> bool:
         return pipeline.read_params(folder) is not None
     except ConfigError:
         return True
+
+
+def no_folder(path: Path) -> str:
+    """What is wrong with a path that is to be a pipeline's folder, and is none."""
+    if path.exists():
+        return f"{path} is a file: name the folder of its pipeline, {path.parent}."
+    there = [each.name for each in path.parent.iterdir() if each.is_dir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, there) or f" Type: mkdir -p {shlex.quote(str(path))}"
+    return f"There is no folder {path}.{hint}"
 
 
 def pipelines_in(project: Project, folders: Sequence[Path]) -> list[Path]:
@@ -31,7 +41,7 @@ def pipelines_in(project: Project, folders: Sequence[Path]) -> list[Path]:
     for path in folders:
         folder = path.resolve()
         if not folder.is_dir():
-            raise ProjectError(f"There is no folder {path}.")
+            raise ProjectError(no_folder(path))
         if not folder.is_relative_to(project.root):
             raise ProjectError(f"{path} is not in the project at {project.root}: give folders of one project.")
         below = pipelines_at(folder)

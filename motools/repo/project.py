@@ -65,6 +65,12 @@ class Project:
         """A value of the DVC configuration, the strongest of its four files; None where none has it."""
         return self._settings.get((section, name))
 
+    @property
+    def remotes(self) -> list[str]:
+        """The names of DVC's remotes that have an address."""
+        remotes = (section for section, name in self._settings if section.startswith('remote "') and name == "url")
+        return [section[len('remote "') : -1] for section in remotes]
+
     def settings_of(self, section: str) -> tuple[dict[str, str], dict[str, str]]:
         """The values of a section that count: those that git keeps in `.dvc`, and the person's own."""
         every = {name: value for (where, name), value in self._settings.items() if where == section.lower()}

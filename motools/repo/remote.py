@@ -15,7 +15,7 @@ from typing import Any
 
 from motools.base import trusted_hosts
 from motools.base.own_doing import own_doing
-from motools.errors import DamagedError, MotoolsError, RemoteError, UserError, listed
+from motools.errors import DamagedError, MotoolsError, RemoteError, UserError, did_you_mean, listed
 from motools.repo import step_cache
 from motools.repo.git import came_by_git
 from motools.repo.project import Project
@@ -65,7 +65,7 @@ class Remote:
     @property
     def url(self) -> str:
         """Its address, without a password that stands in it."""
-        url = self.project.setting(f'remote "{self.name}"'.lower(), "url") or "it has no address"
+        url = self.project.setting(f'remote "{self.name}"'.lower(), "url") or ""
         return without_password(url) if "://" in url else str((self.project.root / ".dvc" / url).resolve())
 
     def refusal(self, stages: Iterable[str]) -> RemoteError:
@@ -143,6 +143,7 @@ class Remote:
             from dvc_data.hashfile.hash_info import HashInfo
 
             odb = self._store(repo, "md5", named=True)
+            _forget(odb)
             failed = repo.cloud.pull({HashInfo("md5", oid) for oid in wanted}, odb=odb).failed
             if failed:
                 raise OSError(f"{len(failed)} of {len(wanted)} files could not be read")
@@ -174,6 +175,11 @@ class Remote:
         """Do something, with DVC's repository or without; what goes wrong becomes the `problem`, and nothing more is
         asked."""
         if self.name is None or self.problem is not None:
+            return
+        if self.project.setting(f'remote "{self.name}"'.lower(), "url") is None:
+            names = self.project.remotes
+            hint = f"{did_you_mean(self.name, names)} There are: {listed(names, 12)}."
+            self.problem = RemoteError(f"DVC's configuration has no remote {self.name!r} with an address.{hint}")
             return
         if why := self._distrusted():
             self.problem = RemoteError(why)
@@ -247,6 +253,7 @@ class Remote:
             from dvc.exceptions import DvcException
 
             try:
+                _forget(self._store(repo, "md5"))
                 yield repo
             except (MotoolsError, DvcException):
                 raise
@@ -283,6 +290,13 @@ def pull(project: Project, md5: str) -> bool:
     if not remote.fetch([md5]) and remote.problem is not None:
         raise remote.problem
     return project.store.has(md5)
+
+
+def _forget(odb: Any) -> None:
+    """Drop what DVC remembers a remote to have: it is believed without a look, though it may have been emptied since."""
+    from dvc_data.hashfile.db import get_index
+
+    get_index(odb).clear()
 
 
 def told_size(size: int) -> str:

@@ -162,7 +162,8 @@ def _files(survey: Survey, revision: Revision) -> dict[str, str]:
         files = survey.history.files_at(revision.commit, _FILES.__contains__)
         return {name: text for name, text in files.items() if (top / name).is_relative_to(project.root)}
     folders = {out.folder for out in survey.located if out.stage is not None}
-    paths = {*(folder / name for folder in folders for name in _FILES), *survey.history.in_work_tree(pipeline.PARAMS)}
+    paths = {folder / name for folder in folders for name in _FILES}
+    paths.update(path for name in _FILES for path in survey.history.in_work_tree(name))
     texts = {}
     for path in paths:
         if path.is_file() and path.is_relative_to(project.root):
@@ -179,9 +180,7 @@ def _pipeline(
     folder: str,
 ) -> PipelineChanges:
     unread: list[str] = []
-    params, locked = (
-        [_read(files, f"{folder}/{name}".removeprefix("/"), unread) for files in (before, now)] for name in _FILES
-    )
+    params, locked = (_both(before, now, f"{folder}/{name}".removeprefix("/"), unread) for name in _FILES)
     flattened = [flat(each) for each in params]
     names = dict.fromkeys([*flattened[0], *flattened[1]])
     pairs = {name: (flattened[0].get(name, ABSENT), flattened[1].get(name, ABSENT)) for name in names}
@@ -196,13 +195,17 @@ def _pipeline(
     return PipelineChanges(place, pairs, tuple(each for each in made if each is not None), tuple(unread))
 
 
-def _read(files: Mapping[str, str], name: str, unread: list[str]) -> Mapping[str, Any]:
+def _both(
+    before: Mapping[str, str], now: Mapping[str, str], name: str, unread: list[str]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """A file in both states; nothing of either where one cannot be read: what it lacks would be taken for gone."""
     try:
-        content = yaml12.loads(files.get(name, ""), name)
+        contents = [yaml12.loads(files.get(name, ""), name) for files in (before, now)]
     except ConfigError as error:
         unread.append(str(error))
-        content = None
-    return content if isinstance(content, Mapping) else {}
+        contents = [None, None]
+    one, other = (content if isinstance(content, Mapping) else {} for content in contents)
+    return one, other
 
 
 def _stages(locked: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -185,6 +185,8 @@ def folders_of(project: Project, paths: Sequence[Path], survey: Survey) -> list[
             raise ProjectError(f"{path} is not in the project at {project.root}: a report is of one project.")
         below = [out.folder for out in survey.located if out.stage is not None and out.folder.is_relative_to(folder)]
         if not below:
+            if survey.unread:  # which may be those of this folder
+                raise ProjectError(survey.unread[0])
             raise ProjectError(f"{path} has no results to report. `motools run {path}` makes them.")
         folders.update(dict.fromkeys([folder] if folder in below else below))
     return [*folders]

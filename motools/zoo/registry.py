@@ -144,8 +144,8 @@ def lookup(kind: Kind, name: str) -> Any:
     points = published(kind)
     if name not in points:
         raise UserError(
-            f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points, 12)}. List them with: "
-            f"motools zoo list --kind {kind}."
+            f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points, 12)}. List them "
+            f"with: motools zoo list --kind {kind}."
         )
     try:
         return points[name].load()

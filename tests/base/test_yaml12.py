@@ -218,6 +218,32 @@ def test_a_second_document_is_named_as_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "a:\n  b: 1\n\tc: 2\n",
+            "line 3, column 1: not valid YAML: a tab stands here, and YAML is indented with spaces",
+        ),
+        ("a:\n\tb: 1\n", "line 2, column 1: not valid YAML: a tab stands here"),
+        ("a:\r\n  b: 1\r\n\tc: 2\r\n", "line 3, column 1: not valid YAML: a tab stands here"),
+        ("a:\n   b: 1\n  c: 2\n", "line 3, column 3: not valid YAML: this line does not go on with what is above it"),
+        ("a:\n  b: 1\n    c: 2\n", "line 3, column 6: not valid YAML: a colon stands where no key can be"),
+        ("a: b: c\n", "line 1, column 5: not valid YAML: a colon stands where no key can be"),
+        ("a: *star\n", "line 1, column 4: not valid YAML: `*` begins the name of an alias"),
+        ("a: @home\n", "line 1, column 4: not valid YAML: no text begins with this character. Put it into quotes."),
+        ("a: 1\nb 2\nc: 3\n", "line 2, column 1: not valid YAML: a key needs a colon"),
+        ("a: 'b\nc: 1\n", "line 1, column 4: not valid YAML: a quote is opened here"),
+        ("a: [1, 2\nb: 1\n", "line 1, column 4: not valid YAML: a bracket is opened here"),
+        ("a: 1\nb: {c: 1 d: 2}\n", "line 2, column 4: not valid YAML: a brace is opened here"),
+    ],
+)
+def test_what_people_mistype_is_said_in_their_words(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        yaml12.loads(text, "p.yaml")
+    assert str(refused.value).startswith(f"p.yaml, {said}")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\n",

@@ -19,7 +19,10 @@ WRONG = {
     "a task by its bare name": ({"evaluate_model": "{eval_task: hello_world}"}, "does not name"),
     "a task that its package does not have": ({"evaluate_model": "{eval_task: mozoo/helo_world}"}, "mozoo/hello_world"),
     "a task that is nowhere": ({"evaluate_model": "{eval_task: 'tasks:sums'}"}, "no module 'tasks'"),
-    "a loader by its bare name": ({"prepare_dataset": "{dataset_loader: hello_world}"}, "does not name code"),
+    "a loader by its bare name": (
+        {"prepare_dataset": "{dataset_loader: hello_world}"},
+        "Did you mean 'mozoo.datasets.hello_world:get_hello_world_dataset'?",
+    ),
     "an argument of a loader": (
         {"prepare_dataset": "{dataset_loader: 'loader.py:rows', loader_kwargs: {cuont: 2}}"},
         "Did you mean 'count'",

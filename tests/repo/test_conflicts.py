@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -54,3 +56,25 @@ def test_either_side_of_the_lock_will_do(conflicted: Chain) -> None:
     done = conflicted.run()
     assert (done.code, done.statuses) == (0, ["restored"] * 3)
     assert conflicted.executed() == []
+
+
+@pytest.mark.parametrize("words", [("lineage", "model"), ("atoms", "show", "train"), ("compare", "."), ("report",)])
+def test_what_a_conflicted_lock_file_cannot_tell_is_not_told_to_be_missing(
+    conflicted: Chain, words: tuple[str, ...]
+) -> None:
+    with contextlib.chdir(conflicted.folder):
+        done = conflicted.command(*words)
+    assert done.code == 2
+    assert "dvc.lock, line" in done.sentence
+    assert "a merge has left its conflict here" in done.sentence
+
+
+def test_a_diff_takes_nothing_for_gone_since_a_file_has_a_conflict(conflicted: Chain) -> None:
+    with contextlib.chdir(conflicted.folder):
+        done = conflicted.command("diff", "--json")
+    assert done.code == 0, done.err
+    (pipeline,) = json.loads(done.out)["pipelines"]
+    assert (pipeline["params"], pipeline["stages"]) == ({}, [])
+    assert [re.search(r"[\w.]+, line", said)[0] for said in pipeline["unread"]] == [  # type: ignore[index]
+        "params.yaml, line", "dvc.lock, line",
+    ]  # fmt: skip

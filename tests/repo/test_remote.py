@@ -278,6 +278,32 @@ def test_push_and_pull_share_earlier_results_too(chain: Chain) -> None:
     assert there.executed() == []
 
 
+def test_what_a_remote_has_lost_is_pushed_again_and_is_not_taken_for_there(chain: Chain) -> None:
+    chain.run()
+    chain.set("train", seed=1)
+    chain.run()
+    commit(chain.folder)
+    store = chain.folder.parent / "store"
+
+    def files() -> set[Path]:
+        return {path.relative_to(store) for path in store.rglob("*") if path.is_file()}
+
+    assert chain.command("push", "-q").code == 0
+    pushed = files()
+    shutil.rmtree(store / "files")  # as by somebody's `dvc gc --cloud`
+    assert chain.command("push", "-q").code == 0
+    assert files() == pushed
+    there = clone(chain)
+    assert there.run().statuses == ["restored", "restored", "restored"]
+    project = Project(there.folder)
+    oid = there.oid("atoms/dataset")
+    for lost in (f for name, f in project.store.tree(oid).items() if name.startswith("data/")):
+        project.store.path(lost).unlink()
+        (store / "files" / "md5" / lost[:2] / lost[2:]).unlink()
+    remote = Remote(project)
+    assert (remote.fetch([oid]), remote.problem) == (False, None)
+
+
 def test_dvc_itself_shares_earlier_results_that_are_small(chain: Chain) -> None:
     chain.run()
     chain.set("train", seed=1)

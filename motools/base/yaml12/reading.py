@@ -213,18 +213,38 @@ def loads(text: str, source: str = "the text") -> Any:
                 f"{source}, line {text.count(chr(10), 0, mark.start()) + 1}: a merge has left its conflict here. Edit "
                 f"it, or take one side whole with `git checkout --ours {source}` (or --theirs); then `git add` it."
             ) from None
-        raise ConfigError(f"{source}{_problem(error)}.") from None
+        raise ConfigError(f"{source}{_problem(error, text)}.") from None
 
 
-def _problem(error: Exception) -> str:
+_PROBLEMS = {
+    "but found another document": "a line `---` begins a second document, and a file holds one. Delete that line or "
+    "what follows",
+    "did not find expected key": "this line does not go on with what is above it. Indent it like the keys that it "
+    "belongs to, and close what is open",
+    "mapping values are not allowed in this context": "a colon stands where no key can be. Indent the line like those "
+    "above, or put a text with `: ` in it into quotes",
+    "found undefined alias": "`*` begins the name of an alias, and there is none of this name. Put a text that begins "
+    "with it into quotes",
+    "found character that cannot start any token": "no text begins with this character. Put it into quotes",
+    "could not find expected ':'": "a key needs a colon and a space after it, `key: value`. Indent a text that goes on",
+    "found unexpected end of stream": "a quote is opened here, and closed nowhere. Close it",
+    "did not find expected ',' or ']'": "a bracket is opened here, and not closed. Close it, and put commas in between",
+    "did not find expected ',' or '}'": "a brace is opened here, and not closed. Close it, and put commas in between",
+}
+"""What the parser says -> what a person can do about it."""
+_OPEN = list(_PROBLEMS)[-4:]
+"""Those that are noticed far behind the place where something is wrong."""
+
+
+def _problem(error: Exception, text: str) -> str:
     """Where YAML is wrong, and how."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return f": not valid YAML: {' '.join(str(error).split())}"
-    mark = error.problem_mark
+    mark = (error.context_mark if error.problem in _OPEN else None) or error.problem_mark
     place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    said = " ".join(filter(None, [error.context, error.problem]))
-    if error.problem == "but found another document":
-        said = "a line `---` begins a second document, and a file holds one. Delete that line or what follows"
+    said = _PROBLEMS.get(error.problem or "", " ".join(filter(None, [error.context, error.problem])))
+    if mark and re.match(rf"(?:.*\n){{{mark.line}}}.{{{mark.column}}}\t", text):
+        said = "a tab stands here, and YAML is indented with spaces. Put spaces in its place"
     return f"{place}: not valid YAML: {said}"
 
 
@@ -235,7 +255,7 @@ def load(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not valid YAML: it is not UTF-8 text.") from None
+        raise ConfigError(f"{path}: not valid YAML: it is not UTF-8 text. Save it as UTF-8.") from None
 
 
 @lru_cache(maxsize=8)

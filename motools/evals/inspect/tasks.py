@@ -147,7 +147,8 @@ def check_made(texts: Sequence[str], tasks: Sequence[Task], options: Mapping[str
         often = Counter(str(sample.id) for sample in task.dataset if sample.id is not None).most_common(1)
         if often and often[0][1] > 1:  # they would be taken for answers to one question
             raise BackendError(
-                f"{text} has {often[0][1]} samples with the id {often[0][0]!r}: give each sample an id of its own, or none."
+                f"{text} has {often[0][1]} samples with the id {often[0][0]!r}: give each sample an id of its own, or "
+                "none."
             )
         if not len(range(count)[start:stop]):
             raise BackendError(f"eval_kwargs.limit {options['limit']!r} leaves none of the {count} samples of {text}.")

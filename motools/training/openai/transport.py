@@ -53,8 +53,8 @@ def send(server: str, call: Call, sound: Sound | None) -> Answer:
 
 
 def _ended(answer: Answer) -> Answer:
-    """A job that has ended, in another way than those known here, has failed: it is not followed for ever. An error that
-    is no object, as other servers of this protocol have it, is its message."""
+    """A job that has ended, in another way than those known here, has failed: it is not followed for ever. An error
+    that is no object, as other servers of this protocol have it, is its message."""
     status, error = answer.get("status"), answer.get("error")
     if error and not isinstance(error, dict):
         error = {"message": error if isinstance(error, str) else json.dumps(error)}
