@@ -142,11 +142,16 @@ def _rows_of(dataset: str) -> Path:
     """The JSONL file of a dataset atom, or the file that a path names."""
     from motools.atom.atom import DatasetAtom
     from motools.atom.listing import find
-    from motools.errors import AtomError
+    from motools.errors import AtomError, did_you_mean
 
-    if dataset.endswith(".jsonl") and Path(dataset).is_file():
-        return Path(dataset)
-    atom = find(dataset, Path.cwd())
+    path = Path(dataset)
+    if path.suffix == ".jsonl":
+        if path.is_file():
+            return path
+        if not path.exists() and ":" not in dataset:  # else it may be one at a commit
+            hint = did_you_mean(path.name, [each.name for each in path.parent.glob("*.jsonl")])
+            raise AtomError(f"There is no file {dataset}.{hint} A dataset is an atom, or the path of a .jsonl file.")
+    atom = find(dataset, Path.cwd()) if path.suffix in ("", ".jsonl") or not path.is_file() else None
     if not isinstance(atom, DatasetAtom):
         raise AtomError(f"{dataset} is no dataset: name a dataset atom, or the path of a .jsonl file.")
     return atom.get_rows_path()

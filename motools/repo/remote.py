@@ -293,7 +293,7 @@ def pull(project: Project, md5: str) -> bool:
 
 
 def _forget(odb: Any) -> None:
-    """Drop what DVC remembers a remote to have: it is believed without a look, though it may have been emptied since."""
+    """Drop what DVC remembers a remote to have: it believes that without a look, and others may have emptied it."""
     from dvc_data.hashfile.db import get_index
 
     get_index(odb).clear()

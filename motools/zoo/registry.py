@@ -143,9 +143,9 @@ def lookup(kind: Kind, name: str) -> Any:
     """
     points = published(kind)
     if name not in points:
+        more = f" List them with: motools zoo list --kind {kind}." if len(points) > 12 else ""
         raise UserError(
-            f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points, 12)}. List them "
-            f"with: motools zoo list --kind {kind}."
+            f"There is no {kind} named {name!r}.{did_you_mean(name, points)} Known: {listed(points, 12)}.{more}"
         )
     try:
         return points[name].load()

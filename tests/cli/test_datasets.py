@@ -244,3 +244,19 @@ def test_rows_of_an_atom_are_read_without_empty_lines_and_refused_by_line(projec
         Path("rows.jsonl").write_bytes(b'{"a": 1}\n' + odd)
         with pytest.raises(DamagedError, match=r"rows\.jsonl, line 2: not JSON\.$"):
             list(DatasetAtom.create(user="ada", artifact_path="rows.jsonl").rows())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("row.jsonl", "There is no file row.jsonl. Did you mean 'rows.jsonl'?"),
+        ("there/rows.jsonl", "There is no file there/rows.jsonl. A dataset is an atom, or the path of a .jsonl file."),
+        ("params.yaml", "params.yaml is no dataset: name a dataset atom, or the path of a .jsonl file."),
+    ],
+)
+def test_a_path_that_leads_to_no_dataset_is_told_as_that(name: str, said: str, project: Path) -> None:
+    (project / "rows.jsonl").touch()
+    (project / "params.yaml").touch()
+    done = Chain(project).command("dataset", "show", name)
+    assert (done.code, done.out) == (2, "")
+    assert done.sentence.startswith(said)
