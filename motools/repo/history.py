@@ -171,6 +171,7 @@ class History:
             return []
         words = (
             "log",
+            "--exclude=refs/replace/*",  # a graft's stand-in, which git shows under the id of what it replaces
             "--all",
             "--topo-order",
             "--full-history",

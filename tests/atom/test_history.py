@@ -147,6 +147,23 @@ def test_a_commit_that_was_amended_away_is_told_as_such(project: Path) -> None:
     assert "since amended or squashed" in chain.command("history", "train").out
 
 
+def test_a_commit_that_a_graft_stands_in_for_is_told_once_and_by_its_own_id(chain: Chain) -> None:
+    newest = told(chain.folder, "train")[0].commit
+    git(chain.folder, "replace", "--graft", newest)
+    stand_in = (chain.folder / ".git" / "refs" / "replace" / newest).read_text().strip()
+    commits = [step.commit for step in told(chain.folder, "train")]
+    assert newest in commits
+    assert stand_in not in commits
+
+
+def test_a_shallow_clone_does_not_say_of_a_commit_that_it_was_rewritten(chain: Chain) -> None:
+    there = chain.folder.parent / "shallow"
+    git(chain.folder, "clone", "-q", "--depth", "1", f"file://{chain.folder}", str(there))
+    steps = told(there, "train")
+    assert [step.or_before for step in steps] == [True]
+    assert not any(step.rewritten for step in steps)
+
+
 def test_an_author_of_another_name_today_is_named_as_git_does(chain: Chain) -> None:
     chain.path(".mailmap").write_text("Ada Lovelace <ada@new.example.org> <ada@example.org>\n")
     assert told(chain.folder, "evaluate")[0].author == "Ada Lovelace <ada@new.example.org>"
