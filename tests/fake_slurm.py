@@ -17,11 +17,12 @@ from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 _PYTHON = sys.executable
 _COMMANDS = ("sbatch", "squeue", "sacct", "scancel")
+_LIVING = ("PENDING", "RUNNING")
 _PATIENCE = 120.0
 """Seconds that a job may wait for a node, and may run."""
 
@@ -61,16 +62,29 @@ class Slurm:
         calls = self.folder / "calls"
         return calls.read_text().split("\n").count(command) if calls.exists() else 0
 
+    def tell(self, job: str, **about: Any) -> None:
+        """Have it say something else of a job: `shown`, the word of squeue for it, `hidden`, that squeue leaves it out
+        of a list, or what its record has."""
+        with _locked(self.folder):
+            _write(self.folder, {**_job(self.folder, job), **about})
+
+    def before(self, command: str, *lines: str) -> None:
+        """Have a command do something of the shell first, in which `$0` is its own path."""
+        path = self.bin / command
+        path.rename(self.bin / f"{command}-then")
+        path.write_text("\n".join(["#!/bin/sh", *lines, f'exec {self.bin / command}-then "$@"', ""]))
+        path.chmod(0o755)
+
     def forget(self, job: str) -> None:
         """As SLURM does some minutes after a job has ended, where it keeps no accounts."""
         (self.folder / "jobs" / f"{job}.json").unlink()
 
-    def preempt(self, job: str) -> None:
-        """Take its node away; it begins again, under its id, where it may be requeued."""
+    def preempt(self, job: str, politely: bool = False) -> None:
+        """Take its node away, with time for a last word or none; it begins again, under its id, where it may."""
         with _locked(self.folder):
             content = _job(self.folder, job)
             _write(self.folder, {**content, "preempted": True})
-        _kill(content, signal.SIGKILL)
+        _kill(content, signal.SIGTERM if politely else signal.SIGKILL)
 
     def lose(self, job: str) -> None:
         """Its node dies."""
@@ -84,7 +98,7 @@ class Slurm:
         for job in self.jobs():
             _main(self.folder, "scancel", [job["id"]])
         limit = time.monotonic() + 20
-        while any(job["state"] in ("PENDING", "RUNNING") for job in self.jobs()) and time.monotonic() < limit:
+        while any(job["state"] in _LIVING for job in self.jobs()) and time.monotonic() < limit:
             time.sleep(0.02)
 
 
@@ -122,6 +136,8 @@ def _sbatch(folder: Path, words: list[str]) -> None:
     script = Path(given.script).read_text()
     if not script.startswith("#!"):
         sys.exit("sbatch: error: This does not look like a batch script.")
+    if (folder / "longest-name").exists():
+        given.job_name = given.job_name[: int((folder / "longest-name").read_text())]
     with _locked(folder):
         number = str(len(list((folder / "jobs").glob("*.sh"))) + 1)
         stored = folder / "jobs" / f"{number}.sh"
@@ -133,6 +149,10 @@ def _sbatch(folder: Path, words: list[str]) -> None:
     subprocess.Popen(
         _words(folder, "run", number), start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing
     )
+    if (folder / "answers-lost").exists():
+        sys.exit("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
+    if (folder / "greeting").exists():
+        print((folder / "greeting").read_text())
     print(number)
 
 
@@ -142,7 +162,7 @@ def _run(folder: Path, number: str) -> None:
 
     limit = time.monotonic() + _PATIENCE
     while True:
-        with _node(folder, limit):
+        with _node(folder, limit, lambda: _job(folder, number)["state"] == "PENDING"):
             with _locked(folder):
                 job = _job(folder, number)
                 if job["state"] != "PENDING":
@@ -176,10 +196,16 @@ def _run(folder: Path, number: str) -> None:
 
 
 def _squeue(folder: Path, words: list[str]) -> None:
-    given = _given("squeue", words, ("me", "noheader"), ("format", "name"))
-    for job in Slurm(folder).jobs():
-        if job["state"] in ("PENDING", "RUNNING") and given.get("name") in (None, job["job_name"]):
-            print(_in_format(given["format"], job))
+    given = _given("squeue", words, ("me", "noheader"), ("format", "name", "jobs", "states"))
+    jobs, states = Slurm(folder).jobs(), os.environ.get("SQUEUE_STATES", given.get("states"))
+    if "jobs" in given and given["jobs"] not in [job["id"] for job in jobs]:
+        sys.exit("slurm_load_jobs error: Invalid job id specified")
+    for job in jobs:
+        wanted = given.get("jobs") == job["id"] if "jobs" in given else not job.get("hidden")
+        wanted = wanted and given.get("name") in (None, job["job_name"])
+        wanted = wanted and os.environ.get("SQUEUE_PARTITION") in (None, job["partition"])
+        if wanted and (states == "all" or job["state"] in (states.split(",") if states else _LIVING)):
+            print(_in_format(given["format"], {**job, "state": job.get("shown") or job["state"]}))
 
 
 def _given(command: str, words: list[str], flags: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
@@ -218,8 +244,8 @@ def _scancel(folder: Path, words: list[str]) -> None:
                 job = _job(folder, number)
             except FileNotFoundError:
                 sys.exit(f"scancel: error: Kill job error on job id {number}: Invalid job id specified")
-            if job["state"] in ("PENDING", "RUNNING"):
-                _write(folder, {**job, "state": "CANCELLED"})
+            if job["state"] in _LIVING:
+                _write(folder, {**job, "state": "CANCELLED", "shown": None})
         _kill(job, signal.SIGTERM)
 
 
@@ -230,10 +256,10 @@ def _kill(job: Mapping[str, Any], number: int) -> None:
 
 
 @contextlib.contextmanager
-def _node(folder: Path, limit: float) -> Iterator[None]:
-    """One of the nodes, when one is free."""
+def _node(folder: Path, limit: float, waits: Callable[[], bool]) -> Iterator[None]:
+    """One of the nodes, when one is free; ends the process where the job does not wait any more."""
     count = int((folder / "nodes").read_text())
-    while time.monotonic() < limit:
+    while time.monotonic() < limit and waits():
         for number in range(count):
             with (folder / f"node-{number}").open("a") as file:
                 try:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from motools.errors import BackendError, ConfigError
 
-__all__ = ["PROVIDER", "Living", "Unreachable", "cancel", "ended_as", "living", "name_of", "submit"]
+__all__ = ["ENDED", "PROVIDER", "Living", "Unreachable", "cancel", "living", "state_of", "submit"]
 
 PROVIDER = "slurm"
 """What the journal calls it."""
@@ -22,6 +23,27 @@ _PATIENCE = 120.0
 """Seconds for one command; SLURM's own limit for a message is 10 unless an administrator raises it."""
 _LOST = ("contact slurm controller", "timed out", "connection refused", "connect failure", "communication")
 """In what the commands say when slurmctld does not answer; a job may have arrived all the same."""
+_FINAL = ("invalid job id", "unrecognized option", "invalid option")
+"""In what a question is refused with that would be refused again; all else passes."""
+ENDED = (
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "LAUNCH_FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "RECONFIG_FAIL",
+    "REVOKED",
+    "TIMEOUT",
+)
+_HABITS = ("SQUEUE_", "SACCT_", "SCANCEL_", "SBATCH_ARRAY_INX", "SBATCH_EXPORT", "SBATCH_WAIT", "SBATCH_CLUSTERS")
+"""How variables begin that a person sets for what is typed by hand: a queue of one partition would hide the rest."""
+_NAME = "motools-"
+_TELLING = len(_NAME) + 12
+"""Characters of a name that tell it from all others, where a cluster cuts it."""
 
 
 class Unreachable(BackendError):
@@ -35,6 +57,12 @@ class Living:
     id: str
     name: str
     state: str
+
+    def is_of(self, attempt: str, number: str | None = None) -> bool:
+        """Whether it is an attempt's: by its name, also where that was cut, or by its number where it was renamed."""
+        whole = f"{_NAME}{attempt}"
+        cut = len(self.name) >= _TELLING and whole.startswith(self.name)
+        return self.name == whole or cut or (self.id == number and not self.name.startswith(_NAME))
 
 
 def submit(script: Path, attempt: str, options: Sequence[str], environment: Mapping[str, str], handle: int) -> str:
@@ -50,42 +78,66 @@ def submit(script: Path, attempt: str, options: Sequence[str], environment: Mapp
         Unreachable: no answer; the job may have been made.
         BackendError: SLURM refuses it, in its own words.
     """
-    words = ["sbatch", "--parsable", f"--job-name={name_of(attempt)}", *options, str(script)]
-    return _asked(words, environment, (handle,)).strip().split(";")[0]
+    said = _asked(
+        ["sbatch", "--parsable", f"--job-name={_NAME}{attempt}", *options, str(script)], environment, (handle,)
+    )
+    for line in reversed(said.split("\n")):  # some clusters greet first
+        if (number := line.strip().split(";")[0]).isdecimal():
+            return number
+    raise Unreachable(f"sbatch gives no number of a job, but {' '.join(said.split())!r:.100}")
 
 
-def living(attempt: str | None = None) -> list[Living]:
-    """One's own jobs that wait or run, of one attempt or all. Raises `Unreachable`."""
-    words = ["squeue", "--me", "--noheader", "--format=%i %T %j", *([f"--name={name_of(attempt)}"] if attempt else [])]
-    lines = (line.split(None, 2) for line in _asked(words).splitlines())
-    return [Living(line[0], line[2], line[1]) for line in lines if len(line) == 3]
+def living(attempt: str | None = None, number: str | None = None) -> list[Living]:
+    """One's own jobs that wait or run, the oldest first: all, or those of an attempt, known by its name or a number.
+
+    Raises `Unreachable`.
+    """
+    lines = (line.split(None, 2) for line in _asked(["squeue", "--me", "--noheader", "--format=%i %T %j"]).splitlines())
+    jobs = [Living(line[0], line[2].strip(), line[1]) for line in lines if len(line) == 3]
+    return sorted((job for job in jobs if attempt is None or job.is_of(attempt, number)), key=_age)
 
 
-def ended_as(job: str) -> str | None:
-    """SLURM's word for how a job ended, such as TIMEOUT; None where it keeps no accounts or does not answer."""
+def _age(job: Living) -> tuple[int, str]:
+    digits = "".join(c if c.isdecimal() else " " for c in job.id).split()
+    return int(digits[0]) if digits else 0, job.id
+
+
+def state_of(job: str) -> str | None:
+    """SLURM's word for a job, also for one that has ended, such as TIMEOUT; None where it does not know it any more.
+
+    Raises `Unreachable`.
+    """
     try:
-        said = _asked(["sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={job}"])
-    except (BackendError, ConfigError):
-        return None
-    words = said.split()
-    return words[0] if words else None
+        said = _asked(["squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={job}"]).split()
+    except Unreachable:
+        raise
+    except BackendError:  # it is gone for longer than the queue remembers
+        said = []
+    if said:
+        return said[0]
+    with suppress(BackendError, ConfigError):  # it keeps no accounts, or they do not answer
+        words = _asked(
+            ["sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={job}"]
+        ).split()
+        return words[0] if words and words[0] in ENDED else None  # the queue knows better what still runs
+    return None
 
 
 def cancel(job: str) -> None:
     """End a job; one that has ended already stays as it is. Raises `Unreachable`, `BackendError`."""
-    _asked(["scancel", job])
-
-
-def name_of(attempt: str) -> str:
-    """The name of an attempt's job."""
-    return f"motools-{attempt}"
+    try:
+        _asked(["scancel", job])
+    except BackendError as error:
+        if _FINAL[0] not in str(error).lower():
+            raise
 
 
 def _asked(words: Sequence[str], environment: Mapping[str, str] | None = None, handles: Sequence[int] = ()) -> str:
+    environment = environment if environment is not None else os.environ
     try:
         done = subprocess.run(
             words,
-            env=environment if environment is not None else os.environ,
+            env={name: value for name, value in environment.items() if not name.startswith(_HABITS)},
             pass_fds=handles,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -103,6 +155,8 @@ def _asked(words: Sequence[str], environment: Mapping[str, str] | None = None, h
         raise Unreachable(f"{words[0]} has not answered for {_PATIENCE:.0f} s") from None
     if done.returncode != 0:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        is_question = words[0] in ("squeue", "sacct")
         lost = any(word in said.lower() for word in _LOST)
+        lost = lost or (is_question and not any(word in said.lower() for word in _FINAL))
         raise Unreachable(said) if lost else BackendError(f"SLURM refuses: {said}")
     return done.stdout

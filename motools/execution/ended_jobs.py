@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from motools.base import slurm
 from motools.definition.instances import base_of, label_of
 from motools.errors import BackendError, ConfigError
-from motools.execution.slurm import queued
+from motools.executors.queued import queued
 from motools.repo import pipeline
 from motools.training.journal import JobEntry, Journal
 
@@ -76,8 +76,10 @@ def unneeded(project: Project, kept_for: float) -> list[JobEntry]:
         going_on = slurm.living()
     except (BackendError, ConfigError):
         return []
-    names, ids = {job.name for job in going_on}, {job.id for job in going_on}
-    return [entry for entry in gone if slurm.name_of(entry.attempt) not in names and ids.isdisjoint(_ids(entry))]
+    ids = {job.id for job in going_on}
+    return [
+        entry for entry in gone if ids.isdisjoint(_ids(entry)) and not any(job.is_of(entry.attempt) for job in going_on)
+    ]
 
 
 def forget(project: Project, entry: JobEntry) -> None:

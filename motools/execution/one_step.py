@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,8 @@ def main(words: list[str]) -> int:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         print(f"{words[0]} is no job: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
+    if _has_finished(Path(words[1])):  # it was told to begin again after it had finished
+        return 0
     try:
         if job.root is not None:
             load_env(Path(job.root))
@@ -162,6 +165,15 @@ def main(words: list[str]) -> int:
     if answer.error is not None:
         print(answer.error, file=sys.stderr)
     return 1 if answer.error is not None else 0
+
+
+def _has_finished(path: Path) -> bool:
+    """Whether an answer is there, and a good one; one that tells of an error is forgotten."""
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        if Answer.loads(path.read_bytes()).error is None:
+            return True
+    path.unlink(missing_ok=True)
+    return False
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ the journal before sbatch is called, under a name that nobody else gives, and th
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import queue
@@ -14,9 +13,9 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,16 +24,32 @@ from motools.base import secrets, slurm
 from motools.base.files import replace_file
 from motools.base.foreign_text import visible
 from motools.base.resources import Resources
+from motools.base.slurm import Living
 from motools.errors import BackendError, ConfigError, MotoolsError
 from motools.executors.job import Answer, Job
+from motools.executors.queued import answer_file, one_at_a_time, queued, read_answer
 from motools.repo.project import Project
 from motools.training.journal import JobEntry, Journal
 
-__all__ = ["SlurmExecutor", "queued", "start"]
+__all__ = ["SlurmExecutor", "start"]
 
 _LATE = 15.0
 """Seconds after which an answer of a job that is gone can still be seen: NFS keeps what it knows of a folder."""
-_FORBIDDEN = ("job-name", "output", "chdir", "parsable", "wrap", "array", "export", "open-mode")
+_LATEST = 120.0
+"""The same, where SLURM says that the job has ended well: then there is one, and NFS shows it after 60 s at most."""
+_FORBIDDEN = (
+    "job-name",
+    "output",
+    "chdir",
+    "parsable",
+    "wrap",
+    "array",
+    "export",
+    "open-mode",
+    "wait",
+    "test-only",
+    "clusters",
+)
 
 
 def start(
@@ -67,7 +82,7 @@ def start(
 
 @dataclass
 class _Waiting:
-    """A job that somebody waits for, whether an earlier run has submitted it, and since when it is gone."""
+    """A job that somebody waits for, whether an earlier run has submitted it, and since when it is gone or going."""
 
     entry: JobEntry
     future: Future[Answer]
@@ -125,9 +140,11 @@ class SlurmExecutor(Executor):
                 self._look()
 
     def _begin(self, job: Job, future: Future[Answer]) -> None:
-        """Adopt a step's job, or submit it."""
+        """Adopt a step's job, or submit it, unless the run was interrupted."""
         try:
-            with _one_at_a_time(_folder(self._project, job).parent / "lock") as handle:
+            with one_at_a_time(self._project) as handle:
+                if future.cancelled():
+                    return
                 entry = self._adopted(job)
                 adopted = entry is not None
                 if entry is None:
@@ -139,13 +156,13 @@ class SlurmExecutor(Executor):
     def _adopted(self, job: Job) -> JobEntry | None:
         """The job that an earlier run has submitted for this step, if it goes on or has ended just now."""
         entry = self._journal.read(_journal_key(job))
-        if entry is None or not entry.live or entry.account != _mark(job):
+        if entry is None or not entry.live or (job.force and entry.account != _mark(job)):
             return None
         answer = _answer_file(self._project, entry)
         if answer.name in self._answered:  # its result does not hold any more, or it has failed
-            self._told_by(entry, read_answer(self._project, entry))
+            self._told_by(entry, _answer(self._project, entry))
             return None
-        living_job = next(iter(self._patiently(lambda: slurm.living(entry.attempt))), None)
+        living_job = next(iter(self._patiently(lambda: slurm.living(entry.attempt, entry.job_id))), None)
         if answer.exists():  # looked for after the queue: it may end while that is asked
             return entry
         if living_job is None:
@@ -155,7 +172,7 @@ class SlurmExecutor(Executor):
 
     def _submitted(self, job: Job, handle: int) -> JobEntry:
         about = (_journal_key(job), job.key, job.step, job.folder, "", "SLURM", _mark(job))
-        before = self._journal.read(about[0]) or JobEntry(*about, provider=slurm.PROVIDER)
+        before = self._journal.read(about[0]) or JobEntry(*about, status="refused", provider=slurm.PROVIDER)
         entry = self._journal.write(replace(before.anew(job.force), account=_mark(job)))
         folder = _folder(self._project, job)
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,10 +191,15 @@ class SlurmExecutor(Executor):
             *self._options,
         ]
 
-        def hand_in() -> str:
-            """A job that has arrived although sbatch did not hear of it is not made twice."""
+        def hand_in() -> str | None:
+            """A job that has arrived although sbatch did not hear of it is not made twice, even if it has ended."""
+            if before.live:  # nobody waits for it any more, and it would keep the step from this one
+                for job in slurm.living(before.attempt):
+                    slurm.cancel(job.id)
             arrived = slurm.living(entry.attempt)
-            return arrived[0].id if arrived else slurm.submit(script, entry.attempt, options, _environment(), handle)
+            if arrived or _answer_file(self._project, entry).exists():
+                return arrived[0].id if arrived else None
+            return slurm.submit(script, entry.attempt, options, _environment(), handle)
 
         try:
             number = self._patiently(hand_in)
@@ -188,47 +210,77 @@ class SlurmExecutor(Executor):
 
     def _look(self) -> None:
         """Give the answers that have come, and tell of jobs that are gone without one."""
+        living = None
         try:
-            states = {each.id: each.state for each in slurm.living()}
+            living = slurm.living()
         except slurm.Unreachable as error:
             self._say(f"{error}; the jobs go on, and it is asked again every {self._poll:g} s")
-            states = None
         except Exception as error:  # nobody else hears of it
             for each in self._waiting:
                 _give(each.future, Answer(False, error=_sentence(error)))
             self._waiting = []
-            return
-        self._waiting = [each for each in self._waiting if not self._settled(each, states)]
+        self._waiting = [each for each in self._waiting if not self._settled(each, living)]
 
-    def _settled(self, waiting: _Waiting, states: Mapping[str, str] | None) -> bool:
+    def _settled(self, waiting: _Waiting, living: Sequence[Living] | None) -> bool:
         """Whether nobody waits for it any more."""
+        try:
+            return self._is_settled(waiting, living)
+        except slurm.Unreachable as error:
+            self._say(f"{error}; it is asked again every {self._poll:g} s")
+            return False
+        except Exception as error:  # the journal cannot be written: the job goes on, and the next run comes back to it
+            _give(waiting.future, Answer(False, error=_sentence(error)))
+            return True
+
+    def _is_settled(self, waiting: _Waiting, living: Sequence[Living] | None) -> bool:
         entry, future = waiting.entry, waiting.future
         if future.cancelled():
             return True
-        answer = read_answer(self._project, entry)
-        if answer is not None:
-            self._told_by(entry, answer)
-            _give(future, replace(answer, adopted=waiting.adopted))
-            return True
-        if states is None:
+        answer = _answer(self._project, entry)  # after the queue: it may end while that is asked
+        if answer is not None and answer.error is None:
+            return self._give_answer(waiting, answer)
+        if living is None:
             return False
-        state = states.get(entry.job_id or "")
-        if state is not None:
-            waiting.gone = None
-            if state != entry.status:
-                waiting.entry = self._journal.write(replace(entry, status=state))
-            return False
+        if ours := [job for job in living if job.is_of(entry.attempt, entry.job_id)]:
+            for job in [job for job in ours[1:] if job.is_of(entry.attempt)]:  # of an sbatch that was taken for lost
+                self._say(f"the job {job.id} is one too many: it is cancelled")
+                with suppress(BackendError):  # at the next look, then
+                    slurm.cancel(job.id)
+            if (ours[0].id, ours[0].state) != (entry.job_id, entry.status):
+                waiting.entry = self._journal.write(replace(entry, job_id=ours[0].id, status=ours[0].state))
+            if answer is None or ours[0].state != "COMPLETING":  # else it may be told to begin again
+                waiting.gone = None
+                return False
+        elif answer is not None:
+            return self._give_answer(waiting, answer)
         waiting.gone = waiting.gone or time.monotonic()
-        if time.monotonic() - waiting.gone < min(_LATE, 3 * self._poll):
+        since = time.monotonic() - waiting.gone
+        if answer is not None:
+            return since >= _LATE and self._give_answer(waiting, answer)
+        return since >= min(_LATE, 3 * self._poll) and self._has_ended(waiting, since)
+
+    def _give_answer(self, waiting: _Waiting, answer: Answer) -> bool:
+        self._told_by(waiting.entry, answer)
+        _give(waiting.future, replace(answer, adopted=waiting.adopted))
+        return True
+
+    def _has_ended(self, waiting: _Waiting, since: float) -> bool:
+        """Whether a job that the queue has not shown for `since` seconds has ended; told if so."""
+        entry = waiting.entry
+        how = slurm.state_of(entry.job_id) if entry.job_id else None
+        if how is not None and how not in slurm.ENDED:  # the queue was not told whole
+            waiting.gone = None
             return False
-        how = slurm.ended_as(entry.job_id or "") or "it is not in the queue any more"
-        self._journal.write(replace(entry, status="cancelled" if how.startswith("CANCELLED") else "failed", error=how))
+        if since < {"COMPLETED": _LATEST, "FAILED": _LATE, None: _LATE}.get(how, 0.0):
+            return False
+        how = how or "it is not in the queue any more"
+        self._journal.write(replace(entry, status="cancelled" if how == "CANCELLED" else "failed", error=how))
         folder = _answer_file(self._project, entry).parent
         told = (
             f"The SLURM job {entry.job_id} ended without an answer: {how}. What SLURM and the step's process said is "
             f"in {folder / 'slurm.log'}. `motools run` submits it again."
         )
-        _give(future, Answer(True, error=told))
+        _give(waiting.future, Answer(True, error=told))
         return True
 
     def _told_by(self, entry: JobEntry, answer: Answer | None) -> None:
@@ -273,14 +325,6 @@ def asked_for(resources: Resources) -> list[str]:
     return options
 
 
-def read_answer(project: Project, entry: JobEntry) -> Answer | None:
-    """What has come of a job; None where it has not ended, or was ended from outside."""
-    try:
-        return Answer.loads(_answer_file(project, entry).read_bytes())
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
 def _journal_key(job: Job) -> str:
     return hashlib.sha256(f"{slurm.PROVIDER} {job.key}".encode()).hexdigest()
 
@@ -290,32 +334,18 @@ def _mark(job: Job) -> str:
     return job.state if job.force else ""
 
 
-def queued(project: Project) -> Path:
-    """Where each job has a folder, named by its key in the journal."""
-    return project.private / "queued"
-
-
 def _folder(project: Project, job: Job) -> Path:
     return queued(project) / _journal_key(job)
 
 
 def _answer_file(project: Project, entry: JobEntry) -> Path:
-    return queued(project) / entry.key / f"{entry.attempt}.json"
+    return answer_file(project, entry.key, entry.attempt)
+
+
+def _answer(project: Project, entry: JobEntry) -> Answer | None:
+    return read_answer(project, entry.key, entry.attempt)
 
 
 def _environment() -> dict[str, str]:
     """Without keys, since clusters may keep a job's environment where others read it: the project's `.env` has them."""
     return {name: value for name, value in os.environ.items() if name not in secrets.in_environment()}
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[int]:
-    """Submit while nobody else of this project does, not even an sbatch that a killed run has left behind: it holds
-    the open file, too, that is given here."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield file.fileno()
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)

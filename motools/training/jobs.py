@@ -11,6 +11,7 @@ from typing import Any
 
 from motools.base import slurm
 from motools.errors import BackendError, UserError
+from motools.executors.queued import one_at_a_time, read_answer
 from motools.repo import step_cache
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
@@ -57,7 +58,7 @@ def is_queued(project: Project, folder: Path, step: str) -> bool:
     """
     entries = [entry for entry in Journal.of(project).entries() if entry.provider == slurm.PROVIDER and entry.live]
     ours = [entry for entry in entries if (project.root / entry.folder, entry.step) == (folder, step)]
-    return any(slurm.living(entry.attempt) for entry in ours)
+    return any(slurm.living(entry.attempt, entry.job_id) for entry in ours)
 
 
 def _driven_here(entry: JobEntry) -> bool:
@@ -86,7 +87,7 @@ def show_job(project: Project, word: str) -> tuple[Job | None, Answer | None]:
     if entry is not None and _driven_here(entry):
         return _job(project, entry), None
     if entry is not None and entry.provider == slurm.PROVIDER:
-        going_on = slurm.living(entry.attempt)
+        going_on = slurm.living(entry.attempt, entry.job_id)
         return _job(project, entry), {"state": going_on[0].state} if going_on else None
     api = api_of(project)
     job = _asked(api, entry) if entry is not None else api.job(word)
@@ -164,13 +165,20 @@ def _cancelled(project: Project, entry: JobEntry) -> JobEntry | None:
 
 
 def _cancelled_at_slurm(project: Project, entry: JobEntry) -> JobEntry | None:
-    going_on = slurm.living(entry.attempt)
-    for job in going_on:
-        slurm.cancel(job.id)
-        entry = replace(entry, job_id=job.id, status="cancelled")
-    if not going_on and entry.live:
-        entry = replace(entry, status="failed", error="it is not in the queue any more")
-    Journal.of(project).write(entry)
+    journal = Journal.of(project)
+    with one_at_a_time(project, PATIENCE):  # a run that is handing it in has done so
+        entry = journal.read(entry.key) or entry
+        going_on = slurm.living(entry.attempt, entry.job_id)
+        for job in going_on:
+            slurm.cancel(job.id)
+            entry = replace(entry, job_id=job.id, status="cancelled")
+        answer = read_answer(project, entry.key, entry.attempt)  # it may have ended meanwhile
+        if answer is not None and answer.error is None:
+            entry = replace(entry, status="succeeded", error=None)
+        elif not going_on and entry.live:
+            why = answer.error if answer is not None else "it is not in the queue any more"
+            entry = replace(entry, status="failed", error=why)
+        journal.write(entry)
     return entry if entry.job_id is not None else None
 
 

@@ -127,11 +127,8 @@ def test_a_driver_that_is_killed_while_sbatch_is_at_work_leaves_one_job(chain: C
 
 def test_a_job_that_ends_while_the_queue_is_asked_about_it_is_not_handed_in_again(chain: Chain, slurm: Slurm) -> None:
     with killed_while_a_job_runs(chain, slurm, "--stages", "prepare"):
-        asked, late = slurm.bin / "squeue", slurm.bin / "squeue-at-once"
-        asked.rename(late)
         wait = "while grep -rqE 'PENDING|RUNNING' $(dirname $0)/../jobs; do sleep 0.05; done"
-        asked.write_text(f'#!/bin/sh\ntouch $0-is-asked\n{wait}\nexec {late} "$@"\n')
-        asked.chmod(0o755)
+        slurm.before("squeue", "touch $0-is-asked", wait)
         again = chain.start("--on", "cluster", "--json", "--stages", "prepare")
         wait_for((slurm.bin / "squeue-is-asked").exists)
     code, statuses, said = end_of(again)
