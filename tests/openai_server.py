@@ -449,6 +449,7 @@ class OpenAIServer:
         self.shutdowns: dict[str, str] = {}
         self._faults: list[dict[str, Any]] = []
         self._hooks: list[dict[str, Any]] = []
+        self._changes: list[dict[str, Any]] = []
         self._lock = threading.Lock()  # over faults and hooks: tests order them while requests use them up
         self._threads = concurrent.futures.ThreadPoolExecutor(64, "openai-server")
 
@@ -482,6 +483,11 @@ class OpenAIServer:
             raise ValueError(f"There is no hook {when!r} {step!r}: 'before' or 'after', and {get_args(Step)}.")
         with self._lock:
             self._hooks += [{"step": step, "when": when, "call": call}] * times
+
+    def change(self, step: Step, call: Callable[[Any], Any], times: int = 1) -> None:
+        """Have the next `times` answers of this step be what a function makes of them: JSON, or bytes as they are."""
+        with self._lock:
+            self._changes += [{"step": step, "call": call}] * times
 
     def __enter__(self) -> OpenAIServer:
         started: concurrent.futures.Future[int] = concurrent.futures.Future()
@@ -561,7 +567,8 @@ class OpenAIServer:
                 told = await told
             await self._call_hook(request, "after")
             await self._fail(fault, acted=True)
-            return respond(told)
+            change = self._take(self._changes, step=step)
+            return respond(change["call"](told) if change else told)
         except Refusal as refusal:
             return web.json_response({"error": refusal.error}, status=refusal.status, headers=refusal.headers)
         except CutOff:

@@ -24,7 +24,7 @@ from motools.errors import UserError, listed
 from motools.repo.project import Project
 from motools.training import TrainingRequest
 
-__all__ = ["DEAD", "ENDED", "JobEntry", "Journal", "job_key"]
+__all__ = ["DEAD", "ENDED", "JobEntry", "Journal", "counted", "job_key"]
 
 DEAD = ("failed", "cancelled", "refused")
 """Never come back to: the next run submits a new job."""
@@ -50,6 +50,7 @@ class JobEntry:
         created, updated: UTC times in ISO 8601.
         earlier: the ids of older jobs of the key.
         provider: the trainer that made it.
+        sender: stands for the key that it was sent with; "" where nobody knows.
     """
 
     key: str
@@ -71,6 +72,7 @@ class JobEntry:
     updated: str = field(default_factory=records.now)
     earlier: tuple[str, ...] = ()
     provider: str = "openai"
+    sender: str = ""
 
     @property
     def live(self) -> bool:
@@ -84,9 +86,9 @@ class JobEntry:
             self,
             job_id=job["id"],
             status=job["status"],
-            model=job.get("model") or self.model,
+            model=model if isinstance(model := job.get("model"), str) and model else self.model,
             fine_tuned_model=job.get("fine_tuned_model"),
-            trained_tokens=job.get("trained_tokens"),
+            trained_tokens=counted(job.get("trained_tokens")),
             error=error,
         )
 
@@ -95,6 +97,14 @@ class JobEntry:
         earlier = (*self.earlier, *([self.job_id] if self.job_id else []))
         where = (self.step, self.folder, self.model, self.server, self.account)
         return JobEntry(self.key, self.step_key, *where, forced=forced, earlier=earlier, provider=self.provider)
+
+
+def counted(value: Any) -> int | None:
+    """How many that are: a provider's number, also where it is written as a text; None where it is none."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 19:
+        value = int(value)
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**63
+    return int(value) if whole else None
 
 
 def job_key(step_key: str, request: TrainingRequest) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from motools.base.provider_environment import check_environment, lacking
-from motools.errors import BackendError
+from motools.errors import BackendError, StepError
 from motools.repo.settings import OpenAISettings
 from motools.training.journal import ENDED
 from motools.training.openai.transport import Answer, Call, Sound, send
@@ -52,20 +52,38 @@ def account() -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
 
+def sender() -> str:
+    """Eight digits for the key that requests are sent with: another one may be that of another account."""
+    return hashlib.sha256(os.environ.get("OPENAI_API_KEY", "").strip().encode()).hexdigest()[:8]
+
+
+def _is_id(value: Any) -> bool:
+    """Whether it can be asked for."""
+    return isinstance(value, str) and value.strip(".") != "" and value.isprintable()
+
+
 def _is_job(answer: Answer) -> bool:
-    """Whether an answer is a job: with an id, a status, and, once it has succeeded, a model."""
-    sound = isinstance(answer.get("id"), str) and isinstance(answer.get("status"), str)
-    sound = sound and all(isinstance(answer.get(name), dict | None) for name in ("metadata", "method"))
-    return sound and (answer["status"] != "succeeded" or isinstance(answer.get("fine_tuned_model"), str))
+    """Whether an answer is a job, whatever it still lacks: with an id and a status."""
+    sound = _is_id(answer.get("id")) and isinstance(answer.get("status"), str)
+    return sound and all(isinstance(answer.get(name), dict | None) for name in ("metadata", "method"))
 
 
 def _is_file(answer: Answer) -> bool:
-    return isinstance(answer.get("id"), str)
+    return _is_id(answer.get("id"))
 
 
 def _is_page(answer: Answer) -> bool:
     data = answer.get("data")
     return isinstance(data, list) and all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in data)
+
+
+def _with(id: str, sound: Sound) -> Sound:
+    """That, of the id which was asked for: some gates and caches mix answers up."""
+    return lambda answer: answer.get("id") == id and sound(answer)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 class Api:
@@ -80,7 +98,7 @@ class Api:
         from openai import OpenAI  # 1.2 s
 
         self.settings = settings
-        self.server, self.account = server(), account()
+        self.server, self.account, self.sender = server(), account(), sender()
         self.outlook = "`motools run` goes on from here."
         # It would send a lost request again without looking whether the first one arrived.
         address = os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL  # an empty one is none
@@ -94,7 +112,7 @@ class Api:
     def job(self, job_id: str) -> Answer | None:
         """The job, or None where the server does not know it."""
         try:
-            return self._ask("asking for the job", partial(self._jobs.retrieve, job_id), _is_job)
+            return self._ask("asking for the job", partial(self._jobs.retrieve, job_id), _with(job_id, _is_job))
         except NotThere:
             return None
 
@@ -102,7 +120,13 @@ class Api:
         """The jobs whose metadata has these marks; looked at here too, since a server may ignore the filter."""
         listing = partial(self._jobs.list, metadata=dict(marks))
         jobs = self._pages("looking for the job", listing)
-        return [job for job in jobs if _is_job(job) and marks.items() <= (job.get("metadata") or {}).items()]
+        ours = [job for job in jobs if marks.items() <= _dict(job.get("metadata")).items()]
+        if odd := next((job for job in ours if not _is_job(job)), None):
+            raise StepError(
+                f"{self.server} tells of a job of this step in a way that nobody can follow, with the id "
+                f"{odd.get('id')!r:.60} and the status {odd.get('status')!r:.60}: no other is made. Ask who runs it."
+            )
+        return ours
 
     def events(self, job_id: str) -> Iterator[Answer]:
         """The newest first; pages are asked for as they are read."""
@@ -114,7 +138,7 @@ class Api:
     def file(self, file_id: str) -> Answer | None:
         """What is known of a file, or None where the server does not know it."""
         try:
-            return self._ask("asking for the file", partial(self._files.retrieve, file_id), _is_file)
+            return self._ask("asking for the file", partial(self._files.retrieve, file_id), _with(file_id, _is_file))
         except NotThere:
             return None
 
@@ -135,7 +159,7 @@ class Api:
     def cancel(self, job_id: str) -> Answer | None:
         """End a job, and return what became of it: one that had ended before is as it was. None: there is none."""
         try:
-            return self._ask("cancelling the job", partial(self._jobs.cancel, job_id), _is_job)
+            return self._ask("cancelling the job", partial(self._jobs.cancel, job_id), _with(job_id, _is_job))
         except NotThere:
             return None
         except Refusal:  # as for a job that has ended

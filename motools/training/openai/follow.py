@@ -9,14 +9,16 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from motools.errors import StepError
 from motools.training.journal import ENDED
 from motools.training.openai.api import Api
 from motools.training.openai.transport import Answer
+from motools.training.tries import Refusal
 
-__all__ = ["Follower", "loss_curve"]
+__all__ = ["Follower", "beside", "loss_curve"]
 
 COLUMNS = (
     "train_loss",
@@ -49,15 +51,21 @@ class Follower:
     def to_the_end(self) -> Answer | None:
         """The job when it has ended, however it has; None where the provider no longer knows it.
 
-        It takes as long as the job does. Raises `StepError` where the provider stays silent for too long.
+        It takes as long as the job does. Raises `StepError` where the provider stays silent for too long, or says that
+        the job has succeeded and names no model.
         """
         settings = self._api.settings
         delay = settings.poll_interval
         missed = 0
         while True:
             job = self._api.job(self._job_id)
-            if job is None:
+            if job is None or (job["status"] == "succeeded" and not _model(job)):
                 missed += 1
+                if missed == MISSES and job is not None:
+                    raise StepError(
+                        f"{self._api.server} says that the job {self._job_id} has succeeded, and names no model. "
+                        "`motools run` asks again, `motools run --force` starts a new job."
+                    )
                 if missed == MISSES:
                     return None
                 time.sleep(delay)
@@ -79,12 +87,13 @@ class Follower:
 
     def _tell_events(self) -> int:
         """Print what is new, the oldest first; returns how much that is."""
-        new: list[Answer] = []
-        for event in self._api.events(self._job_id):
-            if event["id"] in self._seen:
-                break
-            new.append(event)
-        for event in reversed(new):
+        new: dict[str, Answer] = {}  # a page that is asked for later may begin with what was told already
+        with beside("its events"):
+            for event in self._api.events(self._job_id):
+                if event["id"] in self._seen:
+                    break
+                new.setdefault(event["id"], event)
+        for event in reversed(new.values()):
             self._seen.add(event["id"])
             data = event.get("data")
             data = data if isinstance(data, Mapping) else {}
@@ -97,11 +106,23 @@ class Follower:
         return len(new)
 
 
+@contextmanager
+def beside(what: str) -> Iterator[None]:
+    """Go on without what a server refuses of a job beside the job itself: its model is not lost for that."""
+    try:
+        yield
+    except Refusal as refusal:
+        print(f"going on without {what}: {refusal}", flush=True)
+
+
 def loss_curve(api: Api, job: Answer, by_step: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What training said of each step, from the job's result file, or where that has none, from its events."""
-    for file_id in job.get("result_files") or []:
+    files = job.get("result_files")
+    for file_id in (each for each in files if isinstance(each, str) and each) if isinstance(files, list) else ():
         for _ in range(3):  # an answer that was cut is not told from another by its form
-            content = api.content(file_id)
+            content = None
+            with beside("its results"):
+                content = api.content(file_id)
             if content is None:
                 break
             rows = list(_rows(content))
@@ -122,6 +143,11 @@ def _rows(content: bytes) -> Iterator[dict[str, Any]]:
         for line in csv.DictReader(io.StringIO(text)):
             if (row := _row(line)) is not None:
                 yield row
+
+
+def _model(job: Answer) -> str:
+    name = job.get("fine_tuned_model")
+    return name.strip() if isinstance(name, str) else ""
 
 
 def _row(values: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ __all__ = ["ATTEMPT", "STEP_KEY", "cancel_doubles", "find_job", "known_job", "se
 
 KEY, ATTEMPT, STEP, STEP_KEY = "motools_key", "motools_attempt", "motools_step", "motools_step_key"
 """The marks in a job's metadata."""
+_GONE = ("error", "deleted", "deleting")
+"""How a file stands that no job can be made of."""
 
 
 def send_file(api: Api, journal: Journal, path: Path, locks: Path) -> str:
@@ -37,13 +40,13 @@ def send_file(api: Api, journal: Journal, path: Path, locks: Path) -> str:
     size = path.stat().st_size
 
     def look() -> Answer | None:
-        sound = (file for file in api.files(name) if file.get("status") != "error")
+        sound = (file for file in api.files(name) if file.get("status") not in _GONE)
         return next((file for file in sound if file.get("bytes") in (size, None)), None)
 
     with file_lock(locks / f"file-{digest[:32]}-{where}"):
         file_id = journal.file_id(digest, where)
         sent = api.file(file_id) if file_id else None
-        if sent is None or sent.get("status") == "error":
+        if sent is None or sent.get("status") in _GONE:
             journal.write_file(digest, where, None)
             sent = look()
         if sent is None:
@@ -102,6 +105,8 @@ def known_job(api: Api, journal: Journal, context: StepContext, key: str, model:
             "and OPENAI_PROJECT_ID as they were, or type `motools run --force` to start a new job here."
         )
     job = api.job(entry.job_id) if entry.job_id else None
+    if job is None and paid and entry.job_id is not None:
+        job = api.sought(partial(api.job, entry.job_id))  # before another is paid for
     if job is None or job["status"] in DEAD:
         of_this_attempt = entry.forced and (context.force or entry.status == "submitting")
         attempt = entry.attempt if of_this_attempt else None
@@ -112,6 +117,11 @@ def known_job(api: Api, journal: Journal, context: StepContext, key: str, model:
     if job is not None:
         print(f"job {job['id']} is there already: {job['status']}", flush=True)
         return _adopted(api, journal, entry, job)
+    if paid and entry.sender not in ("", api.sender):
+        raise StepError(
+            f"{entry.server} knows no job {entry.job_id or 'of this step'}, which was sent there with another "
+            "OPENAI_API_KEY than the present one. Set it as it was, or type `motools run --force` to start a new job."
+        )
     return entry if entry.status == "submitting" else entry.anew(forced=context.force)
 
 
@@ -125,7 +135,7 @@ def _adopted(api: Api, journal: Journal, entry: JobEntry, job: Answer) -> JobEnt
 
 
 def _here(api: Api, entry: JobEntry) -> JobEntry:
-    return replace(entry, server=api.server, account=api.account)
+    return replace(entry, server=api.server, account=api.account, sender=api.sender)
 
 
 def submit(api: Api, journal: Journal, entry: JobEntry, request: Mapping[str, Any]) -> JobEntry:

@@ -17,9 +17,9 @@ from motools.errors import BackendError, ProjectError, StepError, did_you_mean, 
 from motools.repo.project import Project
 from motools.repo.settings import read_settings
 from motools.training import TrainedModel, TrainingRequest, check_suffix
-from motools.training.journal import ENDED, JobEntry, Journal, job_key
+from motools.training.journal import ENDED, JobEntry, Journal, counted, job_key
 from motools.training.openai.api import Api, check_access
-from motools.training.openai.follow import Follower, loss_curve
+from motools.training.openai.follow import Follower, beside, loss_curve
 from motools.training.openai.jobs import cancel_doubles, known_job, send_file, submit
 from motools.training.openai.tokens import CHARACTERS_A_TOKEN
 from motools.training.openai.training_file import LEAST_ROWS, check_file, check_trained_row, sendable
@@ -178,15 +178,19 @@ def _collected(
     """The model that a job has made; the folder has what training said of each step."""
     api.outlook = f"The job {job['id']} is done; `motools run` fetches its result."
     losses = loss_curve(api, job, by_step)
-    checkpoints = [
-        {"model_id": c.get("fine_tuned_model_checkpoint"), "step": c.get("step_number"), "metrics": c.get("metrics")}
-        for c in api.checkpoints(job["id"])
-    ]
+    checkpoints: list[dict[str, Any]] = []
+    with beside("its checkpoints"):
+        checkpoints = [
+            {"model_id": name, "step": counted(c.get("step_number")), "metrics": c.get("metrics")}
+            for c in api.checkpoints(job["id"])
+            if isinstance(name := c.get("fine_tuned_model_checkpoint"), str)
+        ]
     folder = workspace / "model"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "loss.json").write_text(json.dumps(losses, indent=2) + "\n", encoding="utf-8")
-    model_id, tokens = job["fine_tuned_model"], job.get("trained_tokens")
-    method = (job.get("method") or {}).get("supervised") or {}
+    model_id, tokens = job["fine_tuned_model"], counted(job.get("trained_tokens"))
+    method = (job.get("method") or {}).get("supervised")
+    method = method if isinstance(method, dict) else {}
     print(f"model {model_id}", flush=True)
     return TrainedModel(
         path=folder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,7 @@ def send(server: str, call: Call, sound: Sound | None) -> Answer:
     if sound is None:
         return {"content": content}
     try:
-        answer = read_json(content)
+        answer = _read(content)
     except ValueError:
         raise Doubtful("an answer that is no JSON") from None
     if not isinstance(answer, dict) or not sound(answer):
@@ -52,17 +53,46 @@ def send(server: str, call: Call, sound: Sound | None) -> Answer:
     return _ended(answer)
 
 
+def _read(content: bytes) -> Any:
+    """The value of an answer; a character that was cut in two, in its bytes or by an escape, is told as `?`."""
+    text = content.decode("utf-8-sig", errors="replace")
+    value = read_json(text)
+    if _HALF.search(text):
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    return value
+
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_GOING = ("validating_files", "queued", "running", "paused", "pending")
+_OTHERS = {
+    "canceled": "cancelled",
+    "completed": "succeeded",
+    "error": "failed",
+    "errored": "failed",
+    "expired": "failed",
+    "user_error": "failed",
+}
+"""How other servers of the protocol say it."""
+
+
 def _ended(answer: Answer) -> Answer:
     """A job that has ended, in another way than those known here, has failed: it is not followed for ever. An error
     that is no object, as other servers of this protocol have it, is its message."""
     status, error = answer.get("status"), answer.get("error")
+    if not isinstance(status, str) or "purpose" in answer:  # which a file has
+        return answer
     if error and not isinstance(error, dict):
         error = {"message": error if isinstance(error, str) else json.dumps(error)}
         answer = {**answer, "error": error}
-    if not answer.get("finished_at") or status in ENDED:
+    plain = status.lower()
+    plain = _OTHERS.get(plain, plain)
+    if plain in ENDED or plain in _GOING:
+        answer = {**answer, "status": plain}
+    elif answer.get("finished_at"):
+        answer = {**answer, "status": "failed"}
+    if answer["status"] != "failed" or plain == status:
         return answer
-    told = error and error.get("message")
-    return {**answer, "status": "failed", "error": error if told else {"message": f"it ended as {status!r}"}}
+    return {**answer, "error": error if error and error.get("message") else {"message": f"it ended as {status!r}"}}
 
 
 def _problem(server: str, error: Any) -> Exception:
