@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,16 +63,14 @@ def without(*names: str) -> Callable[[JSON], JSON]:
     [
         lambda told: {"error": {"message": "The model is overloaded.", "type": "server_error"}},
         lambda told: json.dumps(told).encode()[:-7],
-        lambda told: b"",
         lambda told: b"<html>Please sign in</html>",
         lambda told: b"\xef\xbb\xbf" + json.dumps(told).encode(),
         lambda told: b"null",
         lambda told: {**told, "id": "ftjob-of-somebody-else", "fine_tuned_model": "ft:theirs", "status": "succeeded"},
-        lambda told: {**told, "status": None},
         lambda told: {**told, "error": "it is overloaded"},
         without("id"),
     ],
-    ids=["an error", "cut", "empty", "a page", "with a mark", "null", "another job", "no status", "words", "no id"],
+    ids=["an error", "cut", "a page", "with a mark", "null", "another job", "words", "no id"],
 )
 def test_an_answer_that_is_none_is_asked_for_again(
     answer: Callable[[JSON], Any], scene: Scene, server: OpenAIServer
@@ -89,7 +88,7 @@ def test_errors_in_the_middle_of_following_a_job_are_waited_out(step: Any, scene
 
 @pytest.mark.parametrize(
     ("back", "more"),
-    [("running", {}), ("queued", {}), ("validating_files", {}), ("paused", {}), ("running", {"finished_at": 1})],
+    [("queued", {}), ("paused", {}), ("running", {"finished_at": 1})],
 )
 def test_a_job_that_goes_back_in_status_goes_on(back: str, more: JSON, scene: Scene, server: OpenAIServer) -> None:
     server.polls = 6
@@ -102,9 +101,7 @@ def test_a_job_that_goes_back_in_status_goes_on(back: str, more: JSON, scene: Sc
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        ("canceled", "was cancelled"),
-        ("Cancelled", "was cancelled"),
-        ("error", "failed"),
+        ("Canceled", "was cancelled"),
         ("expired", "(it ended as 'expired')"),
         ("FAILED", "(it ended as 'FAILED')"),
     ],
@@ -126,7 +123,7 @@ def test_a_job_that_other_servers_call_completed_has_succeeded(scene: Scene, ser
     trained(scene)
 
 
-@pytest.mark.parametrize("model", [None, "", "  ", 7, ["ft:a"]])
+@pytest.mark.parametrize("model", [None, " ", ["ft:a"]])
 def test_a_job_that_has_succeeded_without_a_model_is_told_and_no_other_is_made(
     model: Any, scene: Scene, server: OpenAIServer
 ) -> None:
@@ -148,21 +145,18 @@ def test_a_model_that_is_named_a_little_later_is_waited_for(scene: Scene, server
 # -- what stands beside a job ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [403, 405])
 @pytest.mark.parametrize("step", ["events", "checkpoints", "content"])
-def test_what_a_server_refuses_beside_a_job_loses_no_model(
-    step: Any, status: int, scene: Scene, server: OpenAIServer
-) -> None:
+def test_what_a_server_refuses_beside_a_job_loses_no_model(step: Any, scene: Scene, server: OpenAIServer) -> None:
     def refuse(_: Any) -> None:
-        raise Refusal(status, "Not for you.", code="forbidden")
+        raise Refusal(405, "Not for you.", code="forbidden")
 
     server.hook(step, "before", refuse, times=99)
     trained(scene)
-    assert f"refused ({status}): Not for you." in scene.log()
+    assert "refused (405): Not for you." in scene.log()
 
 
 @pytest.mark.parametrize(
-    "files", [None, "file-abc", [None, 3, ""], {"a": 1}, ["file-gone"], ["../../models"], [{"id": "file-a"}]]
+    "files", ["file-abc", [None, 3, "", {"id": "file-a"}], {"a": 1}, ["file-gone", "../../models"]]
 )
 def test_result_files_that_are_none_or_purged_leave_the_losses_of_the_events(
     files: Any, scene: Scene, server: OpenAIServer
@@ -183,7 +177,7 @@ def test_checkpoints_in_an_odd_form_lose_no_model(scene: Scene, server: OpenAISe
 
 @pytest.mark.parametrize(
     ("told", "count"),
-    [(None, None), (-5, None), ("many", None), ("1234", 1234), (True, None), (12.0, 12), (1e300, None), ({}, None)],
+    [(-5, None), ("1234", 1234), (True, None), ({}, None)],
 )
 def test_tokens_are_counted_where_they_are_a_number(told: Any, count: Any, scene: Scene, server: OpenAIServer) -> None:
     assert counted(told) == count
@@ -237,7 +231,7 @@ def test_the_words_of_a_failure_with_half_a_character_are_written_down(scene: Sc
 # -- ids, clocks, files ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("id", ["ftjob/with/ways", "ftjob?a=b#c", "ft job", "ftjob-ä-名", "ftjob%2Fa"])
+@pytest.mark.parametrize("id", ["ftjob/with/ways", "ftjob?a=b#c", "ft job-ä-名%2Fa"])
 def test_ids_of_odd_characters_are_asked_for_as_they_are(id: str, scene: Scene, server: OpenAIServer) -> None:
     def named(told: JSON) -> JSON:
         (job,) = server.jobs.values()
@@ -252,17 +246,17 @@ def test_ids_of_odd_characters_are_asked_for_as_they_are(id: str, scene: Scene, 
     assert server.count("create") == 1
 
 
-@pytest.mark.parametrize("id", ["", "..", ".", "a\nb", None, 7])
+@pytest.mark.parametrize("id", ["", "..", "a\nb"])
 def test_a_job_whose_id_cannot_be_asked_for_is_told_and_made_once(id: Any, scene: Scene, server: OpenAIServer) -> None:
     server.change("create", with_(id=id))
     server.change("jobs", lambda told: told)  # the look before it is created
-    server.change("jobs", lambda told: {**told, "data": [with_(id=str(id or ""))(job) for job in told["data"]]}, 99)
+    server.change("jobs", lambda told: {**told, "data": [with_(id=id)(job) for job in told["data"]]}, 99)
     assert "in a way that nobody can follow" in sentence(scene.train())
     assert "in a way that nobody can follow" in sentence(scene.train())
     assert server.count("create") == 1
 
 
-@pytest.mark.parametrize("created", [None, "2026-01-01", -1, 4e9, True])
+@pytest.mark.parametrize("created", ["2026-01-01", -1])
 def test_when_a_job_was_made_by_the_servers_clock_decides_nothing(
     created: Any, scene: Scene, server: OpenAIServer
 ) -> None:
@@ -276,7 +270,7 @@ def test_when_a_job_was_made_by_the_servers_clock_decides_nothing(
     trained(scene)
 
 
-@pytest.mark.parametrize("status", ["deleted", "deleting", "error"])
+@pytest.mark.parametrize("status", ["deleted", "error"])
 def test_a_file_that_is_purged_is_sent_again(status: str, scene: Scene, server: OpenAIServer) -> None:
     scene.configure(suffix="first")
     trained(scene)
@@ -341,17 +335,18 @@ def test_a_job_that_is_not_shown_for_a_moment_is_not_paid_again(scene: Scene, se
 # -- how long to wait ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after", ["-5", "-1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "soon", "", "0x10", "1 2", "nan"])
-@pytest.mark.parametrize("step", ["upload", "create", "poll"])
+@pytest.mark.parametrize("after", ["-5", "Wed, 21 Oct 2015 07:28:00 GMT", "0x10"])
+@pytest.mark.parametrize("step", ["create", "poll"])
 def test_a_pause_that_is_past_or_none_is_a_short_one(step: Any, after: str, scene: Scene, server: OpenAIServer) -> None:
     def busy(_: Any) -> None:
         raise Refusal(429, "slow down", code="rate_limit_exceeded", headers={"Retry-After": after})
 
     server.hook(step, "before", busy, times=2)
-    trained(scene)
+    assert scene.train().code == 0
+    assert len(server.jobs) == 1
 
 
-@pytest.mark.parametrize("after", ["99999999", "1e30", "inf", "Fri, 31 Dec 2199 23:59:59 GMT"])
+@pytest.mark.parametrize("after", ["99999999", "1e400", "Fri, 31 Dec 2199 23:59:59 GMT"])
 def test_a_pause_beyond_all_patience_is_told_at_once_and_the_job_goes_on(
     after: str, scene: Scene, server: OpenAIServer
 ) -> None:
@@ -365,11 +360,7 @@ def test_a_pause_beyond_all_patience_is_told_at_once_and_the_job_goes_on(
     trained(scene)
 
 
-def test_no_pause_is_below_zero() -> None:
-    class Answer:
-        headers = {"retry-after": "-1e400"}
-
-    class Error(Exception):
-        response = Answer()
-
-    assert curable(Error(), "slow down") == 0
+@pytest.mark.parametrize("after", ["-5", "-1e400", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_no_pause_is_below_zero(after: str) -> None:
+    error = SimpleNamespace(response=SimpleNamespace(headers={"retry-after": after}))
+    assert curable(error, "slow down") == 0
