@@ -76,7 +76,7 @@ SETTINGS = (
 """Options that `eval_set` takes under the same name."""
 
 
-@versioned(4)
+@versioned(5)
 class InspectEvaluator:
     """Runs Inspect tasks on a model and keeps every score, every metric and every sample.
 

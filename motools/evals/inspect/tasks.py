@@ -8,6 +8,7 @@ import functools
 import hashlib
 import inspect
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -191,7 +192,9 @@ def scoring_answers(scorer: Scorer) -> Scorer:
             return None
         with asking_for(state.sample_id, state.epoch):
             scored: Score | None = await scorer(state, target)
-        return scored
+        if scored is not None and isinstance(scored.value, Mapping) and None in scored.value.values():
+            scored.value = {key: math.nan if value is None else value for key, value in scored.value.items()}
+        return scored  # of what is nothing Inspect would make a 0
 
     return score
 
