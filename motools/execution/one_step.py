@@ -1,9 +1,10 @@
 """One step on whatever machine this is: where its files are seen, or in a clone of the repository.
 
-    python -m motools.execution.one_step JOB ANSWER
+    python -m motools.execution.one_step [--once] JOB ANSWER
 
-reads a job as JSON from one file, and writes what came of it, as JSON, into the other. Exit codes: 0 there is a result,
-1 the step failed (the answer says why), 2 the job cannot be read.
+reads a job as JSON from one file, and writes what came of it, as JSON, into the other; with `--once`, for what a queue
+may begin again, nothing where the other has a good answer already. Exit codes: 0 there is a result, 1 the step failed
+(the answer says why), 2 the job cannot be read.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ def _in_a_clone(job: Job, in_fork: bool) -> Answer:
         with at_hand(clone, call, job.force) as result:
             since = time.monotonic()
             answer = Answer(False, result.entry) if result is not None else None
-            answer = answer or _answer(_run(replace(job, log=str(log), locked={}), call, in_fork))
+            if answer is None:
+                answer = _answer(_run(replace(job, log=str(log), locked={}), call, in_fork))
+                if answer.error is not None:  # it may have written into what it read
+                    clone.forget()
             return finished(clone, call, answer, log, time.monotonic() - since)
 
 
@@ -95,7 +99,9 @@ def _run(job: Job, call: StepCall, in_fork: bool) -> Outcome:
         return executed(job, call)
     if job.source is not None:
         job = replace(job, source=replace(job.source, patch=""))  # which is applied
-    return _server(job, call.place).submit(executed, job, call).result()  # type: ignore[no-any-return]
+    with _serving:  # or another thread could let go of the server that it is about to ask
+        task = _server(job, call.place).submit(executed, job, call)
+    return task.result()  # type: ignore[no-any-return]
 
 
 def executed(job: Job, call: StepCall) -> Outcome:
@@ -132,19 +138,20 @@ _serving = threading.Lock()
 
 
 def _server(job: Job, place: PipelineFolder) -> WarmExecutor:
-    """Where a job's step is executed: a server for each state of a project's files, and for what it has imported."""
+    """Where a job's step is executed: a server for each state of a project's files, and for what it has imported. Who
+    calls this holds `_serving`."""
     root, modules = place.project.root, ("motools.execution.one_step", *job.preload)
     wanted = root, job.state, job.workflow, job.folder, job.preload
-    with _serving:
-        if wanted not in _servers:
-            for old in [each for each in _servers if each[0] == root][:-_KEPT]:
-                threading.Thread(target=_servers.pop(old).shutdown, daemon=True).start()
-            _servers[wanted] = WarmExecutor(modules, (run_step.loaded, (job.workflow, place)))
-        return _servers[wanted]
+    if wanted not in _servers:
+        for old in [each for each in _servers if each[0] == root][:-_KEPT]:
+            threading.Thread(target=_servers.pop(old).shutdown, daemon=True).start()
+        _servers[wanted] = WarmExecutor(modules, (run_step.loaded, (job.workflow, place)))
+    return _servers[wanted]
 
 
 def main(words: list[str]) -> int:
     """See the module."""
+    is_once, words = words[:1] == ["--once"], words[words[:1] == ["--once"] :]
     if len(words) != 2:
         print("Type: python -m motools.execution.one_step JOB ANSWER", file=sys.stderr)
         return 2
@@ -153,7 +160,7 @@ def main(words: list[str]) -> int:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         print(f"{words[0]} is no job: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    if _has_finished(Path(words[1])):  # it was told to begin again after it had finished
+    if is_once and _has_finished(Path(words[1])):
         return 0
     try:
         if job.root is not None:

@@ -179,7 +179,7 @@ class SlurmExecutor(Executor):
         replace_file(folder / "job.json", job.dumps())
         script = folder / "script.sh"
         files = [folder / "job.json", _answer_file(self._project, entry)]
-        command = [self._python, "-m", "motools.execution.one_step", *files]
+        command = [self._python, "-m", "motools.execution.one_step", "--once", *files]
         lines = ["#!/bin/sh", self._setup, f"exec {shlex.join(map(str, command))}", ""]
         replace_file(script, "\n".join(lines))
         options = [

@@ -87,6 +87,7 @@ class DaskExecutor(Executor):
         self._pool: Executor = self._client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call]
         self._ended = Event()
         self._waiting: set[Future[Answer]] = set()
+        self._seen: list[dict[str, float]] = []  # what workers have declared; one that has gone may come back
         Thread(target=self._look_after_workers, daemon=True).start()
 
     def environments(self) -> Sequence[Environment]:
@@ -122,12 +123,15 @@ class DaskExecutor(Executor):
         return ours
 
     def _resources(self, job: Job) -> dict[str, float]:
-        """What a job needs, of what workers declare. Where there is no worker yet, all may still come."""
+        """What a job needs, of what workers declare or have declared. Where there is no worker yet, all may come."""
         needs = {"GPU": job.resources.gpu, "MEMORY": job.resources.memory_bytes, "CORES": job.resources.cores}
         wanted = {name: float(value) for name, value in needs.items() if value}
         if not wanted:
             return {}
-        workers = [each.get("resources", {}) for each in self._client.scheduler_info(n_workers=-1)["workers"].values()]
+        for each in self._client.scheduler_info(n_workers=-1)["workers"].values():
+            if (resources := each.get("resources", {})) not in self._seen:
+                self._seen.append(resources)
+        workers = self._seen
         declared = {name for each in workers for name in each}
         wanted = {name: value for name, value in wanted.items() if name == "GPU" or name in declared}
         if workers and not any(all(each.get(name, 0) >= wanted[name] for name in wanted) for each in workers):

@@ -128,6 +128,11 @@ class Clone:
             self.state = wanted
         return self.exchange.project
 
+    def forget(self) -> None:
+        """Have all be laid out anew for the next job: nobody knows what the last one has left."""
+        self.state = None
+        self.laid.clear()
+
     def _lay_out(self, commit: str, tree: str, patch: str) -> None:
         """Have the work tree hold a commit and a patch; see `check_out`."""
         self._git("checkout", "-q", "-f", "--detach", commit)

@@ -225,6 +225,33 @@ def test_memory_and_cores_are_shared_out_as_workers_declare_them() -> None:
     assert '--resources "MEMORY=4000000000 CORES=5"' in str(told.value)
 
 
+def test_a_worker_that_has_gone_for_a_moment_may_come_back_with_what_it_had() -> None:
+    distributed: Any = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, resources={"GPU": 1, "MEMORY": 4e9}
+    ) as cluster:
+        executor = DaskExecutor(cluster.scheduler_address, 1)
+        try:
+            executor.submit(alone, job_of("before", gpu=1)).result(300)
+            cluster.worker_spec["plain"] = {**cluster.new_worker_spec()[1], "options": {"nthreads": 1}}
+            del cluster.worker_spec[0]
+            cluster.sync(cluster._correct_state)
+            eventually(lambda: [w.get("resources") for w in _workers(executor)] == [{}])
+            waiting = executor.submit(alone, job_of("meanwhile", gpu=1, memory="2 GB"))
+            cluster.worker_spec["back"] = {
+                **cluster.worker_spec["plain"],
+                "options": {"nthreads": 1, "resources": {"GPU": 1, "MEMORY": 4e9}},
+            }
+            cluster.sync(cluster._correct_state)
+            assert waiting.result(300).where == "meanwhile"
+        finally:
+            executor.shutdown()
+
+
+def _workers(executor: DaskExecutor) -> list[dict[str, Any]]:
+    return list(executor._client.scheduler_info(n_workers=-1)["workers"].values())
+
+
 def test_a_worker_that_is_lost_while_it_is_asked_what_it_has_ends_nothing(cluster: Any) -> None:
     executor = DaskExecutor(cluster.scheduler_address, 1)
     try:

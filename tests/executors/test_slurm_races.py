@@ -272,12 +272,15 @@ def test_a_job_that_begins_again_after_it_had_finished_does_nothing(
     job, answer = tmp_path / "job.json", tmp_path / "answer.json"
     job.write_text(JOB.dumps())
     answer.write_text(GOOD.dumps())
-    assert one_step.main([str(job), str(answer)]) == 0
+    assert one_step.main(["--once", str(job), str(answer)]) == 0
     assert Answer.loads(answer.read_bytes()) == GOOD
     for other in (BAD.dumps(), "{", '{"entry": {"outputs": []}}'):
         answer.write_text(other)
-        assert one_step.main([str(job), str(answer)]) == 1
+        assert one_step.main(["--once", str(job), str(answer)]) == 1
         assert "nor where they can be fetched" in str(Answer.loads(answer.read_bytes()).error)
+    answer.write_text(GOOD.dumps())  # of another job, whose file it was
+    assert one_step.main([str(job), str(answer)]) == 1
+    assert "nor where they can be fetched" in str(Answer.loads(answer.read_bytes()).error)
 
 
 # -- handing in --------------------------------------------------------------------------

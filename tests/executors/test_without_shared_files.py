@@ -99,6 +99,26 @@ def test_the_same_atoms_are_made_and_entered_as_if_they_had_been_made_here(chain
     assert here.run("--force").ids == there.ids
 
 
+def test_a_step_that_writes_into_what_it_reads_spoils_nothing_for_the_next(chain: Chain) -> None:
+    chain.edit(
+        "chain.py",
+        "def train(config, input_atoms, workspace):",
+        "def train(config, input_atoms, workspace):\n"
+        "    part = input_atoms['dataset'].get_data_path() / 'part.txt'\n"
+        "    part.chmod(0o644)\n"
+        "    part.unlink()\n"
+        "    part.write_text('spoilt')\n",
+    )
+    commit(chain.folder)
+    failed = chain.run("--on", "far", "--stages", "prepare:train")
+    assert "changed while the step was reading it" in failed.stages[1]["error"]
+    chain.set("train", seed=1)
+    chain.edit("chain.py", "part.write_text('spoilt')", "part.write_text(f'dataset 0 [] of []')")
+    again = chain.run("--on", "far", "--stages", "train")
+    assert "changed while the step was reading it" in again.stages[0]["error"], "and not before it began"
+    assert len(chain.executed()) == 3
+
+
 @pytest.mark.parametrize("setting", ["diff.noprefix=true", "diff.context=0", "diff.mnemonicPrefix=true"])
 def test_the_patch_is_the_same_however_its_person_likes_to_read_one(chain: Chain, setting: str) -> None:
     before = work_tree(Git(chain.folder), chain.path(".motools"))
