@@ -42,7 +42,7 @@ class Desk:
 
     def driver(self) -> execution.SlurmExecutor:
         driver = execution.SlurmExecutor(self.project, (), "", sys.executable, 0.02)
-        self.drivers.callback(driver.shutdown)
+        self.drivers.callback(driver.shutdown, wait=False)
         return driver
 
     def handed_in(self, driver: execution.SlurmExecutor, **about: Any) -> Future[Answer]:
@@ -235,7 +235,10 @@ def test_an_account_that_calls_a_job_running_which_the_queue_has_forgotten_keeps
     assert "it is not in the queue any more" in str(waiting.result(LIMIT).error)
 
 
-def test_an_error_of_a_job_that_is_told_to_begin_again_is_not_its_last_word(desk: Desk) -> None:
+def test_an_error_of_a_job_that_is_told_to_begin_again_is_not_its_last_word(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "_LATE", LIMIT)
     waiting = desk.handed_in(desk.driver())
     desk.waits()
     desk.answers(BAD)  # what the step made of SIGTERM, before its node was given to another
