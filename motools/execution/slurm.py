@@ -108,6 +108,7 @@ class SlurmExecutor(Executor):
         # The answers that plans can know of.
         self._answered = {path.name for path in queued(project).glob("*/*-*.json")}
         self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
         """Have a node run a step: `one_step.perform` with one `Job`."""
@@ -121,6 +122,7 @@ class SlurmExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for no job any more; they go on."""
+        self._ended.set()
         self._new.put(None)
         if wait and self._thread is not None:
             self._thread.join()
@@ -203,6 +205,8 @@ class SlurmExecutor(Executor):
 
         try:
             number = self._patiently(hand_in)
+        except slurm.Unreachable:  # the run was interrupted; what may have arrived is looked for by the next one
+            raise
         except BackendError as error:
             self._journal.write(replace(entry, status="refused", error=str(error)))
             raise
@@ -288,13 +292,14 @@ class SlurmExecutor(Executor):
         self._journal.write(replace(entry, status="failed" if error else "succeeded", error=error))
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
-        """Its result, asked for again while SLURM does not answer."""
+        """Its result, asked for again while SLURM does not answer and the run goes on."""
         while True:
             try:
                 return call()
             except slurm.Unreachable as error:
                 self._say(f"{error}; it is asked again every {self._poll:g} s")
-                time.sleep(self._poll)
+                if self._ended.wait(self._poll):
+                    raise
 
     def _say(self, sentence: str) -> None:
         if sentence != self._told:

@@ -42,7 +42,7 @@ class Desk:
 
     def driver(self) -> execution.SlurmExecutor:
         driver = execution.SlurmExecutor(self.project, (), "", sys.executable, 0.02)
-        self.drivers.callback(driver.shutdown, wait=False)
+        self.drivers.callback(driver.shutdown)
         return driver
 
     def handed_in(self, driver: execution.SlurmExecutor, **about: Any) -> Future[Answer]:
@@ -354,6 +354,21 @@ def test_nothing_is_handed_in_after_the_run_was_interrupted(desk: Desk) -> None:
     driver.shutdown()
     assert desk.slurm.jobs() == []
     assert desk.entries() == []
+
+
+def test_a_run_that_ends_while_slurm_does_not_answer_hands_nothing_in_later(desk: Desk) -> None:
+    (desk.slurm.folder / "down").touch()
+    driver = desk.driver()
+    waiting = desk.handed_in(driver)
+    desk.looks(2)
+    assert not waiting.done()
+    driver.shutdown()
+    (desk.slurm.folder / "down").unlink()
+    assert desk.slurm.jobs() == []
+    assert desk.entry.status == "submitting"
+    desk.handed_in(desk.driver())
+    desk.waits()
+    assert len(desk.slurm.jobs()) == 1
 
 
 def test_a_run_without_force_comes_back_to_a_job_that_was_forced(desk: Desk) -> None:
