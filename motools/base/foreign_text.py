@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = [
     "DEPTH",
+    "finite",
     "is_deep",
     "markdown",
     "markdown_block",
@@ -106,15 +107,16 @@ def visible_json(value: Any) -> str:
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False, default=str, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(value), indent=2, ensure_ascii=False, default=str)
+        text = json.dumps(finite(value), indent=2, ensure_ascii=False, default=str)
     return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A JSON value, null for the numbers in it that JSON cannot say: an infinite one (`1e999`), and what is none."""
     if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
+        return {name: finite(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
+        return [finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -15,7 +15,8 @@ from motools.atom import records
 from motools.atom.atom import EvalAtom
 from motools.atom.records import Record
 from motools.base.files import replace_file
-from motools.base.foreign_text import visible
+from motools.base.foreign_text import finite, visible
+from motools.base.values import flat
 from motools.code import trace
 from motools.code.trace import Trace
 from motools.code.world import World
@@ -201,11 +202,14 @@ def quarantine(error: DamagedError, project: Project) -> str:
     return f"The cache object {error.path} was damaged, and has been put aside as {target}."
 
 
-def write_metrics(call: StepCall, entry: CachedResult) -> None:
+def write_metrics(call: StepCall, entry: CachedResult) -> tuple[str, ...]:
     """metrics/<stage>.json says what the eval atoms say: derived, so that it can never differ from them.
 
     Args:
         entry: what has just been put into the folder.
+
+    Returns:
+        A sentence for each number that JSON cannot say, which is null there.
     """
     metrics: dict[str, Any] = {}
     roles = roles_of(call.outputs)
@@ -214,8 +218,11 @@ def write_metrics(call: StepCall, entry: CachedResult) -> None:
         folder, oid = call.folder / pipeline.atom_path(name), entry.outputs[roles[name]].md5
         atom = EvalAtom.from_folder(folder, call.place.project, oid)
         metrics.update({name: atom.metrics} if len(evals) > 1 else atom.metrics)
+    path = pipeline.metrics_path(call.name)
     if evals:
-        text = json.dumps(metrics, indent=2, sort_keys=True) + "\n"
+        text = json.dumps(finite(metrics), indent=2, sort_keys=True, allow_nan=False) + "\n"
         with suppress(OSError):  # where it may be written: what the cache has is no person's, should we be killed now
             call.place.project.store.add_bytes(text.encode())
-        replace_file(call.folder / pipeline.metrics_path(call.name), text)
+        replace_file(call.folder / path, text)
+    odd = (name for name, value in flat(metrics).items() if finite(value) != value)
+    return tuple(f"{name} is no finite number, which JSON cannot say: {path} has null." for name in odd)

@@ -50,9 +50,9 @@ def note(call: StepCall, work: Path, returned: Any) -> None:
     content: dict[str, Any] = {"slots": [*call.cache_slot]}
     items = returned if isinstance(returned, (list, tuple)) else [returned]
     if all(isinstance(item, AtomConstructor) for item in items):
-        paths = [os.path.abspath(item.path) for item in items]
-        paths = [os.path.relpath(path, work) if Path(path).is_relative_to(work) else path for path in paths]
-        with suppress(OSError):  # there is no such file, which will be refused
+        with suppress(OSError, ValueError, TypeError):  # there is no such file, or that is no path: it will be refused
+            paths = [os.path.abspath(item.path) for item in items]
+            paths = [os.path.relpath(path, work) if Path(path).is_relative_to(work) else path for path in paths]
             content["seen"] = _seen(work, paths)
             content["made"] = [[i.name, path, i.type, i.metadata] for i, path in zip(items, paths, strict=True)]
     try:
@@ -91,10 +91,11 @@ def kept_aside(call: StepCall, work: Path) -> Iterator[None]:
         folder = put_aside(call.place.project, work)
         if not isinstance(error, Exception):  # told to leave
             raise
-        raise StepError(
-            f"{_sentence(error)} What the step made is kept in {folder}. Once that is mended, `motools run` takes it "
-            f"up from there; `motools run --stages {call.name} --force` executes the step again."
-        ) from error
+        then = "Once that is mended, `motools run` takes it up from there; "
+        then += f"`motools run --stages {call.name} --force` executes the step again."
+        if _made(folder) is None:  # nobody knows of what it is the result
+            then = "`motools run` executes the step again."
+        raise StepError(f"{_sentence(error)} What the step made is kept in {folder}. {then}") from error
 
 
 def put_aside(project: Project, work: Path) -> Path:

@@ -66,7 +66,7 @@ class Observation:
         """
         events, seen, place = self._events, observer(), self.call.place
         if events.changed:
-            raise StepError(f"{listed(sorted(events.changed))} changed while the step was reading. Run again.")
+            raise StepError(f"{listed(sorted(events.changed))} changed while the step was reading.")
         named = named_by(self.call.values, place)
         for folder in named.folders:
             events.folders.setdefault(folder, listing(folder))

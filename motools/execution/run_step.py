@@ -226,7 +226,7 @@ def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:
         notes = make_way(call)
         for path, source in built.items():
             project.store.place(outs[path], source, call.folder / path, modes)
-        write_metrics(call, result.entry)
+        notes += write_metrics(call, result.entry)
         kept.with_name(f"{kept.name}.trace").unlink(missing_ok=True)
         if kept.is_dir():
             shutil.rmtree(kept, ignore_errors=True)
@@ -282,7 +282,8 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
     )
     try:
         with finished_work.room(work), executing(context), seen:
-            returned, asked = _call(call, step, workspace)
+            atoms, as_read = _inputs(call)
+            returned, asked = _call(call, step, atoms, workspace)
     except BaseException:
         remove_work_folder(work)
         drop_secrets(kept)
@@ -291,6 +292,7 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
         os.environ.pop(WORK, None)
     seconds = round(time.monotonic() - clock, 3)
     with finished_work.kept_aside(call, work):
+        _refuse_changed(as_read)
         used = seen.trace(step, asked, lambda: loaded(call.workflow, call.place))
         paths = (call.folder / path for path in dependencies(used, call.place)) if how.git.changed else ()
         changed = how.git.of_used(paths)
@@ -317,10 +319,11 @@ def _made_now(call: StepCall, step: Step, how: Execution, work: Path, kept: Path
     return returned
 
 
-def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, str | None]]:
-    """What the function returned, and the inputs that it asked for by name."""
-    in_one_order = json.loads(json.dumps(call.values, sort_keys=True))  # in whichever they are written, the key is one
-    config = parse(step.config_class, in_one_order, call.name)
+_Stamps = dict[str, tuple[int, int, int]]
+
+
+def _inputs(call: StepCall) -> tuple[dict[str, Atom], dict[Path, _Stamps]]:
+    """The input atoms by name, and how the files of each folder are as they were hashed."""
     atoms, stamps = {}, {}
     for name, atom_id in call.inputs.items():
         folder = call.folder / pipeline.atom_path(name)
@@ -329,6 +332,13 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
         atom = atoms[name] = Atom.from_folder(folder, call.place.project, out.md5)
         if atom.id != atom_id:
             raise StepError(f"The input {name!r} changed while the run was going on. Run again.")
+    return atoms, stamps
+
+
+def _call(call: StepCall, step: Step, atoms: Mapping[str, Atom], workspace: Path) -> tuple[Any, dict[str, str | None]]:
+    """What the function returned, and the inputs that it asked for by name."""
+    in_one_order = json.loads(json.dumps(call.values, sort_keys=True))  # in whichever they are written, the key is one
+    config = parse(step.config_class, in_one_order, call.name)
     inputs = Inputs(as_seen(atoms, call.gathers), call.roles)
     try:
         returned = step.fn(config, inputs, workspace)
@@ -336,18 +346,22 @@ def _call(call: StepCall, step: Step, workspace: Path) -> tuple[Any, dict[str, s
             import asyncio
 
             returned = asyncio.run(returned)
-        for item in returned if isinstance(returned, (list, tuple)) else [returned]:
-            if isinstance(item, AtomConstructor):
-                observer().alone(observer().returned, os.path.abspath(item.path))
     except MotoolsError:
         raise
     except _failures() as error:  # the user's function may raise anything
         traceback.print_exc()  # into the log
         raise StepError(f"The step {call.name!r} failed: {type(error).__name__}: {error}") from error
-    for folder, before in stamps.items():
-        if _stamps(folder) != before:
-            raise StepError(f"The input {folder.name!r} changed while the step was reading it. Run again.")
+    for item in returned if isinstance(returned, (list, tuple)) else [returned]:
+        if isinstance(item, AtomConstructor) and isinstance(item.path, (str, os.PathLike)):
+            observer().alone(observer().returned, os.path.abspath(item.path))
     return returned, inputs.asked
+
+
+def _refuse_changed(as_read: Mapping[Path, _Stamps]) -> None:
+    """What a step was given must be as it was: nobody can tell which of two contents a function has read."""
+    for folder, before in as_read.items():
+        if _stamps(folder) != before:
+            raise StepError(f"The input {folder.name!r} changed while the step was reading it.")
 
 
 def _failures() -> tuple[type[BaseException], ...]:
@@ -356,7 +370,7 @@ def _failures() -> tuple[type[BaseException], ...]:
     return (Exception, SystemExit, *cancelled)
 
 
-def _stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+def _stamps(folder: Path) -> _Stamps:
     """By what it shows that a file has been written or replaced."""
     return {path: _stamp(os.stat(path)) for path, _ in files_in(folder)}
 

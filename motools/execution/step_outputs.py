@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,6 +65,9 @@ def build_outputs(call: StepCall, returned: Any, folder: Path) -> dict[str, Path
         returned = [returned]
     if not isinstance(returned, (list, tuple)) or not all(isinstance(item, AtomConstructor) for item in returned):
         raise StepError(f"The step {call.name!r} returned {returned!r}, not a list of AtomConstructors.")
+    for item in returned:
+        if (wrong := _wrong(item)) is not None:
+            raise StepError(f"The step {call.name!r} returned {item!r}: {wrong}.")
     names, instances = sorted(item.name for item in returned), as_made(call.outputs, call.name)
     if names != sorted(instances):
         raise StepError(
@@ -80,6 +84,7 @@ def build_outputs(call: StepCall, returned: Any, folder: Path) -> dict[str, Path
         try:
             about = item.metadata or {}
             write_atom(folder / item.name, item.type, made_from, about, Path(item.path), folder.parent / "workspace")
+            _refuse_unreadable(folder / item.name, declared)
         except AtomError as error:
             raise StepError(f"The step {call.name!r} cannot keep its output {item.name!r}: {error}") from None
         built[pipeline.atom_path(instances[item.name])] = folder / item.name
@@ -88,6 +93,27 @@ def build_outputs(call: StepCall, returned: Any, folder: Path) -> dict[str, Path
         if (name := call.place.project.hidden(call.folder / path, inside)) is not None:
             raise StepError(f"A .dvcignore hides {path}/{name} from DVC, which would not keep it. Change its rules.")
     return built
+
+
+def _wrong(item: AtomConstructor) -> str | None:
+    """What of an `AtomConstructor` is of no use, whatever the step declares."""
+    if not isinstance(item.name, str):
+        return "its name is no text"
+    if not isinstance(item.path, (str, os.PathLike)) or "\0" in str(item.path):
+        return "its path is none"
+    if item.metadata is not None and not isinstance(item.metadata, Mapping):
+        return "its metadata is no mapping"
+    return None
+
+
+def _refuse_unreadable(atom: Path, kind: str) -> None:
+    """An evaluation's metrics are read by all who come after it; raises `AtomError` where they cannot be."""
+    metrics = atom / "data" / "metrics.json"
+    if kind == "eval" and metrics.is_file():
+        try:
+            read_json(metrics.read_bytes())
+        except ValueError as error:
+            raise AtomError(f"its metrics.json cannot be read: {error}.") from None
 
 
 def keep_logs(call: StepCall, work: Path) -> Path:

@@ -147,6 +147,10 @@ WRONG = {
     "nothing": ("return [AtomConstructor(name, out, kind)]", "return None", "returned None"),
     "a path that is not there": ("AtomConstructor(name, out,", 'AtomConstructor(name, out / "no",', "does not exist"),
     "a link": ("    return [Atom", '    (out / "link").symlink_to(__file__)\n    return [Atom', "is a link"),
+    "no path": ("AtomConstructor(name, out, kind)", "AtomConstructor(name, None, kind)", "its path is none"),
+    "a path of a null byte": ("(name, out, kind)", "(name, 'a\\0b', kind)", "its path is none"),
+    "no name": ("AtomConstructor(name, out, kind)", "AtomConstructor(None, out, kind)", "its name is no text"),
+    "metadata that is no mapping": ("(name, out, kind)", "(name, out, kind, [1])", "its metadata is no mapping"),
     "metadata that is not JSON": ("(name, out, kind)", "(name, out, kind, {'at': Path('x')})", "is not JSON"),
 }
 
@@ -161,6 +165,34 @@ def test_what_a_function_returns_wrongly_is_kept_where_the_error_says(chain: Cha
     [folder] = aside(chain)
     assert str(folder) in failed.said
     assert (folder / "workspace" / "out" / "sub" / "fill.txt").read_text() == "dataset" * 10
+
+
+def test_an_evaluation_whose_metrics_cannot_be_read_is_kept_and_not_executed_again(chain: Chain) -> None:
+    chain.edit("chain.py", '{{"task"', 'oops{{"task"')
+    failed = chain.run()
+    assert failed.statuses == ["finished", "finished", "failed"]
+    assert "cannot keep its output 'results': its metrics.json cannot be read: " in failed.said
+    [folder] = aside(chain)
+    assert f"What the step made is kept in {folder}." in failed.said
+    assert chain.executed() == OUTPUTS
+    assert chain.run().statuses == ["current", "current", "failed"]
+    assert chain.executed() == []
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN"])
+def test_a_metric_that_is_no_finite_number_is_null_in_a_file_that_is_json(chain: Chain, number: str) -> None:
+    chain.edit("chain.py", '{{"mean": {config.seed}.5}}', f'{{{{"mean": {number}, "n": 1}}}}')
+    done = chain.command("run", str(chain.folder))
+    assert done.code == 0
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    text = chain.path("metrics", "evaluate.json").read_text()
+    assert json.loads(text, parse_constant=refuse) == {"task": {"score": {"mean": None, "n": 1}}}
+    word = "task.score.mean is no finite number, which JSON cannot say: metrics/evaluate.json has null."
+    assert (word in " ".join(f"{done.out} {done.err}".split())) is (number != "NaN"), "which has been null from the beginning"
+    is_sound(chain)
 
 
 def test_what_somebody_has_edited_there_is_no_result(chain: Chain) -> None:

@@ -211,6 +211,17 @@ def test_whatever_stops_a_result_on_its_way_into_the_cache_it_is_put_aside(
     assert scene.take_up() is not None
 
 
+def test_what_is_not_known_to_be_a_result_is_put_aside_without_a_promise(scene: Scene) -> None:
+    with pytest.raises(StepError) as raised, finished_work.kept_aside(scene.call, scene.work):
+        raise MotoolsError("The input 'dataset' changed.")
+    folder = scene.aside / scene.call.key
+    assert str(raised.value) == (
+        f"The input 'dataset' changed. What the step made is kept in {folder}. `motools run` executes the step again."
+    )
+    assert scene.take_up() is None
+    assert (folder / "workspace" / "out" / "part.txt").read_text() == "part"
+
+
 def test_what_is_told_to_leave_puts_aside_and_leaves(scene: Scene) -> None:
     scene.note()
     with pytest.raises(KeyboardInterrupt), finished_work.kept_aside(scene.call, scene.work):

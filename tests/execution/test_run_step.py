@@ -73,11 +73,11 @@ def test_a_definition_that_is_not_the_planned_one_is_refused(chain: Chain) -> No
         run_step._refuse_older(replace(call, key="0" * 64), workflow.step("train"))
 
 
-def test_an_input_that_is_not_the_planned_one_is_refused(chain: Chain, tmp_path: Path) -> None:
-    call, workflow = called(chain, "train")
+def test_an_input_that_is_not_the_planned_one_is_refused(chain: Chain) -> None:
+    call, _ = called(chain, "train")
     chain.path("atoms/dataset/data/part.txt").write_text("edited")
     with pytest.raises(StepError, match="The input 'dataset' changed while the run was going on"):
-        run_step._call(call, workflow.step("train"), tmp_path)
+        run_step._inputs(call)
 
 
 def test_the_order_in_which_a_mapping_is_written_reaches_no_step(chain: Chain, tmp_path: Path) -> None:
@@ -90,37 +90,31 @@ def test_the_order_in_which_a_mapping_is_written_reaches_no_step(chain: Chain, t
 
     step = replace(workflow.step("train"), fn=work)
     for more in ({"b": [{"d": 1, "c": 2}], "a": 3}, {"a": 3, "b": [{"c": 2, "d": 1}]}):
-        run_step._call(replace(call, values={**call.values, "more": more}), step, tmp_path)
+        run_step._call(replace(call, values={**call.values, "more": more}), step, {}, tmp_path)
     assert seen == [(["a", "b"], ["c", "d"])] * 2, "they have one key"
 
 
 @pytest.mark.parametrize("how", ["written", "replaced", "added", "removed", None])
-def test_an_input_that_changes_while_the_step_reads_it_is_refused(
-    chain: Chain, tmp_path: Path, how: str | None
-) -> None:
-    call, workflow = called(chain, "train")
-
-    def work(config: Any, input_atoms: Any, workspace: Path) -> list[Any]:
-        path = input_atoms["dataset"].get_data_path() / "part.txt"
-        before = path.stat()
-        if how == "written":
-            path.write_text("longer than it was before, by far")
-        elif how == "replaced":
-            shutil.copy2(path, path.with_name("new"))
-            path.with_name("new").replace(path)
-            assert path.stat().st_mtime_ns == before.st_mtime_ns
-        elif how == "added":
-            path.with_name("new").touch()
-        elif how == "removed":
-            path.unlink()
-        return []
-
-    changed = replace(workflow.step("train"), fn=work)
+def test_an_input_that_has_changed_since_it_was_looked_at_is_told(chain: Chain, how: str | None) -> None:
+    call, _ = called(chain, "train")
+    atoms, as_read = run_step._inputs(call)
+    path = atoms["dataset"].get_data_path() / "part.txt"
+    before = path.stat()
+    if how == "written":
+        path.write_text("longer than it was before, by far")
+    elif how == "replaced":
+        shutil.copy2(path, path.with_name("new"))
+        path.with_name("new").replace(path)
+        assert path.stat().st_mtime_ns == before.st_mtime_ns
+    elif how == "added":
+        path.with_name("new").touch()
+    elif how == "removed":
+        path.unlink()
     if how is None:
-        assert run_step._call(call, changed, tmp_path) == ([], {"dataset": "dataset"})
+        run_step._refuse_changed(as_read)
     else:
         with pytest.raises(StepError, match="The input 'dataset' changed while the step was reading it"):
-            run_step._call(call, changed, tmp_path)
+            run_step._refuse_changed(as_read)
 
 
 def test_what_follows_a_failed_step_however_far_is_skipped(chain: Chain) -> None:
