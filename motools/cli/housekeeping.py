@@ -71,7 +71,7 @@ def gc(
 
     Going back to such parameters would execute again. Atoms that were made by hand stay.
 
-    Of the project's own notes, those of files and of SLURM jobs that are gone go, too.
+    Of the project's own notes, those of files and of jobs that are gone go, too.
 
     Examples:  motools gc · motools gc --dry-run --json · motools gc --yes
     """
@@ -84,8 +84,8 @@ def gc(
     told = {**_told(unneeded, project), "notes": len(left.notes), "jobs": len(left.jobs)}
 
     def act() -> None:
+        remove_leftovers(project)  # first: the results that go now have named some
         garbage.sweep(project, unneeded)
-        remove_leftovers(project)
 
     if not (unneeded.objects or unneeded.entries or left.notes or left.jobs):
         _end(told, "Everything in the cache is needed.", quiet, as_json)
@@ -125,7 +125,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if told.get("notes"):
         lines.append(f"notes of files that steps had left beside their outputs and that are gone: {told['notes']}")
     if told.get("jobs"):
-        lines.append(f"SLURM jobs of `motools jobs list` that have ended, with their logs: {told['jobs']}")
+        lines.append(f"jobs of `motools jobs list` that have ended, with their logs: {told['jobs']}")
     return lines
 
 

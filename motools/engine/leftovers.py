@@ -21,7 +21,7 @@ class Leftovers:
 
     Attributes:
         notes: of files that a step had left beside its outputs.
-        jobs: of SLURM, as the journal has them.
+        jobs: as the journal has them.
     """
 
     notes: list[Path]

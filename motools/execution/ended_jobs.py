@@ -1,4 +1,4 @@
-"""What SLURM jobs leave that have ended: their folders, and their entries in the journal."""
+"""What jobs leave that have ended: the folders of those of SLURM, and the entries of all in the journal."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from motools.atom import records
 from motools.base import slurm
 from motools.definition.instances import base_of, label_of
 from motools.errors import BackendError, ConfigError
 from motools.executors.queued import queued
-from motools.repo import pipeline
-from motools.training.journal import JobEntry, Journal
+from motools.repo import pipeline, step_cache
+from motools.training.journal import DEAD, JobEntry, Journal
 
 if TYPE_CHECKING:
     from motools.repo.project import Project
@@ -51,15 +52,44 @@ def remove_folders(project: Project, kept_for: float) -> None:
 
 
 def unneeded(project: Project, kept_for: float) -> list[JobEntry]:
-    """The jobs that have ended and that nobody asks for any more: their results are entered, or they have failed and
-    their step is gone, has been made since, has had a job under another key since, or has failed long ago.
-
-    None where SLURM, which is asked, has them still or does not answer.
+    """The jobs that have ended and that nobody asks for any more.
 
     Args:
-        kept_for: seconds for which a job that failed is kept.
+        kept_for: seconds for which a job that failed, or that a provider has been paid for, is kept.
     """
-    entries = [entry for entry in Journal.of(project).entries() if entry.provider == slurm.PROVIDER]
+    of_slurm: list[JobEntry] = []
+    others: list[JobEntry] = []
+    for entry in Journal.of(project).entries():
+        (of_slurm if entry.provider == slurm.PROVIDER else others).append(entry)
+    return [*_of_slurm(project, of_slurm, kept_for), *_of_providers(project, others, kept_for)]
+
+
+def _of_providers(project: Project, entries: list[JobEntry], kept_for: float) -> list[JobEntry]:
+    """Those that ended long ago, whose result was fetched if there was one, and that no record that is at hand and no
+    step without a result names; one that may go on, or that nobody has fetched, never."""
+    ended = [entry for entry in entries if entry.status in DEAD or (entry.status == "succeeded" and entry.collected)]
+    gone = [entry for entry in ended if _age(entry) > kept_for and not _is_asked(project, entry)]
+    named = _keys(project) if gone else set()
+    return [entry for entry in gone if entry.step_key not in named]
+
+
+def _keys(project: Project) -> set[str | None]:
+    """The keys of all results that the work tree and the cache tell of: `motools gc` keeps those of commits."""
+    told = {entry.record.md5 for entry in step_cache.every(project.store)}
+    told |= {out.md5 for out in project.outs() if out.stage and out.path == pipeline.record_path(out.stage)}
+    return {record.key for md5 in told if (record := records.read(project, md5)) is not None}
+
+
+def _age(entry: JobEntry) -> float:
+    """Seconds since it was last written; nothing, where nobody can tell when."""
+    with suppress(ValueError, TypeError, OverflowError):
+        return time.time() - datetime.fromisoformat(entry.updated).timestamp()
+    return 0.0
+
+
+def _of_slurm(project: Project, entries: list[JobEntry], kept_for: float) -> list[JobEntry]:
+    """Those whose results are entered, or that have failed and whose step is gone, has been made since, has had a job
+    under another key since, or has failed long ago; none where SLURM, which is asked, has them still or is silent."""
     ended = [entry for entry in entries if not entry.live]
     last = {(entry.folder, entry.step): entry.step_key for entry in reversed(entries)}
     gone = [
@@ -67,7 +97,7 @@ def unneeded(project: Project, kept_for: float) -> list[JobEntry]:
         for entry in ended
         if entry.status == "succeeded"
         or entry.step_key != last[entry.folder, entry.step]
-        or time.time() - datetime.fromisoformat(entry.updated).timestamp() > kept_for
+        or _age(entry) > kept_for
         or not _is_asked(project, entry)
     ]
     if not gone:
@@ -83,9 +113,14 @@ def unneeded(project: Project, kept_for: float) -> list[JobEntry]:
 
 
 def forget(project: Project, entry: JobEntry) -> None:
-    """Remove an entry, and its job's folder."""
+    """Remove an entry, and what else is kept of its job."""
+    journal = Journal.of(project)
     shutil.rmtree(queued(project) / entry.key, ignore_errors=True)
-    Journal.of(project).forget(entry)
+    if entry.provider == "tinker":
+        from motools.training.tinker.trainer import page_of
+
+        page_of(journal.folder, entry).unlink(missing_ok=True)
+    journal.forget(entry)
 
 
 def _is_asked(project: Project, entry: JobEntry) -> bool:

@@ -191,7 +191,9 @@ def test_a_metric_that_is_no_finite_number_is_null_in_a_file_that_is_json(chain:
     text = chain.path("metrics", "evaluate.json").read_text()
     assert json.loads(text, parse_constant=refuse) == {"task": {"score": {"mean": None, "n": 1}}}
     word = "task.score.mean is no finite number, which JSON cannot say: metrics/evaluate.json has null."
-    assert (word in " ".join(f"{done.out} {done.err}".split())) is (number != "NaN"), "which has been null from the beginning"
+    assert (word in " ".join(f"{done.out} {done.err}".split())) is (number != "NaN"), (
+        "which has been null from the beginning"
+    )
     is_sound(chain)
 
 

@@ -115,7 +115,7 @@ def test_gc_says_what_goes_and_removes_it(project: Path, slurm: Slurm) -> None:
     assert chain.run("--on", "cluster").statuses == ["finished"] * 3
     wait_for(lambda: states(slurm) == ["COMPLETED"] * 3)
     looked = chain.command("gc", "--dry-run")
-    assert "SLURM jobs of `motools jobs list` that have ended, with their logs: 3" in looked.out
+    assert "jobs of `motools jobs list` that have ended, with their logs: 3" in looked.out
     assert len(json.loads(chain.command("jobs", "list", "--json").out)) == 3
     told = json.loads(chain.command("gc", "--yes", "--json").out)
     assert (told["jobs"], told["notes"], told["objects"], told["removed"]) == (3, 0, 0, True)
