@@ -152,12 +152,26 @@ class CustomStage:
         stage = self._stage
         with uninterrupted(), self._repo.scm_context():
             stage.save_outs()
+            self._link_large()
             stage.commit(relink=False)
             if not stage.outs_cached():  # DVC logs a failed copy, and would ask whether the only one may make way
                 raise MotoolsError(f"The outputs of {self.name} could not be put into the cache. Is the disk full?")
             stage.commit()  # linked, where the cache's are
             self._repo.stage_cache.save(stage)
             stage.dvcfile.dump_stages([stage], update_pipeline=False)  # in place: half of it would be no lock file
+
+    def _link_large(self) -> None:
+        """Let large files be the cache's objects, where it is to have hard links: `relink=False` would copy them."""
+        store = self._state.place.project.store
+        for out in self._stage.outs:
+            if not out.use_cache or next(iter(out.cache.cache_types), None) != "hardlink":
+                continue
+            parent, name = os.path.split(out.fs_path)
+            top = [] if out.is_dir_checksum else [((), None, out.hash_info)]
+            for inside, _, hashed in top or out.obj:
+                path = os.path.join(os.path.realpath(parent), name, *inside)
+                if os.path.realpath(path) == path:  # else it is somebody's file that a link in there leads to
+                    store.take(hashed.value, path)
 
 
 def _in_words(told: Any) -> Iterator[str]:

@@ -213,6 +213,14 @@ class Cache:
                 if not (ours and self._take(oid, source, new)):
                     self._write(oid, source, new)
 
+    def take(self, oid: str, path: str) -> None:
+        """Make a large file, of which it is known what it hashes to, an object that is not here yet, under a second
+        name; else nothing."""
+        if not os.path.exists(self._place_of(oid)) and os.stat(path).st_size >= LARGE:
+            self.make(self.scratch)
+            with scratch(self.scratch) as folder:
+                self._take(oid, path, os.path.join(folder, "new"))
+
     def _take(self, oid: str, source: Path | str | bytes, new: str) -> bool:
         """Make a large file an object, under a second name; False where it is small, or that cannot be done."""
         if not self._links or isinstance(source, bytes) or os.stat(source).st_size < LARGE:

@@ -194,3 +194,30 @@ def test_what_a_person_says_of_a_stage_and_its_outputs_is_kept_and_honoured(chai
     assert md5["curve.csv"] in pushed
     assert md5["o"] not in pushed
     assert md5["atoms/model"] not in pushed
+
+
+@pytest.mark.parametrize("kind", ["hardlink", "copy"])
+def test_a_large_output_is_not_copied_where_the_cache_is_to_link_it(chain: Chain, kind: str) -> None:
+    """As DVC has it: the cache gets the file that the command wrote; where it is to copy, the file stays one's own."""
+    dvc(chain.folder, "config", "cache.type", kind)
+    chain.path("prompts.txt").write_text("one\n")
+    chain.path("dvc.yaml").write_text("stages: {}\n")
+    size = 1 << 24
+    command = f"mkdir o; truncate -s {size} o/large; cp src.txt o/small; ln -s ../own o/own; stat -c %i o/large > inode"
+    chain.path("own").write_bytes(b"x" * size)
+    add_mine(chain, command, "o")
+    content = yaml12.load(chain.path("dvc.yaml"))
+    content["stages"]["mine"]["outs"] = ["o"]
+    chain.path("dvc.yaml").write_text(yaml12.dumps(content))
+    assert chain.run().code == 0
+    written = int(chain.path("inode").read_text())
+    large = chain.object("o", "large").stat()
+    assert (large.st_ino == written) is (kind == "hardlink")
+    assert (large.st_size, large.st_mode & 0o777) == (size, 0o444)
+    assert chain.path("o", "large").samefile(chain.object("o", "large")) is (kind == "hardlink")
+    assert chain.path("own").stat().st_nlink == 1
+    assert chain.path("own").stat().st_mode & 0o200, "a person's own"
+    assert chain.object("o", "own").is_symlink() is False
+    assert chain.object("o", "small").read_text() == chain.path("o", "small").read_text() == "one\n"
+    assert set(chain.run().statuses) == {"current"}
+    assert chain.dvc_status() == {}
