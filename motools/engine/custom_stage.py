@@ -119,11 +119,13 @@ class CustomStage:
         """Move aside what lies where its outs will, and is nowhere else: DVC would remove it, or not go on."""
         project = self._state.place.project
         for out in self._stage.outs:
-            here = None if out.persist or out.protocol != "local" else self._state.outputs.hash(out.fs_path)
-            if here is None or here.nfiles == 0:
+            if out.persist or out.protocol != "local" or not out.exists:
                 continue
-            md5 = out.get_hash().value
-            if md5 != out.hash_info.value and not project.store.has(md5):
+            md5 = out.get_hash().value  # which DVC need not read again
+            if md5 == out.hash_info.value or project.store.has(md5):
+                continue
+            here = self._state.outputs.hash(out.fs_path)
+            if here is not None and here.nfiles != 0:
                 kept = set_aside(Path(out.fs_path), project.private / "replaced")
                 self.reporter.note(f"{out.fs_path} was not made by {self.name}, and is kept as {kept}.")
 

@@ -62,9 +62,12 @@ class Observation:
             workflow: gives the one that the step is of, where it matters.
 
         Raises:
-            StepError: a file was another one when it was read again, so that no state of the project gives this result.
+            StepError: a file was another one when it was read again, so that no state of the project gives this result;
+                or there was no room to write down what was used.
         """
         events, seen, place = self._events, observer(), self.call.place
+        if events.cut:
+            raise StepError("The disk was full while the step ran, so that what it read could not be written down.")
         if events.changed:
             raise StepError(f"{listed(sorted(events.changed))} changed while the step was reading.")
         named = named_by(self.call.values, place)
@@ -106,7 +109,9 @@ class Observation:
         events = read_log(self.log)
         of = Execution(events.sources, Events(ran=events.loaded), events, _entry_of(self.call))
         place = self.call.place
-        if not events.whole or [*events.roots] != [str(place.project.root)]:  # a copy of the project has the copied log
+        if (
+            events.cut or not events.whole or [*events.roots] != [str(place.project.root)]
+        ):  # a copy of the project has the copied log
             return False
         return not World(place).changes(make_trace(of, place), self.call.roles)
 

@@ -178,7 +178,7 @@ def output_to(log: Path | None) -> Iterator[None]:
     make_folder(log.parent)
     sys.stdout.flush()
     sys.stderr.flush()
-    saved, stdout = (os.dup(1), os.dup(2)), sys.stdout
+    saved, stdout, stderr = (os.dup(1), os.dup(2)), sys.stdout, sys.stderr
     by_line = getattr(stdout, "line_buffering", True)
     if not by_line:  # so that the log can be followed, and keeps the order of what is printed
         stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -188,8 +188,10 @@ def output_to(log: Path | None) -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr, stdout, stderr):  # a step may have put its own there, or none
+                with suppress(AttributeError, ValueError, OSError):  # the end of a log is no reason to fail
+                    stream.flush()
+            sys.stdout, sys.stderr = stdout, stderr
             for number, fd in enumerate(saved, 1):
                 os.dup2(fd, number)
                 os.close(fd)
@@ -340,6 +342,7 @@ def _call(call: StepCall, step: Step, atoms: Mapping[str, Atom], workspace: Path
     in_one_order = json.loads(json.dumps(call.values, sort_keys=True))  # in whichever they are written, the key is one
     config = parse(step.config_class, in_one_order, call.name)
     inputs = Inputs(as_seen(atoms, call.gathers), call.roles)
+    os.umask(mask := os.umask(0))
     try:
         returned = step.fn(config, inputs, workspace)
         if inspect.iscoroutine(returned):
@@ -351,6 +354,8 @@ def _call(call: StepCall, step: Step, atoms: Mapping[str, Atom], workspace: Path
     except _failures() as error:  # the user's function may raise anything
         traceback.print_exc()  # into the log
         raise StepError(f"The step {call.name!r} failed: {type(error).__name__}: {error}") from error
+    finally:
+        os.umask(mask)  # its result lies in the folder as if it was taken out of the cache
     for item in returned if isinstance(returned, (list, tuple)) else [returned]:
         if isinstance(item, AtomConstructor) and isinstance(item.path, (str, os.PathLike)):
             observer().alone(observer().returned, os.path.abspath(item.path))

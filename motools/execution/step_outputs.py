@@ -131,6 +131,8 @@ def read_usage(workspace: Path) -> dict[str, Any]:
     """What the function says it used; where that cannot be read the result is kept without it."""
     path = workspace / "usage.json"
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError("it is no file")
         usage = json.loads(path.read_bytes(), parse_constant=_refused)
         usage = usage if isinstance(usage, dict) else {"usage": usage}
         # Written and read again as the record will be: half an emoji, 1e999 and a hundred brackets are JSON, too.

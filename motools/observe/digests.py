@@ -56,7 +56,7 @@ def path_digest(path: str) -> str | None:
     """What a file or a whole folder holds; None where there is neither."""
     if not os.path.isdir(path):
         try:
-            return md5_of(path)
+            return md5_of(path) if os.path.isfile(path) else None
         except OSError:
             return None
     digest = hashlib.md5(usedforsecurity=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import stat
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import Any
 from motools.observe.digests import kind_of, listing, path_digest
 
 __all__ = ["Events", "Source", "read_log"]
+
+
+CUT = 0o744
+"""The mode of a log to which something could not be written."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Events:
         loaded: as `ran`, of the functions that were executed while the workflow was loaded; likewise.
         whole: not empty where all of `sources` and `loaded` was written down, so that nothing of them can be missing.
         roots: the projects that it was an execution in, one for each attempt whose log this is.
+        cut: whether something could not be written down, so that nobody knows all that was used.
         by: for what was used while a module was loaded, the file and line of its statement; and None where it was
             used otherwise, too.
     """
@@ -61,6 +67,7 @@ class Events:
     loaded: set[tuple[str, str, int]] = field(default_factory=set)
     whole: dict[str, None] = field(default_factory=dict)
     roots: dict[str, None] = field(default_factory=dict)
+    cut: bool = False
     by: dict[tuple[str, str], set[tuple[str, int] | None]] = field(default_factory=dict, compare=False)
 
     def add(self, kind: str, name: str, value: Any, by: tuple[str, int] | None = None) -> None:
@@ -90,6 +97,7 @@ def read_log(log: Path) -> Events:
     """What was written down; the last line of a killed process may be cut."""
     events = Events()
     try:
+        events.cut = stat.S_IMODE(log.stat().st_mode) == CUT
         lines = log.read_bytes().split(b"\n")
     except FileNotFoundError:
         return events

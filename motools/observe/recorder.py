@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import stat
 import threading
 import time
 import zlib
@@ -20,7 +21,7 @@ from typing import Any
 
 from motools.observe.callers import caller, statement
 from motools.observe.digests import PRIVATE, md5_of
-from motools.observe.events import Events, Source, read_log
+from motools.observe.events import CUT, Events, Source, read_log
 from motools.observe.functions import ExecutedFunctions
 from motools.observe.origin import INSTALLED, PACKAGES, STDLIB
 from motools.observe.paths import with_folders
@@ -148,7 +149,13 @@ class Recorder:
     def _write(self, *item: Any) -> None:
         if self._file is not None and item not in self._noted:
             self._noted.add(item)
-            os.write(self._file, json.dumps(item).encode() + b"\n")
+            line = json.dumps(item).encode() + b"\n"
+            try:
+                whole = os.write(self._file, line) == len(line)
+            except OSError:  # the disk is full
+                whole = False
+            if not whole:
+                os.fchmod(self._file, CUT)  # which needs no room, and is told to who forked us
 
     def counts(self, path: str) -> bool:
         """Whether a file or folder can be something that a step depends on."""
@@ -191,6 +198,8 @@ class Recorder:
         """The MD5 of a file now; None where there is none."""
         try:
             now = os.stat(path)
+            if not stat.S_ISREG(now.st_mode):  # a pipe: whoever opens it waits, and takes what is another's
+                return None
             stamp = (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)
             digested = self._digests.get(path)
             if digested is None or digested[0] != stamp or now.st_ctime > time.time() - 2:

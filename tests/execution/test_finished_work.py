@@ -85,6 +85,33 @@ def test_a_result_is_kept_whatever_its_usage_says(chain: Chain, text: str) -> No
     assert chain.executed() == OUTPUTS
 
 
+DISTURBED = {
+    "a pipe where its usage is read": 'os.mkfifo(workspace / "usage.json")',
+    "no standard output": "import sys; sys.stdout = sys.stderr = None",
+    "a closed standard output": "import sys; sys.stdout.close()",
+    "a mask that takes all rights away": "os.umask(0o777)",
+    "descriptors that are closed": "os.close(1); os.close(2)",
+}
+
+
+@pytest.mark.parametrize("what", DISTURBED)
+def test_a_result_is_kept_whatever_its_function_leaves_behind_in_the_process(chain: Chain, what: str) -> None:
+    chain.edit("chain.py", "    return [Atom", f"    {DISTURBED[what]}\n    return [Atom")
+    assert chain.run().statuses == ["finished"] * 3
+    assert chain.executed() == OUTPUTS
+    for path in ("atoms/model", "atoms/model/atom.json", "atoms/model/data/part.txt", "runs/train.json"):
+        assert chain.path(path).stat().st_mode & 0o400, path
+    is_sound(chain)
+
+
+def test_where_a_result_waits_is_told_although_its_log_can_be_written_no_more(chain: Chain) -> None:
+    less = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+    chain.edit("chain.py", "    return [Atom", f"    {less}\n    return [Atom")
+    failed = chain.run()
+    [folder] = aside(chain)
+    assert f"What the step made is kept in {folder}." in failed.said
+
+
 COPY_USAGE = 'import shutil; shutil.copy(Path(__file__).with_name("usage"), workspace / "usage.json")'
 
 

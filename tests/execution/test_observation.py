@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -157,6 +160,62 @@ def test_a_file_that_was_another_one_when_it_was_read_again_is_refused(scene: Sc
 
     with pytest.raises(StepError, match=r"rows\.txt changed while the step was reading\.$"):
         scene.trace(work)
+
+
+@contextlib.contextmanager
+def full_disk(log: Path, room: int) -> Iterator[None]:
+    """Let files grow to the size that a log has now, and by so many bytes more."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 5])
+@pytest.mark.parametrize("who", ["the step", "a fork of it"])
+def test_what_could_not_be_written_down_is_not_taken_for_unread(scene: Scene, who: str, room: int) -> None:
+    (scene.root / "more.txt").write_text("more")
+
+    def read() -> None:
+        with full_disk(scene.log, room):
+            (scene.root / "rows.txt").read_text()
+        (scene.root / "more.txt").read_text()
+
+    def work() -> None:
+        if who == "the step":
+            read()
+        elif (child := os.fork()) == 0:
+            read()
+            os._exit(0)
+        else:
+            os.waitpid(child, 0)
+
+    with pytest.raises(StepError, match="The disk was full while the step ran"):
+        scene.trace(work)
+    assert "rows.txt" in scene.trace(lambda: (scene.root / "rows.txt").read_text()).files, "the next attempt is another"
+
+
+def test_what_an_attempt_kept_goes_where_not_all_that_it_read_could_be_written_down(scene: Scene) -> None:
+    scene.fail()
+    assert scene.observe()._holds_still()
+    with contextlib.suppress(ZeroDivisionError), scene.place.importable(), scene.observe():
+        with full_disk(scene.log, 0):
+            (scene.root / "more.txt").exists()
+        raise ZeroDivisionError
+    scene.observe()
+    assert not scene.kept.exists()
+
+
+def test_a_pipe_is_not_read_by_who_looks_on(scene: Scene) -> None:
+    os.mkfifo(scene.root / "pipe")
+    said = []
+    with subprocess.Popen(["sh", "-c", "printf 'for the step' > pipe"], cwd=scene.root) as writer:
+        found = scene.trace(lambda: said.append((scene.root / "pipe").read_text()))
+        assert said == ["for the step"]
+        assert writer.wait(60) == 0
+    assert found.files == {"pipe": None}
 
 
 def test_a_module_that_nobody_saw_loaded_counts_as_a_whole(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
