@@ -25,6 +25,25 @@ def replace_file(path: Path, text: str, errors: str = "strict") -> None:
         os.fchmod(file.fileno(), path.stat().st_mode & 0o7777 if path.exists() else 0o644)
 
 
+def walk(top: str | os.PathLike[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """`os.walk` through links, but for those that lead back to a folder that they lie in: it would not end."""
+    top = os.fspath(top)
+    for parent, folders, names in os.walk(top, followlinks=True):
+        folders[:] = [name for name in folders if not _leads_back(top, parent, name)]
+        yield parent, folders, names
+
+
+def _leads_back(top: str, parent: str, name: str) -> bool:
+    if not os.path.islink(path := os.path.join(parent, name)):
+        return False
+    real, above = os.path.realpath(path), parent
+    while len(above) > len(top):
+        if os.path.realpath(above) == real:
+            return True
+        above = os.path.dirname(above)
+    return f"{os.path.realpath(top)}{os.sep}".startswith(f"{real}{os.sep}")
+
+
 def in_words(error: OSError) -> str:
     """What the system refused, and of which file."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:

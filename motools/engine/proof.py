@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from motools.base.files import walk
 from motools.code.module_search import real_paths
 from motools.code.search_path import PipelineFolder
 from motools.code.trace import Trace
@@ -95,7 +96,7 @@ def looked_at(
     held = (os.path.join(folder, name) for folder in sized if os.path.isdir(folder) for name in os.listdir(folder))
     asked |= {path for path in held if os.path.isfile(path)}
     for tree in _trees(traces, place):
-        for parent, _, inside in os.walk(tree, followlinks=True):
+        for parent, _, inside in walk(tree):
             folders.add(parent)
             asked |= {os.path.join(parent, name) for name in inside}
     folders |= {path for path in asked if os.path.isdir(path)}
@@ -125,5 +126,4 @@ def _all_hold(traces: Sequence[Trace], place: PipelineFolder, digest: Callable[[
 
 def _is_young(tree: str) -> bool:
     """Whether something in a folder may have been written since it was looked at."""
-    walked = os.walk(tree, followlinks=True)
-    return any(snapshot.is_young(path) for at, _, names in walked for path in (at, *(f"{at}/{n}" for n in names)))
+    return any(snapshot.is_young(path) for at, _, names in walk(tree) for path in (at, *(f"{at}/{n}" for n in names)))

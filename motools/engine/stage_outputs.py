@@ -196,8 +196,14 @@ class StageOutputs:
         """Have git ignore the outs that DVC keeps, those of other branches and of removed experiments too.
 
         Raises:
-            ProjectError: git tracks one of them.
+            ProjectError: git tracks one of them, or something else lies where their folders will.
         """
+        names = [*names]
+        paths = [path for name in names for path in out_paths(self._compiled.stages[name])]
+        for top in sorted({path.partition("/")[0] for path in paths if "/" in path}):
+            if os.path.lexists(path := self._folder / top) and not path.is_dir():
+                what = "a link to nothing" if path.is_symlink() else "a file"
+                raise ProjectError(f"{path} is {what}, and the pipeline makes a folder of that name. Move it away.")
         cached = [path for name in names for path, kept in out_paths(self._compiled.stages[name]).items() if kept]
         if tracked := self._project.git.tracked(self._folder, cached):
             raise ProjectError(

@@ -196,7 +196,8 @@ def output_to(log: Path | None) -> Iterator[None]:
                 os.dup2(fd, number)
                 os.close(fd)
             if not by_line:
-                stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]
+                with suppress(ValueError, OSError):
+                    stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]
 
 
 def _execute(call: StepCall, step: Step, how: Execution) -> Outcome:

@@ -7,6 +7,7 @@ import os
 from glob import escape, glob
 
 from motools.base import secrets
+from motools.base.files import walk
 from motools.observe.origin import INSTALLED
 
 __all__ = ["entry_points_file", "environment_digest", "kind_of", "listing", "path_digest"]
@@ -60,7 +61,7 @@ def path_digest(path: str) -> str | None:
         except OSError:
             return None
     digest = hashlib.md5(usedforsecurity=False)
-    for parent, folders, names in os.walk(path, followlinks=True):
+    for parent, folders, names in walk(path):
         folders[:] = sorted(name for name in folders if name not in PRIVATE)
         for name in sorted(names):
             file = os.path.join(parent, name)

@@ -6,6 +6,7 @@ stat showing it ("racily clean"); such a file is hashed again until it is old en
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -48,11 +49,15 @@ class FileHashes:
             pass
 
     def file(self, path: str) -> Out | None:
-        """What a file hashes to, or None where there is no such file; a device or a pipe is none."""
+        """What a file hashes to, or None where there is no such file; a device, a pipe, a link to itself is none."""
         try:
             about = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return None
+            raise
         if not stat.S_ISREG(about.st_mode):
             return None
         if path in self._told:

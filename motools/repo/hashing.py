@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from motools.base.files import walk
 from motools.repo.large_objects import LARGE, LargeObjects
 
 __all__ = [
@@ -119,7 +120,7 @@ def files_in(folder: Path | str) -> Iterator[tuple[str, str]]:
     """The same as texts, which a folder of many files is told by ten times faster: paths, and those from the folder."""
     # Links are followed as DVC follows them: with `cache.type symlink` the files of an out are links.
     start = len(os.path.join(folder, ""))
-    for parent, _, names in os.walk(folder, followlinks=True):
+    for parent, _, names in walk(folder):
         inside = os.path.join(parent, "")[start:]
         for name in names:
             yield os.path.join(parent, name), inside + name

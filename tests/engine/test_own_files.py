@@ -44,6 +44,33 @@ def test_a_file_where_an_output_will_be_is_moved_aside_and_told(chain: Chain, ho
     assert chain.dvc_status() == {}
 
 
+def test_a_folder_whose_links_lead_in_circles_is_moved_aside_too(chain: Chain) -> None:
+    folder = chain.path("atoms", "model")
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("precious")
+    for name, target in {"up": "..", "up again": "..", "itself": "itself"}.items():
+        (folder / name).symlink_to(target)
+    done = chain.command("run", str(chain.folder))
+    assert done.code == 0
+    (kept,) = replaced(chain)
+    assert (kept / "mine.txt").read_text() == "precious"
+    assert os.readlink(kept / "itself") == "itself"
+    assert chain.dvc_status() == {}
+
+
+@pytest.mark.parametrize("top", ["atoms", "runs", "metrics"])
+@pytest.mark.parametrize("what", ["a file", "a link to nothing"])
+def test_a_file_where_a_folder_of_outputs_goes_is_told_before_anything_runs(chain: Chain, top: str, what: str) -> None:
+    if what == "a file":
+        chain.path(top).write_text("precious")
+    else:
+        chain.path(top).symlink_to("nowhere")
+    done = chain.run()
+    assert done.code == 2
+    assert done.sentence == f"{chain.path(top)} is {what}, and the pipeline makes a folder of that name. Move it away."
+    assert chain.executed() == []
+
+
 def test_an_output_that_was_edited_is_kept_and_one_that_the_cache_has_is_not(chain: Chain) -> None:
     assert chain.run().code == 0
     chain.set("prepare", seed=1)

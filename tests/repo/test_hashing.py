@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from motools.repo.hashing import block_of, hash_folder
+from motools.observe import path_digest
+from motools.repo.hashing import block_of, files_in, hash_folder
 from motools.repo.large_objects import LARGE, LargeObjects
 
 
@@ -48,3 +49,34 @@ def test_a_large_file_that_is_known_is_not_read_and_any_other_is(tmp_path: Path)
 
 def test_a_small_file_is_read_at_once_and_a_large_one_in_parts() -> None:
     assert [block_of(size) for size in (0, 4095, 5000, 1 << 18, 1 << 30)] == [4096, 4096, 5001, 262144, 262144]
+
+
+LOOPS = {
+    "to itself": {"a": "a"},
+    "to the folder": {"a": ".", "b": "."},
+    "to one above": {"a": "..", "b": "..", "c": "../.."},
+    "to each other": {"one/a": "../two", "one/b": "../two", "two/a": "../one", "two/b": "../one"},
+}
+
+
+@pytest.mark.parametrize("how", LOOPS)
+def test_links_that_lead_back_are_not_followed_again_and_again(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "above" / "data"
+    for name in ("x", "one/y", "two/z"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    for name, target in LOOPS[how].items():
+        (folder / name).symlink_to(target)
+    names = [name for _, name in files_in(folder)]
+    assert {"x", "one/y", "two/z"} <= set(names)
+    assert len(names) < 20
+    assert path_digest(str(folder)) is not None
+
+
+def test_a_link_to_a_folder_elsewhere_is_followed_wherever_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x").write_text("x")
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).symlink_to("../other")
+    assert sorted(name for _, name in files_in(tmp_path / "data")) == ["a/x", "b/x"]
