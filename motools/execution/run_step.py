@@ -122,7 +122,8 @@ def perform_step(
             _refuse_older(call, step)
             return run_step(call, step, how, locked)
         except MotoolsError as error:
-            print(f"Error: {error}", file=sys.stderr)
+            with suppress(OSError, ValueError):  # the log may take no more
+                print(f"Error: {error}", file=sys.stderr)
             return Outcome(True, error=secrets.redact(str(error)))
         except SystemExit:  # told to leave
             raise
