@@ -251,7 +251,7 @@ class SlurmExecutor(Executor):
                 with suppress(BackendError):  # at the next look, then
                     slurm.cancel(job.id)
             if (ours[0].id, ours[0].state) != (entry.job_id, entry.status):
-                waiting.entry = self._journal.write(replace(entry, job_id=ours[0].id, status=ours[0].state))
+                waiting.entry = self._journal.keep_up(replace(entry, job_id=ours[0].id, status=ours[0].state))
             if answer is None or ours[0].state != "COMPLETING":  # else it may be told to begin again
                 waiting.gone = None
                 return False
@@ -278,7 +278,7 @@ class SlurmExecutor(Executor):
         if since < {"COMPLETED": _LATEST, "FAILED": _LATE, None: _LATE}.get(how, 0.0):
             return False
         how = how or "it is not in the queue any more"
-        self._journal.write(replace(entry, status="cancelled" if how == "CANCELLED" else "failed", error=how))
+        self._journal.keep_up(replace(entry, status="cancelled" if how == "CANCELLED" else "failed", error=how))
         folder = _answer_file(self._project, entry).parent
         told = (
             f"The SLURM job {entry.job_id} ended without an answer: {how}. What SLURM and the step's process said is "
@@ -289,7 +289,7 @@ class SlurmExecutor(Executor):
 
     def _told_by(self, entry: JobEntry, answer: Answer | None) -> None:
         error = answer.error if answer is not None else "its answer cannot be read"
-        self._journal.write(replace(entry, status="failed" if error else "succeeded", error=error))
+        self._journal.keep_up(replace(entry, status="failed" if error else "succeeded", error=error))
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
         """Its result, asked for again while SLURM does not answer and the run goes on."""

@@ -8,18 +8,21 @@ loses nothing: the same marks stand in the job's metadata at the provider.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from motools.atom import records
-from motools.base.files import new_file, sweep
+from motools.base.files import make_folder, new_file, sweep
 from motools.base.foreign_text import read_json
+from motools.base.locks import open_lock
 from motools.errors import UserError, listed
 from motools.repo.project import Project
 from motools.training import TrainingRequest
@@ -139,9 +142,29 @@ class Journal:
         return entry if all(isinstance(text, str) for text in texts) else None
 
     def write(self, entry: JobEntry) -> JobEntry:
+        with self._alone():
+            return self._written(entry)
+
+    def keep_up(self, entry: JobEntry) -> JobEntry:
+        """Write what has become of an attempt, unless another run's has taken its place: that is the step's job now."""
+        with self._alone():
+            now = self.read(entry.key)
+            return entry if now is not None and now.attempt != entry.attempt else self._written(entry)
+
+    def _written(self, entry: JobEntry) -> JobEntry:
         entry = replace(entry, updated=records.now())
         _write(self.folder / f"{entry.key}.json", asdict(entry))
         return entry
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        make_folder(self.folder)
+        handle = open_lock(self.folder.with_suffix(".lock"))
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def entries(self) -> Iterator[JobEntry]:
         """All, the newest first."""

@@ -382,10 +382,11 @@ def test_a_run_without_force_comes_back_to_a_job_that_was_forced(desk: Desk) -> 
 
 
 def test_a_job_that_force_takes_the_place_of_is_ended(desk: Desk) -> None:
-    desk.handed_in(desk.driver())
+    first = desk.handed_in(desk.driver())
     desk.waits()
     desk.handed_in(desk.driver(), force=True, state="another run")
     wait_for(lambda: states(desk.slurm) == ["CANCELLED", "PENDING"])
+    assert "CANCELLED" in str(first.result(LIMIT).error)
     wait_for(lambda: desk.entry.job_id == "2")
     assert desk.entry.earlier == ("1",)
 
