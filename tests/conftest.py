@@ -23,6 +23,12 @@ import warm
 from chain import forget_modules
 from hypothesis import HealthCheck, settings
 
+from motools.base import own_path
+
+HERE = str(Path(__file__).parent)
+ROOT = str(Path(__file__).parents[1])
+# As a process has it that a test starts, so that what one has proven holds for the other.
+own_path.OWN_PATH = tuple(each for each in sys.path if each not in ("", ROOT) and not each.startswith(HERE))
 gc.disable()  # until all is imported and collected: until then nothing goes
 # Inspect asks anew for every evaluation, and needs a quarter of a second to find out.
 importlib.metadata.packages_distributions = functools.cache(importlib.metadata.packages_distributions)
@@ -42,8 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     sampling.ALL = config.getoption("--all")
     settings.load_profile("any example" if sampling.ALL else "any machine")
-    root = str(Path(__file__).parents[1])  # where some tests build: a run in this process would see its names change
-    sys.path[:] = [entry for entry in sys.path if entry not in ("", root)]
+    # Where some tests build: a run in this process would see its names change.
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", ROOT)]
     config.addinivalue_line("markers", "cold: processes are started anew, not as forks of a warm one (see warm.py)")
     config.addinivalue_line("markers", "long: takes many seconds, and is begun with")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: it is inherited

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from motools.base.own_path import OWN_PATH
+from motools.base import own_path
 
 STARTED = time.time_ns()
 _GRAIN = 2_000_000_000  # ns; the coarsest clock of a file system in use (FAT: 2 s)
@@ -281,7 +281,7 @@ def _world(names: Iterable[str]) -> str:
     env = {n: v for n, v in os.environ.items() if n in _ENVIRONMENT or n.startswith(_PREFIXES)}
     env.pop("MOTOOLS_USER", None)  # whoever asks, nothing has changed
     env |= {name: _value(name) for name in names}
-    text = json.dumps([sys.prefix, sys.version, OWN_PATH, env], sort_keys=True)
+    text = json.dumps([sys.prefix, sys.version, own_path.OWN_PATH, env], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()  # there may be a key among them
 
 
