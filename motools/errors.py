@@ -30,7 +30,6 @@ __all__ = [
     "StepError",
     "UserError",
     "WorkflowError",
-    "a_kind",
     "did_you_mean",
     "listed",
 ]

@@ -30,6 +30,7 @@ OF_OTHERS = {
     "pandas",
     "pyarrow",
     "zipfile-zstd",
+    "zstandard",
     "httpx",
     "requests",
     "pydantic-core",

@@ -34,12 +34,12 @@ def first_inside(path: Path, look: Callable[[IO[bytes]], _T | None]) -> _T | Non
         start = file.read(6)
         is_archive = zipfile.is_zipfile(file)
     unpack = next((unpack for mark, unpack in _KINDS.items() if start.startswith(mark)), None)
-    found = None
+    first = None
     with _telling(path.name):
         if unpack is not None:
             with unpack(path) as inside:
-                found = look(inside)
-    return _in_archive(path, look) if found is None and is_archive else found
+                first = look(inside)
+    return _in_archive(path, look) if first is None and is_archive else first
 
 
 class _telling:
@@ -64,8 +64,8 @@ def _in_archive(path: Path, look: Callable[[IO[bytes]], _T | None]) -> _T | None
     with _telling(path.name), zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             with _telling(f"{path.name}: {member.filename}"), archive.open(member) as inside:
-                if (found := look(inside)) is not None:
-                    return found
+                if (first := look(inside)) is not None:
+                    return first
     return None
 
 

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
-from html import escape
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote, quote_plus, unquote
@@ -95,6 +94,8 @@ def _texts_of(secrets: tuple[tuple[str, str], ...], with_base64: bool = True) ->
 
 
 def _spelt(value: str) -> Iterator[str]:
+    from html import escape
+
     yield value
     yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
     raw = value.encode(errors="surrogateescape")
@@ -164,9 +165,9 @@ def found_in(paths: Iterable[Path | str] | Mapping[str, str]) -> tuple[str, str]
                 return path, variable
     for path in filter(os.path.isfile, paths if secrets else ()):  # a pipe would be waited for
         with open(path, "rb") as file:
-            found = look(file)
-        if (found := found or first_inside(Path(path), look)) is not None:
-            return str(path), found
+            name = look(file)
+        if (name := name or first_inside(Path(path), look)) is not None:
+            return str(path), name
     return None
 
 

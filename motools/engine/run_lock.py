@@ -40,8 +40,10 @@ def one_run(
             lock_holders.take(file.fileno(), path, lambda _: reporter.note(f"waiting for another run: {holder}"))
         # Over what a killed run has left there, so that nobody sees it empty meanwhile.
         told = f"process {os.getpid()}, since {records.now()}, on {socket.gethostname()}\n".encode()
-        os.pwrite(file.fileno(), told, 0)
-        file.truncate(len(told))
+        try:
+            file.truncate(os.pwrite(file.fileno(), told, 0))
+        except OSError:  # the disk is full
+            file.truncate(0)
         try:
             yield
         finally:

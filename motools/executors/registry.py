@@ -100,8 +100,8 @@ def choose(settings: Settings, name: str, project: Project, origin: str) -> Chos
 
 def imported(settings: Settings) -> list[str]:
     """The modules that `run_on` leads to and no installed package publishes as a kind, each of which is imported."""
-    found = (settings.executors.get(name, {"kind": name})["kind"] for name in settings.run_on.values())
-    return [*dict.fromkeys(kind.partition(":")[0] for kind in found if ":" in kind and kind not in kinds())]
+    used = (settings.executors.get(name, {"kind": name})["kind"] for name in settings.run_on.values())
+    return [*dict.fromkeys(kind.partition(":")[0] for kind in used if ":" in kind and kind not in kinds())]
 
 
 def _refusal(about: Mapping[str, Any], project: Project, name: str) -> str | None:

@@ -71,9 +71,6 @@ def unlucky():
 def raising():
     return Task(dataset=samples(3), scorer=unlucky())
 
-def twins():
-    return Task(dataset=[Sample(id="twin", input=word) for word in "ab"], scorer=includes())
-
 def graded():
     return Task(dataset=samples(2), scorer=model_graded_qa(model=get_model(role="grader")))
 
@@ -298,11 +295,6 @@ def test_a_scorer_that_raises_fails_the_evaluation_with_its_message(
     ):
         evaluate("tasks:raising", model())
     assert 'raise ValueError("no such luck")' in capsys.readouterr().err
-
-
-def test_samples_of_one_id_are_refused_by_name(tasks: Path, evaluate: Callable[..., Evaluation]) -> None:
-    with pytest.raises(StepError, match=r"Inspect cannot run tasks:twins .*duplicate.*twin"):
-        evaluate("tasks:twins", model())
 
 
 def test_a_missing_key_is_said_in_a_sentence(tasks: Path, evaluate: Callable[..., Evaluation]) -> None:
