@@ -136,7 +136,7 @@ def test_the_right_letter_of_a_president_is_that_of_the_row(evaluate: Any, tmp_p
         us_presidents(str(file))
 
 
-def test_rows_without_a_question_are_asked_what_one_says(tmp_path: Path) -> None:
+def test_rows_without_a_question_are_asked_what_one_says(project: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.py").write_text(
         "def load(): return [{'messages': [{'role': 'assistant', 'content': f'Part {n}'}]} for n in range(20)]"
     )
