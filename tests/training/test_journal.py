@@ -15,7 +15,7 @@ from motools.errors import UserError
 from motools.repo.project import Project
 from motools.training import TrainingRequest
 from motools.training.jobs import list_jobs, running_jobs
-from motools.training.journal import JobEntry, Journal, job_key
+from motools.training.journal import JobEntry, Journal, counted, job_key
 
 
 def entry(key: str = "a" * 64, **more: Any) -> JobEntry:
@@ -54,6 +54,26 @@ def test_an_entry_reads_back_as_it_was_written(tmp_path: Path) -> None:
     written = journal.write(entry(job_id="ftjob-1", earlier=("ftjob-0",)))
     assert journal.read("a" * 64) == written
     assert [path.name for path in journal.folder.iterdir()] == [f"{'a' * 64}.json"]
+
+
+def test_what_has_become_of_an_attempt_is_not_written_over_a_later_one(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "jobs")
+    first = journal.keep_up(entry(job_id="1"))
+    assert journal.read(first.key) == first
+    first = journal.keep_up(replace(first, status="RUNNING"))
+    assert journal.read(first.key) == first
+    second = journal.write(first.anew(True))
+    journal.keep_up(replace(first, status="CANCELLED"))
+    assert journal.read(first.key) == second
+
+
+@pytest.mark.parametrize(
+    ("told", "count"),
+    [(0, 0), (7.0, 7), ("12", 12), (2**63 - 1, 2**63 - 1), (2**63, None), (float("inf"), None), (float("nan"), None)]
+    + [(-1, None), (True, None), ("1e3", None), ("9" * 19, None), (None, None), ([1], None)],
+)
+def test_what_a_provider_counts_is_a_number_that_can_be_one(told: object, count: int | None) -> None:
+    assert counted(told) == count
 
 
 ODD = [
