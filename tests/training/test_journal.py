@@ -69,8 +69,10 @@ def test_what_has_become_of_an_attempt_is_not_written_over_a_later_one(tmp_path:
 
 @pytest.mark.parametrize(
     ("told", "count"),
-    [(0, 0), (7.0, 7), ("12", 12), (2**63 - 1, 2**63 - 1), (2**63, None), (float("inf"), None), (float("nan"), None)]
-    + [(-1, None), (True, None), ("1e3", None), ("9" * 19, None), (None, None), ([1], None)],
+    [
+        *((0, 0), (7.0, 7), ("12", 12), (2**63 - 1, 2**63 - 1)),
+        *((value, None) for value in (2**63, float("inf"), float("nan"), -1, True, "1e3", "9" * 19, None, [1])),
+    ],
 )
 def test_what_a_provider_counts_is_a_number_that_can_be_one(told: object, count: int | None) -> None:
     assert counted(told) == count
