@@ -30,6 +30,7 @@ from motools.repo.dvc_locks import Busy, PathLocks
 __all__ = ["Scheduler"]
 
 _GRACE = 10.0  # seconds that interrupted steps have to end by themselves
+_LISTEN = 1.0  # seconds until a signal is heard that came as a wait began, which Python would sleep through
 _RETRY = 0.2  # seconds between looks at what another command is at work on
 _WRITE = 0.5  # seconds between writes of what has finished, while others run
 
@@ -197,10 +198,10 @@ class Scheduler:
         self._claims.settle()
         while True:
             try:
-                event = self._events.get(timeout=patience or (_WRITE if left else None))
+                event = self._events.get(timeout=patience or (_WRITE if left else _LISTEN))
                 break
             except queue.Empty:
-                left = self._write()
+                left = left and self._write()
                 if patience is not None:
                     return
         if isinstance(event, int):

@@ -426,6 +426,21 @@ def test_a_signal_lets_what_runs_end_starts_nothing_more_and_tells_what_is_kept(
     assert signal.getsignal(number) is before
 
 
+def test_a_signal_that_does_not_wake_the_main_thread_is_heard_all_the_same(scene: Scene) -> None:
+    """As one that comes just before that falls asleep: Python takes it in when something else wakes it."""
+
+    def stop() -> None:
+        eventually(lambda: scene.writes)
+        time.sleep(0.3)  # then it is asleep
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        eventually(lambda: scene.heard.of("note"))
+        raise TaskDied("it was killed")
+
+    with pytest.raises(Interrupted):
+        scene.run({Task("a", stop): []})
+    assert scene.heard.of("note") == ["stopping a; again to kill"]
+
+
 @pytest.mark.parametrize(("count", "more"), [(12, ""), (13, ", and 1 more")])
 def test_the_last_sentence_names_twelve_stages_and_how_many_more(scene: Scene, count: int, more: str) -> None:
     kept = {Task(f"s{n}", action="current"): list[Task]() for n in range(count)}
