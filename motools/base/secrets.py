@@ -25,7 +25,7 @@ _OPEN_NAMES = re.compile(r"PUBLIC_?KEYS?$|^(?:OLD)?PWD$", re.IGNORECASE)
 _MORE_NAMES = re.compile(r"(?:(?:^|_|API)KEY|TOKEN|SECRET|PASSWORD)_?\d+$|CONN(?:ECTION)?_?STR(?:ING)?$", re.IGNORECASE)
 """Hidden as well; what a step reads of them counts, as they may say where from."""
 _IN_ADDRESS = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)(?=@)")
-_USER = re.compile(r"(?<=http://)[^\s/:@]+(?=@)|(?<=https://)[^\s/:@]+(?=@)")  # a token, as git and PyPI take it there
+_USER = re.compile(r"(?<=http://)[^\s/:@]+(?=@)|(?<=https://)[^\s/:@]+(?=@)")  # a token, as git servers take it there
 _QUERY = re.compile(
     r"(?<=[?&])((?:[\w-]*[_-])?(?:token|sig|signature|secret|password|credential|api[_-]?key|access[_-]?key)=)[^\s&#\"'<>]+",
     re.IGNORECASE,
@@ -147,8 +147,8 @@ def redact(text: str) -> str:
 
 def found_in(paths: Iterable[Path | str] | Mapping[str, str]) -> tuple[str, str] | None:
     """The first of these files that holds the value of a variable, and which; looked for in the names that a mapping
-    gives them, in the members of a zip file
-    (an `.eval` log), in what gzip, bzip2, xz or Zstandard has packed, and in columns of Parquet and Arrow files, too.
+    gives them, in the members of a zip file (an `.eval` log), in what gzip, bzip2, xz or Zstandard has packed, and in
+    columns of Parquet and Arrow files, too.
 
     What cannot be unpacked (it is encrypted, cut short, packed in an unknown way) is told on standard error.
     """

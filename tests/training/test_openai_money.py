@@ -6,7 +6,6 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +20,6 @@ PRICES = "prices: {gpt-4o-mini: {training: 1000000.0}}\n"  # one unit a token
 def server() -> Iterator[OpenAIServer]:
     with OpenAIServer(polls=2) as server:
         yield server
-
-
-@pytest.fixture
-def scene(project: Path, server: OpenAIServer) -> Scene:
-    return Scene.lay(project, server)
 
 
 def estimate(scene: Scene) -> Any:

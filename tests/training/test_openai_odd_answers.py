@@ -4,8 +4,7 @@ without end, or more than one sentence."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,17 +16,6 @@ from motools.base.too_many_requests import curable
 from motools.training.journal import counted
 
 JSON = dict[str, Any]
-
-
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(polls=3) as server:
-        yield server
-
-
-@pytest.fixture
-def scene(project: Path, server: OpenAIServer) -> Scene:
-    return Scene.lay(project, server)
 
 
 def sentence(done: Done) -> str:

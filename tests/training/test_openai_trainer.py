@@ -24,17 +24,6 @@ from motools.training.openai.follow import _rows
 from motools.training.openai.tokens import encoding
 
 
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(polls=3) as server:
-        yield server
-
-
-@pytest.fixture
-def scene(project: Path, server: OpenAIServer) -> Scene:
-    return Scene.lay(project, server)
-
-
 @pytest.fixture(scope="module")
 def first() -> Iterator[list[Scene]]:
     """Where the scene is kept of which several tests tell."""
